@@ -1,0 +1,141 @@
+"""The verbs of the command line for Python: load, sample, score, train. The command line calls the same code."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from charrnn import checkpoint, runs
+from charrnn.checkpoint import Header
+from charrnn.config import SampleConfig, TrainOptions, require
+from charrnn.errors import CharrnnError, CheckpointError, CorpusError
+from charrnn.evaluation.scoring import BATCH, Score, score
+from charrnn.generation.generate import Piece, generate
+from charrnn.models.language_model import LanguageModel
+from charrnn.text.corpus import Corpus, in_memory
+from charrnn.text.dataset import Split, encode_part
+from charrnn.text.tokenizers import Tokenizer
+from charrnn.training import precision
+from charrnn.training.session import draw_seed, start
+from charrnn.training.trainer import Event
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained model: the network, its tokenizer, and what its file says of it."""
+
+    network: LanguageModel
+    tokenizer: Tokenizer
+    header: Header
+
+    @property
+    def documents(self) -> str:
+        """How its training text was told apart: stream, lines or blank."""
+        return str(self.header.summary.get("documents", "stream"))
+
+    def sample(
+        self, prompt: str = "", *, rows: int = 1, seed: int | None = None, echo: bool = False, **options: Any
+    ) -> str | list[str]:
+        """Generate text that continues the prompt; a list when `rows` is more than one.
+
+        Options are the fields of `SampleConfig`: temperature, length, top_k, top_p, min_p, repetition_penalty, stop.
+        Raises ConfigError on a value out of range, VocabularyError on a prompt that the vocabulary does not hold.
+        """
+        texts = [prompt if echo else ""] * rows
+        for piece in self.stream(prompt, rows=rows, seed=seed, **options):
+            texts[piece.row] += piece.text
+        return texts if rows > 1 else texts[0]
+
+    def stream(
+        self,
+        prompt: str = "",
+        *,
+        rows: int = 1,
+        seed: int | None = None,
+        config: SampleConfig | None = None,
+        **options: Any,
+    ) -> Iterator[Piece]:
+        """As `sample`, piece by piece as they come."""
+        require(rows >= 1, f"the number of samples must be at least 1, not {rows}")
+        config = config or SampleConfig(**options)
+        seed = draw_seed() if seed is None else seed
+        return generate(self.network, self.tokenizer, config, prompt=prompt, rows=rows, seed=seed)
+
+    def score(
+        self,
+        text: str | Corpus,
+        *,
+        lines: bool = False,
+        reset_every: int | None = None,
+        unknown: bool = False,
+        batch_size: int = BATCH,
+    ) -> Score:
+        """Every figure of a text (see `Score`); a model of documents resets its state at each.
+
+        With `lines`, each line is scored alone. Raises VocabularyError when the vocabulary lacks a character, unless
+        `unknown` is set; CorpusError when the text is empty.
+        """
+        require(reset_every is None or reset_every >= 1, f"reset-every must be at least 1, not {reset_every}")
+        require(not (lines and reset_every), "--lines and --reset-every exclude each other")
+        require(batch_size >= 1, f"batch-size must be at least 1, not {batch_size}")
+        mended, facts = (text.read(), text.facts) if isinstance(text, Corpus) else in_memory(text)
+        documents = "lines" if lines and self.documents == "stream" else self.documents
+        part = encode_part(self.tokenizer, [mended], documents, unknown=unknown)
+        return score(self.network, part, facts, reset_every=reset_every, batch_size=batch_size)
+
+
+def load(model: str | Path | None = None, *, checkpoints: Path | None = None, device: str = "cpu") -> Model:
+    """Load a model: a run's name, its folder or a model file; without one, the run trained last.
+
+    Raises RunError when there is none, CheckpointError when the file is no checkpoint or damaged.
+    """
+    folder = runs.checkpoints_folder(checkpoints)
+    path = runs.model_file(folder, None if model is None else str(model))
+    header, tensors = checkpoint.read(path)
+    network, tokenizer = checkpoint.build_model(header, tensors)
+    return Model(network.to(precision.choose(device, "fp32").device), tokenizer, header)
+
+
+def held_out(model: Model, part: str = "valid") -> Corpus:
+    """The held-out part of the corpus that a model was trained on. Raises CorpusError when it is gone or changed."""
+    try:
+        split = Split.from_json(model.header.summary.get("split"))
+    except CharrnnError:
+        raise CheckpointError(f"{model.header.path} does not say what it was trained on: name a text") from None
+    return HeldOut(split, part)
+
+
+class HeldOut(Corpus):
+    """One part of a corpus, read as a text of its own."""
+
+    def __init__(self, split: Split, part: str) -> None:
+        super().__init__(list(split.sources))
+        if self.survey().sha256 != split.sha256:
+            raise CorpusError(f"{' '.join(split.sources)} has changed since the model was trained: name a text")
+        if not any(split.part(part, self)):
+            raise CorpusError(f"the model was trained with no {part} part: name a text")
+        self._split, self._part = split, part
+
+    def read(self) -> str:
+        """The part's text; facts are of the part alone."""
+        text, self.facts = in_memory("".join(self._split.part(self._part, Corpus(self.sources))))
+        return text
+
+
+def train(
+    corpus: str | Path | list[str] | None = None,
+    *,
+    checkpoints: Path | None = None,
+    on_event: Callable[[Event], None] = lambda event: None,
+    **options: Any,
+) -> Model:
+    """Train a model and return the best of it. Options are the fields of `TrainOptions`.
+
+    Raises ConfigError, CorpusError, RunError, CheckpointError or DivergedError.
+    """
+    if corpus is not None:
+        options["corpus"] = tuple(corpus) if isinstance(corpus, list) else (str(corpus),)
+    training = start(TrainOptions(**options), checkpoints=checkpoints)
+    for event in training.events():
+        on_event(event)
+    return load(training.run.model)

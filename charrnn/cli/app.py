@@ -1,0 +1,79 @@
+"""The application: its commands, its exit codes, its one-line errors."""
+
+import os
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from charrnn import __version__
+from charrnn.cli import evaluate, inspect, sample, train
+from charrnn.cli.console import error
+from charrnn.cli.options import utf8_streams
+from charrnn.errors import CharrnnError, ConfigError
+
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
+
+app = typer.Typer(
+    name="charrnn",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="""Examples:
+
+    charrnn train corpus.txt --for 10m
+
+    charrnn sample --temp 0.8 --prompt "Once"
+
+    ppl=$(charrnn eval -q test.txt)""",
+)
+app.command("train")(train.train)
+app.command("sample")(sample.sample)
+app.command("eval")(evaluate.evaluate)
+app.command("inspect")(inspect.inspect)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"charrnn {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def charrnn(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Train recurrent language models on your own text, sample from them, and score text with them."""
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run one command line and return its exit code; errors end as one line on stderr."""
+    utf8_streams()
+    try:
+        code = app(arguments, standalone_mode=False, prog_name="charrnn")
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except ConfigError as problem:
+        error(str(problem))
+        return USAGE
+    except CharrnnError as problem:
+        error(str(problem))
+        return FAILED
+    except typer.TyperException as problem:
+        # Usage errors of the parser; their text names the option.
+        error(problem.format_message().replace("\n", " ") if hasattr(problem, "format_message") else str(problem))
+        return getattr(problem, "exit_code", USAGE)
+    except BrokenPipeError:
+        # The reader has gone, which is its right. Python would complain again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+
+
+def main() -> NoReturn:
+    """The `charrnn` command."""
+    sys.exit(run())

@@ -1,0 +1,141 @@
+"""Everything that is shown to a person, on stderr, through one rich console; stdout carries the product alone.
+
+This is the only file that imports rich.
+"""
+
+import sys
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from charrnn.training.trainer import Report
+
+console = Console(stderr=True, highlight=False, soft_wrap=True)
+
+PLAIN_SECONDS = 10.0
+
+
+class Talk:
+    """What is said beside the product; nothing when quiet, errors always."""
+
+    quiet = False
+
+
+def say(text: str) -> None:
+    """One line of talk, never read as markup."""
+    if not Talk.quiet:
+        console.print(Text(text, style="dim"))
+
+
+def warn(text: str) -> None:
+    """One line that should not be overlooked."""
+    if not Talk.quiet:
+        console.print(Text(f"charrnn: {text}", style="yellow"))
+
+
+def error(text: str) -> None:
+    """The one line that a failure ends with."""
+    console.print(Text(f"charrnn: {text}", style="red"))
+
+
+def write(text: str) -> None:
+    """The product: raw text to stdout, at once."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def show_table(rows: list[tuple[str, str]]) -> None:
+    """Names and values, aligned, on stdout."""
+    width = max(len(name) for name, _ in rows)
+    write("".join(f"{name:<{width}}  {value}\n" for name, value in rows))
+
+
+def clock(seconds: float) -> str:
+    """75 -> '1:15'"""
+    whole = max(0, round(seconds))
+    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+class TrainingDisplay:
+    """A live line and bar on a terminal; plain lines at intervals elsewhere; nothing when quiet."""
+
+    def __init__(self) -> None:
+        self._live = console.is_terminal and not Talk.quiet
+        self._said_at = float("-inf")
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=16),
+            TextColumn("{task.fields[left]}"),
+            console=console,
+            transient=True,
+            disable=not self._live,
+        )
+        self._task = self._bar.add_task("", total=1.0, left="")
+
+    def __enter__(self) -> Self:
+        self._bar.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.__exit__(kind, value, trace)
+
+    def show(self, report: "Report") -> None:
+        """One report: the live line moves; a validation is printed for good."""
+        if self._live:
+            self._bar.update(
+                self._task,
+                completed=report.progress,
+                description=self._line(report),
+                left=f"{report.progress:4.0%}  {clock(_left(report))} left",
+            )
+        if report.valid_loss is not None:
+            self._say_validation(report)
+        elif not self._live and report.seconds - self._said_at >= PLAIN_SECONDS:
+            self._said_at = report.seconds
+            say(f"{self._line(report)}  {report.progress:.0%}  {clock(_left(report))} left")
+
+    @staticmethod
+    def _line(report: "Report") -> str:
+        return (
+            f"step {report.step:,}  loss {report.loss:.3f}  {report.bpc:.3f} bpc  "
+            f"{report.tokens_per_second / 1000:.1f}k tok/s  grad {report.grad_norm:.2f}, "
+            f"{report.clipped:.0%} clipped"
+        )
+
+    def _say_validation(self, report: "Report") -> None:
+        if Talk.quiet:
+            return
+        line = Text(
+            f"step {report.step:>6,}  {clock(report.seconds):>5}  train {report.loss:.3f}  "
+            f"valid {report.valid_loss:.3f}  {report.valid_bpc:.3f} bpc"
+        )
+        if report.best:
+            line.append("  best", style="green")
+        console.print(line)
+        if report.sample:
+            first = " ".join(report.sample.split())
+            console.print(Text(f"    {first}", style="dim italic"), no_wrap=True, overflow="ellipsis", soft_wrap=False)
+
+
+def _left(report: "Report") -> float:
+    return report.seconds * (1 - report.progress) / max(report.progress, 1e-6)
+
+
+def show_record(title: str, record: dict[str, Any]) -> None:
+    """A titled block of names and values on stdout, for a person."""
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    for name, value in record.items():
+        table.add_row(Text(name), Text(str(value)))
+    out = Console(highlight=False)
+    out.print(Text(title, style="bold"))
+    out.print(table)

@@ -1,0 +1,123 @@
+"""charrnn eval"""
+
+import json
+import math
+import time
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from charrnn.cli import options as opt
+from charrnn.cli.console import say, write
+
+GATE_FAILED = 3
+
+
+class Metric(StrEnum):
+    """Figures that `-q` can print alone."""
+
+    ppl = "ppl"
+    bpc = "bpc"
+    bpb = "bpb"
+    bpt = "bpt"
+    loss = "loss"
+    word_ppl = "word_ppl"
+
+
+def evaluate(
+    texts: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[TEXT]...",
+            help="Files, or - for stdin.",
+            show_default="the validation part of the run's own corpus",
+        ),
+    ] = None,
+    metric: Annotated[
+        Metric, typer.Option(help="The figure for -q and --fail-above.", rich_help_panel="Output")
+    ] = Metric.ppl,
+    fail_above: Annotated[
+        float | None,
+        typer.Option(help="Exit with 3 when the figure is greater.", show_default="off", rich_help_panel="Output"),
+    ] = None,
+    test: Annotated[
+        bool, typer.Option("--test", help="Score the test part of the run's own corpus.", rich_help_panel="Scoring")
+    ] = False,
+    lines: Annotated[
+        bool, typer.Option("--lines", help="Score each line alone, from a fresh state.", rich_help_panel="Scoring")
+    ] = False,
+    reset_every: Annotated[
+        int | None,
+        typer.Option(
+            help="Reset the state every so many tokens.",
+            show_default="off",
+            callback=opt.number("reset-every", 1, 10**12),
+            rich_help_panel="Scoring",
+        ),
+    ] = None,
+    unknown: Annotated[
+        bool,
+        typer.Option(
+            "--unk",
+            help="Score characters that the vocabulary lacks at ln V nats each, and count them.",
+            rich_help_panel="Scoring",
+        ),
+    ] = False,
+    model: opt.Model = None,
+    checkpoints: opt.Checkpoints = None,
+    batch_size: opt.BatchSize = None,
+    device: opt.Device = "cpu",
+    threads: opt.Threads = None,
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
+) -> None:
+    """Score a text: perplexity, bits per character and per byte, and the counts they rest on.
+
+    Every token is scored once, the first and the last included. The text is one stream with carried state, unless
+    --lines or --reset-every says otherwise; batch size and threads do not change the figures.
+    """
+    if fail_above is not None and math.isnan(fail_above):
+        raise typer.BadParameter("nan is no limit", param_hint="--fail-above")
+
+    from charrnn import api
+    from charrnn.evaluation.scoring import BATCH
+    from charrnn.text.corpus import Corpus
+    from charrnn.training.precision import choose
+
+    choose(device, "fp32", threads)
+    loaded = api.load(model, checkpoints=checkpoints, device=device or "cpu")
+    say(f"model: {loaded.header.path}")
+    failed = False
+    part = "test" if test else "valid"
+    wanted: list[str | None] = [*texts] if texts else [None]
+    for text in wanted:
+        started = time.monotonic()
+        corpus = api.held_out(loaded, part) if text is None else Corpus([text])
+        score = loaded.score(
+            corpus, lines=lines, reset_every=reset_every, unknown=unknown, batch_size=batch_size or BATCH
+        )
+        for note in corpus.facts.notes:
+            say(note)
+        figures = {
+            "model": str(loaded.header.path),
+            "text": text or f"{part} part of {' '.join(corpus.sources)}",
+            **score.figures(),
+            "seconds": time.monotonic() - started,
+        }
+        value = figures[metric.value]
+        _print(figures, value, as_json=as_json, quiet=quiet)
+        failed |= fail_above is not None and (value is None or not value <= fail_above)
+    if failed:
+        say(f"{metric.value} is above {fail_above:g}")
+        raise typer.Exit(GATE_FAILED)
+
+
+def _print(figures: dict[str, Any], value: float | None, *, as_json: bool, quiet: bool) -> None:
+    if as_json:
+        plain = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in figures.items()}
+        write(json.dumps(plain, ensure_ascii=False, allow_nan=False) + "\n")
+    elif quiet:
+        write(f"{'nan' if value is None else repr(value)}\n")
+    else:
+        write("".join(f"{name}\t{'-' if value is None else value}\n" for name, value in figures.items()))

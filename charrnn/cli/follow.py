@@ -1,0 +1,77 @@
+"""Follow a training: show its events as they come, and let Ctrl-C or SIGTERM end it with everything saved."""
+
+import json
+import os
+import shlex
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from charrnn.cli.console import TrainingDisplay, say, warn, write
+from charrnn.runs import checkpoints_folder
+from charrnn.training.session import Training
+from charrnn.training.trainer import Note, Report, Stopped
+
+OVERFITTING = 0.02
+
+
+def follow(training: Training, *, json_lines: bool) -> str:
+    """Run to the end and return the reason for it."""
+    reason = "done"
+    with _stopping(training), TrainingDisplay() as display:
+        for event in training.events():
+            match event:
+                case Report():
+                    display.show(event)
+                    if json_lines:
+                        write(json.dumps(event.to_json(), ensure_ascii=False, allow_nan=False) + "\n")
+                case Note(text):
+                    warn(text)
+                case Stopped(why):
+                    reason = why
+    return reason
+
+
+def farewell(training: Training, reason: str, checkpoints: Path | None) -> None:
+    """Where the model is, what it reached, and what to do next."""
+    run, progress = training.run, training.trainer.progress
+    where = f" --checkpoints {shlex.quote(str(checkpoints))}" if checkpoints else ""
+    if reason == "interrupted":
+        go_on = f"charrnn train --resume --name {shlex.quote(run.name)}{where}"
+        warn(f"stopped at step {progress.step:,} and saved; to go on: {go_on}")
+        return
+    if reason == "no improvement":
+        say(f"stopped early: no better validation since step {progress.best_step:,}")
+    if training.data.valid is not None and progress.best is not None:
+        best = f"best at step {progress.best_step:,} of {progress.step:,}: {progress.best:.4f} nats per token"
+        say(best)
+        if reason == "no improvement" or progress.stale > 2:
+            warn(
+                "the model has begun to learn its text by heart: more --dropout, a smaller --hidden or more text helps"
+            )
+    say(f"saved in {run.folder}: model.safetensors, curve.svg, metrics.jsonl")
+    model = f" -m {shlex.quote(run.name)}" if run.folder.parent == checkpoints_folder(checkpoints) else ""
+    say(f"next: charrnn sample{model}{where}")
+
+
+@contextmanager
+def _stopping(training: Training) -> Iterator[None]:
+    """The first signal ends the run after its step; the second leaves at once."""
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        training.stop()
+        warn("stopping after this step; once more leaves at once")
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, leave)
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        os._exit(128 + number)
+
+    before = {each: signal.signal(each, ask) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

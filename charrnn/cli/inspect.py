@@ -1,0 +1,88 @@
+"""charrnn inspect"""
+
+import json
+from typing import Any
+
+from charrnn.cli import options as opt
+from charrnn.cli.console import show_record, write
+
+BARS = "▁▂▃▄▅▆▇█"
+
+
+def inspect(
+    model: opt.Model = None, checkpoints: opt.Checkpoints = None, as_json: opt.Json = False, quiet: opt.Quiet = False
+) -> None:
+    """Everything that a checkpoint knows of itself, read from its header alone."""
+    from charrnn import runs
+    from charrnn.checkpoint import read_header
+    from charrnn.text.tokenizers import from_spec
+
+    folder = runs.checkpoints_folder(checkpoints)
+    path = runs.model_file(folder, model)
+    header = read_header(path)
+    tokenizer = from_spec(header.record.get("tokenizer"))
+    history = [event["valid_bpc"] for event in runs.Run(path.parent).read_metrics() if "valid_bpc" in event]
+    summary = header.summary
+    config = summary.pop("config", {})
+    record: dict[str, Any] = {
+        "file": str(path),
+        "bytes": header.bytes,
+        "format": header.record["format"],
+        "saved": header.record.get("saved"),
+        "versions": header.record.get("versions", {}),
+        "parameters": header.parameters,
+        "model": header.config.to_json(),
+        "tokenizer": {"kind": tokenizer.kind, "size": tokenizer.size},
+        "vocabulary": [tokenizer.symbol(token) for token in range(tokenizer.size)],
+        "training": summary,
+        "options": config,
+        "valid_bpc": history,
+    }
+    if as_json:
+        write(json.dumps(record, ensure_ascii=False) + "\n")
+        return
+    network = header.config
+    show_record(
+        str(path),
+        {
+            "network": f"{network.cell} {network.layers} x {network.hidden}, embedding {network.embedding}, "
+            f"{header.parameters:,} parameters, dropout {network.dropout or 'none'}{', tied' if network.tie else ''}",
+            "tokenizer": f"{tokenizer.kind}, {tokenizer.size:,} symbols",
+            "vocabulary": _shorten(" ".join(_visible(symbol) for symbol in record["vocabulary"])),
+            "corpus": f"{' '.join(summary.get('corpus', []))}, {summary.get('train_tokens', 0):,} tokens to learn "
+            f"from, documents: {summary.get('documents')}",
+            "sha256": summary.get("sha256"),
+            "trained": f"{summary.get('step', 0):,} steps, {summary.get('epoch', 0):.2f} epochs, "
+            f"{summary.get('tokens', 0):,} tokens, {summary.get('seconds', 0):.0f} s",
+            "loss": _loss(summary),
+            "history": _sparkline(history),
+            "options": ", ".join(f"{name} {value}" for name, value in config.items() if value is not None),
+            "versions": ", ".join(f"{name} {value}" for name, value in record["versions"].items()),
+            "saved": f"{record['saved']}, {header.bytes:,} bytes, format {record['format']}",
+        },
+    )
+
+
+def _visible(symbol: str) -> str:
+    return symbol if symbol.isprintable() and not symbol.isspace() else ascii(symbol)[1:-1]
+
+
+def _shorten(text: str, width: int = 400) -> str:
+    return text if len(text) <= width else f"{text[:width]} …"
+
+
+def _loss(summary: dict[str, Any]) -> str:
+    loss = summary.get("loss")
+    if loss is None:
+        return "not measured"
+    return f"{loss:.4f} nats per token, {'validation' if summary.get('validated') else 'training'}"
+
+
+def _sparkline(values: list[float]) -> str:
+    """Bits per character at each validation, as bars, with the first and the least in figures."""
+    if not values:
+        return "none"
+    low, high = min(values), max(values)
+    scale = (len(BARS) - 1) / (high - low) if high > low else 0.0
+    bars = "".join(BARS[round((value - low) * scale)] for value in values)
+    return f"{bars}  {values[0]:.3f} to {low:.3f} bits per character"

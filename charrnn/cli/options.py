@@ -1,0 +1,126 @@
+"""Options that several commands share, and how their words are read."""
+
+import math
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from charrnn.cli.console import Talk
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def seconds(text: str) -> float:
+    """'90s', '10m', '1h30m' -> seconds. Raises typer.BadParameter on anything else."""
+    if re.fullmatch(r"(\d+(\.\d+)?[smh])+", text):
+        total = sum(float(number) * _UNITS[unit] for number, unit in re.findall(r"([\d.]+)([smh])", text))
+        if total > 0:
+            return total
+    raise typer.BadParameter(f"{text!r} is no time: write it as 90s, 10m or 1h30m")
+
+
+def share_or_file(text: str) -> float | str:
+    """'0.1' -> 0.1, anything else is a file's name."""
+    try:
+        share = float(text)
+    except ValueError:
+        return text
+    if not 0 < share < 1:
+        raise typer.BadParameter(f"{text} is no share of a text: give a number between 0 and 1, or a file")
+    return share
+
+
+def number(name: str, least: float, most: float, *, open_at_least: bool = False) -> Callable[[Any], Any]:
+    """A check that a number lies in a range, which NaN never does."""
+    bracket = "above" if open_at_least else "from"
+
+    def check(value: Any) -> Any:
+        if value is not None:
+            low = value > least if open_at_least else value >= least
+            if not (low and value <= most):
+                top = f" to {most:g}" if math.isfinite(most) else " upwards"
+                if open_at_least and not math.isfinite(most):
+                    top = ""
+                raise typer.BadParameter(f"{value} is out of range: {name} goes {bracket} {least:g}{top}")
+        return value
+
+    return check
+
+
+def _set_quiet(value: bool) -> bool:
+    Talk.quiet = value
+    return value
+
+
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        "-m",
+        help="A run's name, its folder, or a model file.",
+        show_default="the run trained last",
+        rich_help_panel="Model",
+    ),
+]
+Checkpoints = Annotated[
+    Path | None,
+    typer.Option(
+        "--checkpoints",
+        help="The folder that holds the runs.",
+        envvar="CHARRNN_CHECKPOINTS",
+        show_default="checkpoints",
+        rich_help_panel="Model",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, floats unrounded.", rich_help_panel="Output")]
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", help="The bare result alone.", callback=_set_quiet, rich_help_panel="Output"),
+]
+Seed = Annotated[
+    int | None,
+    typer.Option(
+        "--seed",
+        help="Same seed, same result.",
+        show_default="drawn and said",
+        callback=number("a seed", 0, 2**63 - 1),
+        rich_help_panel="Machine",
+    ),
+]
+Device = Annotated[
+    str | None,
+    typer.Option("--device", help="cpu, cuda or mps.", show_default="a GPU if there is one", rich_help_panel="Machine"),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        "--threads",
+        help="CPU threads.",
+        show_default="all cores",
+        callback=number("threads", 1, 1024),
+        rich_help_panel="Machine",
+    ),
+]
+BatchSize = Annotated[
+    int | None,
+    typer.Option(
+        "--batch-size",
+        help="Rows side by side.",
+        show_default="32",
+        callback=number("a batch", 1, 65536),
+        rich_help_panel="Machine",
+    ),
+]
+
+
+def utf8_streams() -> None:
+    """UTF-8 in and out whatever the locale says; text as it is, with no line ends changed."""
+    for stream in (sys.stdout, sys.stderr, sys.stdin):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace" if stream is sys.stderr else "strict")
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(newline="")

@@ -1,0 +1,169 @@
+"""charrnn sample"""
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from charrnn.cli import options as opt
+from charrnn.cli.console import say, write
+from charrnn.config import SampleConfig
+from charrnn.errors import CorpusError
+
+if TYPE_CHECKING:
+    from charrnn.api import Model
+
+DRAW, OUTPUT = "Drawing (in this order)", "Output"
+
+
+def sample(
+    temp: Annotated[
+        float,
+        typer.Option(
+            "--temp",
+            "--temperature",
+            help="Low is safe and repetitive, high surprising and wrong; 1 is the model as it is, 0 the likeliest.",
+            callback=opt.number("temperature", 0, float("inf")),
+            rich_help_panel=DRAW,
+        ),
+    ] = SampleConfig.temperature,
+    length: Annotated[
+        int,
+        typer.Option(
+            "--length",
+            "-l",
+            help="Characters, the prompt not counted.",
+            callback=opt.number("length", 1, 10**12),
+            rich_help_panel="Text",
+        ),
+    ] = SampleConfig.length,
+    prompt: Annotated[str, typer.Option("--prompt", "-p", help="Text to go on from.", rich_help_panel="Text")] = "",
+    prompt_file: Annotated[
+        str | None, typer.Option(help="The same from a file, or - for stdin.", rich_help_panel="Text")
+    ] = None,
+    echo: Annotated[
+        bool, typer.Option("--echo/--no-echo", help="Print the prompt in front.", rich_help_panel=OUTPUT)
+    ] = True,
+    rows: Annotated[
+        int,
+        typer.Option(
+            "--num",
+            "-n",
+            help="Samples; sample i has the seed plus i.",
+            callback=opt.number("num", 1, 100_000),
+            rich_help_panel="Text",
+        ),
+    ] = 1,
+    stop: Annotated[
+        list[str] | None, typer.Option(help="End before this text; may be repeated.", rich_help_panel="Text")
+    ] = None,
+    repetition_penalty: Annotated[
+        float | None,
+        typer.Option(
+            help="Make symbols that were used less likely.",
+            show_default="off",
+            callback=opt.number("a penalty", 1, float("inf")),
+            rich_help_panel=DRAW,
+        ),
+    ] = None,
+    top_k: Annotated[
+        int | None,
+        typer.Option(
+            help="Only the k likeliest symbols.",
+            show_default="off",
+            callback=opt.number("top-k", 1, 10**9),
+            rich_help_panel=DRAW,
+        ),
+    ] = None,
+    top_p: Annotated[
+        float | None,
+        typer.Option(
+            help="Only the likeliest symbols that make up this probability.",
+            show_default="off",
+            callback=opt.number("top-p", 0, 1, open_at_least=True),
+            rich_help_panel=DRAW,
+        ),
+    ] = None,
+    min_p: Annotated[
+        float | None,
+        typer.Option(
+            help="Only symbols at least this share as likely as the likeliest.",
+            show_default="off",
+            callback=opt.number("min-p", 0, 1, open_at_least=True),
+            rich_help_panel=DRAW,
+        ),
+    ] = None,
+    model: opt.Model = None,
+    checkpoints: opt.Checkpoints = None,
+    seed: opt.Seed = None,
+    device: opt.Device = "cpu",
+    threads: opt.Threads = None,
+    json_lines: opt.Json = False,
+    quiet: opt.Quiet = False,
+) -> None:
+    """Generate text, one symbol after another, as it comes.
+
+    Several samples are separated by an empty line, or stand one a line where the model was trained on lines.
+    """
+    config = SampleConfig(
+        temperature=temp,
+        length=length,
+        top_k=top_k,
+        top_p=top_p,
+        min_p=min_p,
+        repetition_penalty=repetition_penalty,
+        stop=tuple(stop or ()),
+    )
+    if prompt_file is not None:
+        prompt = _read_prompt(prompt_file)
+
+    from charrnn import api
+    from charrnn.training.precision import choose
+    from charrnn.training.session import draw_seed
+
+    choose(device, "fp32", threads)
+    loaded = api.load(model, checkpoints=checkpoints, device=device or "cpu")
+    seed = draw_seed() if seed is None else seed
+    say(f"model: {loaded.header.path}, seed {seed}")
+    front = prompt if echo else ""
+    if json_lines:
+        _write_json(loaded, prompt, front, rows, seed, config)
+    else:
+        _write_text(loaded, prompt, front, rows, seed, config)
+
+
+def _read_prompt(file: str) -> str:
+    """A prompt is read as a corpus is: compressed or not, strictly UTF-8, line ends mended."""
+    from charrnn.text.corpus import Corpus
+
+    text = Corpus([file]).read()
+    if not text:
+        raise CorpusError(f"{file} holds no prompt")
+    return text
+
+
+def _write_text(loaded: "Model", prompt: str, front: str, rows: int, seed: int, config: SampleConfig) -> None:
+    """Stream the first sample as it comes; the others wait their turn, in order."""
+    separator = "" if loaded.documents == "lines" else "\n"
+    turn = 0
+    waiting = [front] * rows
+    done = [False] * rows
+    for piece in loaded.stream(prompt, rows=rows, seed=seed, config=config):
+        waiting[piece.row] += piece.text
+        done[piece.row] = piece.finished is not None
+        while turn < rows:
+            write(waiting[turn])
+            if not done[turn]:
+                waiting[turn] = ""
+                break
+            turn += 1
+            write("\n" + (separator if turn < rows else ""))
+
+
+def _write_json(loaded: "Model", prompt: str, front: str, rows: int, seed: int, config: SampleConfig) -> None:
+    texts = [front] * rows
+    for piece in loaded.stream(prompt, rows=rows, seed=seed, config=config):
+        texts[piece.row] += piece.text
+        if piece.finished:
+            record = {"row": piece.row, "seed": seed + piece.row, "text": texts[piece.row], "finished": piece.finished}
+            write(json.dumps(record, ensure_ascii=False) + "\n")

@@ -1,0 +1,224 @@
+"""What a model, a training and a sampling are: frozen dataclasses, strict JSON in and out.
+
+No torch here: the command line reads its defaults from these classes.
+"""
+
+import dataclasses
+import math
+import types
+import typing
+from dataclasses import dataclass
+from typing import Any, Self
+
+from charrnn.errors import ConfigError
+
+
+def require(holds: bool, message: str) -> None:
+    """Raise ConfigError with this message unless the condition holds (NaN never does)."""
+    if not holds:
+        raise ConfigError(message)
+
+
+def _fits(value: object, annotation: Any) -> bool:
+    if isinstance(annotation, types.UnionType):
+        return any(_fits(value, option) for option in typing.get_args(annotation))
+    if typing.get_origin(annotation) is tuple:
+        item = typing.get_args(annotation)[0]
+        return isinstance(value, tuple | list) and all(_fits(part, item) for part in value)
+    if annotation is float:
+        return isinstance(value, float | int) and not isinstance(value, bool)
+    if annotation is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, annotation)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """A frozen record that goes to JSON and comes back, every key named, none unknown."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as plain JSON values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, record: object) -> Self:
+        """Read what `to_json` wrote. Raises ConfigError on a missing, unknown or mistyped field."""
+        if not isinstance(record, dict):
+            raise ConfigError(f"{cls.__name__}: expected an object, got {type(record).__name__}")
+        hints = typing.get_type_hints(cls)
+        names = {field.name for field in dataclasses.fields(cls)}
+        if unknown := sorted(map(str, set(record) - names)):
+            raise ConfigError(f"{cls.__name__}: unknown field {unknown[0]!r}")
+        if missing := sorted(names - set(record)):
+            raise ConfigError(f"{cls.__name__}: missing field {missing[0]!r}")
+        for name, value in record.items():
+            if not _fits(value, hints[name]):
+                raise ConfigError(f"{cls.__name__}: {name} cannot be {value!r}")
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in record.items()})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig(Config):
+    """The network. Token ids 0 … start_id - 1 are text, `start_id` is the context of a first token.
+
+    A model of one stream predicts `start_id` symbols. A model of documents predicts one more: the same id, met
+    as a target, is the end of a document.
+    """
+
+    vocab_size: int
+    start_id: int
+    cell: str = "lstm"
+    embedding: int = 128
+    hidden: int = 256
+    layers: int = 2
+    dropout: float | None = None
+    tie: bool = False
+
+    def __post_init__(self) -> None:
+        require(self.start_id >= 1, f"start_id must be at least 1, not {self.start_id}")
+        require(
+            self.vocab_size in (self.start_id, self.start_id + 1),
+            f"vocab_size must be start_id or one more, not {self.vocab_size} beside {self.start_id}",
+        )
+        for name in ("embedding", "hidden", "layers"):
+            require(getattr(self, name) >= 1, f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.dropout is not None:
+            require(
+                0 < self.dropout < 1, f"dropout must lie between 0 and 1, not {self.dropout}; leave it out for none"
+            )
+        require(
+            not self.tie or self.embedding == self.hidden,
+            f"tied embeddings need embedding = hidden, not {self.embedding} and {self.hidden}",
+        )
+
+    @property
+    def documents(self) -> bool:
+        """Whether the model knows the end of a document."""
+        return self.vocab_size > self.start_id
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(Config):
+    """One training, all of it decided. Periods are counted in steps; None is off.
+
+    Exactly one of `steps`, `epochs` and `seconds` is the budget. Left without `eval_every`, validation comes
+    `EVALUATIONS` times, evenly over the budget.
+    """
+
+    seed: int
+    steps: int | None = None
+    epochs: float | None = None
+    seconds: float | None = None
+    bptt: int = 64
+    batch_size: int = 32
+    lr: float = 5e-3
+    warmup: float = 0.03
+    weight_decay: float = 0.01
+    clip: float | None = 1.0
+    clip_value: float | None = None
+    state_drop: float = 0.02
+    eval_every: int | None = None
+    save_every: int | None = None
+    report_every: int = 10
+    patience: int | None = 8
+    precision: str = "fp32"
+
+    def __post_init__(self) -> None:
+        budgets = [b for b in (self.steps, self.epochs, self.seconds) if b is not None]
+        require(len(budgets) == 1, "give one of --for, --steps and --epochs")
+        require(math.isfinite(budgets[0]) and budgets[0] > 0, f"a budget must be positive, not {budgets[0]}")
+        for name in ("bptt", "batch_size", "eval_every", "save_every", "report_every", "patience"):
+            value = getattr(self, name)
+            require(value is None or value >= 1, f"{name.replace('_', '-')} must be at least 1, not {value}")
+        for name in ("lr", "clip", "clip_value"):
+            value = getattr(self, name)
+            require(
+                value is None or (value > 0 and math.isfinite(value)),
+                f"{name.replace('_', '-')} must be positive, not {value}",
+            )
+        require(0 <= self.warmup < 1, f"warmup must lie in [0, 1), not {self.warmup}")
+        require(0 <= self.weight_decay < 1, f"weight-decay must lie in [0, 1), not {self.weight_decay}")
+        require(0 <= self.state_drop < 1, f"state-drop must lie in [0, 1), not {self.state_drop}")
+        require(0 <= self.seed < 2**63, f"seed must lie between 0 and 2^63 - 1, not {self.seed}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions(Config):
+    """What a user asked of a training. None is left open: corpus and time decide it (`training/budget.py`).
+
+    `valid` and `test` are a share of the corpus or a file.
+    """
+
+    corpus: tuple[str, ...] = ("fables",)
+    name: str | None = None
+    tokenizer: str = "char"
+    vocab_size: int = 1000
+    documents: str = "stream"
+    valid: float | str | None = None
+    test: float | str | None = None
+    cell: str = "lstm"
+    layers: int = 2
+    hidden: int | None = None
+    embedding: int | None = None
+    tie: bool | None = None
+    dropout: float | None = None
+    weight_decay: float = 0.02
+    bptt: int = 64
+    batch_size: int = 32
+    lr: float | None = None
+    clip: float | None = 1.0
+    clip_value: float | None = None
+    patience: int | None = 8
+    steps: int | None = None
+    epochs: float | None = None
+    seconds: float | None = None
+    eval_every: int | None = None
+    save_every: int | None = None
+    seed: int | None = None
+    precision: str | None = None
+    device: str | None = None
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        budgets = [b for b in (self.steps, self.epochs, self.seconds) if b is not None]
+        require(len(budgets) <= 1, "give one of --for, --steps and --epochs")
+        require(self.documents in ("stream", "lines", "blank"), "documents must be stream, lines or blank")
+        for name in ("valid", "test"):
+            share = getattr(self, name)
+            require(
+                not isinstance(share, float | int) or 0 < share < 1,
+                f"{name} must be a file or a share between 0 and 1, not {share}",
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleConfig(Config):
+    """One sampling. `temperature` 0 is greedy; filters that are None are off; `length` counts code points."""
+
+    temperature: float = 0.8
+    length: int = 500
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+    repetition_penalty: float | None = None
+    stop: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        require(
+            self.temperature >= 0 and math.isfinite(self.temperature),
+            f"temperature must be 0 (greedy) or a positive number, not {self.temperature}",
+        )
+        require(self.length >= 1, f"length must be at least 1, not {self.length}")
+        require(self.top_k is None or self.top_k >= 1, f"top-k must be at least 1, not {self.top_k}")
+        for name in ("top_p", "min_p"):
+            value = getattr(self, name)
+            require(
+                value is None or 0 < value <= 1,
+                f"{name.replace('_', '-')} must be above 0 and at most 1, not {value}",
+            )
+        penalty = self.repetition_penalty
+        require(
+            penalty is None or (penalty >= 1 and math.isfinite(penalty)),
+            f"repetition-penalty must be at least 1, not {penalty}",
+        )
+        require(all(self.stop), "a stop string must not be empty")

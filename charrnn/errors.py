@@ -1,0 +1,40 @@
+"""Everything that charrnn raises on purpose.
+
+    CharrnnError            one line: what is wrong, and what to do
+    ├── ConfigError         a value out of range, options that contradict each other
+    ├── CorpusError         a text that cannot be read, or cannot be used
+    │   └── VocabularyError a symbol that the tokenizer does not hold
+    ├── CheckpointError     a file that is no checkpoint, or is damaged, or cannot be written
+    ├── RunError            a run that is not there, or whose name is taken
+    └── DivergedError       a training that found no finite loss again
+
+A `ConfigError` is wrong usage (exit code 2), all others are failures (exit code 1).
+"""
+
+
+class CharrnnError(Exception):
+    """Base of all errors that a user can do something about."""
+
+
+class ConfigError(CharrnnError):
+    """A value out of range, or options that contradict each other."""
+
+
+class CorpusError(CharrnnError):
+    """A text that cannot be read, or cannot be used."""
+
+
+class VocabularyError(CorpusError):
+    """A symbol that the tokenizer does not hold."""
+
+
+class CheckpointError(CharrnnError):
+    """A file that is no checkpoint, is damaged, or cannot be written."""
+
+
+class RunError(CharrnnError):
+    """A run that is not there, or whose name is taken."""
+
+
+class DivergedError(CharrnnError):
+    """Training lost its finite loss and did not find it again."""

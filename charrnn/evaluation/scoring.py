@@ -1,0 +1,268 @@
+"""token_logprobs -> Score: every figure is arithmetic on one primitive.
+
+Every token is scored exactly once, the first and the tail included, at temperature 1. Shapes: N tokens scored,
+S spans scored side by side, T window.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from charrnn.errors import CorpusError
+from charrnn.models.cells import States
+from charrnn.models.language_model import LanguageModel, carry, nats
+from charrnn.text.corpus import Facts
+from charrnn.text.dataset import Part, Tokens
+
+Logprobs = npt.NDArray[np.float64]
+Places = npt.NDArray[np.int64]
+
+WINDOW = 256
+BATCH = 32
+LOGITS_AT_ONCE = 1 << 24
+SHORTEST_CHUNK = 1024
+BORDER_TOLERANCE = 1e-5
+
+
+@dataclass(frozen=True)
+class Score:
+    """A scored text: `logprobs` (N,), natural logarithms, of its tokens in order, and the counts of the original text.
+
+    loss = nll / T, ppl = exp(loss), bpt = loss / ln 2, bpc = nll / (C ln 2), bpb = nll / (B ln 2),
+    word_ppl = exp(nll / W), with T tokens, C code points, B UTF-8 bytes, W words.
+    """
+
+    logprobs: Logprobs
+    chars: int
+    bytes: int
+    words: int
+    state: str
+    unknown: npt.NDArray[np.bool_]
+
+    @property
+    def nll(self) -> float:
+        """Total surprisal in nats, added up in float64."""
+        return -math.fsum(self.logprobs)
+
+    @property
+    def surprisal(self) -> Logprobs:
+        """Bits of each token (N,)."""
+        return self.logprobs / -math.log(2)
+
+    @property
+    def tokens(self) -> int:
+        """T"""
+        return self.logprobs.size
+
+    @property
+    def oov(self) -> int:
+        """Characters that the vocabulary lacks."""
+        return int(self.unknown.sum())
+
+    @property
+    def loss(self) -> float:
+        """Nats per token."""
+        return self.nll / self.tokens
+
+    @property
+    def ppl(self) -> float:
+        """Perplexity per token."""
+        return _exp(self.loss)
+
+    @property
+    def ppl_se(self) -> float | None:
+        """Standard error of ppl; approximate, for tokens are not independent. None for a single token."""
+        return self.ppl * math.sqrt(float(self.logprobs.var()) / (self.tokens - 1)) if self.tokens > 1 else None
+
+    @property
+    def ppl_known(self) -> float | None:
+        """Perplexity over the tokens that the vocabulary holds; None when it holds none."""
+        known = self.logprobs[~self.unknown]
+        return _exp(-math.fsum(known) / known.size) if known.size else None
+
+    @property
+    def bpt(self) -> float:
+        """Bits per token."""
+        return self.loss / math.log(2)
+
+    @property
+    def bpc(self) -> float:
+        """Bits per code point of the original text."""
+        return self.nll / (self.chars * math.log(2))
+
+    @property
+    def bpb(self) -> float | None:
+        """Bits per UTF-8 byte of the original text; None where a character had no code."""
+        return None if self.oov else self.nll / (self.bytes * math.log(2))
+
+    @property
+    def word_ppl(self) -> float | None:
+        """Perplexity per whitespace-separated word; None in a text without words."""
+        return _exp(self.nll / self.words) if self.words else None
+
+    def figures(self) -> dict[str, Any]:
+        """All of the above under their names."""
+        return {
+            "tokens": self.tokens,
+            "chars": self.chars,
+            "bytes": self.bytes,
+            "words": self.words,
+            "oov": self.oov,
+            "nats": self.nll,
+            "loss": self.loss,
+            "ppl": self.ppl,
+            "ppl_se": self.ppl_se,
+            **({"ppl_known": self.ppl_known} if self.oov else {}),
+            "bpt": self.bpt,
+            "bpc": self.bpc,
+            "bpb": self.bpb,
+            "word_ppl": self.word_ppl,
+            "state": self.state,
+        }
+
+
+def _exp(value: float) -> float:
+    """exp, and infinity where it overflows."""
+    try:
+        return math.exp(value)
+    except OverflowError:
+        return math.inf
+
+
+def score(
+    model: LanguageModel, part: Part, facts: Facts, *, reset_every: int | None = None, batch_size: int = BATCH
+) -> Score:
+    """Score a tokenized text. Raises CorpusError when it is empty."""
+    if not part.tokens.size:
+        raise CorpusError("there is no text to score: it is empty")
+    state = "carried"
+    if part.starts is not None:
+        state = "reset at each document"
+    if reset_every is not None:
+        state = f"reset every {reset_every} tokens"
+    return Score(
+        logprobs=token_logprobs(model, part.tokens, part.starts, reset_every=reset_every, batch_size=batch_size),
+        chars=facts.chars,
+        bytes=facts.bytes,
+        words=facts.words,
+        state=state,
+        unknown=part.tokens == model.config.start_id + 1,
+    )
+
+
+@torch.inference_mode()
+def token_logprobs(
+    model: LanguageModel,
+    tokens: Tokens,
+    starts: Places | None = None,
+    *,
+    reset_every: int | None = None,
+    batch_size: int = BATCH,
+    window: int = WINDOW,
+) -> Logprobs:
+    """log p in nats of every token (N,), each once.
+
+    One stream: the first token follows the start id and the initial state, which is carried to the end. With
+    `reset_every`, the state is reset before every so many tokens, the input still being the token before. With
+    `starts` (D,), documents: each begins with the start id and the initial state. The id start_id + 1, a character
+    that the vocabulary lacks, costs ln V and is read as the start id.
+
+    `batch_size` and `window` change the time it takes, not the figures (to about 1e-7 relative).
+    """
+    was_training = model.training
+    model.eval()
+    try:
+        reader = _Reader(model, tokens, window)
+        if starts is not None:
+            return reader.independent(starts, np.append(starts[1:], tokens.size), True, batch_size)
+        if reset_every is not None:
+            firsts = np.arange(0, tokens.size, reset_every)
+            return reader.independent(firsts, np.append(firsts[1:], tokens.size), False, batch_size)
+        return reader.stream(batch_size)
+    finally:
+        model.train(was_training)
+
+
+class _Reader:
+    """Reads spans of one token array side by side."""
+
+    def __init__(self, model: LanguageModel, tokens: Tokens, window: int) -> None:
+        self.model, self.tokens, self.window = model, tokens, window
+        self.start_id = model.config.start_id
+        self.device = next(model.parameters()).device
+
+    def independent(self, firsts: Places, ends: Places, documents: bool, batch_size: int) -> Logprobs:
+        """Spans that each begin in the initial state, the longest first so that a batch is of like length."""
+        result = np.empty(self.tokens.size)
+        order = np.argsort(firsts - ends, kind="stable")
+        for at in range(0, len(order), batch_size):
+            some = order[at : at + batch_size]
+            states = self.model.initial_states(len(some))
+            self._read(firsts[some], ends[some], states, result, from_start=documents)
+        return result
+
+    def stream(self, batch_size: int) -> Logprobs:
+        """One stream in equal chunks side by side, their borders made to fit, and the few tokens left over.
+
+        What belongs at a chunk's beginning is the state that the chunk before it ends in. It is guessed by reading
+        the tail of that chunk from nothing; then all chunks are read, until each begins in the state that its
+        neighbour did end in (to BORDER_TOLERANCE). A network that forgets needs one reading; one that does not
+        needs as many as there are chunks, and is then the plain sequential reading.
+        """
+        result = np.empty(self.tokens.size)
+        chunks = max(1, min(batch_size, self.tokens.size // SHORTEST_CHUNK))
+        length = self.tokens.size // chunks
+        firsts = np.arange(chunks) * length
+        ends = firsts + length
+        from_neighbour = torch.arange(-1, chunks - 1, device=self.device)
+        given = self.model.initial_states(chunks)
+        if chunks > 1:
+            tails = self._read(ends - SHORTEST_CHUNK // 2, ends, given, None)
+            given = carry(tails, from_neighbour)
+        left = given
+        for _ in range(chunks):
+            left = self._read(firsts, ends, given, result)
+            arrived = carry(left, from_neighbour)
+            if _distance(given, arrived) <= BORDER_TOLERANCE:
+                break
+            given = arrived
+        if length * chunks < self.tokens.size:
+            last = carry(left, torch.tensor([chunks - 1], device=self.device))
+            self._read(ends[-1:], np.array([self.tokens.size]), last, result)
+        return result
+
+    def _read(
+        self, firsts: Places, ends: Places, states: States, result: Logprobs | None, *, from_start: bool = False
+    ) -> States:
+        """Read the spans [first, end) into result; the states returned are theirs where all are equally long."""
+        longest = int((ends - firsts).max())
+        window = max(1, min(self.window, LOGITS_AT_ONCE // (len(firsts) * self.model.config.vocab_size)))
+        for begin in range(0, longest, window):
+            # One place more, in front: the input of the first target.
+            places = firsts[:, None] + np.arange(begin - 1, min(begin + window, longest))[None, :]
+            inside = (places >= 0) & (places < ends[:, None])
+            tokens = np.where(inside, self.tokens[np.where(inside, places, 0)].astype(np.int64), self.start_id)
+            if begin == 0 and from_start:
+                tokens[:, 0] = self.start_id
+            logits, states = self.model(self._ids(tokens[:, :-1], self.start_id), states)
+            if result is not None:
+                targets, inside = tokens[:, 1:], inside[:, 1:]
+                # What is clipped here is padding, not kept, or unknown, priced below.
+                losses = nats(logits, self._ids(targets, self.model.config.vocab_size - 1)).double().cpu().numpy()
+                losses[targets == self.start_id + 1] = math.log(self.model.config.vocab_size)
+                result[places[:, 1:][inside]] = -losses[inside]
+        return states
+
+    def _ids(self, tokens: Places, limit: int) -> Tensor:
+        return torch.from_numpy(np.minimum(tokens, limit)).to(self.device)
+
+
+def _distance(some: States, others: States) -> float:
+    """The largest difference between two states; infinite where one is not a number."""
+    gaps = [float((a - b).abs().max()) for x, y in zip(some, others, strict=True) for a, b in zip(x, y, strict=True)]
+    return max(gap if gap == gap else math.inf for gap in gaps)

@@ -1,0 +1,92 @@
+"""Embedding -> recurrent layers -> head. State in, state out.
+
+Shapes: B batch, T time, E embedding, H hidden, V vocabulary (predicted symbols).
+"""
+
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from charrnn.config import ModelConfig, require
+from charrnn.models.cells import States
+from charrnn.models.layers import LAYERS, LockedDropout, Recurrent, time_major
+
+
+class LanguageModel(nn.Module):
+    """Predicts the next token from all tokens before it.
+
+    logits (B, T, V), states = model(tokens (B, T), states). Tokens are ids up to `start_id`; logits are over the
+    first V ids. Weights are not initialised: `initialise` does, or a checkpoint.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        """Raises ConfigError on a cell that is not in the table."""
+        require(config.cell in LAYERS, f"cell must be one of {', '.join(LAYERS)}, not {config.cell!r}")
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(config.start_id + 1, config.embedding)
+        sizes = [config.embedding] + [config.hidden] * (config.layers - 1)
+        self.layers = nn.ModuleList(LAYERS[config.cell](size, config.hidden) for size in sizes)
+        self.dropout = LockedDropout(config.dropout)
+        # A tied head uses the embedding matrix itself: there is no second parameter.
+        self.head = None if config.tie else nn.Parameter(torch.empty(config.vocab_size, config.hidden))
+        self.bias = nn.Parameter(torch.empty(config.vocab_size))
+
+    @property
+    def stack(self) -> list[Recurrent]:
+        """The recurrent layers, from the input up."""
+        return cast("list[Recurrent]", list(self.layers))
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Fresh weights: small normal embedding and head, each layer by its own rule."""
+        nn.init.normal_(self.embedding.weight, std=self.config.embedding**-0.5, generator=generator)
+        for layer in self.stack:
+            layer.initialise(generator)
+        if self.head is not None:
+            nn.init.normal_(self.head, std=0.02, generator=generator)
+        nn.init.zeros_(self.bias)
+
+    def initial_states(self, batch: int) -> States:
+        """The memory before any token: zeros (B, H)."""
+        return tuple(layer.initial_state(batch) for layer in self.stack)
+
+    def head_weight(self) -> Tensor:
+        """(V, H)"""
+        return self.embedding.weight[: self.config.vocab_size] if self.head is None else self.head
+
+    def forward(self, tokens: Tensor, states: States) -> tuple[Tensor, States]:
+        """tokens (B, T), states -> logits (B, T, V), states."""
+        x = self.dropout(time_major(self.embedding(tokens.t())))
+        new = []
+        for layer, state in zip(self.stack, states, strict=True):
+            y, state = layer(x, state)
+            x = self.dropout(y)
+            new.append(state)
+        logits = F.linear(time_major(x), self.head_weight(), self.bias)
+        return time_major(logits), tuple(new)
+
+
+def nats(logits: Tensor, targets: Tensor, *, ignored: int = -100) -> Tensor:
+    """Surprisal in nats of each target: logits (B, T, V), targets (B, T) -> (B, T), float32; 0 where ignored."""
+    flat = time_major(logits).flatten(0, 1).float()
+    losses = F.cross_entropy(flat, targets.t().flatten(), ignore_index=ignored, reduction="none")
+    return losses.view(targets.shape[1], targets.shape[0]).t()
+
+
+def detach(states: States) -> States:
+    """The same memory, cut from the graph: truncated back-propagation through time."""
+    return tuple(tuple(part.detach() for part in state) for state in states)
+
+
+def carry(states: States, rows: Tensor) -> States:
+    """Row b of the result is row rows[b] of the states (B, H), or zeros where rows[b] < 0."""
+    kept = (rows >= 0).unsqueeze(1)
+    index = rows.clamp(min=0)
+    return tuple(tuple(part[index] * kept for part in state) for state in states)
+
+
+def parameter_count(model: nn.Module) -> int:
+    """How many numbers the weights are."""
+    return sum(parameter.numel() for parameter in model.parameters())

@@ -1,0 +1,134 @@
+"""The checkpoints folder: one folder for each run, its files, the run trained last. No torch here."""
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from charrnn.errors import RunError
+
+VARIABLE = "CHARRNN_CHECKPOINTS"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training's folder."""
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """What `-m` takes."""
+        return self.folder.name
+
+    @property
+    def model(self) -> Path:
+        """The best network so far, self-contained."""
+        return self.folder / "model.safetensors"
+
+    @property
+    def resume(self) -> Path:
+        """All that training needs to go on."""
+        return self.folder / "resume.safetensors"
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON object a line."""
+        return self.folder / "metrics.jsonl"
+
+    @property
+    def curve(self) -> Path:
+        """The picture of the run."""
+        return self.folder / "curve.svg"
+
+    @property
+    def stdin_copy(self) -> Path:
+        """What was read from standard input, kept so that the run can be resumed and evaluated."""
+        return self.folder / "corpus.txt"
+
+    def read_metrics(self) -> Iterator[dict[str, Any]]:
+        """The events written so far; a last line that was cut short by a crash is left out."""
+        if self.metrics.exists():
+            for line in self.metrics.read_text(encoding="utf-8").splitlines():
+                try:
+                    yield json.loads(line)
+                except ValueError:
+                    return
+
+
+def checkpoints_folder(given: Path | None = None) -> Path:
+    """The folder named, else the one in CHARRNN_CHECKPOINTS, else ./checkpoints."""
+    return given or Path(os.environ.get(VARIABLE) or "checkpoints")
+
+
+def create(checkpoints: Path, name: str | None, source: str) -> Run:
+    """Make a new run's folder, named after the corpus when no name is given (then numbered when taken).
+
+    Raises RunError when the name is taken, is no name, or the folder cannot be made.
+    """
+    wanted = name or _name_from(source)
+    if not re.fullmatch(r"[^/\\\0]+", wanted) or wanted in (".", ".."):
+        raise RunError(f"{wanted!r} cannot be a run's name: use letters, digits, - and _")
+    candidates = [wanted] if name else [wanted, *(f"{wanted}-{number}" for number in range(2, 10_000))]
+    for candidate in candidates:
+        folder = checkpoints / candidate
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise RunError(f"{folder} cannot be made: {error.strerror}; --checkpoints DIR chooses another") from None
+        return Run(folder)
+    raise RunError(
+        f"there is a run named {wanted} in {checkpoints}: choose another --name, or go on with it: "
+        f"charrnn train --resume --name {wanted}"
+    )
+
+
+def _name_from(source: str) -> str:
+    if source == "-":
+        return "stdin"
+    stem = Path(source).name
+    for suffix in (".gz", ".xz", ".bz2", ".zst", ".txt"):
+        stem = stem.removesuffix(suffix)
+    return re.sub(r"[^\w.-]+", "-", stem).strip("-.") or "run"
+
+
+def find(checkpoints: Path, name: str) -> Run:
+    """The run of this name, or in this folder. Raises RunError when there is none, naming those there are."""
+    for folder in (checkpoints / name, Path(name)):
+        run = Run(folder)
+        if run.model.exists() or run.resume.exists():
+            return run
+    raise RunError(f"there is no run {name} in {checkpoints}{_others(checkpoints)}")
+
+
+def latest(checkpoints: Path) -> Run:
+    """The run trained last. Raises RunError when there is none yet."""
+    runs = _all(checkpoints)
+    if not runs:
+        raise RunError(f"there is no trained model in {checkpoints} yet: charrnn train makes one")
+    return max(runs, key=lambda run: (run.model if run.model.exists() else run.resume).stat().st_mtime)
+
+
+def model_file(checkpoints: Path, model: str | None) -> Path:
+    """The file that `-m` means: a run's name, its folder or a file; without it, the run trained last."""
+    if model is None:
+        return latest(checkpoints).model
+    if Path(model).is_file():
+        return Path(model)
+    return find(checkpoints, model).model
+
+
+def _all(checkpoints: Path) -> list[Run]:
+    folders = checkpoints.iterdir() if checkpoints.is_dir() else []
+    runs = [Run(folder) for folder in sorted(folders) if folder.is_dir()]
+    return [run for run in runs if run.model.exists() or run.resume.exists()]
+
+
+def _others(checkpoints: Path) -> str:
+    names = [run.name for run in _all(checkpoints)]
+    return f"; there are {', '.join(names[:8])}" if names else "; charrnn train makes one"

@@ -1,0 +1,234 @@
+"""Reading a text that may be larger than memory: decompress, check UTF-8, mend line ends, count.
+
+A `Corpus` is a list of sources that can be read again and again, piece by piece. What a text turns into, and
+where it is split, is decided elsewhere (`dataset.py`).
+"""
+
+import bz2
+import codecs
+import gzip
+import hashlib
+import lzma
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import zstandard
+
+from charrnn.errors import CorpusError
+
+PIECE_BYTES = 1 << 22
+CHECKED_LINES = 200_000
+MANY_DUPLICATES = 0.3
+BINARY_SHARE = 0.02
+
+# What a compressed file begins with, and how it is opened.
+_COMPRESSED: dict[bytes, Callable[[BinaryIO], object]] = {
+    b"\x1f\x8b": lambda raw: gzip.GzipFile(fileobj=raw),
+    b"\xfd7zXZ\x00": lzma.LZMAFile,
+    b"BZh": bz2.BZ2File,
+    b"\x28\xb5\x2f\xfd": lambda raw: zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True),
+}
+_CONTROLS = {chr(code) for code in range(32)} - set("\t\n\r\f\x1b") | {"\x7f"}
+
+
+@dataclass
+class Facts:
+    """What reading a text found: counts of the original text, and what was mended or looks wrong.
+
+    `kept` are the code points that are left once line ends are mended.
+    """
+
+    chars: int = 0
+    bytes: int = 0
+    words: int = 0
+    kept: int = 0
+    sha256: str = ""
+    notes: list[str] = field(default_factory=list)
+
+
+def bundled(name: str) -> Path | None:
+    """The file of a bundled corpus, in a source tree or in an installed wheel; None when there is no such corpus."""
+    package = Path(__file__).resolve().parents[1]
+    for folder in (package / "bundled", package.parent / "corpora"):
+        file = folder / f"{name}.txt"
+        if name == Path(name).name and file.is_file():
+            return file
+    return None
+
+
+class Corpus:
+    """One text from files, bundled corpora or stdin ('-'), in the order given, read piece by piece.
+
+    Raises CorpusError when a source is missing, undecodable (with the byte offset of the first fault) or binary.
+    Stdin can be read once: keep a copy and read that, where a text is needed twice (see `keep_stdin`).
+    """
+
+    def __init__(self, sources: list[str]) -> None:
+        self.sources = sources
+        self.facts = Facts()
+        self._paths = [self._resolve(source) for source in sources]
+
+    @staticmethod
+    def _resolve(source: str) -> Path | None:
+        if source == "-":
+            return None
+        path = Path(source)
+        if path.is_dir():
+            raise CorpusError(f"{source} is a folder: name the text files in it, for example {source}/*.txt")
+        if path.exists():
+            return path
+        if (file := bundled(source)) is not None:
+            return file
+        raise CorpusError(f"there is no file and no bundled corpus {source}")
+
+    def pieces(self) -> Iterator[str]:
+        """The text in pieces of some megabytes, line ends as \\n; `facts` are complete once it is exhausted."""
+        facts, digest = Facts(), hashlib.sha256()
+        # Counting takes longer than reading: once is enough.
+        survey = None if self.facts.sha256 else _Survey(facts)
+        for source, path in zip(self.sources, self._paths, strict=True):
+            with _open(path, source) as raw:
+                yield from _mend(_decode(raw, source, digest.update, facts), source, facts, survey)
+        facts.sha256 = digest.hexdigest()
+        if survey is not None:
+            survey.finish()
+            self.facts = facts
+
+    def survey(self) -> Facts:
+        """Read it all once for its facts. Raises CorpusError when there is no text in it."""
+        for _ in self.pieces():
+            pass
+        if not self.facts.chars:
+            raise CorpusError(f"{' '.join(self.sources)} holds no text")
+        return self.facts
+
+    def read(self) -> str:
+        """The whole text at once, and its facts."""
+        return "".join(self.pieces())
+
+
+def keep_stdin(file: Path) -> None:
+    """Copy standard input into a file, whole."""
+    with open(file, "wb") as out:
+        while block := sys.stdin.buffer.read(PIECE_BYTES):
+            out.write(block)
+
+
+def _open(path: Path | None, source: str) -> BinaryIO:
+    try:
+        # A duplicate, so that closing the text does not close standard input.
+        raw = open(os.dup(sys.stdin.fileno()), "rb") if path is None else open(path, "rb")  # noqa: SIM115
+    except OSError as error:
+        raise CorpusError(f"{source} cannot be read: {error.strerror}") from None
+    head = raw.peek(8)
+    for magic, opener in _COMPRESSED.items():
+        if head.startswith(magic):
+            return cast(BinaryIO, opener(cast(BinaryIO, raw)))
+    return cast(BinaryIO, raw)
+
+
+def _decode(raw: BinaryIO, source: str, digest: Callable[[bytes], None], facts: Facts) -> Iterator[str]:
+    """Strict UTF-8, a leading BOM dropped."""
+    utf8 = codecs.getincrementaldecoder("utf-8")("strict")
+    offset = 0
+    while True:
+        try:
+            block = raw.read(PIECE_BYTES)
+        except (OSError, EOFError, lzma.LZMAError, zstandard.ZstdError) as error:
+            raise CorpusError(f"{source} cannot be read to its end: {error}") from None
+        digest(block)
+        if offset == 0 and block.startswith(codecs.BOM_UTF8):
+            facts.notes.append(f"{source}: byte order mark dropped")
+            block, offset = block[3:], 3
+        pending = len(utf8.getstate()[0])
+        try:
+            text = utf8.decode(block, final=not block)
+        except UnicodeDecodeError as error:
+            raise CorpusError(
+                f"{source} is not UTF-8: byte {offset - pending + error.start} is 0x{error.object[error.start]:02X} "
+                f"({error.reason}); convert it first, for example with iconv -f WINDOWS-1252 -t UTF-8"
+            ) from None
+        offset += len(block)
+        facts.bytes += len(block)
+        if text:
+            yield text
+        if not block:
+            return
+
+
+class _Survey:
+    """Counts and suspicions over a text that comes in pieces."""
+
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
+        self._in_word = False
+        self._controls = 0
+        self._lines = 0
+        self._seen: set[int] = set()
+        self._duplicates = 0
+
+    def see(self, text: str, source: str) -> None:
+        facts = self.facts
+        facts.chars += len(text)
+        facts.words += len(text.split()) - (self._in_word and not text[0].isspace())
+        self._in_word = not text[-1].isspace()
+        controls = sum(text.count(control) for control in _CONTROLS)
+        self._controls += controls
+        if "\0" in text or controls > BINARY_SHARE * len(text):
+            raise CorpusError(f"{source} looks like binary data, not text ({controls} control characters)")
+
+    def see_lines(self, text: str) -> None:
+        if self._lines < CHECKED_LINES:
+            lines = [line for line in text.split("\n") if len(line) > 20]
+            self._lines += len(lines)
+            hashes = {hash(line) for line in lines}
+            self._duplicates += len(lines) - len(hashes - self._seen)
+            self._seen |= hashes
+
+    def finish(self) -> None:
+        if self._controls:
+            self.facts.notes.append(f"the text holds {self._controls} control characters")
+        if self._lines >= 10 and self._duplicates > MANY_DUPLICATES * self._lines:
+            share = self._duplicates / self._lines
+            self.facts.notes.append(f"{share:.0%} of its lines occur more than once: a model will learn them by heart")
+
+
+def _mend(pieces: Iterator[str], source: str, facts: Facts, survey: _Survey | None) -> Iterator[str]:
+    """Line ends as \\n. A CR at the end of a piece waits for the next, which may begin with its LF."""
+    held = ""
+    windows = old_mac = 0
+    for piece in pieces:
+        if survey is not None:
+            survey.see(piece, source)
+        text = held + piece
+        held = "\r" if text.endswith("\r") else ""
+        text = text.removesuffix("\r")
+        if "\r" in text:
+            windows += text.count("\r\n")
+            text = text.replace("\r\n", "\n")
+            old_mac += text.count("\r")
+            text = text.replace("\r", "\n")
+        if survey is not None:
+            survey.see_lines(text)
+        facts.kept += len(text)
+        if text:
+            yield text
+    if held:
+        old_mac += 1
+        facts.kept += 1
+        yield "\n"
+    if windows + old_mac:
+        facts.notes.append(f"{source}: {windows} CR LF and {old_mac} CR line ends read as LF")
+
+
+def in_memory(text: str) -> tuple[str, Facts]:
+    """The same mending and counting for a text that is already here."""
+    facts = Facts(bytes=len(text.encode("utf-8", "surrogatepass")))
+    survey = _Survey(facts)
+    mended = "".join(_mend(iter([text] if text else []), "the text", facts, survey))
+    survey.finish()
+    return mended, facts

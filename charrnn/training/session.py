@@ -1,0 +1,255 @@
+"""One training from a user's options to the files in its folder: begin it, or go on with it."""
+
+import dataclasses
+import json
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from platform import python_version
+from typing import Any
+
+import torch
+
+from charrnn import __version__, checkpoint, runs
+from charrnn.config import ModelConfig, SampleConfig, TrainConfig, TrainOptions, require
+from charrnn.errors import CheckpointError, CorpusError, RunError
+from charrnn.evaluation.scoring import token_logprobs
+from charrnn.generation.generate import generate
+from charrnn.models.language_model import LanguageModel
+from charrnn.runs import Run
+from charrnn.text.corpus import Corpus, keep_stdin
+from charrnn.text.dataset import Dataset, Split, build, split_corpus
+from charrnn.text.streams import open_streams
+from charrnn.text.tokenizers import from_spec
+from charrnn.training import precision
+from charrnn.training.budget import explain, plan
+from charrnn.training.curve import draw_curve
+from charrnn.training.trainer import Event, Progress, Report, Snapshot, Stopped, Trainer
+
+DEFAULT_VALID = 0.05
+LEAST_CHARS_TO_HOLD_OUT = 4000
+SHOWN_SAMPLE = SampleConfig(temperature=0.8, length=160)
+
+
+@dataclass
+class Training:
+    """One run under way: iterate `events`; `run.model` is then the best of it."""
+
+    run: Run
+    trainer: Trainer
+    data: Dataset
+    notes: list[str]
+    machine: precision.Machine
+    _metrics: list[dict[str, Any]] = field(default_factory=list)
+
+    def events(self) -> Iterator[Event]:
+        """Train; every report goes into metrics.jsonl, every validation redraws curve.svg."""
+        with open(self.run.metrics, "w", encoding="utf-8") as metrics:
+            for record in self._metrics:
+                metrics.write(json.dumps(record) + "\n")
+            for event in self.trainer.run():
+                if isinstance(event, Report):
+                    if event.valid_loss is not None:
+                        event = dataclasses.replace(event, sample=self._shown_sample())
+                    record = finite(event.to_json())
+                    self._metrics.append(record)
+                    metrics.write(json.dumps(record, ensure_ascii=False) + "\n")
+                    metrics.flush()
+                if isinstance(event, Stopped) and self._metrics:
+                    self._draw()
+                yield event
+
+    def stop(self) -> None:
+        """End after the step that is running, with everything saved."""
+        self.trainer.stop = True
+
+    def _shown_sample(self) -> str:
+        pieces = generate(self.trainer.model.eval(), self.data.tokenizer, SHOWN_SAMPLE, seed=self.trainer.config.seed)
+        return "".join(piece.text for piece in pieces)
+
+    def _draw(self) -> None:
+        config = self.trainer.model.config
+        title = f"{self.run.name}: {config.cell} {config.layers} x {config.hidden}"
+        checkpoint.write_atomically(self.run.curve, draw_curve(self._metrics, title))
+
+
+def start(options: TrainOptions, *, checkpoints: Path | None = None) -> Training:
+    """Read, check, split and tokenize the corpus, decide what was left open, make the run's folder."""
+    corpus = None
+    if "-" not in options.corpus:
+        corpus = Corpus(list(options.corpus))
+        corpus.survey()
+    machine = precision.choose(options.device, options.precision, options.threads)
+    run = runs.create(runs.checkpoints_folder(checkpoints), options.name, options.corpus[0])
+    try:
+        if corpus is None:
+            require(options.corpus == ("-",), "standard input cannot be joined with other texts")
+            keep_stdin(run.stdin_copy)
+            corpus = Corpus([str(run.stdin_copy)])
+            corpus.survey()
+        # A run may be resumed from another folder: its files are remembered by their whole path.
+        corpus.sources = [str(Path(s).absolute()) if Path(s).exists() else s for s in corpus.sources]
+        data = _dataset(corpus, options, run, machine)
+        seed = draw_seed() if options.seed is None else options.seed
+        model_config, train_config = plan(options, data, seed=seed, precision=machine.precision)
+        network = LanguageModel(model_config)
+        network.initialise(torch.Generator().manual_seed(seed))
+        notes = [*data.notes, *explain(model_config, train_config, options, data), f"machine: {machine}, seed {seed}"]
+        return _training(run, network.to(machine.device), train_config, data, machine, notes)
+    except BaseException:
+        _remove_empty(run)
+        raise
+
+
+def resume(
+    name: str | None = None,
+    *,
+    checkpoints: Path | None = None,
+    device: str | None = None,
+    threads: int | None = None,
+    steps: int | None = None,
+    epochs: float | None = None,
+    seconds: float | None = None,
+) -> Training:
+    """Go on exactly where a run stopped, with a new budget where one is given.
+
+    Raises RunError when there is nothing to resume, CorpusError when the corpus has changed.
+    """
+    folder = runs.checkpoints_folder(checkpoints)
+    run = runs.latest(folder) if name is None else runs.find(folder, name)
+    if not run.resume.exists():
+        raise RunError(f"{run.folder} has no {run.resume.name}: it cannot be resumed, only sampled from")
+    header, tensors = checkpoint.read(run.resume)
+    saved = header.record.get("resume")
+    if not isinstance(saved, dict):
+        raise CheckpointError(f"{run.resume} is not a file to resume from")
+    progress = Progress.from_json(saved.get("progress"))
+    config = TrainConfig.from_json(saved.get("train"))
+    split = Split.from_json(saved.get("split"))
+    if (steps, epochs, seconds) != (None, None, None):
+        config = dataclasses.replace(config, steps=steps, epochs=epochs, seconds=seconds)
+        progress = dataclasses.replace(progress, finished=False, stale=0)
+    if progress.finished:
+        raise RunError(
+            f"the run {run.name} is complete after {progress.step:,} steps: --steps, --epochs or --for with more than "
+            "that goes on"
+        )
+    corpus = Corpus(list(split.sources))
+    if corpus.survey().sha256 != split.sha256:
+        raise CorpusError(f"{' '.join(split.sources)} has changed since the run began: it cannot be resumed exactly")
+    machine = precision.choose(device, config.precision, threads or saved.get("threads"))
+    tokenizer = from_spec(header.record.get("tokenizer"))
+    data = build(corpus, split, tokenizer=tokenizer, folder=run.folder)
+    network, _ = checkpoint.build_model(header, tensors)
+    notes = [f"resumed: {run.name} at step {progress.step:,}", f"machine: {machine}, seed {config.seed}"]
+    training = _training(run, network.to(machine.device), config, data, machine, notes)
+    training.trainer.restore(Snapshot(progress, tensors))
+    training._metrics += [event for event in run.read_metrics() if event["step"] <= progress.step]
+    return training
+
+
+def _dataset(corpus: Corpus, options: TrainOptions, run: Run, machine: precision.Machine) -> Dataset:
+    valid = options.valid
+    if valid is None and corpus.facts.kept >= LEAST_CHARS_TO_HOLD_OUT:
+        valid = DEFAULT_VALID
+    split = split_corpus(corpus, corpus.facts, documents=options.documents, valid=valid, test=options.test)
+    data = build(
+        corpus,
+        split,
+        kind=options.tokenizer,
+        vocab_size=options.vocab_size,
+        folder=run.folder,
+        threads=machine.threads,
+    )
+    if data.valid is None:
+        data.notes.append("too little text to hold a part out: the last model is kept, not the best by validation")
+    return data
+
+
+def _training(
+    run: Run, network: LanguageModel, config: TrainConfig, data: Dataset, machine: precision.Machine, notes: list[str]
+) -> Training:
+    streams = open_streams(
+        data.train,
+        start_id=network.config.start_id,
+        batch_size=config.batch_size,
+        bptt=config.bptt,
+        seed=config.seed,
+        state_drop=config.state_drop,
+    )
+    valid = data.valid
+
+    def validate() -> float:
+        assert valid is not None
+        logprobs = token_logprobs(network, valid.tokens, valid.starts)
+        return -float(logprobs.mean())
+
+    def save(snapshot: Snapshot, best: bool) -> None:
+        record = _record(network.config, data, config, snapshot.progress)
+        resume_record = {"progress": snapshot.progress, "train": config, "split": data.split}
+        saved = {key: value.to_json() for key, value in resume_record.items()}
+        if best:
+            weights = {n: t for n, t in snapshot.tensors.items() if n.startswith(checkpoint.MODEL_PREFIX)}
+            checkpoint.write(run.model, weights, record)
+        checkpoint.write(run.resume, snapshot.tensors, {**record, "resume": {**saved, "threads": machine.threads}})
+
+    precision.keep_freed_memory()
+    trainer = Trainer(
+        network,
+        streams,
+        config,
+        machine,
+        tokens_per_char=data.train.tokens.size / max(1, data.train.chars),
+        validate=validate if valid is not None else None,
+        save=save,
+    )
+    return Training(run, trainer, data, notes, machine)
+
+
+def _record(model: ModelConfig, data: Dataset, config: TrainConfig, progress: Progress) -> dict[str, Any]:
+    """What a model file says of itself."""
+    return {
+        "model": model.to_json(),
+        "tokenizer": data.tokenizer.spec(),
+        "training": finite(
+            {
+                "corpus": list(data.split.sources),
+                "sha256": data.split.sha256,
+                "documents": data.split.documents,
+                "split": data.split.to_json(),
+                "train_tokens": int(data.train.tokens.size),
+                "step": progress.step,
+                "tokens": progress.tokens,
+                "epoch": progress.epoch,
+                "seconds": progress.seconds,
+                "loss": progress.best,
+                "validated": data.valid is not None,
+                "config": config.to_json(),
+            }
+        ),
+        "versions": {"charrnn": __version__, "torch": torch.__version__, "python": python_version()},
+        "saved": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def finite(record: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no NaN and no infinity: null stands for them."""
+    return {
+        key: None if isinstance(value, float) and not (abs(value) < float("inf")) else value
+        for key, value in record.items()
+    }
+
+
+def _remove_empty(run: Run) -> None:
+    """A run that failed before its first checkpoint leaves no folder behind, and its name free."""
+    if not run.model.exists() and not run.resume.exists():
+        for file in run.folder.iterdir():
+            file.unlink()
+        run.folder.rmdir()
+
+
+def draw_seed() -> int:
+    """A fresh seed, small enough to be typed."""
+    return secrets.randbelow(2**31)
