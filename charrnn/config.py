@@ -120,7 +120,7 @@ class TrainConfig(Config):
     eval_every: int | None = None
     save_every: int | None = None
     report_every: int = 10
-    patience: int | None = 8
+    patience: int | None = 5
     precision: str = "fp32"
 
     def __post_init__(self) -> None:
@@ -168,7 +168,7 @@ class TrainOptions(Config):
     lr: float | None = None
     clip: float | None = 1.0
     clip_value: float | None = None
-    patience: int | None = 8
+    patience: int | None = 5
     steps: int | None = None
     epochs: float | None = None
     seconds: float | None = None

@@ -180,7 +180,7 @@ def train(
             callback=opt.number("patience", 1, 10**9),
             rich_help_panel=REGULAR,
         ),
-    ] = 8,
+    ] = 5,
     bptt: Annotated[
         int,
         typer.Option(

@@ -30,6 +30,7 @@ from charrnn.training.trainer import Event, Progress, Report, Snapshot, Stopped,
 
 DEFAULT_VALID = 0.05
 LEAST_CHARS_TO_HOLD_OUT = 4000
+VALIDATION_CHUNKS = 128
 SHOWN_SAMPLE = SampleConfig(temperature=0.8, length=160)
 
 
@@ -183,7 +184,7 @@ def _training(
 
     def validate() -> float:
         assert valid is not None
-        logprobs = token_logprobs(network, valid.tokens, valid.starts)
+        logprobs = token_logprobs(network, valid.tokens, valid.starts, chunks=VALIDATION_CHUNKS)
         return -float(logprobs.mean())
 
     def save(snapshot: Snapshot, best: bool) -> None:

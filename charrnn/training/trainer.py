@@ -23,7 +23,7 @@ from charrnn.text.streams import IGNORED, Streams
 from charrnn.training.optim import clip, learning_rate, make_optimizer
 from charrnn.training.precision import Machine, Shadow
 
-EVALUATIONS = 20
+EVALUATIONS = 15
 MOST_ROLLBACKS = 4
 SAVE_SECONDS = 60.0
 
