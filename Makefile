@@ -1,0 +1,34 @@
+# `make demo` and `make test` each work alone on a machine with Python 3.11+ and make.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test docs clean
+
+demo: $(VENV)/.installed
+	rm -rf checkpoints/demo
+	$(BIN)/charrnn train --for 1m --name demo
+	$(BIN)/charrnn eval --model demo
+	$(BIN)/charrnn sample --model demo --temp 0.7 --length 600
+
+test: $(VENV)/.installed-test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+docs: $(VENV)/.installed-test
+	$(BIN)/python docs/make_cli.py
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(INSTALL) --editable .
+	touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	$(INSTALL) --editable ".[test]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) dist
