@@ -1,6 +1,5 @@
 """The application: its commands, its exit codes, its one-line errors."""
 
-import os
 import sys
 from typing import Annotated, NoReturn
 
@@ -8,7 +7,7 @@ import typer
 
 from charrnn import __version__
 from charrnn.cli import evaluate, inspect, sample, train
-from charrnn.cli.console import error
+from charrnn.cli.console import ReaderGone, error, write
 from charrnn.cli.options import utf8_streams
 from charrnn.errors import CharrnnError, ConfigError
 
@@ -28,15 +27,15 @@ app = typer.Typer(
 
     ppl=$(charrnn eval -q test.txt)""",
 )
-app.command("train")(train.train)
-app.command("sample")(sample.sample)
-app.command("eval")(evaluate.evaluate)
-app.command("inspect")(inspect.inspect)
+app.command("train", epilog=train.EXAMPLES)(train.train)
+app.command("sample", epilog=sample.EXAMPLES)(sample.sample)
+app.command("eval", epilog=evaluate.EXAMPLES)(evaluate.evaluate)
+app.command("inspect", epilog=inspect.EXAMPLES)(inspect.inspect)
 
 
 def _version(wanted: bool) -> None:
     if wanted:
-        print(f"charrnn {__version__}")
+        write(f"charrnn {__version__}\n")
         raise typer.Exit
 
 
@@ -54,7 +53,6 @@ def run(arguments: list[str] | None = None) -> int:
     utf8_streams()
     try:
         code = app(arguments, standalone_mode=False, prog_name="charrnn")
-        sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except ConfigError as problem:
         error(str(problem))
@@ -66,9 +64,7 @@ def run(arguments: list[str] | None = None) -> int:
         # Usage errors of the parser; their text names the option.
         error(problem.format_message().replace("\n", " ") if hasattr(problem, "format_message") else str(problem))
         return getattr(problem, "exit_code", USAGE)
-    except BrokenPipeError:
-        # The reader has gone, which is its right. Python would complain again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except ReaderGone:
         return 0
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED

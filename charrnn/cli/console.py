@@ -3,6 +3,7 @@
 This is the only file that imports rich.
 """
 
+import os
 import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 PLAIN_SECONDS = 10.0
+
+
+class ReaderGone(Exception):
+    """Whoever read our stdout has left, which is its right."""
 
 
 class Talk:
@@ -44,9 +49,14 @@ def error(text: str) -> None:
 
 
 def write(text: str) -> None:
-    """The product: raw text to stdout, at once."""
-    sys.stdout.write(text)
-    sys.stdout.flush()
+    """The product: raw text to stdout, at once. Raises ReaderGone on a closed pipe."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes once more at exit: let it have somewhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise ReaderGone from None
 
 
 def show_table(rows: list[tuple[str, str]]) -> None:

@@ -9,9 +9,21 @@ from typing import Annotated, Any
 import typer
 
 from charrnn.cli import options as opt
-from charrnn.cli.console import say, write
+from charrnn.cli.console import say, warn, write
+from charrnn.errors import CharrnnError, VocabularyError
 
 GATE_FAILED = 3
+
+EXAMPLES = """Examples:
+
+    charrnn eval
+
+    ppl=$(charrnn eval -q test.txt)
+
+    charrnn eval --json --reset-every 256 test.txt
+
+    charrnn eval -q --metric bpb --fail-above 2.1 test.txt || echo "worse than the gate"
+"""
 
 
 class Metric(StrEnum):
@@ -94,9 +106,19 @@ def evaluate(
     for text in wanted:
         started = time.monotonic()
         corpus = api.held_out(loaded, part) if text is None else Corpus([text])
-        score = loaded.score(
-            corpus, lines=lines, reset_every=reset_every, unknown=unknown, batch_size=batch_size or BATCH
-        )
+        try:
+            # A run's own held-out part may hold characters that its training part lacks; training has said so.
+            score = loaded.score(
+                corpus,
+                lines=lines,
+                reset_every=reset_every,
+                unknown=unknown or text is None,
+                batch_size=batch_size or BATCH,
+            )
+        except VocabularyError as problem:
+            raise VocabularyError(f"{problem}; --unk counts each as one in the vocabulary's size") from None
+        if score.oov:
+            warn(f"{score.oov} characters are not in the vocabulary: bpb is no code length and left out")
         for note in corpus.facts.notes:
             say(note)
         figures = {
@@ -106,18 +128,20 @@ def evaluate(
             "seconds": time.monotonic() - started,
         }
         value = figures[metric.value]
+        if value is None and (quiet or fail_above is not None):
+            raise CharrnnError(f"{metric.value} is not defined for this text: choose another --metric")
         _print(figures, value, as_json=as_json, quiet=quiet)
-        failed |= fail_above is not None and (value is None or not value <= fail_above)
+        failed |= fail_above is not None and not value <= fail_above
     if failed:
         say(f"{metric.value} is above {fail_above:g}")
         raise typer.Exit(GATE_FAILED)
 
 
-def _print(figures: dict[str, Any], value: float | None, *, as_json: bool, quiet: bool) -> None:
+def _print(figures: dict[str, Any], value: float, *, as_json: bool, quiet: bool) -> None:
     if as_json:
         plain = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in figures.items()}
         write(json.dumps(plain, ensure_ascii=False, allow_nan=False) + "\n")
     elif quiet:
-        write(f"{'nan' if value is None else repr(value)}\n")
+        write(f"{value!r}\n")
     else:
         write("".join(f"{name}\t{'-' if value is None else value}\n" for name, value in figures.items()))

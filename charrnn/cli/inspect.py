@@ -6,6 +6,13 @@ from typing import Any
 from charrnn.cli import options as opt
 from charrnn.cli.console import show_record, write
 
+EXAMPLES = """Examples:
+
+    charrnn inspect
+
+    charrnn inspect -m fables --json | jq .model
+"""
+
 BARS = "▁▂▃▄▅▆▇█"
 
 

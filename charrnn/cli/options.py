@@ -1,6 +1,7 @@
 """Options that several commands share, and how their words are read."""
 
 import math
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -49,6 +50,13 @@ def number(name: str, least: float, most: float, *, open_at_least: bool = False)
         return value
 
     return check
+
+
+def utf8(text: Any) -> Any:
+    """Text from the command line as UTF-8, whatever the locale took it for."""
+    if isinstance(text, list):
+        return [utf8(one) for one in text]
+    return os.fsencode(text).decode("utf-8", "surrogateescape") if isinstance(text, str) else text
 
 
 def _set_quiet(value: bool) -> bool:

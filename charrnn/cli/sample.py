@@ -13,6 +13,17 @@ from charrnn.errors import CorpusError
 if TYPE_CHECKING:
     from charrnn.api import Model
 
+EXAMPLES = """Examples:
+
+    charrnn sample
+
+    charrnn sample --temp 0.6 --prompt "The heron" --length 1000
+
+    charrnn sample -m names -n 20 --temp 1
+
+    charrnn sample -n 3 --seed 7 --json | jq -r .text
+"""
+
 DRAW, OUTPUT = "Drawing (in this order)", "Output"
 
 
@@ -37,7 +48,9 @@ def sample(
             rich_help_panel="Text",
         ),
     ] = SampleConfig.length,
-    prompt: Annotated[str, typer.Option("--prompt", "-p", help="Text to go on from.", rich_help_panel="Text")] = "",
+    prompt: Annotated[
+        str, typer.Option("--prompt", "-p", help="Text to go on from.", callback=opt.utf8, rich_help_panel="Text")
+    ] = "",
     prompt_file: Annotated[
         str | None, typer.Option(help="The same from a file, or - for stdin.", rich_help_panel="Text")
     ] = None,
@@ -55,7 +68,8 @@ def sample(
         ),
     ] = 1,
     stop: Annotated[
-        list[str] | None, typer.Option(help="End before this text; may be repeated.", rich_help_panel="Text")
+        list[str] | None,
+        typer.Option(help="End before this text; may be repeated.", callback=opt.utf8, rich_help_panel="Text"),
     ] = None,
     repetition_penalty: Annotated[
         float | None,

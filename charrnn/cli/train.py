@@ -13,6 +13,19 @@ from charrnn.errors import ConfigError
 INTERRUPTED = 130
 INFINITY = float("inf")
 
+EXAMPLES = """Examples:
+
+    charrnn train
+
+    charrnn train corpus.txt --for 10m
+
+    charrnn train names.txt --documents lines --for 2m
+
+    zcat big.txt.gz | charrnn train - --name big --for 1h
+
+    charrnn train --resume --name big
+"""
+
 # What may be said beside --resume; all else is part of the run that goes on.
 RESUMABLE = {"resume", "name", "steps", "epochs", "budget", "checkpoints", "device", "threads", "json_lines", "quiet"}
 

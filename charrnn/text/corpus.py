@@ -141,6 +141,8 @@ def _decode(raw: BinaryIO, source: str, digest: Callable[[bytes], None], facts: 
         except (OSError, EOFError, lzma.LZMAError, zstandard.ZstdError) as error:
             raise CorpusError(f"{source} cannot be read to its end: {error}") from None
         digest(block)
+        if b"\0" in block:
+            raise CorpusError(f"{source} looks like binary data or UTF-16, not like UTF-8 text: it holds zero bytes")
         if offset == 0 and block.startswith(codecs.BOM_UTF8):
             facts.notes.append(f"{source}: byte order mark dropped")
             block, offset = block[3:], 3
@@ -178,7 +180,7 @@ class _Survey:
         self._in_word = not text[-1].isspace()
         controls = sum(text.count(control) for control in _CONTROLS)
         self._controls += controls
-        if "\0" in text or controls > BINARY_SHARE * len(text):
+        if controls > BINARY_SHARE * len(text):
             raise CorpusError(f"{source} looks like binary data, not text ({controls} control characters)")
 
     def see_lines(self, text: str) -> None:

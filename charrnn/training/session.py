@@ -47,16 +47,16 @@ class Training:
 
     def events(self) -> Iterator[Event]:
         """Train; every report goes into metrics.jsonl, every validation redraws curve.svg."""
-        with open(self.run.metrics, "w", encoding="utf-8") as metrics:
-            for record in self._metrics:
-                metrics.write(json.dumps(record) + "\n")
+        lines = "".join(_line(record) for record in self._metrics)
+        checkpoint.write_atomically(self.run.metrics, lines.encode())
+        with open(self.run.metrics, "a", encoding="utf-8") as metrics:
             for event in self.trainer.run():
                 if isinstance(event, Report):
                     if event.valid_loss is not None:
                         event = dataclasses.replace(event, sample=self._shown_sample())
                     record = finite(event.to_json())
                     self._metrics.append(record)
-                    metrics.write(json.dumps(record, ensure_ascii=False) + "\n")
+                    metrics.write(_line(record))
                     metrics.flush()
                 if isinstance(event, Stopped) and self._metrics:
                     self._draw()
@@ -233,6 +233,10 @@ def _record(model: ModelConfig, data: Dataset, config: TrainConfig, progress: Pr
         "versions": {"charrnn": __version__, "torch": torch.__version__, "python": python_version()},
         "saved": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _line(record: dict[str, Any]) -> str:
+    return json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def finite(record: dict[str, Any]) -> dict[str, Any]:

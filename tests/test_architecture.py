@@ -1,0 +1,254 @@
+"""The house rules, read off the import statements: imports run one way only, and each library has its room."""
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import charrnn
+
+PACKAGE = Path(charrnn.__file__).parent
+
+# Lower floors first. A room imports from itself and from lower floors; of its neighbours, only what is said here.
+FLOORS = [
+    {"errors", "config"},
+    {"text", "models"},
+    {"checkpoint", "runs"},
+    {"evaluation", "generation", "inspection"},
+    {"training"},
+    {"api"},
+    {"cli"},
+    {"__main__"},
+]
+NEIGHBOURS = {("config", "errors")}
+# Their own imports inside a function, and those for the type checker, count too: one way is one way.
+
+
+class Import(NamedTuple):
+    """One import: the file it stands in, and the module it names."""
+
+    file: str
+    module: str
+
+
+def files() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def is_module(dotted: str) -> bool:
+    path = PACKAGE.parent.joinpath(*dotted.split("."))
+    return path.is_dir() or path.with_suffix(".py").is_file()
+
+
+def imports(path: Path) -> Iterator[Import]:
+    """Every module that a file imports, wherever the statement stands."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(name_of(path), alias.name)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0 and node.module, f"{name_of(path)}: a relative import"
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                inside = node.module.split(".")[0] == "charrnn" and is_module(whole)
+                yield Import(name_of(path), whole if inside else node.module)
+
+
+ALL = [found for path in files() for found in imports(path)]
+
+
+def room(file: str) -> str:
+    return file.removesuffix(".py").split("/")[0]
+
+
+def floor(name: str) -> int:
+    return next(level for level, rooms in enumerate(FLOORS) if name in rooms)
+
+
+def importers(library: str) -> set[str]:
+    return {found.file for found in ALL if found.module.split(".")[0] == library}
+
+
+def test_every_room_has_its_floor() -> None:
+    rooms = {room(name_of(path)) for path in files()} - {"__init__"}
+    assert rooms <= set().union(*FLOORS)
+    assert {"errors", "config", "text", "models", "checkpoint", "runs", "training", "api", "cli"} <= rooms
+
+
+def test_imports_are_found_at_all() -> None:
+    """The rules below hold trivially for a parser that sees nothing."""
+    assert Import("checkpoint.py", "charrnn.models.language_model") in ALL
+    assert Import("api.py", "charrnn.runs") in ALL
+    assert Import("cli/inspect.py", "charrnn.checkpoint") in ALL, "imports inside functions count"
+    assert Import("cli/sample.py", "charrnn.api") in ALL, "imports for the type checker count"
+
+
+@pytest.mark.parametrize("path", files(), ids=name_of)
+def test_imports_run_one_way_only(path: Path) -> None:
+    here = room(name_of(path))
+    if here == "__init__":
+        return_types = {"charrnn.api", "charrnn.errors", "charrnn.evaluation.scoring"}
+        assert {found.module for found in imports(path) if found.module.startswith("charrnn")} <= return_types
+        return
+    for _, module in imports(path):
+        parts = module.split(".")
+        if parts[0] != "charrnn" or len(parts) == 1:
+            continue
+        there = parts[1]
+        allowed = there == here or floor(there) < floor(here) or (here, there) in NEIGHBOURS
+        assert allowed, f"{name_of(path)} imports {module}"
+
+
+def test_of_the_package_itself_only_the_version_is_imported() -> None:
+    """Its other names are made of the rooms: to import them from inside would go round in a circle."""
+    for path in files():
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.ImportFrom) and node.module == "charrnn":
+                values = {alias.name for alias in node.names if not is_module(f"charrnn.{alias.name}")}
+                assert values <= {"__version__"}, name_of(path)
+            if isinstance(node, ast.Import):
+                assert "charrnn" not in {alias.name for alias in node.names}, name_of(path)
+
+
+@pytest.mark.parametrize("path", [path for path in files() if room(name_of(path)) == "models"], ids=name_of)
+def test_models_import_nothing_of_text(path: Path) -> None:
+    inside = {found.module.split(".")[1] for found in imports(path) if found.module.startswith("charrnn.")}
+    assert inside <= {"models", "config", "errors"}
+    outside = {found.module.split(".")[0] for found in imports(path)} - {"charrnn"}
+    assert not outside & {"io", "os", "pathlib", "json", "safetensors", "sentencepiece", "numpy"}
+
+
+@pytest.mark.parametrize("path", [path for path in files() if room(name_of(path)) == "generation"], ids=name_of)
+def test_generation_knows_no_checkpoints_and_no_runs(path: Path) -> None:
+    inside = {found.module.split(".")[1] for found in imports(path) if found.module.startswith("charrnn.")}
+    assert inside <= {"generation", "models", "text", "config", "errors"}
+
+
+def test_only_the_console_imports_rich() -> None:
+    assert importers("rich") == {"cli/console.py"}
+
+
+def test_only_the_command_line_imports_typer() -> None:
+    assert importers("typer")
+    assert {room(file) for file in importers("typer")} == {"cli"}
+    assert {room(file) for file in importers("click")} <= {"cli"}
+
+
+@pytest.mark.parametrize("file", ["__init__.py", "errors.py", "config.py", "runs.py"])
+def test_what_the_command_line_reads_first_imports_no_heavy_library(file: str) -> None:
+    outside = {found.module.split(".")[0] for found in imports(PACKAGE / file)}
+    assert not outside & {"torch", "numpy", "safetensors", "sentencepiece", "matplotlib"}
+
+
+# ---- calls
+
+
+def calls(path: Path) -> Iterator[tuple[str, str]]:
+    """Every call as its owner and its name: ("", "print"), ("torch", "load"), ("model", "eval")."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Call):
+            if isinstance(node.func, ast.Name):
+                yield "", node.func.id
+            elif isinstance(node.func, ast.Attribute):
+                yield ast.unparse(node.func.value), node.func.attr
+
+
+@pytest.mark.parametrize("path", files(), ids=name_of)
+def test_nothing_is_ever_unpickled_or_evaluated(path: Path) -> None:
+    banned = {"pickle", "_pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
+    assert not {found.module.split(".")[0] for found in imports(path)} & banned
+    for owner, name in calls(path):
+        assert (owner, name) not in {("", "eval"), ("", "exec"), ("", "compile"), ("", "__import__")}
+        assert not (owner in {"torch", "np", "numpy", "torch.jit", "torch.hub"} and name == "load")
+        assert name != "literal_eval"
+    named = {alias.name for node in ast.walk(tree(path)) if isinstance(node, ast.ImportFrom) for alias in node.names
+             if (node.module or "").split(".")[0] in {"torch", "numpy", "builtins"}}  # fmt: skip
+    assert not named & {"load", "eval", "exec"}
+
+
+@pytest.mark.parametrize("path", files(), ids=name_of)
+def test_only_the_command_line_prints(path: Path) -> None:
+    if room(name_of(path)) == "cli":
+        return
+    assert not [name for owner, name in calls(path) if name in {"print", "pprint"} and owner in {"", "builtins"}]
+    written = {owner for owner, name in calls(path) if name in {"write", "writelines", "print"}}
+    assert not {owner for owner in written if owner.startswith(("sys.stdout", "sys.stderr", "stdout", "stderr"))}
+    assert "logging" not in {found.module for found in imports(path)}
+
+
+# ---- a fresh interpreter
+
+
+def loaded(script: str) -> set[str]:
+    """The top-level packages that a fresh interpreter has loaded after the script."""
+    tail = "\nimport json, sys\nprint(json.dumps(sorted({name.split('.')[0] for name in sys.modules})))"
+    done = subprocess.run([sys.executable, "-c", script + tail], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "import charrnn",
+        "import charrnn.cli.app",
+        "from charrnn import CharrnnError; import charrnn.runs, charrnn.config",
+        "from charrnn.cli.app import run; assert run(['--help']) == 0",
+        "from charrnn.cli.app import run; assert run(['--version']) == 0",
+        "from charrnn.cli.app import run; assert run(['train', '--help']) == 0",
+    ],
+)
+def test_torch_is_not_loaded_before_there_is_work_for_it(script: str) -> None:
+    packages = loaded(script)
+    assert "charrnn" in packages
+    assert not packages & {"torch", "numpy", "matplotlib", "sentencepiece", "safetensors"}
+
+
+# ---- the public names
+
+
+def test_the_public_names_are_these() -> None:
+    assert charrnn.__all__ == ["CharrnnError", "Model", "Score", "load", "train"]
+    assert sorted(charrnn._HOMES) == charrnn.__all__
+
+
+@pytest.mark.parametrize("name", charrnn.__all__)
+def test_every_public_name_resolves_to_a_thing_that_explains_itself(name: str) -> None:
+    value = getattr(charrnn, name)
+    assert value.__name__ == name
+    assert value.__module__ == charrnn._HOMES[name]
+    assert value.__doc__
+
+
+def test_the_type_checker_sees_the_same_names() -> None:
+    guarded = [node for node in tree(PACKAGE / "__init__.py").body if isinstance(node, ast.If)]
+    seen = {alias.name: node.module for block in guarded for node in block.body if isinstance(node, ast.ImportFrom)
+            for alias in node.names}  # fmt: skip
+    assert seen == charrnn._HOMES
+
+
+def test_other_names_are_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'charrnn' has no attribute 'sample'"):
+        _ = charrnn.sample
+
+
+def test_everything_public_can_be_imported_at_once() -> None:
+    names: dict[str, object] = {}
+    statement = ast.parse("from charrnn import *")
+    code = compile(statement, "test", "exec")
+    exec(code, names)
+    assert set(charrnn.__all__) <= set(names)
+    assert {name for name in names if not name.startswith("__")} == set(charrnn.__all__)

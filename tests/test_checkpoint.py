@@ -1,0 +1,746 @@
+"""A file brings back what was saved, bit for bit; whatever else it is given, it refuses in one line."""
+
+import contextlib
+import errno
+import json
+import math
+import os
+import pickle
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from charrnn import checkpoint
+from charrnn.checkpoint import build_model, model_tensors, read, read_header, write, write_atomically
+from charrnn.config import ModelConfig
+from charrnn.errors import CheckpointError
+from charrnn.models.language_model import LanguageModel, parameter_count
+from charrnn.text.tokenizers import ByteTokenizer, CharTokenizer, SubwordTokenizer, Tokenizer
+
+TEXT = "Once upon a time, über \N{SNOWMAN}\n" * 3
+
+
+def make_tokenizer(kind: str) -> Tokenizer:
+    if kind == "byte":
+        return ByteTokenizer()
+    return CharTokenizer.train([TEXT]) if kind == "char" else SubwordTokenizer.train([TEXT], 290)
+
+
+def make_model(
+    start_id: int, *, cell: str = "lstm", layers: int = 2, tie: bool = False, documents: bool = False
+) -> LanguageModel:
+    config = ModelConfig(
+        vocab_size=start_id + documents, start_id=start_id, cell=cell, embedding=4, hidden=4, layers=layers, tie=tie
+    )
+    model = LanguageModel(config)
+    model.initialise(torch.Generator().manual_seed(5))
+    return model.eval()
+
+
+def make_record(model: LanguageModel, tokenizer: Tokenizer) -> dict[str, Any]:
+    return {
+        "model": model.config.to_json(),
+        "tokenizer": tokenizer.spec(),
+        "training": {"corpus": ["fables"], "step": 12, "loss": 1.5},
+    }
+
+
+@pytest.fixture
+def tokenizer() -> Tokenizer:
+    return CharTokenizer("abc\n")
+
+
+@pytest.fixture
+def model() -> LanguageModel:
+    return make_model(4)
+
+
+@pytest.fixture
+def record(model: LanguageModel, tokenizer: Tokenizer) -> dict[str, Any]:
+    return make_record(model, tokenizer)
+
+
+@pytest.fixture
+def file(tmp_path: Path, model: LanguageModel, record: dict[str, Any]) -> Path:
+    """A good checkpoint."""
+    path = tmp_path / "model.safetensors"
+    write(path, model_tensors(model), record)
+    return path
+
+
+def load(path: Path) -> tuple[LanguageModel, Tokenizer]:
+    return build_model(*read(path))
+
+
+def refusal(path: Path, read_it: Callable[[Path], object] = load) -> str:
+    """The one line with which a file is refused."""
+    with pytest.raises(CheckpointError) as caught:
+        read_it(path)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert str(path) in message
+    return message
+
+
+def safetensors(header: object, data: bytes = b"") -> bytes:
+    """A file of this header, written by hand."""
+    raw = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return len(raw).to_bytes(8, "little") + raw + data
+
+
+def with_record(path: Path, record: object, tensors: dict[str, Tensor]) -> Path:
+    """A file like ours whose record is anything."""
+    text = record if isinstance(record, str) else json.dumps(record)
+    path.write_bytes(save_tensors(tensors, metadata={"charrnn": text}))
+    return path
+
+
+# ---- there and back
+
+
+@pytest.mark.parametrize("kind", ["char", "byte", "subword"])
+@pytest.mark.parametrize("tie", [False, True])
+@pytest.mark.parametrize("documents", [False, True])
+def test_a_model_comes_back_bit_for_bit(tmp_path: Path, kind: str, tie: bool, documents: bool) -> None:
+    tokenizer = make_tokenizer(kind)
+    model = make_model(tokenizer.size, tie=tie, documents=documents)
+    path = tmp_path / "model.safetensors"
+    write(path, model_tensors(model), make_record(model, tokenizer))
+
+    again, tokenizer_again = load(path)
+
+    ids = tokenizer.encode(TEXT)
+    tokens = torch.from_numpy(ids)[None, :].long()
+    with torch.no_grad():
+        expected, states = model(tokens, model.initial_states(1))
+        found, states_found = again(tokens, again.initial_states(1))
+    assert torch.equal(found, expected)
+    assert all(torch.equal(a, b) for x, y in zip(states, states_found, strict=True) for a, b in zip(x, y, strict=True))
+    assert again.config == model.config
+    assert tokenizer_again.kind == kind
+    assert tokenizer_again.spec() == tokenizer.spec()
+    assert tokenizer_again.encode(TEXT).tolist() == ids.tolist()
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+def test_every_weight_of_every_cell_comes_back(tmp_path: Path, cell: str) -> None:
+    model = make_model(256, cell=cell)
+    path = tmp_path / "model.safetensors"
+    write(path, model_tensors(model), make_record(model, ByteTokenizer()))
+    again = load(path)[0].state_dict()
+    expected = model.state_dict()
+    assert again.keys() == expected.keys()
+    assert all(torch.equal(again[name], tensor) for name, tensor in expected.items())
+
+
+def test_a_model_that_is_read_is_ready_to_be_used(file: Path) -> None:
+    model = load(file)[0]
+    assert not model.training
+    assert all(parameter.device.type == "cpu" and parameter.requires_grad for parameter in model.parameters())
+
+
+def test_the_header_says_what_the_file_holds(file: Path, model: LanguageModel, record: dict[str, Any]) -> None:
+    header = read_header(file)
+    assert header.path == file
+    assert header.record == {"format": 1, **record}
+    assert header.config == model.config
+    assert header.summary == record["training"]
+    assert header.bytes == file.stat().st_size
+    assert header.parameters == parameter_count(model)
+    assert header.shapes["model.bias"] == ("F32", (4,))
+
+
+def test_a_file_without_a_training_summary_has_an_empty_one(
+    tmp_path: Path, model: LanguageModel, record: dict[str, Any]
+) -> None:
+    del record["training"]
+    write(tmp_path / "m", model_tensors(model), record)
+    assert read_header(tmp_path / "m").summary == {}
+
+
+def test_what_else_a_resume_file_holds_comes_back_too(
+    tmp_path: Path, model: LanguageModel, record: dict[str, Any]
+) -> None:
+    others = {
+        "optimizer.step": torch.tensor(7),
+        "rng": torch.arange(5, dtype=torch.uint8),
+        "state.0.h": torch.randn(4, 3).t(),
+        "nothing": torch.empty(0, 3),
+    }
+    write(tmp_path / "resume", {**model_tensors(model), **others}, {**record, "resume": {"step": 3}})
+    header, tensors = read(tmp_path / "resume")
+    assert header.record["resume"] == {"step": 3}
+    assert header.parameters == parameter_count(model)
+    assert tensors.keys() == model_tensors(model).keys() | others.keys()
+    for name, tensor in others.items():
+        assert tensors[name].dtype == tensor.dtype
+        assert torch.equal(tensors[name], tensor)
+    assert load(tmp_path / "resume")[0].config == model.config
+
+
+def test_reading_a_header_reads_no_tensor(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("tensors were read")
+
+    monkeypatch.setattr(checkpoint, "load_tensors", never)
+    monkeypatch.setattr(Path, "read_bytes", never)
+    assert read_header(file).bytes == file.stat().st_size
+
+
+@pytest.mark.parametrize("length", [896, 1152, 1408, 0x4B50, 0x10280])
+def test_a_header_of_any_length_is_read(tmp_path: Path, length: int) -> None:
+    """The first bytes of these lengths look like the beginning of a pickle or a zip archive."""
+    path = tmp_path / "model.safetensors"
+    model = make_model(4, cell="rnn", tie=True, layers=1)
+    record = make_record(model, CharTokenizer("abc\n"))
+    room = length - write_and_measure(path, model, {**record, "padding": ""})
+    assert write_and_measure(path, model, {**record, "padding": "x" * room}) == length
+    assert load(path)[0].config == model.config
+
+
+def write_and_measure(path: Path, model: LanguageModel, record: dict[str, Any]) -> int:
+    write(path, model_tensors(model), record)
+    return header_length(path)
+
+
+def header_length(path: Path) -> int:
+    return int.from_bytes(path.read_bytes()[:8], "little")
+
+
+# ---- damage
+
+
+def test_a_file_cut_short_anywhere_is_refused(file: Path) -> None:
+    whole = file.read_bytes()
+    for length in range(len(whole)):
+        file.write_bytes(whole[:length])
+        refusal(file, read_header)
+
+
+@pytest.mark.parametrize("tail", [b"\0", b"\0" * 8, b"more"])
+def test_a_file_with_something_behind_it_is_refused(file: Path, tail: bytes) -> None:
+    file.write_bytes(file.read_bytes() + tail)
+    assert "is damaged" in refusal(file)
+
+
+def test_the_sizes_of_a_damaged_file_are_named(file: Path) -> None:
+    size = file.stat().st_size
+    os.truncate(file, size - 3)
+    assert f"{size - 3:,} bytes where its header promises {size:,}" in refusal(file)
+
+
+@pytest.mark.parametrize("place", range(8))
+@pytest.mark.parametrize("bit", [1, 0x80])
+def test_a_flipped_bit_in_the_length_of_the_header_is_refused(file: Path, place: int, bit: int) -> None:
+    data = bytearray(file.read_bytes())
+    data[place] ^= bit
+    file.write_bytes(data)
+    refusal(file)
+
+
+def test_a_flipped_bit_in_the_header_is_refused_or_does_no_harm(tmp_path: Path) -> None:
+    """Every byte of the header in turn; what is still read has the same weights."""
+    path, model = tmp_path / "model.safetensors", make_model(4, cell="rnn", layers=1)
+    write(path, model_tensors(model), make_record(model, CharTokenizer("abc\n")))
+    whole, expected = path.read_bytes(), model.state_dict()
+    end = 8 + header_length(path)
+    refused = 0
+    for place in range(8, end):
+        data = bytearray(whole)
+        data[place] ^= (1, 2, 16)[place % 3]
+        path.write_bytes(data)
+        try:
+            found = load(path)[0].state_dict()
+        except CheckpointError as error:
+            assert "\n" not in str(error)
+            refused += 1
+        else:
+            assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
+    assert refused > end / 2
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"\xff\xfe",
+        b"not json",
+        b"[]",
+        b"3",
+        b"null",
+        b'"charrnn"',
+        b"[" * 100_000,
+        b'{"__metadata__": null}',
+        b'{"__metadata__": "charrnn"}',
+        b'{"__metadata__": {"charrnn": null}}',
+        b'{"__metadata__": {"charrnn": "not json"}}',
+        b'{"a": 1}',
+        b'{"a": {"dtype": "F32"}}',
+        b'{"a": {"dtype": "F32", "shape": 3, "data_offsets": [0, 4]}}',
+        b'{"a": {"dtype": "F32", "shape": ["x"], "data_offsets": [0, 4]}}',
+        b'{"a": {"dtype": "F32", "shape": [NaN], "data_offsets": [0, 4]}}',
+        b'{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0]}}',
+        b'{"a": {"dtype": "F32", "shape": [1], "data_offsets": {}}}',
+        b'{"a": {"dtype": "F32", "shape": [1e999], "data_offsets": [0, 4]}}',
+        b'{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, Infinity]}}',
+    ],
+)
+def test_a_header_that_makes_no_sense_is_refused(tmp_path: Path, raw: bytes) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(safetensors(raw, b"\0" * 4))
+    refusal(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda entries: entries["model.bias"].update(data_offsets=entries["model.head"]["data_offsets"]),
+        lambda entries: entries["model.bias"].update(data_offsets=[-16, 0]),
+        lambda entries: entries["model.bias"].update(dtype="F99"),
+        lambda entries: entries["model.bias"].update(dtype=[]),
+        lambda entries: entries.update(extra={"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}),
+    ],
+)
+def test_tensors_that_lie_where_they_cannot_are_refused(file: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    whole = file.read_bytes()
+    end = 8 + header_length(file)
+    entries = json.loads(whole[8:end])
+    change(entries)
+    file.write_bytes(safetensors(entries, whole[end:]))
+    assert "is damaged" in refusal(file)
+
+
+# ---- not one of ours
+
+
+def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
+    assert "No such file" in refusal(tmp_path / "none")
+    assert "cannot be read" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("data", [b"", b"abc", b"a text file, longer than eight bytes\n" * 100, bytes(100)])
+def test_another_file_is_refused(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "other"
+    path.write_bytes(data)
+    assert "is no charrnn checkpoint" in refusal(path)
+
+
+@pytest.mark.parametrize("metadata", [None, {}, {"format": "pt"}])
+def test_a_foreign_safetensors_file_is_refused(tmp_path: Path, metadata: dict[str, str] | None) -> None:
+    path = tmp_path / "foreign.safetensors"
+    path.write_bytes(save_tensors({"weight": torch.zeros(3)}, metadata=metadata))
+    assert "is a safetensors file, but not one of charrnn's" in refusal(path)
+
+
+@pytest.mark.parametrize("record", [[], 3, "x", None, {}, {"format": "1"}, {"format": None}])
+def test_a_record_that_is_none_of_ours_is_refused(tmp_path: Path, record: object, model: LanguageModel) -> None:
+    path = with_record(tmp_path / "m", json.dumps(record), model_tensors(model))
+    assert "not one of charrnn's" in refusal(path)
+
+
+class Trap:
+    """Leaves a file behind when it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[str, str]]:
+        return open, (str(self.mark), "w")
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_a_raw_pickle_is_refused_unread(tmp_path: Path, protocol: int) -> None:
+    path, mark = tmp_path / "model.pkl", tmp_path / "mark"
+    path.write_bytes(pickle.dumps([Trap(mark), b"x" * 1000], protocol))
+    message = refusal(path)
+    assert not mark.exists()
+    assert protocol < 2 or "pickle" in message
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_file_of_torch_save_is_refused_unread(tmp_path: Path, model: LanguageModel, zipped: bool) -> None:
+    path, mark = tmp_path / "model.pt", tmp_path / "mark"
+    torch.save({"trap": Trap(mark), **model.state_dict()}, path, _use_new_zipfile_serialization=zipped)
+    assert "pickle or an archive" in refusal(path)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("number", [2, 3, 10**6])
+def test_a_newer_format_is_refused_with_advice(
+    tmp_path: Path, model: LanguageModel, record: dict[str, Any], number: int
+) -> None:
+    path = with_record(tmp_path / "m", {**record, "format": number}, model_tensors(model))
+    message = refusal(path)
+    assert f"format {number}, newer" in message
+    assert "upgrade" in message
+
+
+def test_a_newer_format_is_named_as_such_whatever_else_it_holds(tmp_path: Path) -> None:
+    path = with_record(tmp_path / "m", {"format": 2, "network": "anything"}, {"w": torch.zeros(1)})
+    assert "newer" in refusal(path)
+
+
+# ---- configuration against tensors
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"hidden": 5},
+        {"embedding": 5},
+        {"layers": 1},
+        {"layers": 3},
+        {"cell": "gru"},
+        {"tie": True},
+        {"vocab_size": 5},
+        {"vocab_size": 5, "start_id": 5},
+        {"vocab_size": 4, "start_id": 3},
+    ],
+)
+def test_shapes_that_contradict_the_configuration_are_refused(
+    tmp_path: Path, model: LanguageModel, record: dict[str, Any], change: dict[str, Any]
+) -> None:
+    record["model"].update(change)
+    path = with_record(tmp_path / "m", {"format": 1, **record}, model_tensors(model))
+    message = refusal(path)
+    assert "is damaged: model." in message
+    assert "where its configuration says" in message
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"cell": "transformer"},
+        {"hidden": 0},
+        {"layers": -1},
+        {"start_id": 9},
+        {"dropout": 2.0},
+        {"hidden": "4"},
+        {"surprise": 1},
+    ],
+)
+def test_a_configuration_that_is_none_is_refused(
+    tmp_path: Path, model: LanguageModel, record: dict[str, Any], change: dict[str, Any]
+) -> None:
+    record["model"].update(change)
+    path = with_record(tmp_path / "m", {"format": 1, **record}, model_tensors(model))
+    assert "holds no usable model configuration" in refusal(path)
+
+
+@pytest.mark.parametrize("record", [{}, {"model": None}, {"model": []}, {"model": {}}])
+def test_a_file_without_a_configuration_is_refused(
+    tmp_path: Path, model: LanguageModel, record: dict[str, Any]
+) -> None:
+    path = with_record(tmp_path / "m", {"format": 1, **record}, model_tensors(model))
+    assert "holds no usable model configuration" in refusal(path)
+
+
+def test_a_missing_and_a_superfluous_tensor_are_named(
+    tmp_path: Path, model: LanguageModel, record: dict[str, Any]
+) -> None:
+    tensors = model_tensors(model)
+    write(tmp_path / "more", {**tensors, "model.extra": torch.zeros(2)}, record)
+    assert "model.extra is (2,) where its configuration says None" in refusal(tmp_path / "more")
+    del tensors["model.bias"]
+    write(tmp_path / "less", tensors, record)
+    assert "model.bias is None where its configuration says (4,)" in refusal(tmp_path / "less")
+
+
+@pytest.mark.parametrize("dtype, name", [(torch.float16, "F16"), (torch.float64, "F64"), (torch.int32, "I32")])
+def test_weights_in_another_number_format_are_refused(
+    tmp_path: Path, model: LanguageModel, record: dict[str, Any], dtype: torch.dtype, name: str
+) -> None:
+    tensors = model_tensors(model)
+    tensors["model.bias"] = tensors["model.bias"].to(dtype)
+    write(tmp_path / "m", tensors, record)
+    assert f"model.bias is {name}, not F32" in refusal(tmp_path / "m")
+
+
+@pytest.mark.parametrize("symbols", ["abc", "abc\nd"])
+def test_a_vocabulary_of_another_size_than_the_network_is_refused(
+    tmp_path: Path, model: LanguageModel, record: dict[str, Any], symbols: str
+) -> None:
+    record["tokenizer"] = CharTokenizer(symbols).spec()
+    write(tmp_path / "m", model_tensors(model), record)
+    assert f"its vocabulary has {len(symbols)} symbols, its network 4" in refusal(tmp_path / "m")
+
+
+@pytest.mark.parametrize(
+    "spec", [None, {}, {"kind": "morse"}, {"kind": "char"}, {"kind": "char", "symbols": "aabc"},
+             {"kind": "subword", "model": "%"}, {"kind": "subword", "model": "AAAA"}]
+)  # fmt: skip
+def test_a_tokenizer_that_is_none_is_refused(
+    tmp_path: Path, model: LanguageModel, record: dict[str, Any], spec: object
+) -> None:
+    write(tmp_path / "m", model_tensors(model), {**record, "tokenizer": spec})
+    with pytest.raises(CheckpointError) as caught:
+        load(tmp_path / "m")
+    assert "\n" not in str(caught.value)
+
+
+# ---- absurd promises
+
+
+@pytest.mark.parametrize("length", [2**20, 2**40, 2**63, 2**64 - 1])
+def test_a_header_longer_than_the_file_is_refused_unread(tmp_path: Path, length: int) -> None:
+    path = tmp_path / "m"
+    path.write_bytes(length.to_bytes(8, "little") + b"{}")
+    assert "cut short" in refusal(path)
+
+
+def test_a_header_longer_than_any_of_ours_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "m"
+    length = (100 << 20) + 1
+    path.write_bytes(length.to_bytes(8, "little"))
+    os.truncate(path, 8 + length)
+    assert "is no charrnn checkpoint, or it is cut short" in refusal(path)
+
+
+def test_a_promise_of_more_bytes_than_there_are_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "m"
+    record = json.dumps({"format": 1})
+    entry = {"dtype": "F32", "shape": [2**60], "data_offsets": [0, 2**62]}
+    path.write_bytes(safetensors({"__metadata__": {"charrnn": record}, "model.bias": entry}))
+    assert f"promises {8 + header_length(path) + 2**62:,}" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"hidden": 10**6},
+        {"embedding": 10**12},
+        {"hidden": 2**40},
+        {"hidden": 2**62},
+        {"hidden": 2**70},
+        {"embedding": 2**70},
+        {"vocab_size": 2**70, "start_id": 2**70},
+        {"vocab_size": 10**11, "start_id": 10**11},
+        {"layers": 10**12},
+        {"layers": 10**30},
+    ],
+)
+def test_an_absurdly_large_network_is_refused_unbuilt(
+    tmp_path: Path, model: LanguageModel, record: dict[str, Any], change: dict[str, Any]
+) -> None:
+    record["model"].update(change)
+    path = with_record(tmp_path / "m", {"format": 1, **record}, model_tensors(model))
+    refusal(path)
+
+
+def test_a_large_network_is_compared_without_being_allocated(
+    tmp_path: Path, model: LanguageModel, record: dict[str, Any]
+) -> None:
+    """Its recurrent weights alone would be 16 TB."""
+    record["model"].update(hidden=10**6)
+    path = with_record(tmp_path / "m", {"format": 1, **record}, model_tensors(model))
+    assert "where its configuration says (4, 1000000)" in refusal(path)
+
+
+def in_a_process(script: str, *arguments: object) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-c", script, *map(str, arguments)], capture_output=True, text=True, timeout=100
+    )
+
+
+IMPATIENT = """
+import resource, sys
+from pathlib import Path
+from charrnn.checkpoint import read_header
+from charrnn.errors import CheckpointError
+used = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
+resource.setrlimit(resource.RLIMIT_CPU, (int(used) + 2, int(used) + 9))
+try:
+    read_header(Path(sys.argv[1]))
+except CheckpointError as error:
+    print(error)
+"""
+
+
+def test_a_promise_of_a_million_layers_is_refused_at_once(
+    tmp_path: Path, model: LanguageModel, record: dict[str, Any]
+) -> None:
+    """More layers than the file has tensors: the kernel ends a reader that begins to build them one by one."""
+    record["model"].update(layers=10**6)
+    path = with_record(tmp_path / "m", {"format": 1, **record}, model_tensors(model))
+    done = in_a_process(IMPATIENT, path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert str(path) in done.stdout
+
+
+# ---- writing
+
+
+def test_a_file_is_written_beside_its_place_synced_and_renamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    done: list[str] = []
+    fsync, replace = os.fsync, os.replace
+
+    def watched_fsync(descriptor: int) -> None:
+        kind = "folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file"
+        if kind == "file":
+            assert os.fstat(descriptor).st_size == 3000
+            assert path.read_bytes() == b"old"
+        done.append(f"fsync {kind}")
+        fsync(descriptor)
+
+    def watched_replace(source: str, target: Path) -> None:
+        assert Path(source).parent == path.parent
+        assert Path(source).read_bytes() == b"x" * 3000
+        assert target == path
+        done.append("replace")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", watched_fsync)
+    monkeypatch.setattr(os, "replace", watched_replace)
+    write_atomically(path, b"x" * 3000)
+
+    assert done == ["fsync file", "replace", "fsync folder"]
+    assert path.read_bytes() == b"x" * 3000
+    assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o077, 0o002])
+def test_a_file_has_the_permissions_of_any_new_file(tmp_path: Path, mask: int) -> None:
+    before = os.umask(mask)
+    try:
+        write_atomically(tmp_path / "file", b"x")
+        assert os.umask(mask) == mask
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o666 & ~mask
+
+
+def test_a_second_file_replaces_the_first(file: Path, record: dict[str, Any]) -> None:
+    other = make_model(4, cell="gru")
+    write(file, model_tensors(other), {**record, "model": other.config.to_json()})
+    assert load(file)[0].config.cell == "gru"
+    assert os.listdir(file.parent) == [file.name]
+
+
+def test_a_record_that_json_does_not_know_is_not_written(file: Path, model: LanguageModel) -> None:
+    before = file.read_bytes()
+    with pytest.raises(ValueError, match="JSON"):
+        write(file, model_tensors(model), {"training": {"loss": math.nan}})
+    assert file.read_bytes() == before
+    assert os.listdir(file.parent) == [file.name]
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+import torch
+from charrnn.checkpoint import write
+from charrnn.errors import CheckpointError
+resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
+for path in sys.argv[1:]:
+    try:
+        write(Path(path), {"model.bias": torch.ones(100_000)}, {"model": {}})
+    except CheckpointError as error:
+        print(error)
+"""
+
+
+def test_a_disk_that_fills_up_leaves_the_old_file_and_nothing_else(file: Path) -> None:
+    before, new = file.read_bytes(), file.with_name("new")
+    done = in_a_process(FULL, file, new)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        f"{file} cannot be written: File too large; the file that stood there is unharmed",
+        f"{new} cannot be written: File too large",
+    ]
+    assert file.read_bytes() == before
+    assert os.listdir(file.parent) == [file.name]
+
+
+@pytest.mark.parametrize("step", ["fsync", "chmod", "replace"])
+@pytest.mark.parametrize("failure", [OSError(errno.EIO, "Input/output error"), KeyboardInterrupt()])
+def test_a_write_that_fails_at_any_step_leaves_the_old_file_and_nothing_else(
+    file: Path, monkeypatch: pytest.MonkeyPatch, step: str, failure: BaseException
+) -> None:
+    before = file.read_bytes()
+
+    def fail(*_: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(os, step, fail)
+    with pytest.raises((CheckpointError, KeyboardInterrupt)) as caught:
+        write_atomically(file, b"new")
+    assert isinstance(caught.value, KeyboardInterrupt) or "Input/output error" in str(caught.value)
+    assert file.read_bytes() == before
+    assert os.listdir(file.parent) == [file.name]
+
+
+@pytest.mark.parametrize("call", ["open", "fsync"])
+def test_a_folder_that_cannot_be_synced_does_not_turn_a_written_file_into_a_crash(
+    file: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """Some file systems refuse to sync a folder, and one that may be written need not be readable."""
+    sync, opened = os.fsync, os.open
+
+    def fail_on_folder(target: Any, *arguments: Any, **options: Any) -> Any:
+        is_folder = stat.S_ISDIR(os.stat(target).st_mode) if os.path.exists(target) else False
+        if is_folder:
+            raise OSError(errno.EINVAL, "Invalid argument")
+        return sync(target) if call == "fsync" else opened(target, *arguments, **options)
+
+    monkeypatch.setattr(os, call, fail_on_folder)
+    with contextlib.suppress(CheckpointError):
+        write_atomically(file, b"new")
+    assert file.read_bytes() == b"new"
+
+
+def test_a_missing_folder_is_an_error_in_one_line(tmp_path: Path, model: LanguageModel, record: dict[str, Any]) -> None:
+    path = tmp_path / "none" / "model.safetensors"
+    assert "No such file" in refusal(path, lambda path: write(path, model_tensors(model), record))
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_file_where_the_folder_should_be_is_an_error_in_one_line(file: Path) -> None:
+    before = file.read_bytes()
+    assert "Not a directory" in refusal(file / "model.safetensors", lambda path: write_atomically(path, b"x"))
+    assert file.read_bytes() == before
+
+
+def test_a_folder_where_the_file_should_be_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "taken"
+    (path / "inside").mkdir(parents=True)
+    assert "cannot be written" in refusal(path, lambda path: write_atomically(path, b"x"))
+    assert os.listdir(tmp_path) == ["taken"]
+    assert os.listdir(path) == ["inside"]
+
+
+UNWRITABLE = """
+import os, sys
+from pathlib import Path
+from charrnn.checkpoint import write_atomically
+from charrnn.errors import CheckpointError
+os.chdir(sys.argv[1])
+if os.geteuid() == 0:
+    os.setegid(65534), os.seteuid(65534)
+try:
+    write_atomically(Path("file"), b"new")
+except CheckpointError as error:
+    print(error)
+"""
+
+
+def test_a_folder_that_may_not_be_written_keeps_its_file(tmp_path: Path) -> None:
+    folder = tmp_path / "locked"
+    folder.mkdir()
+    (folder / "file").write_bytes(b"old")
+    folder.chmod(0o555)
+    done = in_a_process(UNWRITABLE, folder)
+    folder.chmod(0o755)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "file cannot be written: Permission denied; the file that stood there is unharmed\n"
+    assert (folder / "file").read_bytes() == b"old"
+    assert os.listdir(folder) == ["file"]

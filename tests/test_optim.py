@@ -1,0 +1,93 @@
+"""Schedule, clipping, parameter groups."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from charrnn.config import ModelConfig, TrainConfig
+from charrnn.models.language_model import LanguageModel
+from charrnn.training.optim import clip, learning_rate, make_optimizer
+
+
+def gradients(*rows: list[float]) -> list[nn.Parameter]:
+    parameters = [nn.Parameter(torch.zeros(len(row))) for row in rows]
+    for parameter, row in zip(parameters, rows, strict=True):
+        parameter.grad = torch.tensor(row)
+    return parameters
+
+
+def values(parameters: list[nn.Parameter]) -> list[float]:
+    return [float(x) for p in parameters if p.grad is not None for x in p.grad]
+
+
+def test_clipping_by_norm_keeps_the_direction() -> None:
+    parameters = gradients([3.0], [0.0, 4.0])
+    assert clip(parameters, TrainConfig(seed=0, steps=1, clip=1.0)) == (5.0, True)
+    assert values(parameters) == pytest.approx([0.6, 0.0, 0.8])
+
+
+def test_a_small_gradient_is_left_alone() -> None:
+    parameters = gradients([0.3, -0.4])
+    norm, clipped = clip(parameters, TrainConfig(seed=0, steps=1, clip=1.0))
+    assert norm == pytest.approx(0.5) and not clipped
+    assert values(parameters) == pytest.approx([0.3, -0.4])
+
+
+def test_clipping_by_value_cuts_each_element() -> None:
+    parameters = gradients([3.0, -0.1], [-4.0])
+    _, clipped = clip(parameters, TrainConfig(seed=0, steps=1, clip=None, clip_value=0.5))
+    assert clipped
+    assert values(parameters) == pytest.approx([0.5, -0.1, -0.5])
+
+
+def test_both_clips_apply_norm_first() -> None:
+    parameters = gradients([3.0, 4.0])
+    clip(parameters, TrainConfig(seed=0, steps=1, clip=1.0, clip_value=0.7))
+    assert values(parameters) == pytest.approx([0.6, 0.7])
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_gradient_that_is_not_finite_is_reported_and_not_spread(bad: float) -> None:
+    parameters = gradients([1.0, bad], [2.0])
+    norm, _ = clip(parameters, TrainConfig(seed=0, steps=1))
+    assert not math.isfinite(norm)
+    assert values(parameters)[2] == 2.0
+
+
+def test_the_rate_rises_in_a_line_and_falls_in_half_a_cosine() -> None:
+    config = TrainConfig(seed=0, steps=1, lr=1.0, warmup=0.1)
+    assert learning_rate(config, 0.05) == pytest.approx(0.5)
+    assert learning_rate(config, 0.1) == pytest.approx(1.0)
+    assert learning_rate(config, 0.55) == pytest.approx(0.01 + 0.99 * 0.5)
+    assert learning_rate(config, 1.0) == pytest.approx(0.01)
+    assert learning_rate(config, 1.2) == pytest.approx(0.01)
+    assert learning_rate(config, 0.0) > 0
+
+
+def test_matrices_decay_and_biases_and_embedding_do_not() -> None:
+    model = LanguageModel(ModelConfig(vocab_size=5, start_id=5, embedding=3, hidden=4, layers=1))
+    optimizer = make_optimizer(model, TrainConfig(seed=0, steps=1, weight_decay=0.3))
+    decay = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
+    found = {name: decay[id(p)] for name, p in model.named_parameters()}
+    assert {name for name, value in found.items() if value == 0.3} == {
+        "layers.0.rnn.weight_ih_l0",
+        "layers.0.rnn.weight_hh_l0",
+        "head",
+    }
+    assert len(found) == len(list(model.parameters()))
+
+
+def test_one_step_is_adamw_as_published() -> None:
+    """Loshchilov & Hutter 2019, algorithm 2, written out for one number."""
+    model = LanguageModel(ModelConfig(vocab_size=2, start_id=2, embedding=1, hidden=1, layers=1))
+    model.initialise(torch.Generator().manual_seed(0))
+    optimizer = make_optimizer(model, TrainConfig(seed=0, steps=1, lr=0.1, weight_decay=0.2))
+    assert model.head is not None
+    before, gradient = float(model.head[0, 0].detach()), 0.7
+    model.head.grad = torch.full_like(model.head, gradient)
+    optimizer.step()
+    first, second = 0.1 * gradient / (1 - 0.9), 0.01 * gradient**2 / (1 - 0.99)
+    expected = before * (1 - 0.1 * 0.2) - 0.1 * first / (math.sqrt(second) + 1e-8)
+    assert float(model.head[0, 0].detach()) == pytest.approx(expected, rel=1e-5)

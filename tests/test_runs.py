@@ -1,0 +1,279 @@
+"""The checkpoints folder: names, the run that is meant, and what is left of its metrics."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from charrnn import runs
+from charrnn.errors import RunError
+from charrnn.runs import Run, checkpoints_folder, create, find, latest, model_file
+
+
+def make_run(checkpoints: Path, name: str, *, model: float | None = 1.0, resume: float | None = 1.0) -> Run:
+    """A run whose files have these times; None is a file that is not there."""
+    run = Run(checkpoints / name)
+    run.folder.mkdir(parents=True)
+    for path, time in ((run.model, model), (run.resume, resume)):
+        if time is not None:
+            path.write_bytes(b"")
+            os.utime(path, (time, time))
+    return run
+
+
+# ---- names
+
+
+@pytest.mark.parametrize(
+    "source, name",
+    [
+        ("fables", "fables"),
+        ("corpus.txt", "corpus"),
+        ("/data/texts/corpus.txt", "corpus"),
+        ("corpus.txt.gz", "corpus"),
+        ("corpus.xz", "corpus"),
+        ("corpus.txt.bz2", "corpus"),
+        ("corpus.txt.zst", "corpus"),
+        ("corpus.v2.txt", "corpus.v2"),
+        ("corpus.md", "corpus.md"),
+        ("My old  texts!.txt", "My-old-texts"),
+        ("été.txt", "été"),
+        ("-", "stdin"),
+        ("a_b-c.txt", "a_b-c"),
+        ("folder/", "folder"),
+        (".hidden.txt", "hidden"),
+        ("--name.txt", "name"),
+        ("!!!.txt", "run"),
+        (".txt", "run"),
+    ],
+)
+def test_a_run_is_named_after_its_corpus(tmp_path: Path, source: str, name: str) -> None:
+    run = create(tmp_path, None, source)
+    assert run.folder == tmp_path / name
+    assert run.name == name
+    assert run.folder.is_dir()
+
+
+def test_a_name_of_a_corpus_that_is_taken_is_numbered(tmp_path: Path) -> None:
+    assert [create(tmp_path, None, "fables.txt").name for _ in range(4)] == [
+        "fables",
+        "fables-2",
+        "fables-3",
+        "fables-4",
+    ]
+
+
+def test_the_first_free_number_is_taken(tmp_path: Path) -> None:
+    for name in ("fables", "fables-3"):
+        (tmp_path / name).mkdir()
+    assert [create(tmp_path, None, "fables").name for _ in range(2)] == ["fables-2", "fables-4"]
+
+
+def test_a_given_name_is_used_as_it_is(tmp_path: Path) -> None:
+    assert create(tmp_path, "Mein Lauf #1", "fables").folder == tmp_path / "Mein Lauf #1"
+
+
+def test_a_given_name_that_is_taken_is_an_error_with_advice(tmp_path: Path) -> None:
+    create(tmp_path, "one", "fables")
+    with pytest.raises(RunError, match=r"a run named one in .*: choose another --name.*train --resume --name one"):
+        create(tmp_path, "one", "fables")
+    assert os.listdir(tmp_path) == ["one"]
+
+
+def test_when_every_number_is_taken_there_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def taken(*_: object, **__: object) -> None:
+        raise FileExistsError
+
+    monkeypatch.setattr(Path, "mkdir", taken)
+    with pytest.raises(RunError, match="there is a run named fables"):
+        create(tmp_path, None, "fables")
+
+
+@pytest.mark.parametrize("name", ["a/b", "/a", "..", ".", "a\\b", "../up", "a\0b", "a/"])
+def test_a_name_that_leads_elsewhere_is_refused(tmp_path: Path, name: str) -> None:
+    checkpoints = tmp_path / "checkpoints"
+    with pytest.raises(RunError, match="cannot be a run's name"):
+        create(checkpoints, name, "fables")
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_checkpoints_folder_is_made_with_its_parents(tmp_path: Path) -> None:
+    assert create(tmp_path / "a" / "b", None, "fables").folder.is_dir()
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_with_advice(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match=r"cannot be made: Not a directory; --checkpoints DIR chooses another"):
+        create(tmp_path / "file", None, "fables")
+    with pytest.raises(RunError, match=r"cannot be made: File name too long"):
+        create(tmp_path, "x" * 300, "fables")
+
+
+def test_a_run_says_where_its_files_are(tmp_path: Path) -> None:
+    run = Run(tmp_path / "one")
+    files = (run.model, run.resume, run.metrics, run.curve, run.stdin_copy)
+    names = ["model.safetensors", "resume.safetensors", "metrics.jsonl", "curve.svg", "corpus.txt"]
+    assert [file.name for file in files] == names
+    assert {file.parent for file in files} == {tmp_path / "one"}
+
+
+# ---- the folder of all runs
+
+
+def test_the_folder_named_comes_before_the_environment_and_that_before_the_default(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("CHARRNN_CHECKPOINTS", raising=False)
+    assert checkpoints_folder() == Path("checkpoints")
+    monkeypatch.setenv("CHARRNN_CHECKPOINTS", "/elsewhere")
+    assert checkpoints_folder() == Path("/elsewhere")
+    assert checkpoints_folder(Path("here")) == Path("here")
+    monkeypatch.setenv("CHARRNN_CHECKPOINTS", "")
+    assert checkpoints_folder() == Path("checkpoints")
+
+
+# ---- which run is meant
+
+
+@pytest.mark.parametrize("model, resume", [(1.0, 1.0), (1.0, None), (None, 1.0)])
+def test_a_run_is_found_by_its_name(tmp_path: Path, model: float | None, resume: float | None) -> None:
+    make_run(tmp_path, "other")
+    run = make_run(tmp_path, "one", model=model, resume=resume)
+    assert find(tmp_path, "one") == run
+
+
+def test_a_run_is_found_by_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run(tmp_path / "far", "one")
+    assert find(tmp_path / "checkpoints", str(run.folder)) == run
+    monkeypatch.chdir(tmp_path)
+    assert find(Path("checkpoints"), "far/one").model.samefile(run.model)
+
+
+def test_a_name_comes_before_a_folder_of_the_same_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_run(tmp_path, "one")
+    inside = make_run(tmp_path / "checkpoints", "one")
+    monkeypatch.chdir(tmp_path)
+    assert find(tmp_path / "checkpoints", "one") == inside
+
+
+def test_a_run_that_is_not_there_is_an_error_naming_those_there_are(tmp_path: Path) -> None:
+    for name in ("two", "one", "three"):
+        make_run(tmp_path, name)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "README.md").write_text("")
+    with pytest.raises(RunError, match=r"there is no run four in .*; there are one, three, two$"):
+        find(tmp_path, "four")
+    with pytest.raises(RunError, match="there is no run empty"):
+        find(tmp_path, "empty")
+
+
+def test_of_many_runs_eight_are_named(tmp_path: Path) -> None:
+    for number in range(12):
+        make_run(tmp_path, f"run{number:02}")
+    with pytest.raises(RunError) as caught:
+        find(tmp_path, "none")
+    assert str(caught.value).endswith("there are " + ", ".join(f"run{number:02}" for number in range(8)))
+
+
+@pytest.mark.parametrize("folder", ["", "none"])
+def test_where_there_is_no_run_the_error_says_how_to_make_one(tmp_path: Path, folder: str) -> None:
+    with pytest.raises(RunError, match=r"there is no run one in .*; charrnn train makes one"):
+        find(tmp_path / folder, "one")
+    with pytest.raises(RunError, match=r"no trained model in .* yet: charrnn train makes one"):
+        latest(tmp_path / folder)
+
+
+def test_the_latest_run_is_the_one_trained_last(tmp_path: Path) -> None:
+    times = {"b": 20.0, "c": 10.0, "a": 15.0}
+    for name, time in times.items():
+        make_run(tmp_path, name, model=time, resume=time)
+    assert latest(tmp_path).name == "b"
+    os.utime(Run(tmp_path / "c").model, (30, 30))
+    assert latest(tmp_path).name == "c"
+
+
+def test_a_run_without_a_best_model_yet_counts_by_its_resume_file(tmp_path: Path) -> None:
+    make_run(tmp_path, "old", model=10, resume=10)
+    make_run(tmp_path, "new", model=None, resume=20)
+    assert latest(tmp_path).name == "new"
+
+
+def test_a_run_that_went_on_training_without_a_better_model_was_trained_last(tmp_path: Path) -> None:
+    """The model file is as old as the best validation; the resume file is as old as the training."""
+    make_run(tmp_path, "still training", model=10, resume=40)
+    make_run(tmp_path, "ended before", model=20, resume=30)
+    assert latest(tmp_path).name == "still training"
+
+
+def test_files_and_empty_folders_are_no_runs(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "one", model=1, resume=1)
+    (tmp_path / "zero").mkdir()
+    (tmp_path / "README.md").write_text("")
+    assert latest(tmp_path) == run
+
+
+def test_a_model_is_named_by_run_by_folder_by_file_or_not_at_all(tmp_path: Path) -> None:
+    old = make_run(tmp_path, "old", model=1, resume=1)
+    new = make_run(tmp_path, "new", model=2, resume=2)
+    loose = tmp_path / "loose.safetensors"
+    loose.write_bytes(b"")
+    assert model_file(tmp_path, "old") == old.model
+    assert model_file(tmp_path, str(old.folder)) == old.model
+    assert model_file(tmp_path, str(loose)) == loose
+    assert model_file(tmp_path, str(old.resume)) == old.resume
+    assert model_file(tmp_path, None) == new.model
+
+
+def test_a_model_that_is_not_there_is_an_error_naming_the_runs(tmp_path: Path) -> None:
+    make_run(tmp_path, "one")
+    with pytest.raises(RunError, match=r"there is no run none in .*; there are one"):
+        model_file(tmp_path, "none")
+
+
+def test_runs_know_nothing_of_what_is_in_their_files(tmp_path: Path) -> None:
+    assert not hasattr(runs, "torch")
+
+
+# ---- metrics
+
+EVENTS: list[dict[str, Any]] = [{"step": 10, "loss": 2.5}, {"step": 20, "loss": None, "sample": "Ünd\n"}]
+
+
+def write_metrics(tmp_path: Path, data: bytes) -> Run:
+    run = Run(tmp_path)
+    run.metrics.write_bytes(data)
+    return run
+
+
+def lines(events: list[dict[str, Any]]) -> bytes:
+    return "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in events).encode()
+
+
+def test_metrics_come_back_in_order(tmp_path: Path) -> None:
+    run = write_metrics(tmp_path, lines(EVENTS))
+    assert list(run.read_metrics()) == EVENTS
+
+
+def test_a_run_without_metrics_has_none(tmp_path: Path) -> None:
+    assert list(Run(tmp_path).read_metrics()) == []
+
+
+def test_an_empty_metrics_file_holds_none(tmp_path: Path) -> None:
+    assert list(write_metrics(tmp_path, b"").read_metrics()) == []
+
+
+def test_a_last_line_cut_anywhere_is_left_out(tmp_path: Path) -> None:
+    """Anywhere: inside a character of several bytes too."""
+    last = lines([{"step": 30, "sample": "Größe \N{SNOWMAN}"}])
+    for length in range(1, len(last) - 1):
+        run = write_metrics(tmp_path, lines(EVENTS) + last[:length])
+        assert list(run.read_metrics()) == EVENTS
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85", "\x1c", "\r", "\v"])
+def test_a_sample_with_a_line_separator_in_it_is_one_event(tmp_path: Path, separator: str) -> None:
+    """JSON escapes the control characters below 32, not these others at which Python also splits lines."""
+    events = [{"step": 1, "sample": f"a{separator}b"}, {"step": 2}]
+    assert list(write_metrics(tmp_path, lines(events)).read_metrics()) == events

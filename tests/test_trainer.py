@@ -1,0 +1,244 @@
+"""The loop: one window at a time, exact snapshots, no weight moved by a number that is not finite."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from charrnn.config import ModelConfig, TrainConfig
+from charrnn.errors import DivergedError
+from charrnn.models.language_model import LanguageModel
+from charrnn.text.streams import FRESH, IGNORED, Window
+from charrnn.training.precision import Machine
+from charrnn.training.trainer import Event, Note, Report, Snapshot, Stopped, Trainer
+
+MODEL = ModelConfig(vocab_size=4, start_id=4, embedding=3, hidden=5, layers=2)
+
+
+class Cycle:
+    """B rows of 0 1 2 3 0 1 2 3 …, three windows an epoch."""
+
+    def __init__(self, batch_size: int = 2, bptt: int = 4) -> None:
+        self.batch_size, self.bptt = batch_size, bptt
+
+    def windows(self, epoch: int) -> int:
+        return 3
+
+    def window(self, epoch: int, index: int) -> Window:
+        row = (torch.arange(self.bptt + 1) + self.bptt * index) % 4
+        rows = row.expand(self.batch_size, -1)
+        carry = torch.full((self.batch_size,), FRESH) if index == 0 else None
+        return Window(rows[:, :-1].clone(), rows[:, 1:].clone(), carry)
+
+
+class Saved:
+    """Keeps what a trainer saves."""
+
+    def __init__(self) -> None:
+        self.snapshots: list[Snapshot] = []
+        self.best: list[bool] = []
+
+    def __call__(self, snapshot: Snapshot, best: bool) -> None:
+        self.snapshots.append(snapshot)
+        self.best.append(best)
+
+
+def make(
+    config: TrainConfig,
+    *,
+    validate: Callable[[], float] | None = None,
+    save: Saved | None = None,
+    model: ModelConfig = MODEL,
+) -> Trainer:
+    network = LanguageModel(model)
+    network.initialise(torch.Generator().manual_seed(3))
+    machine = Machine(torch.device("cpu"), config.precision, 1)
+    return Trainer(network, Cycle(), config, machine, validate=validate, save=save or Saved())
+
+
+def weights(trainer: Trainer) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
+
+
+def reports(events: list[Event]) -> list[Report]:
+    return [event for event in events if isinstance(event, Report)]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_cycle_is_learned(precision: str) -> None:
+    trainer = make(TrainConfig(seed=0, steps=300, lr=0.03, precision=precision))
+    last = reports(list(trainer.run()))[-1]
+    assert last.loss < 0.05
+
+
+def test_the_first_loss_is_near_that_of_a_uniform_guess() -> None:
+    trainer = make(TrainConfig(seed=0, steps=1, report_every=1))
+    assert reports(list(trainer.run()))[0].loss == pytest.approx(math.log(4), rel=0.05)
+
+
+def test_one_step_equals_one_written_out() -> None:
+    """The step against plain autograd: mean loss over the window, norm clipped, AdamW."""
+    config = TrainConfig(seed=0, steps=1, lr=0.01, warmup=0, clip=1e-3, weight_decay=0.1)
+    trainer = make(config)
+    twin = LanguageModel(MODEL)
+    twin.load_state_dict(trainer.model.state_dict())
+    list(trainer.run())
+
+    window = Cycle().window(0, 0)
+    logits, _ = twin(window.inputs, twin.initial_states(2))
+    loss = torch.nn.functional.cross_entropy(logits.reshape(-1, 4), window.targets.reshape(-1))
+    loss.backward()  # type: ignore[no-untyped-call]
+    norm = torch.nn.utils.clip_grad_norm_(twin.parameters(), 1e-3)
+    assert norm > 1e-3
+    matrices = [p for n, p in twin.named_parameters() if p.dim() > 1 and n != "embedding.weight"]
+    others = [p for n, p in twin.named_parameters() if not (p.dim() > 1 and n != "embedding.weight")]
+    groups = [{"params": matrices, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}]
+    torch.optim.AdamW(groups, lr=0.01, betas=(0.9, 0.99)).step()
+    for name, tensor in twin.state_dict().items():
+        torch.testing.assert_close(trainer.model.state_dict()[name], tensor, rtol=1e-5, atol=1e-6)
+
+
+def test_the_state_is_carried_from_window_to_window_and_dropped_where_the_window_says() -> None:
+    trainer = make(TrainConfig(seed=0, steps=2, lr=1e-12))
+    list(trainer.run())
+    tokens = torch.cat([Cycle().window(0, 0).inputs, Cycle().window(0, 1).inputs], dim=1)
+    with torch.no_grad():
+        _, states = trainer.model(tokens, trainer.model.initial_states(2))
+    torch.testing.assert_close(trainer._states, states, rtol=1e-4, atol=1e-6)
+
+
+def test_padding_counts_for_nothing() -> None:
+    class Padded(Cycle):
+        def window(self, epoch: int, index: int) -> Window:
+            window = super().window(epoch, index)
+            window.targets[1, 2:] = IGNORED
+            return window
+
+    trainer = make(TrainConfig(seed=0, steps=1, lr=1e-12, report_every=1))
+    trainer.streams = Padded()
+    window = Padded().window(0, 0)
+    with torch.no_grad():
+        logits, _ = trainer.model(window.inputs, trainer.model.initial_states(2))
+    logprobs = logits.log_softmax(-1)
+    kept = [(b, t) for b in range(2) for t in range(4) if not (b == 1 and t >= 2)]
+    by_hand = -sum(float(logprobs[b, t, window.targets[b, t]]) for b, t in kept) / len(kept)
+    report = reports(list(trainer.run()))[0]
+    assert report.loss == pytest.approx(by_hand, rel=1e-5)
+    assert report.tokens == len(kept) == 6
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_snapshot_restored_goes_on_bit_for_bit(precision: str) -> None:
+    model = dataclasses.replace(MODEL, dropout=0.3)
+    config = TrainConfig(seed=5, steps=40, save_every=7, precision=precision)
+    saved = Saved()
+    whole = make(config, save=saved, model=model)
+    list(whole.run())
+    snapshot = next(s for s in saved.snapshots if s.progress.step == 21)
+
+    again = make(config, model=model)
+    torch.manual_seed(999)
+    again.restore(snapshot)
+    list(again.run())
+    for name, tensor in weights(whole).items():
+        assert torch.equal(tensor, weights(again)[name]), name
+    assert dataclasses.replace(again.progress, seconds=0) == dataclasses.replace(whole.progress, seconds=0)
+
+
+def poison(trainer: Trainer, steps: set[int]) -> None:
+    """Let the loss be NaN at these steps, once each."""
+    window = trainer.streams.window
+
+    def poisoned(epoch: int, index: int) -> Window:
+        if trainer.progress.step in steps:
+            steps.discard(trainer.progress.step)
+            with torch.no_grad():
+                trainer._shadow.model.bias.fill_(math.nan)
+        return window(epoch, index)
+
+    trainer.streams.window = poisoned  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_loss_that_is_not_finite_goes_back_to_the_last_good_state_with_half_the_rate(precision: str) -> None:
+    trainer = make(TrainConfig(seed=0, steps=30, save_every=10, eval_every=1000, precision=precision))
+    poison(trainer, {15})
+    events = list(trainer.run())
+    notes = [event.text for event in events if isinstance(event, Note)]
+    assert notes == ["loss or gradient is not finite at step 16: back to step 10, learning rate halved"]
+    assert trainer.progress.step == 30 and trainer.progress.lr_scale == 0.5
+    assert all(torch.isfinite(tensor).all() for tensor in weights(trainer).values())
+
+
+def test_it_gives_up_after_a_few_tries_and_the_saved_weights_are_finite() -> None:
+    saved = Saved()
+    trainer = make(TrainConfig(seed=0, steps=30, save_every=1000), save=saved)
+    trainer.streams.window = lambda epoch, index: Window(  # type: ignore[method-assign]
+        torch.zeros(2, 4, dtype=torch.int64), torch.full((2, 4), IGNORED)
+    )
+    with pytest.raises(DivergedError, match="lower --lr"):
+        list(trainer.run())
+    assert all(torch.isfinite(t).all() for s in saved.snapshots for n, t in s.tensors.items() if n.startswith("model."))
+
+
+def test_the_best_by_validation_is_kept_and_training_stops_when_it_no_longer_improves() -> None:
+    losses = iter([3.0, 2.0, 2.5, 2.6, 2.7, 9.9])
+    saved = Saved()
+    trainer = make(TrainConfig(seed=0, steps=1000, eval_every=5, patience=3), validate=lambda: next(losses), save=saved)
+    events = list(trainer.run())
+    assert events[-1] == Stopped("no improvement")
+    assert [r.best for r in reports(events) if r.valid_loss is not None] == [True, True, False, False, False]
+    kept = [s.progress.step for s, best in zip(saved.snapshots, saved.best, strict=True) if best]
+    assert kept == [0, 5, 10]
+    assert (trainer.progress.best, trainer.progress.best_step) == (2.0, 10)
+
+
+def test_validation_comes_evenly_and_at_the_end() -> None:
+    trainer = make(TrainConfig(seed=0, steps=30, patience=None), validate=lambda: 1.0)
+    steps = [r.step for r in reports(list(trainer.run())) if r.valid_loss is not None]
+    assert steps == list(range(2, 31, 2))
+
+
+def test_a_validation_that_is_not_a_number_is_never_the_best() -> None:
+    values = iter([math.nan, 2.0])
+    trainer = make(TrainConfig(seed=0, steps=10, eval_every=5), validate=lambda: next(values))
+    assert [r.best for r in reports(list(trainer.run()))][-2:] == [False, True]
+    assert trainer.progress.best == 2.0
+
+
+def test_epochs_are_counted_in_windows() -> None:
+    trainer = make(TrainConfig(seed=0, epochs=2.5))
+    list(trainer.run())
+    assert trainer.progress.step == 8
+    assert (trainer.progress.epoch, trainer.progress.index) == (2, 2)
+
+
+def test_a_time_budget_ends_the_run() -> None:
+    trainer = make(TrainConfig(seed=0, seconds=0.3))
+    events = list(trainer.run())
+    assert events[-1] == Stopped("done")
+    assert trainer.progress.seconds >= 0.3
+    assert reports(events)[-1].lr == pytest.approx(0.01 * 5e-3, rel=0.5)
+
+
+def test_stopping_saves_where_it_stands() -> None:
+    saved = Saved()
+    trainer = make(TrainConfig(seed=0, steps=100, report_every=1), save=saved)
+    events: list[Event] = []
+    for event in trainer.run():
+        events.append(event)
+        if isinstance(event, Report) and event.step == 7:
+            trainer.stop = True
+    assert events[-1] == Stopped("interrupted")
+    assert saved.snapshots[-1].progress.step == 7
+
+
+def test_the_share_of_clipped_steps_and_the_mean_norm_are_reported() -> None:
+    trainer = make(TrainConfig(seed=0, steps=10, clip=1e-6))
+    report = reports(list(trainer.run()))[-1]
+    assert report.clipped == 1.0
+    assert 1e-6 < report.grad_norm < 10
+    assert report.bpc == pytest.approx(report.loss / math.log(2))
