@@ -13,7 +13,7 @@ from charrnn.evaluation.scoring import BATCH, Score, score
 from charrnn.generation.generate import Piece, generate
 from charrnn.models.language_model import LanguageModel
 from charrnn.text.corpus import Corpus, in_memory
-from charrnn.text.dataset import Split, encode_part
+from charrnn.text.dataset import Split, encode_lines, encode_part
 from charrnn.text.tokenizers import Tokenizer
 from charrnn.training import precision
 from charrnn.training.session import draw_seed, start
@@ -72,15 +72,18 @@ class Model:
     ) -> Score:
         """Every figure of a text (see `Score`); a model of documents resets its state at each.
 
-        With `lines`, each line is scored alone. Raises VocabularyError when the vocabulary lacks a character, unless
+        With `lines`, each line is scored alone, its line end with it. Raises VocabularyError when the vocabulary
+        lacks a character, unless
         `unknown` is set; CorpusError when the text is empty.
         """
         require(reset_every is None or reset_every >= 1, f"reset-every must be at least 1, not {reset_every}")
         require(not (lines and reset_every), "--lines and --reset-every exclude each other")
         require(batch_size >= 1, f"batch-size must be at least 1, not {batch_size}")
         mended, facts = (text.read(), text.facts) if isinstance(text, Corpus) else in_memory(text)
-        documents = "lines" if lines and self.documents == "stream" else self.documents
-        part = encode_part(self.tokenizer, [mended], documents, unknown=unknown)
+        if lines and not self.network.config.documents:
+            part = encode_lines(self.tokenizer, mended, unknown=unknown)
+        else:
+            part = encode_part(self.tokenizer, [mended], self.documents, unknown=unknown)
         return score(self.network, part, facts, reset_every=reset_every, batch_size=batch_size)
 
 
@@ -93,7 +96,7 @@ def load(model: str | Path | None = None, *, checkpoints: Path | None = None, de
     path = runs.model_file(folder, None if model is None else str(model))
     header, tensors = checkpoint.read(path)
     network, tokenizer = checkpoint.build_model(header, tensors)
-    return Model(network.to(precision.choose(device, "fp32").device), tokenizer, header)
+    return Model(network.to(precision.pick_device(device)), tokenizer, header)
 
 
 def held_out(model: Model, part: str = "valid") -> Corpus:

@@ -136,6 +136,8 @@ def read_header(path: Path) -> Header:
 def _check_model(header: Header) -> None:
     """The model's tensors must be the ones that its configuration calls for, before any is allocated."""
     try:
+        if header.config.layers > len(header.shapes):
+            raise CheckpointError(f"{header.config.layers} layers in {len(header.shapes)} tensors")
         with torch.device("meta"):
             expected = {MODEL_PREFIX + k: tuple(v.shape) for k, v in LanguageModel(header.config).state_dict().items()}
     except (CharrnnError, RuntimeError, OverflowError) as error:

@@ -114,6 +114,20 @@ def test_figures_do_not_depend_on_batch_size_and_sum_to_the_total(
     assert sum(score.surprisal.tolist()) * 0.6931471805599453 == pytest.approx(score.nll, rel=1e-9)
 
 
+@pytest.mark.parametrize("run", ["small", "lines"])
+def test_lines_are_scored_as_if_each_were_alone(charrnn: CommandLine, trained: Path, prose: str, run: str) -> None:
+    lines = [line for line in prose[:1500].split("\n") if line]
+    text = "\n".join(lines) + "\n"
+    model = api.load(run, checkpoints=trained)
+    alone = [model.score(line + "\n").nll for line in lines]
+    assert len(alone) > 10
+    Path("text.txt").write_text(text, encoding="utf-8")
+    record = json.loads(charrnn("eval", "-m", run, "--checkpoints", str(trained), "text.txt", "--lines", "--json").out)
+    assert record["nats"] == pytest.approx(sum(alone), rel=1e-6)
+    assert record["tokens"] == record["chars"] == len(text)
+    assert record["state"] == "reset at each line or document"
+
+
 def test_the_gate_exits_with_three_when_it_does_not_hold(charrnn: CommandLine, trained: Path) -> None:
     arguments = ["eval", "-m", "small", "--checkpoints", str(trained), "-q", "--metric", "bpc"]
     value = float(charrnn(*arguments).out)

@@ -17,7 +17,7 @@ def test_the_command_reference_is_what_help_prints() -> None:
 
 def test_the_changelog_tops_with_the_package_version() -> None:
     versions = re.findall(r"^## \[([^\]]+)\]", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
-    assert [version for version in versions if version != "Unreleased"][0] == charrnn.__version__
+    assert next(version for version in versions if version != "Unreleased") == charrnn.__version__
 
 
 def test_the_corpus_is_the_one_that_its_readme_describes() -> None:

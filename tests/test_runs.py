@@ -275,5 +275,5 @@ def test_a_last_line_cut_anywhere_is_left_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85", "\x1c", "\r", "\v"])
 def test_a_sample_with_a_line_separator_in_it_is_one_event(tmp_path: Path, separator: str) -> None:
     """JSON escapes the control characters below 32, not these others at which Python also splits lines."""
-    events = [{"step": 1, "sample": f"a{separator}b"}, {"step": 2}]
+    events: list[dict[str, Any]] = [{"step": 1, "sample": f"a{separator}b"}, {"step": 2}]
     assert list(write_metrics(tmp_path, lines(events)).read_metrics()) == events

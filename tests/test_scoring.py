@@ -179,9 +179,9 @@ def test_batch_size_and_window_change_no_figure(form: str, batch_size: int, wind
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 7, 32, 64])
-@pytest.mark.parametrize("window", [3, 17, 256])
+@pytest.mark.parametrize("window", [17, 256])
 def test_batch_size_and_window_change_no_figure_of_a_long_stream(batch_size: int, window: int) -> None:
-    model, tokens = make_model(layers=1), draw(3 * 1024 + 5)
+    model, tokens = make_model(layers=1), draw(2 * 1024 + 5)
     agree(token_logprobs(model, tokens, batch_size=batch_size, window=window), token_logprobs(model, tokens))
 
 
@@ -245,22 +245,21 @@ def keeper() -> LanguageModel:
 
 
 @pytest.mark.parametrize("make", [latch, hoarder, keeper])
-@pytest.mark.parametrize("batch_size", [1, 7, 32])
-def test_a_network_that_does_not_forget_scores_as_in_one_sequence(
-    make: Callable[[], LanguageModel], batch_size: int
-) -> None:
+def test_a_network_that_does_not_forget_scores_as_in_one_sequence(make: Callable[[], LanguageModel]) -> None:
     """Long enough to be cut, so that a cut that lost the memory would show; the latch is set by the first token."""
     tokens = draw(2 * 1024 + 9, 2) + np.uint8(1)
     tokens[0] = 0
     model = make()
-    agree(token_logprobs(model, tokens, batch_size=batch_size), one_at_a_time(model, tokens))
+    expected = one_at_a_time(model, tokens)
+    for batch_size in (1, 7, 32):
+        agree(token_logprobs(model, tokens, batch_size=batch_size), expected)
 
 
 # ---- chunks: an estimate
 
 
-@pytest.mark.parametrize("make", [latch, keeper, make_model])
-@pytest.mark.parametrize("chunks, count", [(2, 200), (3, 200), (5, 203), (7, 7 * 24)])
+@pytest.mark.parametrize("make", [latch, make_model])
+@pytest.mark.parametrize("chunks, count", [(2, 100), (3, 100), (5, 123), (4, 4 * 24)])
 def test_each_chunk_begins_in_the_state_that_the_tokens_before_it_lead_to(
     monkeypatch: pytest.MonkeyPatch, make: Callable[[], LanguageModel], chunks: int, count: int
 ) -> None:

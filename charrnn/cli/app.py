@@ -16,7 +16,7 @@ FAILED, USAGE, INTERRUPTED = 1, 2, 130
 app = typer.Typer(
     name="charrnn",
     no_args_is_help=True,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="""Examples:
@@ -64,6 +64,9 @@ def run(arguments: list[str] | None = None) -> int:
         # Usage errors of the parser; their text names the option.
         error(problem.format_message().replace("\n", " ") if hasattr(problem, "format_message") else str(problem))
         return getattr(problem, "exit_code", USAGE)
+    except OSError as problem:
+        error(f"{problem.strerror or problem}{f': {problem.filename}' if problem.filename else ''}")
+        return FAILED
     except ReaderGone:
         return 0
     except (KeyboardInterrupt, typer.Abort):

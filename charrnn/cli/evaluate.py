@@ -41,7 +41,7 @@ def evaluate(
     texts: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[TEXT]...",
+            metavar="TEXT",
             help="Files, or - for stdin.",
             show_default="the validation part of the run's own corpus",
         ),

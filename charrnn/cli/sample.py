@@ -28,6 +28,15 @@ DRAW, OUTPUT = "Drawing (in this order)", "Output"
 
 
 def sample(
+    repetition_penalty: Annotated[
+        float | None,
+        typer.Option(
+            help="Make symbols that were used less likely.",
+            show_default="off",
+            callback=opt.number("a penalty", 1, float("inf")),
+            rich_help_panel=DRAW,
+        ),
+    ] = None,
     temp: Annotated[
         float,
         typer.Option(
@@ -70,15 +79,6 @@ def sample(
     stop: Annotated[
         list[str] | None,
         typer.Option(help="End before this text; may be repeated.", callback=opt.utf8, rich_help_panel="Text"),
-    ] = None,
-    repetition_penalty: Annotated[
-        float | None,
-        typer.Option(
-            help="Make symbols that were used less likely.",
-            show_default="off",
-            callback=opt.number("a penalty", 1, float("inf")),
-            rich_help_panel=DRAW,
-        ),
     ] = None,
     top_k: Annotated[
         int | None,

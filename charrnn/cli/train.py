@@ -68,6 +68,7 @@ def train(
     corpus: Annotated[
         list[str] | None,
         typer.Argument(
+            metavar="CORPUS",
             help="Text files (.gz, .xz, .bz2, .zst too), a bundled corpus's name, or - for stdin.",
             show_default="fables",
         ),
@@ -236,7 +237,7 @@ def train(
         int | None,
         typer.Option(
             help="Steps between validations.",
-            show_default="a twentieth of the run",
+            show_default="15 times, evenly",
             callback=opt.number("eval-every", 1, 10**12),
             rich_help_panel=TRAINING,
         ),

@@ -142,7 +142,7 @@ def score(
         raise CorpusError("there is no text to score: it is empty")
     state = "carried"
     if part.starts is not None:
-        state = "reset at each document"
+        state = "reset at each line or document"
     if reset_every is not None:
         state = f"reset every {reset_every} tokens"
     return Score(

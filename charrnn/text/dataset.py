@@ -3,6 +3,7 @@
 Parts are contiguous: training first, then validation, then test. Documents are never cut in two.
 """
 
+import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -155,6 +156,16 @@ def encode_part(
             chars += len(separator)
         writer.write(ids)
     return Part(writer.finish(), chars, np.array(starts, np.int64) if separator is not None else None, lacking)
+
+
+def encode_lines(tokenizer: Tokenizer, text: str, *, unknown: bool = False) -> Part:
+    """Token ids of a text whose lines, each with its line end, a model of one stream is to score alone."""
+    writer = _TokenWriter(tokenizer.size + 2, None)
+    starts = []
+    for line in re.findall(r"[^\n]*\n|[^\n]+", text):
+        starts.append(writer.size)
+        writer.write(tokenizer.encode(line, unknown=unknown))
+    return Part(writer.finish(), len(text), np.array(starts, np.int64))
 
 
 def split_documents(pieces: Iterable[str], separator: str) -> Iterator[str]:

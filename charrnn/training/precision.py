@@ -32,24 +32,29 @@ class Machine:
         return f"{self.device}{threads}, {self.precision}"
 
 
+def pick_device(device: str | None = None) -> torch.device:
+    """The device named, else a GPU when there is one. Raises ConfigError when the machine lacks it."""
+    if device is None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    require(available.get(device.split(":")[0], False), f"there is no device {device} here: --device cpu always works")
+    return torch.device(device)
+
+
 def choose(device: str | None = None, precision: str | None = None, threads: int | None = None) -> Machine:
     """Decide what was left open: a GPU when there is one, bf16 where the processor has it, all cores.
 
     Raises ConfigError when the machine lacks what was asked for.
     """
-    if device is None:
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    kind = device.split(":")[0]
-    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    require(available.get(kind, False), f"there is no device {device} here: --device cpu always works")
+    where = pick_device(device)
     require(precision is None or precision in PRECISIONS, f"precision must be fp32 or bf16, not {precision!r}")
     require(threads is None or threads >= 1, f"threads must be at least 1, not {threads}")
     if precision is None:
-        fast = torch.cpu._is_avx512_bf16_supported() if kind == "cpu" else kind == "cuda"
+        fast = torch.cpu._is_avx512_bf16_supported() if where.type == "cpu" else where.type == "cuda"
         precision = "bf16" if fast else "fp32"
     threads = threads or _cores()
     torch.set_num_threads(threads)
-    return Machine(torch.device(device), precision, threads)
+    return Machine(where, precision, threads)
 
 
 def _cores() -> int:

@@ -46,7 +46,7 @@ class Training:
     _metrics: list[dict[str, Any]] = field(default_factory=list)
 
     def events(self) -> Iterator[Event]:
-        """Train; every report goes into metrics.jsonl, every validation redraws curve.svg."""
+        """Train; every report goes into metrics.jsonl as it comes, curve.svg is drawn when the run stops."""
         lines = "".join(_line(record) for record in self._metrics)
         checkpoint.write_atomically(self.run.metrics, lines.encode())
         with open(self.run.metrics, "a", encoding="utf-8") as metrics:
