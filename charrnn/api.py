@@ -16,8 +16,8 @@ from charrnn.text.corpus import Corpus, in_memory
 from charrnn.text.dataset import Split, encode_lines, encode_part
 from charrnn.text.tokenizers import Tokenizer
 from charrnn.training import precision
+from charrnn.training.events import Event
 from charrnn.training.session import draw_seed, start
-from charrnn.training.trainer import Event
 
 
 @dataclass(frozen=True)
@@ -73,11 +73,9 @@ class Model:
         """Every figure of a text (see `Score`); a model of documents resets its state at each.
 
         With `lines`, each line is scored alone, its line end with it. Raises VocabularyError when the vocabulary
-        lacks a character, unless
-        `unknown` is set; CorpusError when the text is empty.
+        lacks a character, unless `unknown` is set; CorpusError when the text is empty.
         """
         require(reset_every is None or reset_every >= 1, f"reset-every must be at least 1, not {reset_every}")
-        require(not (lines and reset_every), "--lines and --reset-every exclude each other")
         require(batch_size >= 1, f"batch-size must be at least 1, not {batch_size}")
         mended, facts = (text.read(), text.facts) if isinstance(text, Corpus) else in_memory(text)
         if lines and not self.network.config.documents:

@@ -5,6 +5,7 @@ them, all that training needs to go on. The header is read, and every size check
 configuration, before anything is allocated.
 """
 
+import contextlib
 import json
 import os
 import tempfile
@@ -26,6 +27,7 @@ from charrnn.text.tokenizers import Tokenizer, from_spec
 FORMAT = 1
 KEY = "charrnn"
 MODEL_PREFIX = "model."
+PICKLES = (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 LONGEST_HEADER = 100 << 20
 
 
@@ -80,17 +82,24 @@ def write_atomically(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
+        temporary = None
     except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
         before = "; the file that stood there is unharmed" if path.exists() else ""
         raise CheckpointError(f"{path} cannot be written: {error.strerror or error}{before}") from None
-    if os.name == "posix":
-        folder = os.open(path.parent, os.O_RDONLY)
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a renaming last. Some systems and file systems cannot; the file itself is safe already."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
         try:
-            os.fsync(folder)
+            os.fsync(descriptor)
         finally:
-            os.close(folder)
+            os.close(descriptor)
 
 
 def _umask() -> int:
@@ -106,9 +115,11 @@ def read_header(path: Path) -> Header:
         with open(path, "rb") as file:
             head = file.read(8)
             length = int.from_bytes(head, "little")
-            if head[:2] in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
-                raise CheckpointError(f"{path} is a pickle or an archive; charrnn reads safetensors only: left unread")
             if len(head) < 8 or length > min(size - 8, LONGEST_HEADER):
+                if head[:2] in PICKLES:
+                    raise CheckpointError(
+                        f"{path} is a pickle or an archive; charrnn reads safetensors only: left unread"
+                    )
                 raise CheckpointError(f"{path} is no charrnn checkpoint, or it is cut short")
             raw = file.read(length)
     except OSError as error:
@@ -119,7 +130,7 @@ def read_header(path: Path) -> Header:
         shapes = {name: (entry["dtype"], tuple(map(int, entry["shape"]))) for name, entry in entries.items()}
         ends = [int(entry["data_offsets"][1]) for entry in entries.values()]
         record = json.loads(metadata[KEY]) if KEY in metadata else None
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError, RecursionError):
         raise CheckpointError(f"{path} is no charrnn checkpoint: its header cannot be read") from None
     if not isinstance(record, dict) or not isinstance(record.get("format"), int):
         raise CheckpointError(f"{path} is a safetensors file, but not one of charrnn's")
@@ -140,8 +151,9 @@ def _check_model(header: Header) -> None:
             raise CheckpointError(f"{header.config.layers} layers in {len(header.shapes)} tensors")
         with torch.device("meta"):
             expected = {MODEL_PREFIX + k: tuple(v.shape) for k, v in LanguageModel(header.config).state_dict().items()}
-    except (CharrnnError, RuntimeError, OverflowError) as error:
-        raise CheckpointError(f"{header.path} holds no usable model configuration: {error}") from None
+    except (CharrnnError, RuntimeError, OverflowError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(f"{header.path} holds no usable model configuration: {reason}") from None
     found = {name: shape for name, (_, shape) in header.shapes.items() if name.startswith(MODEL_PREFIX)}
     for name in sorted(expected.keys() | found.keys()):
         if expected.get(name) != found.get(name):

@@ -12,11 +12,22 @@ from typing import Any, Self
 
 from charrnn.errors import ConfigError
 
+# torch's generator takes 32 bits of a seed and ignores the rest.
+SEEDS = 2**32
+
 
 def require(holds: bool, message: str) -> None:
     """Raise ConfigError with this message unless the condition holds (NaN never does)."""
     if not holds:
         raise ConfigError(message)
+
+
+def _finite(value: float) -> bool:
+    """Also for an integer beyond all floats, as JSON may hold one."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def _fits(value: object, annotation: Any) -> bool:
@@ -126,20 +137,20 @@ class TrainConfig(Config):
     def __post_init__(self) -> None:
         budgets = [b for b in (self.steps, self.epochs, self.seconds) if b is not None]
         require(len(budgets) == 1, "give one of --for, --steps and --epochs")
-        require(math.isfinite(budgets[0]) and budgets[0] > 0, f"a budget must be positive, not {budgets[0]}")
+        require(_finite(budgets[0]) and budgets[0] > 0, f"a budget must be positive, not {budgets[0]}")
         for name in ("bptt", "batch_size", "eval_every", "save_every", "report_every", "patience"):
             value = getattr(self, name)
             require(value is None or value >= 1, f"{name.replace('_', '-')} must be at least 1, not {value}")
         for name in ("lr", "clip", "clip_value"):
             value = getattr(self, name)
             require(
-                value is None or (value > 0 and math.isfinite(value)),
+                value is None or (value > 0 and _finite(value)),
                 f"{name.replace('_', '-')} must be positive, not {value}",
             )
         require(0 <= self.warmup < 1, f"warmup must lie in [0, 1), not {self.warmup}")
         require(0 <= self.weight_decay < 1, f"weight-decay must lie in [0, 1), not {self.weight_decay}")
         require(0 <= self.state_drop < 1, f"state-drop must lie in [0, 1), not {self.state_drop}")
-        require(0 <= self.seed < 2**63, f"seed must lie between 0 and 2^63 - 1, not {self.seed}")
+        require(0 <= self.seed < SEEDS, f"seed must lie between 0 and 2^32 - 1, not {self.seed}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,7 +216,7 @@ class SampleConfig(Config):
 
     def __post_init__(self) -> None:
         require(
-            self.temperature >= 0 and math.isfinite(self.temperature),
+            self.temperature >= 0 and _finite(self.temperature),
             f"temperature must be 0 (greedy) or a positive number, not {self.temperature}",
         )
         require(self.length >= 1, f"length must be at least 1, not {self.length}")
@@ -218,7 +229,7 @@ class SampleConfig(Config):
             )
         penalty = self.repetition_penalty
         require(
-            penalty is None or (penalty >= 1 and math.isfinite(penalty)),
+            penalty is None or (penalty >= 1 and _finite(penalty)),
             f"repetition-penalty must be at least 1, not {penalty}",
         )
         require(all(self.stop), "a stop string must not be empty")

@@ -52,7 +52,7 @@ class Run:
     def read_metrics(self) -> Iterator[dict[str, Any]]:
         """The events written so far; a last line that was cut short by a crash is left out."""
         if self.metrics.exists():
-            for line in self.metrics.read_text(encoding="utf-8").splitlines():
+            for line in self.metrics.read_bytes().split(b"\n"):
                 try:
                     yield json.loads(line)
                 except ValueError:
@@ -111,7 +111,7 @@ def latest(checkpoints: Path) -> Run:
     runs = _all(checkpoints)
     if not runs:
         raise RunError(f"there is no trained model in {checkpoints} yet: charrnn train makes one")
-    return max(runs, key=lambda run: (run.model if run.model.exists() else run.resume).stat().st_mtime)
+    return max(runs, key=lambda run: max(f.stat().st_mtime for f in (run.model, run.resume) if f.exists()))
 
 
 def model_file(checkpoints: Path, model: str | None) -> Path:

@@ -174,7 +174,7 @@ def test_a_checkpoint_whose_vocabulary_contradicts_its_network(charrnn: CommandL
     length = int.from_bytes(whole[:8], "little")
     record = json.loads(whole[8 : 8 + length])
     ours = json.loads(record["__metadata__"]["charrnn"])
-    ours["tokenizer"]["symbols"] += "€"
+    ours["tokenizer"]["symbols"].append(0x20AC)
     record["__metadata__"]["charrnn"] = json.dumps(ours)
     header = json.dumps(record).encode()
     Path("odd.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + whole[8 + length :])

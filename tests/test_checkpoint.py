@@ -23,7 +23,8 @@ from charrnn.checkpoint import build_model, model_tensors, read, read_header, wr
 from charrnn.config import ModelConfig
 from charrnn.errors import CheckpointError
 from charrnn.models.language_model import LanguageModel, parameter_count
-from charrnn.text.tokenizers import ByteTokenizer, CharTokenizer, SubwordTokenizer, Tokenizer
+from charrnn.text.subword import SubwordTokenizer
+from charrnn.text.tokenizers import ByteTokenizer, CharTokenizer, Tokenizer
 
 TEXT = "Once upon a time, über \N{SNOWMAN}\n" * 3
 

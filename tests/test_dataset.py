@@ -15,7 +15,8 @@ from charrnn.text import dataset as module
 from charrnn.text.corpus import Corpus
 from charrnn.text.dataset import SEPARATORS, Dataset, Split, build, encode_part, smallest_dtype, split_corpus
 from charrnn.text.dataset import split_documents as split_into_documents
-from charrnn.text.tokenizers import ByteTokenizer, CharTokenizer, SubwordTokenizer
+from charrnn.text.subword import SubwordTokenizer
+from charrnn.text.tokenizers import ByteTokenizer, CharTokenizer
 
 PARTS = ("train", "valid", "test")
 
@@ -371,8 +372,11 @@ def test_a_mapped_part_cannot_be_written_to(tmp_path: Path, monkeypatch: pytest.
     assert not part.tokens.flags.writeable
 
 
-def test_both_parts_of_a_large_corpus_are_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_parts_of_a_large_corpus_are_mapped_in_the_folder_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "IN_MEMORY_BYTES", 50)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
     corpus = corpus_of(tmp_path, distinct(1000) * 2)
     folder = tmp_path / "run"
     folder.mkdir()

@@ -264,6 +264,11 @@ def test_an_empty_metrics_file_holds_none(tmp_path: Path) -> None:
     assert list(write_metrics(tmp_path, b"").read_metrics()) == []
 
 
+def test_a_last_line_that_a_crash_cut_short_is_left_out(tmp_path: Path) -> None:
+    run = write_metrics(tmp_path, lines(EVENTS) + b'{"step": 30, "lo')
+    assert list(run.read_metrics()) == EVENTS
+
+
 def test_a_last_line_cut_anywhere_is_left_out(tmp_path: Path) -> None:
     """Anywhere: inside a character of several bytes too."""
     last = lines([{"step": 30, "sample": "Größe \N{SNOWMAN}"}])

@@ -13,7 +13,7 @@ import torch
 from charrnn.api import Model
 from charrnn.checkpoint import Header
 from charrnn.config import ModelConfig
-from charrnn.errors import CharrnnError, CorpusError
+from charrnn.errors import CharrnnError, ConfigError, CorpusError
 from charrnn.evaluation import scoring
 from charrnn.evaluation.scoring import Logprobs, Places, Score, score, token_logprobs
 from charrnn.models.cells import Weights
@@ -132,6 +132,13 @@ def test_reset_every_equals_a_slow_loop_in_float64(cell: str, reset_every: int) 
 def test_documents_equal_a_slow_loop_in_float64(cell: str) -> None:
     model = make_model(cell, documents=True)
     tokens, starts = documents_of([3, 1, 20, 2, 1, 9])
+    agree(token_logprobs(model, tokens, starts), one_at_a_time(model, tokens, starts))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_lines_of_one_stream_each_follow_the_start_and_not_the_line_before(cell: str) -> None:
+    model, tokens = make_model(cell), draw(40)
+    starts = np.array([0, 1, 9, 30], np.int64)
     agree(token_logprobs(model, tokens, starts), one_at_a_time(model, tokens, starts))
 
 
@@ -338,12 +345,12 @@ def test_an_end_that_the_model_does_not_know_is_not_priced_as_another_symbol() -
 def test_lines_scored_by_a_model_of_one_stream_do_not_hang_on_the_order_of_its_symbols() -> None:
     """Which symbol happens to stand last in the vocabulary must have no part in the figure."""
     totals = []
-    for symbols in ("abz", "azb"):
+    for symbols in ("ab\n", "a\nb"):
         network = make_model("rnn", symbols=3)
         assert network.head is not None
         with torch.no_grad():
             network.head.zero_()
-            network.bias.copy_(torch.tensor([{"a": 2.0, "b": 1.0, "z": 0.0}[symbol] for symbol in symbols]))
+            network.bias.copy_(torch.tensor([{"a": 2.0, "b": 1.0, "\n": 0.0}[symbol] for symbol in symbols]))
         model = Model(network, CharTokenizer(symbols), Header(Path("none"), {}, {}, 0))
         totals.append(model.score("ab\nba\n", lines=True).nll)
     assert totals[0] == pytest.approx(totals[1], rel=1e-6)
@@ -548,18 +555,14 @@ def test_score_resets_at_documents_and_says_so() -> None:
     tokens, starts = documents_of([5, 9])
     scored = score(model, Part(tokens, 14, starts), FACTS)
     agree(scored.logprobs, one_at_a_time(model, tokens, starts))
-    assert scored.state == "reset at each document"
+    assert scored.state == "reset at each line or document"
 
 
-def test_score_says_what_it_did_when_documents_are_to_be_reset_inside() -> None:
+def test_documents_are_not_reset_inside_as_well() -> None:
     model = make_model(documents=True)
     tokens, starts = documents_of([9, 12])
-    scored = score(model, Part(tokens, 21, starts), FACTS, reset_every=4)
-    done = {
-        "reset at each document": one_at_a_time(model, tokens, starts),
-        "reset every 4 tokens": one_at_a_time(model, tokens, reset_every=4),
-    }
-    agree(scored.logprobs, done[scored.state])
+    with pytest.raises(ConfigError, match="leave out --reset-every"):
+        score(model, Part(tokens, 21, starts), FACTS, reset_every=4)
 
 
 def test_score_marks_the_characters_that_the_vocabulary_lacks() -> None:

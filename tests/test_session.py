@@ -17,8 +17,8 @@ from charrnn.config import TrainOptions
 from charrnn.errors import CorpusError, RunError
 from charrnn.models.layers import LAYERS
 from charrnn.runs import Run
+from charrnn.training.events import Report
 from charrnn.training.session import Training, resume, start
-from charrnn.training.trainer import Report
 
 SMALL = {"hidden": 12, "embedding": 8, "layers": 2, "batch_size": 4, "bptt": 16, "dropout": 0.2, "threads": 1}
 

@@ -12,8 +12,9 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import DivergedError
 from charrnn.models.language_model import LanguageModel
 from charrnn.text.streams import FRESH, IGNORED, Window
+from charrnn.training.events import Event, Note, Report, Snapshot, Stopped
 from charrnn.training.precision import Machine
-from charrnn.training.trainer import Event, Note, Report, Snapshot, Stopped, Trainer
+from charrnn.training.trainer import Trainer
 
 MODEL = ModelConfig(vocab_size=4, start_id=4, embedding=3, hidden=5, layers=2)
 

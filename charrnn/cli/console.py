@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from charrnn.training.trainer import Report
+    from charrnn.training.events import Report
 
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 

@@ -11,8 +11,8 @@ from types import FrameType
 
 from charrnn.cli.console import TrainingDisplay, say, warn, write
 from charrnn.runs import checkpoints_folder
+from charrnn.training.events import Note, Report, Stopped
 from charrnn.training.session import Training
-from charrnn.training.trainer import Note, Report, Stopped
 
 OVERFITTING = 0.02
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from charrnn.cli.console import Talk
+from charrnn.config import SEEDS
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -43,7 +44,7 @@ def number(name: str, least: float, most: float, *, open_at_least: bool = False)
         if value is not None:
             low = value > least if open_at_least else value >= least
             if not (low and value <= most):
-                top = f" to {most:g}" if math.isfinite(most) else " upwards"
+                top = f" to {most:.12g}" if math.isfinite(most) else " upwards"
                 if open_at_least and not math.isfinite(most):
                     top = ""
                 raise typer.BadParameter(f"{value} is out of range: {name} goes {bracket} {least:g}{top}")
@@ -95,7 +96,7 @@ Seed = Annotated[
         "--seed",
         help="Same seed, same result.",
         show_default="drawn and said",
-        callback=number("a seed", 0, 2**63 - 1),
+        callback=number("a seed", 0, SEEDS - 1),
         rich_help_panel="Machine",
     ),
 ]

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from charrnn.config import require
 from charrnn.errors import CorpusError
 from charrnn.models.cells import States
 from charrnn.models.language_model import LanguageModel, carry, nats
@@ -137,7 +138,14 @@ def _exp(value: float) -> float:
 def score(
     model: LanguageModel, part: Part, facts: Facts, *, reset_every: int | None = None, batch_size: int = BATCH
 ) -> Score:
-    """Score a tokenized text. Raises CorpusError when it is empty."""
+    """Score a tokenized text.
+
+    Raises CorpusError when it is empty, ConfigError when documents are to be reset inside as well.
+    """
+    require(
+        part.starts is None or reset_every is None,
+        "lines and documents begin from a fresh state already: leave out --reset-every",
+    )
     if not part.tokens.size:
         raise CorpusError("there is no text to score: it is empty")
     state = "carried"
@@ -243,9 +251,11 @@ class _Reader:
             logits, states = self.model(self._ids(tokens[:, :-1], self.start_id), states)
             if result is not None:
                 targets, inside = tokens[:, 1:], inside[:, 1:]
-                # What is clipped here is padding, not kept, or unknown, priced below.
+                # What is clipped here is padding, not kept, or unknown or an end, priced below.
                 losses = nats(logits, self._ids(targets, self.model.config.vocab_size - 1)).double().cpu().numpy()
                 losses[targets == self.start_id + 1] = math.log(self.model.config.vocab_size)
+                if not self.model.config.documents:
+                    losses[targets == self.start_id] += math.inf
                 result[places[:, 1:][inside]] = -losses[inside]
         return states
 

@@ -17,10 +17,10 @@ PROMPT_WINDOW = 256
 def linear_by_rows(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """x (B, K), weight (N, K), bias (N,) -> (B, N), each row by a product of its own.
 
-    A matrix library adds up in another order for two rows than for one; row by row, a row's numbers do not depend
-    on who is beside it.
+    A matrix library adds up in another order for two rows than for one, and for a row that begins in the middle of a
+    cache line; with a product for a copy of each, a row's numbers do not depend on who is beside it.
     """
-    return torch.stack([torch.addmv(bias, weight, row) for row in x.unbind()])
+    return torch.stack([torch.addmv(bias, weight, row.clone()) for row in x.unbind()])
 
 
 class Decoder:
@@ -36,12 +36,15 @@ class Decoder:
 
     def prime(self, tokens: Tensor) -> tuple[Tensor, States]:
         """Read a prompt (T,), T >= 1, from the initial state -> logits (1, V) after it, states of one row."""
+        was_training = self.model.training
+        self.model.eval()
         with torch.inference_mode():
             states = self.model.initial_states(1)
             logits = torch.empty(0)
             for window in torch.split(tokens.unsqueeze(0), PROMPT_WINDOW, dim=1):
                 logits, states = self.model(window, states)
-            return logits[:, -1], states
+        self.model.train(was_training)
+        return logits[:, -1], states
 
     def step(self, tokens: Tensor, states: States) -> tuple[Tensor, States]:
         """tokens (B,), states -> logits (B, V) float32, states."""

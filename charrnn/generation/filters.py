@@ -15,6 +15,7 @@ from charrnn.config import SampleConfig
 Filter = Callable[[Tensor, Tensor], Tensor]
 
 DROPPED = float("-inf")
+LEAST_TEMPERATURE = 1e-300
 
 
 def repetition_penalty(penalty: float) -> Filter:
@@ -27,10 +28,13 @@ def repetition_penalty(penalty: float) -> Filter:
 
 
 def temperature(t: float) -> Filter:
-    """Divide by t. At 0, the greedy choice: only the likeliest symbol stays, the first of equals."""
+    """Divide by t. At 0, the greedy choice: only the likeliest symbol stays, the first of equals.
+
+    So it is for a t that no logit can be divided by without leaving the range of numbers.
+    """
 
     def apply(logits: Tensor, history: Tensor) -> Tensor:
-        if t > 0:
+        if t > LEAST_TEMPERATURE:
             return logits / t
         best = logits.argmax(dim=-1, keepdim=True)
         return torch.full_like(logits, DROPPED).scatter(-1, best, 0.0)

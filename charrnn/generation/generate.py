@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from charrnn.config import SampleConfig
+from charrnn.config import SEEDS, SampleConfig
 from charrnn.generation.decoder import Decoder
 from charrnn.generation.filters import compose, draw
 from charrnn.models.language_model import LanguageModel, carry
@@ -48,7 +48,7 @@ def generate(
 
     shape = compose(config)
     texts = [_Text(row, tokenizer, config) for row in range(rows)]
-    generators = [torch.Generator().manual_seed((seed + row) % 2**63) for row in range(rows)]
+    generators = [torch.Generator().manual_seed((seed + row) % SEEDS) for row in range(rows)]
     drawn = 0
     uniforms = torch.empty(0)
     while texts:

@@ -97,8 +97,10 @@ class GRU(Cell):
 
     def step(self, projected: Tensor, state: State) -> State:
         (h,) = state
-        x_r, x_z, x_n = projected.chunk(3, dim=-1)
-        h_r, h_z, h_n = self.recur(h).chunk(3, dim=-1)
-        z = (x_z + h_z).sigmoid()
-        n = (x_n + (x_r + h_r).sigmoid() * h_n).tanh()
+        recurrent = self.recur(h)
+        # The gates are added before they are cut apart: torch then works row by row, and rounds each row alike.
+        r, z, _ = (projected + recurrent).chunk(3, dim=-1)
+        x_n, h_n = projected.chunk(3, dim=-1)[2], recurrent.chunk(3, dim=-1)[2]
+        z = z.sigmoid()
+        n = (x_n + r.sigmoid() * h_n).tanh()
         return (n + z * (h - n),)

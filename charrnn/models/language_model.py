@@ -84,7 +84,7 @@ def carry(states: States, rows: Tensor) -> States:
     """Row b of the result is row rows[b] of the states (B, H), or zeros where rows[b] < 0."""
     kept = (rows >= 0).unsqueeze(1)
     index = rows.clamp(min=0)
-    return tuple(tuple(part[index] * kept for part in state) for state in states)
+    return tuple(tuple(torch.where(kept, part[index], 0) for part in state) for state in states)
 
 
 def parameter_count(model: nn.Module) -> int:

@@ -11,14 +11,19 @@ import hashlib
 import lzma
 import os
 import sys
+import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, cast
 
-import zstandard
-
 from charrnn.errors import CorpusError
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 PIECE_BYTES = 1 << 22
 CHECKED_LINES = 200_000
@@ -30,7 +35,7 @@ _COMPRESSED: dict[bytes, Callable[[BinaryIO], object]] = {
     b"\x1f\x8b": lambda raw: gzip.GzipFile(fileobj=raw),
     b"\xfd7zXZ\x00": lzma.LZMAFile,
     b"BZh": bz2.BZ2File,
-    b"\x28\xb5\x2f\xfd": lambda raw: zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True),
+    b"\x28\xb5\x2f\xfd": zstd.ZstdFile,
 }
 _CONTROLS = {chr(code) for code in range(32)} - set("\t\n\r\f\x1b") | {"\x7f"}
 
@@ -77,10 +82,13 @@ class Corpus:
         if source == "-":
             return None
         path = Path(source)
-        if path.is_dir():
-            raise CorpusError(f"{source} is a folder: name the text files in it, for example {source}/*.txt")
-        if path.exists():
-            return path
+        try:
+            if path.is_dir():
+                raise CorpusError(f"{source} is a folder: name the text files in it, for example {source}/*.txt")
+            if path.exists():
+                return path
+        except (OSError, ValueError) as error:
+            raise CorpusError(f"{source[:80]} cannot be the name of a file: {error}") from None
         if (file := bundled(source)) is not None:
             return file
         raise CorpusError(f"there is no file and no bundled corpus {source}")
@@ -118,17 +126,21 @@ def keep_stdin(file: Path) -> None:
             out.write(block)
 
 
-def _open(path: Path | None, source: str) -> BinaryIO:
+@contextmanager
+def _open(path: Path | None, source: str) -> Iterator[BinaryIO]:
     try:
         # A duplicate, so that closing the text does not close standard input.
         raw = open(os.dup(sys.stdin.fileno()), "rb") if path is None else open(path, "rb")  # noqa: SIM115
     except OSError as error:
         raise CorpusError(f"{source} cannot be read: {error.strerror}") from None
-    head = raw.peek(8)
-    for magic, opener in _COMPRESSED.items():
-        if head.startswith(magic):
-            return cast(BinaryIO, opener(cast(BinaryIO, raw)))
-    return cast(BinaryIO, raw)
+    with raw:
+        head = raw.peek(8)
+        opener = next((opener for magic, opener in _COMPRESSED.items() if head.startswith(magic)), None)
+        if opener is None:
+            yield cast(BinaryIO, raw)
+        else:
+            with cast(BinaryIO, opener(cast(BinaryIO, raw))) as unpacked:
+                yield unpacked
 
 
 def _decode(raw: BinaryIO, source: str, digest: Callable[[bytes], None], facts: Facts) -> Iterator[str]:
@@ -138,7 +150,7 @@ def _decode(raw: BinaryIO, source: str, digest: Callable[[bytes], None], facts: 
     while True:
         try:
             block = raw.read(PIECE_BYTES)
-        except (OSError, EOFError, lzma.LZMAError, zstandard.ZstdError) as error:
+        except (OSError, EOFError, zlib.error, lzma.LZMAError, zstd.ZstdError) as error:
             raise CorpusError(f"{source} cannot be read to its end: {error}") from None
         digest(block)
         if b"\0" in block:

@@ -26,7 +26,8 @@ from charrnn.text.tokenizers import from_spec
 from charrnn.training import precision
 from charrnn.training.budget import explain, plan
 from charrnn.training.curve import draw_curve
-from charrnn.training.trainer import Event, Progress, Report, Snapshot, Stopped, Trainer
+from charrnn.training.events import Event, Progress, Report, Snapshot, Stopped
+from charrnn.training.trainer import Trainer
 
 DEFAULT_VALID = 0.05
 LEAST_CHARS_TO_HOLD_OUT = 4000

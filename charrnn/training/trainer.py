@@ -10,99 +10,21 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from charrnn.config import Config, TrainConfig
+from charrnn.config import TrainConfig
 from charrnn.errors import DivergedError
 from charrnn.models.language_model import LanguageModel, carry, detach, nats
 from charrnn.text.streams import IGNORED, Streams
+from charrnn.training.events import Event, Note, Progress, Report, Snapshot, Stopped
 from charrnn.training.optim import clip, learning_rate, make_optimizer
 from charrnn.training.precision import Machine, Shadow
 
 EVALUATIONS = 15
 MOST_ROLLBACKS = 4
 SAVE_SECONDS = 60.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Progress(Config):
-    """Where a run stands. Losses are nats per token; `best` is the least validation loss (training, without one)."""
-
-    step: int = 0
-    tokens: int = 0
-    epoch: int = 0
-    index: int = 0
-    seconds: float = 0.0
-    evaluations: int = 0
-    best: float | None = None
-    best_step: int = 0
-    stale: int = 0
-    lr_scale: float = 1.0
-    rollbacks: int = 0
-    # Since the last report:
-    summed_loss: float = 0.0
-    summed_norm: float = 0.0
-    summed_steps: int = 0
-    summed_clipped: int = 0
-    summed_tokens: int = 0
-    summed_seconds: float = 0.0
-    finished: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Report:
-    """Means since the last report; with the last fields, a validation. `clipped` is a share of steps."""
-
-    step: int
-    tokens: int
-    epoch: float
-    loss: float
-    bpc: float
-    lr: float
-    grad_norm: float
-    clipped: float
-    tokens_per_second: float
-    seconds: float
-    progress: float
-    valid_loss: float | None = None
-    valid_bpc: float | None = None
-    best: bool | None = None
-    sample: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """The event as `metrics.jsonl` has it: the validation's fields only where there was one."""
-        fields = dataclasses.asdict(self)
-        del fields["progress"]
-        return {name: value for name, value in fields.items() if value is not None}
-
-
-@dataclass(frozen=True)
-class Note:
-    """Something to say in one line."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Stopped:
-    """The end: 'done', 'no improvement' or 'interrupted'."""
-
-    reason: str
-
-
-Event = Report | Note | Stopped
-
-
-@dataclass
-class Snapshot:
-    """All that exact resume needs. `tensors` are weights, optimiser slots, recurrent states and the generator."""
-
-    progress: Progress
-    tensors: dict[str, Tensor]
 
 
 class Trainer:

@@ -343,6 +343,19 @@ def test_draw_inverts_the_cumulative_distribution(uniform: float, symbol: int) -
     assert draw(table([0, 0, 0, 0]), torch.tensor([uniform], dtype=torch.float64)).tolist() == [symbol]
 
 
+@pytest.mark.parametrize("symbols", [3, 10, 65, 256, 1000])
+def test_the_largest_uniform_draws_the_last_symbol_though_the_sum_of_all_is_rounded(symbols: int) -> None:
+    last = torch.tensor([ALMOST_ONE], dtype=torch.float64)
+    assert draw(table([0.0] * symbols), last).tolist() == [symbols - 1]
+    assert draw(table([0.0] * symbols + [-INF]), last).tolist() == [symbols - 1]
+
+
+def test_a_rare_symbol_is_drawn_where_its_turn_comes() -> None:
+    # Its share of the line from 0 to 1 is the last 9.4e-14.
+    uniforms = torch.tensor([1 - 1.1e-13, 1 - 0.8e-13], dtype=torch.float64)
+    assert draw(table([0, -30], [0, -30]), uniforms).tolist() == [0, 1]
+
+
 def test_each_row_is_drawn_by_its_own_uniform() -> None:
     logits = table(logs(1, 1), logs(3, 1), logs(1, 3))
     uniforms = torch.tensor([0.6, 0.6, 0.2], dtype=torch.float64)

@@ -1,0 +1,86 @@
+"""What a training says while it runs, and where it stands: plain records, for whoever follows it and for its files."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from charrnn.config import Config
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress(Config):
+    """Where a run stands. Losses are nats per token; `best` is the least validation loss (training, without one)."""
+
+    step: int = 0
+    tokens: int = 0
+    epoch: int = 0
+    index: int = 0
+    seconds: float = 0.0
+    evaluations: int = 0
+    best: float | None = None
+    best_step: int = 0
+    stale: int = 0
+    lr_scale: float = 1.0
+    rollbacks: int = 0
+    # Since the last report:
+    summed_loss: float = 0.0
+    summed_norm: float = 0.0
+    summed_steps: int = 0
+    summed_clipped: int = 0
+    summed_tokens: int = 0
+    summed_seconds: float = 0.0
+    finished: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Means since the last report; with the last fields, a validation. `clipped` is a share of steps."""
+
+    step: int
+    tokens: int
+    epoch: float
+    loss: float
+    bpc: float
+    lr: float
+    grad_norm: float
+    clipped: float
+    tokens_per_second: float
+    seconds: float
+    progress: float
+    valid_loss: float | None = None
+    valid_bpc: float | None = None
+    best: bool | None = None
+    sample: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The event as `metrics.jsonl` has it: the validation's fields only where there was one."""
+        fields = dataclasses.asdict(self)
+        del fields["progress"]
+        return {name: value for name, value in fields.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something to say in one line."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """The end: 'done', 'no improvement' or 'interrupted'."""
+
+    reason: str
+
+
+Event = Report | Note | Stopped
+
+
+@dataclass
+class Snapshot:
+    """All that exact resume needs. `tensors` are weights, optimiser slots, recurrent states and the generator."""
+
+    progress: Progress
+    tensors: dict[str, Tensor]
