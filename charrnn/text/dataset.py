@@ -91,7 +91,8 @@ def split_corpus(
     """
     shares = [part if isinstance(part, float) else 0.0 for part in (valid, test)]
     require(all(0 <= s < 1 for s in shares) and sum(shares) < 1, f"the held-out shares {shares} leave nothing to train")
-    ends = [int(facts.kept * (1 - shares[0] - shares[1])), int(facts.kept * (1 - shares[1]))]
+    # Rounding keeps 1 - 0.05 - 0.05 from falling short of 0.9.
+    ends = [int(round(facts.kept * (1 - sum(shares)), 6)), int(round(facts.kept * (1 - shares[1]), 6))]
     separator = SEPARATORS[documents]
     if separator is not None:
         ends = [_after_separator(corpus.pieces(), end, separator) if end < facts.kept else end for end in ends]

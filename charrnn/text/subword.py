@@ -49,7 +49,7 @@ class SubwordTokenizer(BytePieces):
 
     @classmethod
     def train(cls, pieces: Iterable[str], vocab_size: int, *, threads: int = 1) -> "SubwordTokenizer":
-        """Learn `vocab_size` pieces from a text, from its first 8 MB where it is longer.
+        """Learn `vocab_size` pieces from a text, from its first 8 MB where it is longer, and check that none is lost.
 
         Raises ConfigError when the size cannot hold the text's own characters, CorpusError when the text is too
         small to learn so many pieces; each says a size that works.
@@ -89,9 +89,17 @@ class SubwordTokenizer(BytePieces):
         except RuntimeError as error:
             raise CorpusError(
                 f"no subword vocabulary of {vocab_size} pieces can be learned from this text ({error}): use a smaller "
-                "--vocab-size, or --tokenizer char"
+                f"--vocab-size, down to {floor}, or --tokenizer char"
             ) from None
-        return cls(written.getvalue())
+        tokenizer = cls(written.getvalue())
+        for sentence in sentences:
+            if (again := tokenizer.decode(tokenizer.encode(sentence))) != sentence:
+                place = next((i for i, pair in enumerate(zip(sentence, again, strict=False)) if len(set(pair)) > 1), 0)
+                raise CorpusError(
+                    f"subwords would change this text: {sentence[place : place + 20]!r} becomes "
+                    f"{again[place : place + 20]!r}; use --tokenizer char or byte"
+                )
+        return tokenizer
 
     def encode(self, text: str, *, unknown: bool = False) -> Ids:
         utf8(text)
