@@ -18,6 +18,7 @@ from charrnn.text.streams import (
     Window,
     fit,
     open_streams,
+    paragraph_break,
 )
 
 START = 5000
@@ -389,3 +390,34 @@ def test_what_a_part_is_decides_how_it_is_read() -> None:
     expected = ContinuousStreams(stream.tokens, START, 2, 3, 4, 1.0)
     assert same(opened[1].window(1, 0), expected.window(1, 0))
     assert [(streams.batch_size, streams.bptt) for streams in opened] == [(2, 3), (2, 3)]
+
+
+# -- a stream begins anew where a paragraph does ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("ab\n\nc\nd", (2, 2)), ("ab\nc\nd", (2,)), ("abcd", None), ("\n", (2,))]
+)
+def test_a_paragraph_opens_after_two_newlines_or_one_where_there_are_no_two(
+    text: str, expected: tuple[int, ...] | None
+) -> None:
+    tokens = np.array(["ab\ncd".index(character) for character in text], np.uint8)
+    assert paragraph_break(tokens, 2) == expected
+
+
+def test_rows_begin_from_the_start_id_exactly_where_a_paragraph_opens() -> None:
+    tokens = np.random.default_rng(3).integers(0, 3, 500).astype(np.uint8)  # 2 is the newline
+    streams = open_streams(Part(tokens, 500), start_id=9, batch_size=4, bptt=3, seed=1, newline=2)
+    outcomes = []
+    begin = 0
+    for index in range(streams.windows(0)):
+        window = streams.window(0, index)
+        for row in range(4):
+            place = 125 * row + begin
+            opens = place == 0 or tokens[max(0, place - 2) : place].tolist() == [2, 2]
+            fresh = index == 0 or (window.carry is not None and int(window.carry[row]) == FRESH)
+            assert (int(window.inputs[row, 0]) == 9) == opens
+            assert fresh == (opens or index == 0)
+            outcomes.append(opens)
+        begin += window.targets.shape[1]
+    assert 10 < sum(outcomes) < len(outcomes) - 10

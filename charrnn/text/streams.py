@@ -16,6 +16,7 @@ from charrnn.text.dataset import Part, Tokens
 IGNORED = -100
 FRESH = -1
 SORTED_GROUPS = 32
+SURVEYED = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -47,12 +48,28 @@ class Streams(Protocol):
 
 
 def open_streams(
-    part: Part, *, start_id: int, batch_size: int, bptt: int, seed: int, state_drop: float = 0.0
+    part: Part,
+    *,
+    start_id: int,
+    batch_size: int,
+    bptt: int,
+    seed: int,
+    state_drop: float = 0.0,
+    newline: int | None = None,
 ) -> Streams:
     """One stream cut into rows, or documents in groups, by what the part is."""
     if part.starts is None:
-        return ContinuousStreams(part.tokens, start_id, batch_size, bptt, seed, state_drop)
+        opening = None if newline is None else paragraph_break(part.tokens, newline)
+        return ContinuousStreams(part.tokens, start_id, batch_size, bptt, seed, state_drop, opening)
     return DocumentStreams(part.tokens, part.starts, start_id, batch_size, bptt, seed)
+
+
+def paragraph_break(tokens: Tokens, newline: int) -> tuple[int, ...] | None:
+    """What stands in front of a paragraph: two newlines in a text that has such, else one, else None."""
+    ends = np.asarray(tokens[:SURVEYED]) == newline
+    if (ends[1:] & ends[:-1]).any():
+        return newline, newline
+    return (newline,) if ends.any() else None
 
 
 def fit(part: Part, *, batch_size: int, bptt: int) -> tuple[int, int]:
@@ -69,20 +86,37 @@ class ContinuousStreams:
     Row b begins at floor(b N / B) and is ceil(N / B) long: together the rows cover every token once, or twice at a
     border. The first window of an epoch is of random length, so that borders fall elsewhere each time; there, each
     row takes over the state of the row before it, which has just read what stands in front of it. At any border
-    a row loses its state with probability `state_drop`, half of the time its last token too: so the network learns
-    to begin from nothing, and from the start id.
+    a row loses its state with probability `state_drop`: so the network learns to begin from nothing. A row that has
+    come to the `opening` of a paragraph begins anew from the start id: so a sample begins as a paragraph does. In a
+    text without any, half of the rows that lose their state lose their last token too.
     """
 
-    def __init__(self, tokens: Tokens, start_id: int, batch_size: int, bptt: int, seed: int, state_drop: float) -> None:
+    def __init__(
+        self,
+        tokens: Tokens,
+        start_id: int,
+        batch_size: int,
+        bptt: int,
+        seed: int,
+        state_drop: float,
+        opening: tuple[int, ...] | None = None,
+    ) -> None:
         self.batch_size, self.bptt = batch_size, bptt
         self._tokens, self._start_id = tokens, start_id
-        self._seed, self._state_drop = seed, state_drop
+        self._seed, self._state_drop, self._opening = seed, state_drop, opening
         self._starts = np.arange(batch_size, dtype=np.int64) * tokens.size // batch_size
         self._length = -(-tokens.size // batch_size)
 
     def _first(self, epoch: int) -> int:
         random = np.random.default_rng([self._seed, epoch])
         return int(random.integers(1, min(self.bptt, self._length), endpoint=True))
+
+    def _opened(self, begin: int) -> npt.NDArray[np.bool_]:
+        """Which rows (B,) have a paragraph's opening right before this place of theirs."""
+        opening = np.array(self._opening)
+        places = self._starts[:, None] + begin + np.arange(-len(opening), 0)[None, :]
+        found = self._tokens[np.maximum(places, 0)] == opening
+        return np.asarray((found & (places >= 0)).all(axis=1))
 
     def windows(self, epoch: int) -> int:
         return 1 + -(-(self._length - self._first(epoch)) // self.bptt)
@@ -100,9 +134,11 @@ class ContinuousStreams:
             carry = carry - 1 if epoch else np.full_like(carry, FRESH)
         random = np.random.default_rng([self._seed, epoch, index])
         dropped = random.random(self.batch_size) < self._state_drop
+        started = self._opened(begin) if self._opening else dropped & (random.random(self.batch_size) < 0.5)
+        dropped |= started
         carry[dropped] = FRESH
         inputs = tokens[:, :-1].copy()
-        inputs[dropped & (random.random(self.batch_size) < 0.5), 0] = self._start_id
+        inputs[started, 0] = self._start_id
         moved = index == 0 or dropped.any()
         return Window(
             torch.from_numpy(inputs), torch.from_numpy(tokens[:, 1:].copy()), torch.from_numpy(carry) if moved else None

@@ -30,7 +30,7 @@ def draw_curve(events: Sequence[dict[str, Any]], title: str) -> bytes:
                 (at[best], bits[best]),
                 textcoords="offset points",
                 xytext=(0, -16),
-                ha="center",
+                ha="right",
                 color=VALID,
             )
             losses.set_ylim(top=max(bits[0], sorted(event["bpc"] for event in events)[-max(1, len(events) // 20)]))

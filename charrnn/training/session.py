@@ -180,6 +180,7 @@ def _training(
         bptt=config.bptt,
         seed=config.seed,
         state_drop=config.state_drop,
+        newline=_newline(data),
     )
     valid = data.valid
 
@@ -208,6 +209,12 @@ def _training(
         save=save,
     )
     return Training(run, trainer, data, notes, machine)
+
+
+def _newline(data: Dataset) -> int | None:
+    """The id of a line's end, where the training text has any."""
+    id_, *_ = data.tokenizer.encode("\n", unknown=True).tolist()
+    return id_ if id_ < data.tokenizer.size else None
 
 
 def _record(model: ModelConfig, data: Dataset, config: TrainConfig, progress: Progress) -> dict[str, Any]:
