@@ -134,6 +134,8 @@ def read_header(path: Path) -> Header:
         raise CheckpointError(f"{path} is no charrnn checkpoint: its header cannot be read") from None
     if not isinstance(record, dict) or not isinstance(record.get("format"), int):
         raise CheckpointError(f"{path} is a safetensors file, but not one of charrnn's")
+    if not isinstance(record.get("training", {}), dict):
+        raise CheckpointError(f"{path} is damaged: its training summary is no object")
     if record["format"] > FORMAT:
         raise CheckpointError(f"{path} has format {record['format']}, newer than this charrnn reads: upgrade charrnn")
     expected = 8 + length + max(ends, default=0)

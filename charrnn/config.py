@@ -122,7 +122,7 @@ class TrainConfig(Config):
     seconds: float | None = None
     bptt: int = 64
     batch_size: int = 32
-    lr: float = 5e-3
+    lr: float = 8e-3
     warmup: float = 0.03
     weight_decay: float = 0.01
     clip: float | None = 1.0

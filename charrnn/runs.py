@@ -116,11 +116,10 @@ def latest(checkpoints: Path) -> Run:
 
 def model_file(checkpoints: Path, model: str | None) -> Path:
     """The file that `-m` means: a run's name, its folder or a file; without it, the run trained last."""
-    if model is None:
-        return latest(checkpoints).model
-    if Path(model).is_file():
+    if model is not None and Path(model).is_file():
         return Path(model)
-    return find(checkpoints, model).model
+    run = latest(checkpoints) if model is None else find(checkpoints, model)
+    return run.model if run.model.exists() else run.resume
 
 
 def _all(checkpoints: Path) -> list[Run]:

@@ -12,6 +12,7 @@ from charrnn.text.streams import fit
 
 DEFAULT_SECONDS = 600.0
 MOST_DROPOUT = 0.5
+RATE_AT_256 = 8e-3
 
 # The widest network that (seconds given, tokens to learn from) can pay for, widest first.
 WIDTHS = [(420.0, 600_000, 512), (240.0, 300_000, 384), (20.0, 30_000, 256), (0.0, 0, 128)]
@@ -59,7 +60,7 @@ def plan(options: TrainOptions, data: Dataset, *, seed: int, precision: str) -> 
         seconds=seconds,
         bptt=bptt,
         batch_size=batch_size,
-        lr=options.lr or round(5e-3 * math.sqrt(256 / hidden), 5),
+        lr=options.lr or round(RATE_AT_256 * math.sqrt(256 / hidden), 5),
         weight_decay=options.weight_decay,
         clip=options.clip,
         clip_value=options.clip_value,

@@ -147,7 +147,10 @@ def resume(
     network, _ = checkpoint.build_model(header, tensors)
     notes = [f"resumed: {run.name} at step {progress.step:,}", f"machine: {machine}, seed {config.seed}"]
     training = _training(run, network.to(machine.device), config, data, machine, notes)
-    training.trainer.restore(Snapshot(progress, tensors))
+    try:
+        training.trainer.restore(Snapshot(progress, tensors))
+    except (KeyError, RuntimeError) as error:
+        raise CheckpointError(f"{run.resume} is damaged: it lacks or distorts {error}") from None
     training._metrics += [event for event in run.read_metrics() if event["step"] <= progress.step]
     return training
 
