@@ -173,6 +173,17 @@ def test_a_reader_that_goes_away_is_no_failure(tmp_path: Path, trained: Path) ->
     assert done.returncode == 0 and len(done.stdout) == 100 and done.stderr == b""
 
 
+def test_so_it_is_for_the_reader_of_a_help_text(tmp_path: Path) -> None:
+    line = f"set -o pipefail; for i in 1 2 3; do {sys.executable} -m charrnn train --help | head -c 10 || exit 1; done"
+    done = subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, check=False)
+    assert done.returncode == 0 and done.stderr == b""
+
+
+def test_without_a_command_there_is_help(charrnn: CommandLine) -> None:
+    result = charrnn()
+    assert "Usage: charrnn" in result.out + result.err and result.code in (0, 2)
+
+
 def test_a_pipe_sees_plain_lines_and_the_c_locale_is_no_obstacle(tmp_path: Path) -> None:
     text = tmp_path / "unicode.txt"
     text.write_text("Zażółć gęślą jaźń. Съешь ещё этих булок. 我能吞下玻璃。🙂\n" * 100, encoding="utf-8")

@@ -1,5 +1,6 @@
 """The application: its commands, its exit codes, its one-line errors."""
 
+import os
 import sys
 from typing import Annotated, NoReturn
 
@@ -12,6 +13,7 @@ from charrnn.cli.options import utf8_streams
 from charrnn.errors import CharrnnError, ConfigError
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
+COMPLETION = "_CHARRNN_COMPLETE"
 
 app = typer.Typer(
     name="charrnn",
@@ -61,16 +63,25 @@ def run(arguments: list[str] | None = None) -> int:
         error(str(problem))
         return FAILED
     except typer.TyperException as problem:
-        # Usage errors of the parser; their text names the option.
-        error(problem.format_message().replace("\n", " ") if hasattr(problem, "format_message") else str(problem))
+        error(_usage(problem))
         return getattr(problem, "exit_code", USAGE)
     except OSError as problem:
         error(f"{problem.strerror or problem}{f': {problem.filename}' if problem.filename else ''}")
         return FAILED
     except ReaderGone:
         return 0
+    except SystemExit as left:
+        # typer leaves this way when the reader of its help has gone, which is no failure, and from shell completion.
+        return int(left.code or 0) if COMPLETION in os.environ else 0
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
+
+
+def _usage(problem: typer.TyperException) -> str:
+    """A complaint of the parser as one line, and where to read on."""
+    message = problem.format_message() if hasattr(problem, "format_message") else str(problem)
+    context = getattr(problem, "ctx", None)
+    return f"{' '.join(message.split()).rstrip('.')}; see {context.command_path if context else 'charrnn'} --help"
 
 
 def main() -> NoReturn:
