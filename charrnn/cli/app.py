@@ -63,7 +63,9 @@ def run(arguments: list[str] | None = None) -> int:
         error(str(problem))
         return FAILED
     except typer.TyperException as problem:
-        error(_usage(problem))
+        # Without a command there is help on stdout, and nothing to complain of.
+        if complaint := _usage(problem):
+            error(complaint)
         return getattr(problem, "exit_code", USAGE)
     except OSError as problem:
         error(f"{problem.strerror or problem}{f': {problem.filename}' if problem.filename else ''}")
@@ -80,6 +82,8 @@ def run(arguments: list[str] | None = None) -> int:
 def _usage(problem: typer.TyperException) -> str:
     """A complaint of the parser as one line, and where to read on."""
     message = problem.format_message() if hasattr(problem, "format_message") else str(problem)
+    if not message:
+        return ""
     context = getattr(problem, "ctx", None)
     return f"{' '.join(message.split()).rstrip('.')}; see {context.command_path if context else 'charrnn'} --help"
 
