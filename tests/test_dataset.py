@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -181,7 +182,7 @@ def test_documents_are_never_cut_by_the_split(
     whole = naive_documents(text, separator)
     assert [document for part in parts for document in naive_documents(part, separator)] == whole
     # A part ends with the document that its share falls into.
-    shares = valid or 0.0, test or 0.0
+    shares = [Fraction(str(share or 0)) for share in (valid, test)]
     assert split.train_end == naive_border(text, int(len(text) * (1 - shares[0] - shares[1])), separator)
     assert split.valid_end == naive_border(text, int(len(text) * (1 - shares[1])), separator)
 
