@@ -392,3 +392,17 @@ def test_an_empty_part_has_no_tokens() -> None:
     part = encode_part(ByteTokenizer(), [], "stream")
     assert part.tokens.tolist() == []
     assert part.chars == 0
+
+
+# Its beginning
+
+
+def test_the_beginning_of_a_part_is_its_first_tokens_or_whole_documents() -> None:
+    tokens = np.arange(10, dtype=np.uint8)
+    stream, documents = Part(tokens, 10), Part(tokens, 10, np.array([0, 4, 7], np.int64))
+    assert stream.beginning(10) is stream and stream.beginning(99) is stream
+    assert stream.beginning(6).tokens.tolist() == list(range(6))
+    for wanted, size, starts in [(1, 4, [0]), (4, 4, [0]), (5, 7, [0, 4]), (7, 7, [0, 4]), (8, 10, [0, 4, 7])]:
+        part = documents.beginning(wanted)
+        assert part.starts is not None
+        assert (part.tokens.tolist(), part.starts.tolist()) == (list(range(size)), starts)

@@ -6,7 +6,7 @@ Parts are contiguous: training first, then validation, then test. Documents are 
 import re
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -68,6 +68,17 @@ class Part:
     chars: int
     starts: npt.NDArray[np.int64] | None = None
     unknown: int = 0
+
+    def beginning(self, tokens: int) -> "Part":
+        """The first `tokens` tokens, or the documents that begin among them."""
+        if self.tokens.size <= tokens:
+            return self
+        if self.starts is None:
+            return replace(self, tokens=self.tokens[:tokens])
+        kept = int(np.searchsorted(self.starts, tokens))
+        return replace(
+            self, tokens=self.tokens[: int([*self.starts, self.tokens.size][kept])], starts=self.starts[:kept]
+        )
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from charrnn.text.streams import fit
 DEFAULT_SECONDS = 600.0
 MOST_DROPOUT = 0.5
 RATE_AT_256 = 8e-3
+# Validation takes about a second for so many tokens, and comes a dozen times.
+MOST_VALIDATED = 1 << 17
 
 # The widest network that (seconds given, tokens to learn from) can pay for, widest first.
 WIDTHS = [(420.0, 600_000, 512), (240.0, 300_000, 384), (20.0, 30_000, 256), (0.0, 0, 128)]
@@ -85,6 +87,8 @@ def explain(model: ModelConfig, train: TrainConfig, options: TrainOptions, data:
     lines = [f"text: {tokens:,} {unit} to learn from, {data.tokenizer.size:,} different"]
     if data.valid is not None:
         lines[0] += f", {data.valid.tokens.size:,} held out to validate"
+        if data.valid.tokens.size > MOST_VALIDATED:
+            lines[0] += f" (the first {MOST_VALIDATED:,} of them while training)"
     tied = ", tied embeddings" if model.tie else ""
     dropout = f"dropout {model.dropout:g}" if model.dropout else "no dropout"
     lines.append(f"network: {model.cell} {model.layers} x {model.hidden}, embedding {model.embedding}{tied}, {dropout}")

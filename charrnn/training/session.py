@@ -24,7 +24,7 @@ from charrnn.text.dataset import Dataset, Split, build, split_corpus
 from charrnn.text.streams import open_streams
 from charrnn.text.tokenizers import from_spec
 from charrnn.training import precision
-from charrnn.training.budget import explain, plan
+from charrnn.training.budget import MOST_VALIDATED, explain, plan
 from charrnn.training.curve import draw_curve
 from charrnn.training.events import Event, Progress, Report, Snapshot, Stopped
 from charrnn.training.trainer import Trainer
@@ -98,7 +98,11 @@ def start(options: TrainOptions, *, checkpoints: Path | None = None) -> Training
         model_config, train_config = plan(options, data, seed=seed, precision=machine.precision)
         network = LanguageModel(model_config)
         network.initialise(torch.Generator().manual_seed(seed))
-        notes = [*data.notes, *explain(model_config, train_config, options, data), f"machine: {machine}, seed {seed}"]
+        notes = [
+            *data.notes,
+            *explain(model_config, train_config, options, data),
+            f"machine: {machine}, seed {seed}",
+        ]
         return _training(run, network.to(machine.device), train_config, data, machine, notes)
     except BaseException:
         _remove_empty(run)
@@ -185,7 +189,7 @@ def _training(
         state_drop=config.state_drop,
         newline=_newline(data),
     )
-    valid = data.valid
+    valid = data.valid.beginning(MOST_VALIDATED) if data.valid is not None else None
 
     def validate() -> float:
         assert valid is not None
