@@ -14,7 +14,7 @@ from charrnn.errors import ConfigError, CorpusError, VocabularyError
 from charrnn.text import corpus as corpus_module
 from charrnn.text import dataset as module
 from charrnn.text.corpus import Corpus
-from charrnn.text.dataset import SEPARATORS, Dataset, Split, build, encode_part, smallest_dtype, split_corpus
+from charrnn.text.dataset import SEPARATORS, Dataset, Part, Split, build, encode_part, smallest_dtype, split_corpus
 from charrnn.text.dataset import split_documents as split_into_documents
 from charrnn.text.subword import SubwordTokenizer
 from charrnn.text.tokenizers import ByteTokenizer, CharTokenizer
