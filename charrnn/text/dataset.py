@@ -76,9 +76,8 @@ class Part:
         if self.starts is None:
             return replace(self, tokens=self.tokens[:tokens])
         kept = int(np.searchsorted(self.starts, tokens))
-        return replace(
-            self, tokens=self.tokens[: int([*self.starts, self.tokens.size][kept])], starts=self.starts[:kept]
-        )
+        end = int(self.starts[kept]) if kept < self.starts.size else self.tokens.size
+        return replace(self, tokens=self.tokens[:end], starts=self.starts[:kept])
 
 
 @dataclass(frozen=True)
