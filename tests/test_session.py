@@ -104,6 +104,7 @@ def test_a_kill_at_twenty_random_moments_always_leaves_a_checkpoint_that_loads(t
         assert api.load(folder / "run").sample(length=5, seed=1)
         resumed = resume("run", checkpoints=folder)
         assert resumed.trainer.progress.step >= 0
+        assert not list((folder / "run").glob(".*"))
         stop_dead(resumed, resumed.trainer.progress.step + 10)
 
 
@@ -147,6 +148,20 @@ def test_validation_while_training_is_what_eval_says(tmp_path: Path, corpus: Pat
     assert model.score(api.held_out(model), unknown=True).loss == pytest.approx(
         training.trainer.progress.best, rel=1e-3
     )
+
+
+def test_a_run_is_resumed_from_another_folder(
+    tmp_path: Path, corpus: Path, prose: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "valid.txt").write_text(prose[:600], encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    stop_dead(start(options(Path(corpus.name), steps=100, valid="valid.txt"), checkpoints=tmp_path / "c"), 20)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    again = resume("run", checkpoints=tmp_path / "c")
+    assert again.data.valid is not None and again.data.valid.chars == 600
+    finish(again)
 
 
 def test_a_changed_corpus_cannot_be_resumed(tmp_path: Path, corpus: Path) -> None:

@@ -91,8 +91,7 @@ def start(options: TrainOptions, *, checkpoints: Path | None = None) -> Training
             keep_stdin(run.stdin_copy)
             corpus = Corpus([str(run.stdin_copy)])
             corpus.survey()
-        # A run may be resumed from another folder: its files are remembered by their whole path.
-        corpus.sources = [str(Path(s).absolute()) if Path(s).exists() else s for s in corpus.sources]
+        corpus.sources = [_whole_path(source) for source in corpus.sources]
         data = _dataset(corpus, options, run, machine)
         seed = draw_seed() if options.seed is None else options.seed
         model_config, train_config = plan(options, data, seed=seed, precision=machine.precision)
@@ -127,6 +126,8 @@ def resume(
     run = runs.latest(folder) if name is None else runs.find(folder, name)
     if not run.resume.exists():
         raise RunError(f"{run.folder} has no {run.resume.name}: it cannot be resumed, only sampled from")
+    for unfinished in run.folder.glob(".*.safetensors.*"):  # what a kill in the middle of saving leaves behind
+        unfinished.unlink()
     header, tensors = checkpoint.read(run.resume)
     saved = header.record.get("resume")
     if not isinstance(saved, dict):
@@ -163,7 +164,8 @@ def _dataset(corpus: Corpus, options: TrainOptions, run: Run, machine: precision
     valid = options.valid
     if valid is None and corpus.facts.kept >= LEAST_CHARS_TO_HOLD_OUT:
         valid = DEFAULT_VALID
-    split = split_corpus(corpus, corpus.facts, documents=options.documents, valid=valid, test=options.test)
+    valid, test = (_whole_path(part) if isinstance(part, str) else part for part in (valid, options.test))
+    split = split_corpus(corpus, corpus.facts, documents=options.documents, valid=valid, test=test)
     data = build(
         corpus,
         split,
@@ -175,6 +177,11 @@ def _dataset(corpus: Corpus, options: TrainOptions, run: Run, machine: precision
     if data.valid is None:
         data.notes.append("too little text to hold a part out: the last model is kept, not the best by validation")
     return data
+
+
+def _whole_path(source: str) -> str:
+    """A run may be resumed from another folder: its files are remembered by their whole path."""
+    return str(Path(source).absolute()) if Path(source).exists() else source
 
 
 def _training(
