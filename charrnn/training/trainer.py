@@ -5,7 +5,6 @@ often: score the validation part, save. All that changes while it runs stands in
 the states and one random generator: saving those is an exact resume.
 """
 
-import copy
 import dataclasses
 import math
 import time
@@ -259,7 +258,7 @@ class Trainer:
             )
         scale = self.progress.lr_scale / 2
         failed = self.progress.step + 1
-        self.restore(copy.copy(self._good))
+        self.restore(self._good)
         self.progress = dataclasses.replace(self.progress, lr_scale=scale, rollbacks=tries)
         return Note(
             f"loss or gradient is not finite at step {failed}: back to step {self.progress.step}, learning rate halved"
