@@ -1,32 +1,58 @@
-"""The verbs of the command line for Python: load, sample, score, train. The command line calls the same code."""
+"""The verbs of the command line for Python: load, sample, score, train. The command line calls the same code.
+
+Torch is loaded by the verbs that need it: to write a text, none is needed.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from charrnn import checkpoint, runs
-from charrnn.checkpoint import Header
-from charrnn.config import SampleConfig, TrainOptions, require
+from charrnn.checkpoint import Header, Weights
+from charrnn.config import SampleConfig, TrainOptions, draw_seed, require
 from charrnn.errors import CharrnnError, CheckpointError, CorpusError
-from charrnn.evaluation.scoring import BATCH, Score, score
+from charrnn.generation.decoder import Decoder
 from charrnn.generation.generate import Piece, generate
-from charrnn.models.language_model import LanguageModel
+from charrnn.generation.products import MATRICES
 from charrnn.text.corpus import Corpus, in_memory
 from charrnn.text.dataset import Split, encode_lines, encode_part
 from charrnn.text.tokenizers import Tokenizer
-from charrnn.training import precision
-from charrnn.training.events import Event
-from charrnn.training.session import draw_seed, start
+
+if TYPE_CHECKING:
+    from charrnn.evaluation.scoring import Score
+    from charrnn.models.language_model import LanguageModel
+    from charrnn.training.events import Event
+
+# Generation reads weights in 8 bits where that costs fewer bits per character than this.
+MOST_LOST_TO_INT8 = 0.003
 
 
 @dataclass(frozen=True)
 class Model:
-    """A trained model: the network, its tokenizer, and what its file says of it."""
+    """A trained model: its weights, its tokenizer, and what its file says of it."""
 
-    network: LanguageModel
+    weights: Weights
     tokenizer: Tokenizer
     header: Header
+    device: str = "cpu"
+
+    @cached_property
+    def network(self) -> "LanguageModel":
+        """The network in torch. Raises ConfigError when the machine lacks the device."""
+        import torch
+
+        from charrnn.training.precision import pick_device
+
+        tensors = {name: torch.from_numpy(weight) for name, weight in self.weights.items()}
+        return checkpoint.build_network(self.header, tensors).to(pick_device(self.device))
+
+    @property
+    def precision(self) -> str:
+        """In what numbers it generates, unless told: int8 where the end of its training measured that this is safe."""
+        lost = self.header.summary.get("int8_bpc")
+        return "int8" if isinstance(lost, float) and lost < MOST_LOST_TO_INT8 else "fp32"
 
     @property
     def documents(self) -> str:
@@ -38,7 +64,9 @@ class Model:
     ) -> str | list[str]:
         """Generate text that continues the prompt; a list when `rows` is more than one.
 
-        Options are the fields of `SampleConfig`: temperature, length, top_k, top_p, min_p, repetition_penalty, stop.
+        Options are the fields of `SampleConfig`: temperature, length, top_k, top_p, min_p, repetition_penalty, stop;
+        and `precision`, int8 or fp32.
+
         Raises ConfigError on a value out of range, VocabularyError on a prompt that the vocabulary does not hold.
         """
         texts = [prompt if echo else ""] * rows
@@ -53,13 +81,17 @@ class Model:
         rows: int = 1,
         seed: int | None = None,
         config: SampleConfig | None = None,
+        precision: str | None = None,
         **options: Any,
     ) -> Iterator[Piece]:
         """As `sample`, piece by piece as they come."""
         require(rows >= 1, f"the number of samples must be at least 1, not {rows}")
+        precision = precision or self.precision
+        require(precision in MATRICES, f"precision must be one of {', '.join(MATRICES)}, not {precision!r}")
         config = config or SampleConfig(**options)
         seed = draw_seed() if seed is None else seed
-        return generate(self.network, self.tokenizer, config, prompt=prompt, rows=rows, seed=seed)
+        decoder = Decoder(self.header.config, self.weights, precision)
+        return generate(decoder, self.tokenizer, config, prompt=prompt, rows=rows, seed=seed)
 
     def score(
         self,
@@ -68,17 +100,20 @@ class Model:
         lines: bool = False,
         reset_every: int | None = None,
         unknown: bool = False,
-        batch_size: int = BATCH,
-    ) -> Score:
+        batch_size: int | None = None,
+    ) -> "Score":
         """Every figure of a text (see `Score`); a model of documents resets its state at each.
 
         With `lines`, each line is scored alone, its line end with it. Raises VocabularyError when the vocabulary
         lacks a character, unless `unknown` is set; CorpusError when the text is empty.
         """
+        from charrnn.evaluation.scoring import BATCH, score
+
+        batch_size = BATCH if batch_size is None else batch_size
         require(reset_every is None or reset_every >= 1, f"reset-every must be at least 1, not {reset_every}")
         require(batch_size >= 1, f"batch-size must be at least 1, not {batch_size}")
         mended, facts = (text.read(), text.facts) if isinstance(text, Corpus) else in_memory(text)
-        if lines and not self.network.config.documents:
+        if lines and not self.header.config.documents:
             part = encode_lines(self.tokenizer, mended, unknown=unknown)
         else:
             part = encode_part(self.tokenizer, [mended], self.documents, unknown=unknown)
@@ -92,9 +127,8 @@ def load(model: str | Path | None = None, *, checkpoints: Path | None = None, de
     """
     folder = runs.checkpoints_folder(checkpoints)
     path = runs.model_file(folder, None if model is None else str(model))
-    header, tensors = checkpoint.read(path)
-    network, tokenizer = checkpoint.build_model(header, tensors)
-    return Model(network.to(precision.pick_device(device)), tokenizer, header)
+    header, weights, tokenizer = checkpoint.read_model(path)
+    return Model(weights, tokenizer, header, device)
 
 
 def held_out(model: Model, part: str = "valid") -> Corpus:
@@ -127,13 +161,15 @@ def train(
     corpus: str | Path | list[str] | None = None,
     *,
     checkpoints: Path | None = None,
-    on_event: Callable[[Event], None] = lambda event: None,
+    on_event: "Callable[[Event], None]" = lambda event: None,
     **options: Any,
 ) -> Model:
     """Train a model and return the best of it. Options are the fields of `TrainOptions`.
 
     Raises ConfigError, CorpusError, RunError, CheckpointError or DivergedError.
     """
+    from charrnn.training.session import start
+
     if corpus is not None:
         options["corpus"] = tuple(corpus) if isinstance(corpus, list) else (str(corpus),)
     training = start(TrainOptions(**options), checkpoints=checkpoints)

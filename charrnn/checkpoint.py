@@ -2,27 +2,33 @@
 
 `model.safetensors` is enough to sample and to score anywhere. `resume.safetensors` holds the same sections and, beside
 them, all that training needs to go on. The header is read, and every size checked against the file and against the
-configuration, before anything is allocated.
+configuration, before anything is allocated. A model is read without torch, whose import takes longer than most texts.
 """
 
 import contextlib
 import json
+import math
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
-from torch import Tensor
+import numpy as np
+import numpy.typing as npt
 
 from charrnn.config import ModelConfig
 from charrnn.errors import CharrnnError, CheckpointError
-from charrnn.models.language_model import LanguageModel
+from charrnn.models.weights import weight_shapes
 from charrnn.text.tokenizers import Tokenizer, from_spec
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from charrnn.models.language_model import LanguageModel
+
+Weights = dict[str, npt.NDArray[np.float32]]
 
 FORMAT = 1
 KEY = "charrnn"
@@ -56,19 +62,19 @@ class Header:
     @property
     def parameters(self) -> int:
         """How many numbers the network's weights are."""
-        return sum(
-            torch.Size(shape).numel() for name, (_, shape) in self.shapes.items() if name.startswith(MODEL_PREFIX)
-        )
+        return sum(math.prod(shape) for name, (_, shape) in self.shapes.items() if name.startswith(MODEL_PREFIX))
 
 
-def write(path: Path, tensors: Mapping[str, Tensor], record: dict[str, Any]) -> None:
+def write(path: Path, tensors: "Mapping[str, Tensor]", record: dict[str, Any]) -> None:
     """Save atomically: a temporary file beside `path`, fsync, rename. What stood there survives any failure.
 
     Raises CheckpointError when the disk is full or the folder cannot be written.
     """
+    from safetensors.torch import save
+
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     text = json.dumps({"format": FORMAT, **record}, allow_nan=False)
-    write_atomically(path, save_tensors(plain, metadata={KEY: text}))
+    write_atomically(path, save(plain, metadata={KEY: text}))
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -151,9 +157,8 @@ def _check_model(header: Header) -> None:
     try:
         if header.config.layers > len(header.shapes):
             raise CheckpointError(f"{header.config.layers} layers in {len(header.shapes)} tensors")
-        with torch.device("meta"):
-            expected = {MODEL_PREFIX + k: tuple(v.shape) for k, v in LanguageModel(header.config).state_dict().items()}
-    except (CharrnnError, RuntimeError, OverflowError, TypeError) as error:
+        expected = {MODEL_PREFIX + name: shape for name, shape in weight_shapes(header.config).items()}
+    except (CharrnnError, OverflowError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(f"{header.path} holds no usable model configuration: {reason}") from None
     found = {name: shape for name, (_, shape) in header.shapes.items() if name.startswith(MODEL_PREFIX)}
@@ -167,34 +172,71 @@ def _check_model(header: Header) -> None:
             raise CheckpointError(f"{header.path} is damaged: {name} is {header.shapes[name][0]}, not F32")
 
 
-def read(path: Path) -> tuple[Header, dict[str, Tensor]]:
+def read(path: Path) -> "tuple[Header, dict[str, Tensor]]":
     """The header and all tensors. Raises CheckpointError as `read_header` does, and on damaged tensors."""
+    from safetensors.torch import load
+
     header = read_header(path)
-    try:
-        return header, load_tensors(path.read_bytes())
-    except (OSError, ValueError, RuntimeError) as error:
-        raise CheckpointError(f"{path} is damaged: {error}") from None
-    except Exception as error:  # safetensors' own error type derives from Exception alone
-        if type(error).__name__ != "SafetensorError":
-            raise
-        raise CheckpointError(f"{path} is damaged: {error}") from None
+    with _damage_told(path):
+        return header, load(path.read_bytes())
 
 
-def model_tensors(model: LanguageModel) -> dict[str, Tensor]:
+def read_model(path: Path) -> tuple[Header, Weights, Tokenizer]:
+    """A model, without torch: its header, its weights under the names of `weight_shapes`, its tokenizer.
+
+    Raises CheckpointError as `read` does, and when network and tokenizer do not belong together.
+    """
+    from safetensors import safe_open
+
+    header = read_header(path)
+    with _damage_told(path), safe_open(path, framework="numpy") as file:
+        names = [name for name in header.shapes if name.startswith(MODEL_PREFIX)]
+        weights = {name.removeprefix(MODEL_PREFIX): file.get_tensor(name) for name in names}
+    return header, weights, tokenizer_of(header)
+
+
+def model_tensors(model: "LanguageModel") -> "dict[str, Tensor]":
     """The weights under the names they have in a file."""
     return {MODEL_PREFIX + name: tensor for name, tensor in model.state_dict().items()}
 
 
-def build_model(header: Header, tensors: Mapping[str, Tensor]) -> tuple[LanguageModel, Tokenizer]:
+def build_model(header: Header, tensors: "Mapping[str, Tensor]") -> "tuple[LanguageModel, Tokenizer]":
     """The network and the tokenizer of a file. Raises CheckpointError when they do not belong together."""
+    weights = {name.removeprefix(MODEL_PREFIX): t for name, t in tensors.items() if name.startswith(MODEL_PREFIX)}
+    return build_network(header, weights), tokenizer_of(header)
+
+
+def build_network(header: Header, weights: "Mapping[str, Tensor]") -> "LanguageModel":
+    """The network around these weights, without a copy."""
+    import torch
+
+    from charrnn.models.language_model import LanguageModel
+
+    with torch.device("meta"):
+        model = LanguageModel(header.config)
+    model.load_state_dict(weights, strict=True, assign=True)
+    return model.eval()
+
+
+def tokenizer_of(header: Header) -> Tokenizer:
+    """The tokenizer of a file. Raises CheckpointError when it does not belong to the network."""
     tokenizer = from_spec(header.record.get("tokenizer"))
     if tokenizer.size != header.config.start_id:
         raise CheckpointError(
             f"{header.path} is damaged: its vocabulary has {tokenizer.size} symbols, "
             f"its network {header.config.start_id}"
         )
-    with torch.device("meta"):
-        model = LanguageModel(header.config)
-    weights = {name.removeprefix(MODEL_PREFIX): t for name, t in tensors.items() if name.startswith(MODEL_PREFIX)}
-    model.load_state_dict(weights, strict=True, assign=True)
-    return model.eval(), tokenizer
+    return tokenizer
+
+
+@contextlib.contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
+    """What safetensors says of a damaged file, as one of our errors."""
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{path} is damaged: {error}") from None
+    except Exception as error:  # safetensors' own error type derives from Exception alone
+        if type(error).__name__ != "SafetensorError":
+            raise
+        raise CheckpointError(f"{path} is damaged: {error}") from None

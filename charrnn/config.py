@@ -5,6 +5,7 @@ No torch here: the command line reads its defaults from these classes.
 
 import dataclasses
 import math
+import secrets
 import types
 import typing
 from dataclasses import dataclass
@@ -20,6 +21,11 @@ def require(holds: bool, message: str) -> None:
     """Raise ConfigError with this message unless the condition holds (NaN never does)."""
     if not holds:
         raise ConfigError(message)
+
+
+def draw_seed() -> int:
+    """A fresh seed, small enough to be typed."""
+    return secrets.randbelow(2**31)
 
 
 def _finite(value: float) -> bool:

@@ -38,6 +38,9 @@ class CellName(StrEnum):
     rnn = "rnn"
     lstm = "lstm"
     gru = "gru"
+    lstm_peephole = "lstm-peephole"
+    lstm_coupled = "lstm-coupled"
+    lstm_layernorm = "lstm-layernorm"
 
 
 class TokenizerName(StrEnum):

@@ -7,22 +7,24 @@ temperature, top-k, top-p, min-p.
 
 from collections.abc import Callable
 
-import torch
-from torch import Tensor
+import numpy as np
+import numpy.typing as npt
 
 from charrnn.config import SampleConfig
 
-Filter = Callable[[Tensor, Tensor], Tensor]
+Logits = npt.NDArray[np.float64]
+History = npt.NDArray[np.bool_]
+Filter = Callable[[Logits, History], Logits]
 
-DROPPED = float("-inf")
+DROPPED = -np.inf
 LEAST_TEMPERATURE = 1e-300
 
 
 def repetition_penalty(penalty: float) -> Filter:
     """Make symbols that were used less likely: l / penalty where l > 0, else l penalty (Keskar et al. 2019)."""
 
-    def apply(logits: Tensor, history: Tensor) -> Tensor:
-        return torch.where(history, torch.where(logits > 0, logits / penalty, logits * penalty), logits)
+    def apply(logits: Logits, history: History) -> Logits:
+        return np.where(history, np.where(logits > 0, logits / penalty, logits * penalty), logits)
 
     return apply
 
@@ -33,11 +35,10 @@ def temperature(t: float) -> Filter:
     So it is for a t that no logit can be divided by without leaving the range of numbers.
     """
 
-    def apply(logits: Tensor, history: Tensor) -> Tensor:
+    def apply(logits: Logits, history: History) -> Logits:
         if t > LEAST_TEMPERATURE:
             return logits / t
-        best = logits.argmax(dim=-1, keepdim=True)
-        return torch.full_like(logits, DROPPED).scatter(-1, best, 0.0)
+        return _only(logits.argmax(axis=-1)[:, None], np.zeros_like(logits))
 
     return apply
 
@@ -45,9 +46,8 @@ def temperature(t: float) -> Filter:
 def top_k(k: int) -> Filter:
     """Keep the k likeliest symbols, exactly k also among equals (the first of them); all when k exceeds V."""
 
-    def apply(logits: Tensor, history: Tensor) -> Tensor:
-        order = logits.sort(dim=-1, descending=True, stable=True).indices[..., :k]
-        return torch.full_like(logits, DROPPED).scatter(-1, order, logits.gather(-1, order))
+    def apply(logits: Logits, history: History) -> Logits:
+        return _only(_likeliest_first(logits)[:, :k], logits)
 
     return apply
 
@@ -55,13 +55,16 @@ def top_k(k: int) -> Filter:
 def top_p(p: float) -> Filter:
     """Keep the smallest set of likeliest symbols whose probability reaches p (Holtzman et al. 2020)."""
 
-    def apply(logits: Tensor, history: Tensor) -> Tensor:
-        ordered, order = logits.sort(dim=-1, descending=True, stable=True)
-        probability = ordered.softmax(dim=-1)
+    def apply(logits: Logits, history: History) -> Logits:
+        order = _likeliest_first(logits)
+        ordered = np.take_along_axis(logits, order, axis=-1)
+        weight = _weights(ordered)
         # A symbol stays while those before it have not reached p: the first always does.
-        before = probability.cumsum(dim=-1) - probability
-        kept = torch.where(before < p, ordered, DROPPED)
-        return torch.full_like(logits, DROPPED).scatter(-1, order, kept)
+        before = weight.cumsum(axis=-1) - weight
+        kept = np.where(before < p * weight.sum(axis=-1, keepdims=True), ordered, DROPPED)
+        result = np.empty_like(logits)
+        np.put_along_axis(result, order, kept, axis=-1)
+        return result
 
     return apply
 
@@ -69,9 +72,9 @@ def top_p(p: float) -> Filter:
 def min_p(p: float) -> Filter:
     """Keep symbols at least p times as likely as the likeliest (Nguyen et al. 2024)."""
 
-    def apply(logits: Tensor, history: Tensor) -> Tensor:
-        probability = logits.softmax(dim=-1)
-        return torch.where(probability >= p * probability.amax(dim=-1, keepdim=True), logits, DROPPED)
+    def apply(logits: Logits, history: History) -> Logits:
+        # The likeliest symbol has weight 1.
+        return np.where(_weights(logits) >= p, logits, DROPPED)
 
     return apply
 
@@ -89,7 +92,7 @@ def compose(config: SampleConfig) -> Filter:
     if config.min_p is not None:
         chosen.append(min_p(config.min_p))
 
-    def apply(logits: Tensor, history: Tensor) -> Tensor:
+    def apply(logits: Logits, history: History) -> Logits:
         for one in chosen:
             logits = one(logits, history)
         return logits
@@ -97,12 +100,30 @@ def compose(config: SampleConfig) -> Filter:
     return apply
 
 
-def draw(logits: Tensor, uniforms: Tensor) -> Tensor:
+def draw(logits: Logits, uniforms: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
     """One symbol for each row by inverting its cumulative distribution.
 
-    logits (B, V) float64, uniforms (B,) in [0, 1) -> (B,) int64. A symbol of probability 0 is never drawn.
+    logits (B, V), uniforms (B,) in [0, 1) -> (B,). A symbol of probability 0 is never drawn.
     """
-    cumulative = logits.softmax(dim=-1).cumsum(dim=-1)
-    # The last sum may fall short of 1 by rounding; scaling by it keeps the place inside the support.
-    places = uniforms.unsqueeze(-1) * cumulative[..., -1:]
-    return torch.searchsorted(cumulative, places, right=True).squeeze(-1)
+    reached = np.add.accumulate(_weights(logits), 1)
+    # Scaled by the last sum, whatever its rounding, a place lies inside the support.
+    places = uniforms * reached[:, -1]
+    chosen: npt.NDArray[np.int64] = np.add.reduce(reached <= places[:, None], 1)
+    return chosen
+
+
+def _weights(logits: Logits) -> Logits:
+    """Probabilities but for a factor: the likeliest symbol's is 1."""
+    shifted = logits - np.maximum.reduce(logits, 1, keepdims=True)
+    return np.exp(shifted, shifted)
+
+
+def _likeliest_first(logits: Logits) -> npt.NDArray[np.int64]:
+    return np.argsort(-logits, axis=-1, kind="stable")
+
+
+def _only(kept: npt.NDArray[np.int64], logits: Logits) -> Logits:
+    """The logits of these symbols (B, k); the others are dropped."""
+    result = np.full_like(logits, DROPPED)
+    np.put_along_axis(result, kept, np.take_along_axis(logits, kept, axis=-1), axis=-1)
+    return result

@@ -6,19 +6,18 @@ B rows are generated side by side; row i depends on seed + i alone, so it is the
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from charrnn.config import SEEDS, SampleConfig
-from charrnn.generation.decoder import Decoder
+from charrnn.config import SampleConfig
+from charrnn.generation.decoder import Decoder, carry
 from charrnn.generation.filters import compose, draw
-from charrnn.models.language_model import LanguageModel, carry
+from charrnn.text.pieces import Ids
 from charrnn.text.tokenizers import Tokenizer
 
 UNIFORMS_AT_ONCE = 256
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Piece:
     """New text of one row; `finished` says why its last piece is the last: length, stop or end, else None."""
 
@@ -28,7 +27,7 @@ class Piece:
 
 
 def generate(
-    model: LanguageModel, tokenizer: Tokenizer, config: SampleConfig, *, prompt: str = "", rows: int = 1, seed: int = 0
+    decoder: Decoder, tokenizer: Tokenizer, config: SampleConfig, *, prompt: str = "", rows: int = 1, seed: int = 0
 ) -> Iterator[Piece]:
     """Generate `rows` texts that continue the prompt, piece by piece as they come.
 
@@ -36,25 +35,28 @@ def generate(
     VocabularyError when the prompt holds characters that the vocabulary lacks.
     """
     prompt_ids = tokenizer.encode(prompt)
-    device = next(model.parameters()).device
-    decoder = Decoder(model)
-    start = torch.tensor([model.config.start_id, *prompt_ids.tolist()], device=device)
-    logits, states = decoder.prime(start)
-    logits = logits.expand(rows, -1)
-    everyone = torch.zeros(rows, dtype=torch.int64, device=device)
-    states = carry(states, everyone)
-    history = torch.zeros(rows, model.config.vocab_size, dtype=torch.bool)
-    history[:, torch.from_numpy(prompt_ids).long()] = True
+    with decoder.busy(rows, config.length + len(prompt_ids)):
+        yield from _generate(decoder, tokenizer, config, prompt_ids, rows, seed)
+
+
+def _generate(
+    decoder: Decoder, tokenizer: Tokenizer, config: SampleConfig, prompt_ids: Ids, rows: int, seed: int
+) -> Iterator[Piece]:
+    logits, memory = decoder.prime(np.array([decoder.config.start_id, *prompt_ids.tolist()]))
+    logits, memory = logits.repeat(rows, axis=0), carry(memory, [0] * rows)
+    history = np.zeros((rows, decoder.config.vocab_size), dtype=np.bool_)
+    history[:, prompt_ids] = True
 
     shape = compose(config)
     texts = [_Text(row, tokenizer, config) for row in range(rows)]
-    generators = [torch.Generator().manual_seed((seed + row) % SEEDS) for row in range(rows)]
+    generators = [np.random.Generator(np.random.PCG64(seed + row)) for row in range(rows)]
     drawn = 0
-    uniforms = torch.empty(0)
+    uniforms = np.empty((0, rows))
     while texts:
         if drawn % UNIFORMS_AT_ONCE == 0:
-            uniforms = torch.stack([_uniforms(generator) for generator in generators])
-        chosen = draw(shape(logits.double().cpu(), history), uniforms[:, drawn % UNIFORMS_AT_ONCE])
+            uniforms = np.stack([generator.random(UNIFORMS_AT_ONCE) for generator in generators], axis=1)
+            decoder.use_what_came()
+        chosen = draw(shape(logits.astype(np.float64), history), uniforms[drawn % UNIFORMS_AT_ONCE])
         drawn += 1
         left = []
         for index, (text, token) in enumerate(zip(texts, chosen.tolist(), strict=True)):
@@ -64,17 +66,13 @@ def generate(
             if not piece.finished:
                 left.append(index)
         if len(left) < len(texts):
-            keep = torch.tensor(left, dtype=torch.int64)
             texts, generators = [texts[i] for i in left], [generators[i] for i in left]
-            chosen, history, uniforms = chosen[keep], history[keep], uniforms[keep]
-            states = carry(states, keep.to(device))
+            chosen, history, uniforms = chosen[left], history[left], uniforms[:, left]
+            memory = carry(memory, left)
         if texts:
-            history[torch.arange(len(texts)), chosen] = True
-            logits, states = decoder.step(chosen.to(device), states)
-
-
-def _uniforms(generator: torch.Generator) -> Tensor:
-    return torch.rand(UNIFORMS_AT_ONCE, generator=generator, dtype=torch.float64)
+            if config.repetition_penalty is not None:
+                history[np.arange(len(texts)), chosen] = True
+            logits, memory = decoder.step(chosen, memory)
 
 
 class _Text:

@@ -1,17 +1,22 @@
-"""A whole sequence through one layer: torch's fused kernels, locked dropout, and the table of names.
+"""A whole sequence through one layer, locked dropout, and the table of names.
 
 Shapes: B batch, T time, E input size, H hidden size. Tensors are (B, T, ·) views of time-major memory (T, B, ·),
 the layout that torch's kernels want: `time_major` turns the one into the other without a copy.
 """
 
 from collections.abc import Callable
-from typing import ClassVar, cast
+from functools import partial
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from charrnn.models.cells import GRU, LSTM, RNN, Cell, Linear, State, Weights
+from charrnn.models.cells import CELLS, Cell, Operations, State, Weights
+from charrnn.models.unroll import TorchOperations, unroll
+from charrnn.models.windows import WINDOWS, run
+
+# Torch's own kernels: cuDNN on a GPU; on a CPU, oneDNN's for the LSTM, and a chain of small operations for the others.
+Kernel = Callable[[int, int], nn.RNNBase]
+KERNELS: dict[str, Kernel] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
 def time_major(x: Tensor) -> Tensor:
@@ -19,11 +24,29 @@ def time_major(x: Tensor) -> Tensor:
     return x.transpose(0, 1)
 
 
+class CellWeights(nn.Module):
+    """One layer's weights under the names that torch's kernels give them, and the cell's own vectors under theirs."""
+
+    def __init__(self, formula: type[Cell], inputs: int, hidden: int) -> None:
+        super().__init__()
+        gates = formula.gates * hidden
+        self.weight_ih_l0 = nn.Parameter(torch.empty(gates, inputs))
+        self.weight_hh_l0 = nn.Parameter(torch.empty(gates, hidden))
+        self.bias_ih_l0 = nn.Parameter(torch.empty(gates))
+        self.bias_hh_l0 = nn.Parameter(torch.empty(gates))
+        for name, (times, _) in formula.vectors.items():
+            self.register_parameter(name, nn.Parameter(torch.empty(times * hidden)))
+
+
 class Recurrent(nn.Module):
     """A layer is a sequence: x (B, T, E), state -> y (B, T, H), state. Nothing recurrent stays on `self`."""
 
-    hidden: int
-    parts: tuple[str, ...]
+    def __init__(self, formula: type[Cell], kernel: Kernel | None, inputs: int, hidden: int) -> None:
+        super().__init__()
+        self.formula = formula
+        self.hidden = hidden
+        self.parts = formula.parts
+        self.rnn = CellWeights(formula, inputs, hidden) if kernel is None else kernel(inputs, hidden)
 
     def initial_state(self, batch: int) -> State:
         """Zeros (B, H) for each part, of the weights' own type and device."""
@@ -32,76 +55,60 @@ class Recurrent(nn.Module):
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """x (B, T, E), state parts (B, H) -> y (B, T, H), state."""
-        raise NotImplementedError
+        run = self._through_kernel if self._kernel_is_best(x) else self._through_formula
+        y, state = run(time_major(x), state)
+        return time_major(y), state
 
-    def cell(self, linear: Linear = F.linear) -> Cell:
-        """One step of this layer as a formula over the same weights."""
-        raise NotImplementedError
+    def _kernel_is_best(self, x: Tensor) -> bool:
+        """On a CPU, torch's kernels other than the LSTM's train more slowly than the formula does."""
+        if isinstance(self.rnn, CellWeights):
+            return False
+        return isinstance(self.rnn, nn.LSTM) or x.device.type != "cpu" or not torch.is_grad_enabled()
 
-    def initialise(self, generator: torch.Generator) -> None:
-        """Fresh weights."""
-        raise NotImplementedError
-
-
-class Fused(Recurrent):
-    """One of torch's own kernels (cuDNN on a GPU, oneDNN for the LSTM on a CPU), one layer of it."""
-
-    kernel: ClassVar[Callable[[int, int], nn.RNNBase]]
-    formula: ClassVar[type[Cell]]
-
-    def __init__(self, inputs: int, hidden: int) -> None:
-        super().__init__()
-        self.hidden = hidden
-        self.parts = self.formula.parts
-        self.rnn = type(self).kernel(inputs, hidden)
-
-    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+    def _through_kernel(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         given = [part.unsqueeze(0) for part in state]
-        y, left = self.rnn(time_major(x), tuple(given) if len(given) > 1 else given[0])
+        y, left = self.rnn(x, tuple(given) if len(given) > 1 else given[0])
         parts = left if isinstance(left, tuple) else (left,)
-        return time_major(y), tuple(part.squeeze(0) for part in parts)
+        return y, tuple(part.squeeze(0) for part in parts)
 
-    def cell(self, linear: Linear = F.linear) -> Cell:
-        rnn = self.rnn
-        weights = (rnn.weight_ih_l0, rnn.weight_hh_l0, rnn.bias_ih_l0, rnn.bias_hh_l0)
-        return self.formula(Weights(*cast("tuple[Tensor, ...]", weights)), linear)
+    def _through_formula(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        cell = self.cell()
+        return (run if type(cell) in WINDOWS else unroll)(cell, cell.project(x), state)
+
+    def cell(self, operations: Operations | None = None) -> Cell:
+        """One step of this layer as a formula over the same weights."""
+        own = self.rnn.get_parameter
+        weights = Weights(
+            w_ih=own("weight_ih_l0"),
+            w_hh=own("weight_hh_l0"),
+            b_ih=own("bias_ih_l0"),
+            b_hh=own("bias_hh_l0"),
+            vectors=tuple(own(name) for name in self.formula.vectors),
+        )
+        return self.formula(weights, operations or TorchOperations())
 
     def initialise(self, generator: torch.Generator) -> None:
-        """Orthogonal recurrent weights gate by gate (Saxe et al. 2014), Glorot input weights, zero biases."""
-        weights = self.cell().weights
-        for block in weights.w_ih.chunk(self.formula.gates):
+        """Fresh weights.
+
+        Orthogonal recurrent weights gate by gate (Saxe et al. 2014), Glorot input weights, zero biases, and forget
+        gates that begin open: bias 1 (Jozefowicz et al. 2015).
+        """
+        formula, weights = self.formula, self.cell().weights
+        for block in weights.w_ih.chunk(formula.gates):
             nn.init.xavier_uniform_(block, generator=generator)
-        for block in weights.w_hh.chunk(self.formula.gates):
+        for block in weights.w_hh.chunk(formula.gates):
             nn.init.orthogonal_(block, generator=generator)
         nn.init.zeros_(weights.b_ih)
         nn.init.zeros_(weights.b_hh)
+        if formula.forget is not None:
+            nn.init.ones_(weights.b_ih.chunk(formula.gates)[formula.forget])
+        for vector, (_, value) in zip(weights.vectors, formula.vectors.values(), strict=True):
+            nn.init.constant_(vector, value)
 
 
-class FusedRNN(Fused):
-    """Simple RNN, tanh."""
-
-    kernel, formula = nn.RNN, RNN
-
-
-class FusedLSTM(Fused):
-    """LSTM."""
-
-    kernel, formula = nn.LSTM, LSTM
-
-    def initialise(self, generator: torch.Generator) -> None:
-        """As every layer, and forget gates that begin open: bias 1 (Jozefowicz et al. 2015)."""
-        super().initialise(generator)
-        with torch.no_grad():
-            self.cell().weights.b_ih.chunk(4)[1].fill_(1.0)
-
-
-class FusedGRU(Fused):
-    """GRU."""
-
-    kernel, formula = nn.GRU, GRU
-
-
-LAYERS: dict[str, Callable[[int, int], Recurrent]] = {"rnn": FusedRNN, "lstm": FusedLSTM, "gru": FusedGRU}
+LAYERS: dict[str, Callable[[int, int], Recurrent]] = {
+    name: partial(Recurrent, formula, KERNELS.get(name)) for name, formula in CELLS.items()
+}
 
 
 class LockedDropout(nn.Module):

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,17 +9,19 @@ from pathlib import Path
 from platform import python_version
 from typing import Any
 
+import numpy as np
 import torch
 
 from charrnn import __version__, checkpoint, runs
-from charrnn.config import ModelConfig, SampleConfig, TrainConfig, TrainOptions, require
+from charrnn.config import ModelConfig, SampleConfig, TrainConfig, TrainOptions, draw_seed, require
 from charrnn.errors import CheckpointError, CorpusError, RunError
 from charrnn.evaluation.scoring import token_logprobs
+from charrnn.generation.decoder import Decoder
 from charrnn.generation.generate import generate
-from charrnn.models.language_model import LanguageModel
+from charrnn.models.language_model import LanguageModel, nats
 from charrnn.runs import Run
 from charrnn.text.corpus import Corpus, keep_stdin
-from charrnn.text.dataset import Dataset, Split, build, split_corpus
+from charrnn.text.dataset import Dataset, Split, Tokens, build, split_corpus
 from charrnn.text.streams import open_streams
 from charrnn.text.tokenizers import from_spec
 from charrnn.training import precision
@@ -32,6 +33,7 @@ from charrnn.training.trainer import Trainer
 DEFAULT_VALID = 0.05
 LEAST_CHARS_TO_HOLD_OUT = 4000
 VALIDATION_CHUNKS = 128
+MEASURED_IN_INT8 = 1 << 14
 SHOWN_SAMPLE = SampleConfig(temperature=0.8, length=160)
 
 
@@ -59,8 +61,8 @@ class Training:
                     self._metrics.append(record)
                     metrics.write(_line(record))
                     metrics.flush()
-                if isinstance(event, Stopped) and self._metrics:
-                    self._draw()
+                if isinstance(event, Stopped):
+                    self._conclude()
                 yield event
 
     def stop(self) -> None:
@@ -68,10 +70,19 @@ class Training:
         self.trainer.stop = True
 
     def _shown_sample(self) -> str:
-        pieces = generate(self.trainer.model.eval(), self.data.tokenizer, SHOWN_SAMPLE, seed=self.trainer.config.seed)
+        decoder = Decoder(self.trainer.model.config, arrays(self.trainer.model))
+        pieces = generate(decoder, self.data.tokenizer, SHOWN_SAMPLE, seed=self.trainer.config.seed)
         return "".join(piece.text for piece in pieces)
 
-    def _draw(self) -> None:
+    def _conclude(self) -> None:
+        """Measure what 8-bit weights cost the best model, which decides how it generates; draw the curve."""
+        header, tensors = checkpoint.read(self.run.model)
+        best, _ = checkpoint.build_model(header, tensors)
+        tokens = (self.data.valid or self.data.train).tokens[:MEASURED_IN_INT8]
+        summary = {**header.summary, "int8_bpc": int8_cost(best, tokens) * self.trainer.bits}
+        checkpoint.write(self.run.model, tensors, {**header.record, "training": finite(summary)})
+        if not self._metrics:
+            return
         config = self.trainer.model.config
         title = f"{self.run.name}: {config.cell} {config.layers} x {config.hidden}"
         checkpoint.write_atomically(self.run.curve, draw_curve(self._metrics, title))
@@ -225,6 +236,32 @@ def _training(
     return Training(run, trainer, data, notes, machine)
 
 
+def arrays(model: LanguageModel) -> checkpoint.Weights:
+    """The weights as the decoder takes them."""
+    return {name: tensor.cpu().numpy() for name, tensor in model.state_dict().items()}
+
+
+@torch.inference_mode()
+def int8_cost(model: LanguageModel, tokens: Tokens, rows: int = 64) -> float:
+    """Nats per token that generating in 8 bits loses to fp32, on rows of this text read side by side from the start."""
+    config = model.config
+    length = max(1, tokens.size // rows)
+    rows = tokens.size // length
+    # A character that the vocabulary lacks is read as the start id, and not asked for.
+    ids = np.minimum(tokens[: rows * length].astype(np.int64).reshape(rows, length), config.start_id)
+    inputs = np.hstack([np.full((rows, 1), config.start_id), ids[:, :-1]])
+    targets = torch.from_numpy(np.where(ids < config.vocab_size, ids, -100))
+    exact, _ = model(torch.from_numpy(inputs), model.initial_states(rows))
+    decoder = Decoder(config, arrays(model), "int8")
+    memory, rounded = decoder.start(rows), []
+    with decoder.busy(rows, length):
+        for t in range(length):
+            logits, memory = decoder.step(inputs[:, t], memory)
+            rounded.append(torch.from_numpy(logits))
+    difference = nats(torch.stack(rounded, dim=1), targets) - nats(exact, targets)
+    return float(difference.double().sum() / max(1, int((targets >= 0).sum())))
+
+
 def _newline(data: Dataset) -> int | None:
     """The id of a line's end, where the training text has any."""
     id_, *_ = data.tokenizer.encode("\n", unknown=True).tolist()
@@ -275,8 +312,3 @@ def _remove_empty(run: Run) -> None:
         for file in run.folder.iterdir():
             file.unlink()
         run.folder.rmdir()
-
-
-def draw_seed() -> int:
-    """A fresh seed, small enough to be typed."""
-    return secrets.randbelow(2**31)

@@ -47,7 +47,7 @@ class Trainer:
         self.model, self.streams, self.config, self.machine = model, streams, config, machine
         self.stop = False
         self.progress = Progress()
-        self._bits = tokens_per_char / math.log(2)
+        self.bits = tokens_per_char / math.log(2)
         self._validate, self._save = validate, save
         self._shadow = Shadow(model, config.precision)
         self._optimizer = make_optimizer(model, config)
@@ -198,7 +198,7 @@ class Trainer:
             tokens=p.tokens,
             epoch=self._epochs(),
             loss=p.summed_loss / max(1, p.summed_tokens),
-            bpc=p.summed_loss / max(1, p.summed_tokens) * self._bits,
+            bpc=p.summed_loss / max(1, p.summed_tokens) * self.bits,
             lr=self._lr(),
             grad_norm=p.summed_norm / steps,
             clipped=p.summed_clipped / steps,
@@ -234,7 +234,7 @@ class Trainer:
         )
         self._keep(best=better or self._validate is None)
         if self._validate is not None:
-            report = dataclasses.replace(report, valid_loss=loss, valid_bpc=loss * self._bits, best=better)
+            report = dataclasses.replace(report, valid_loss=loss, valid_bpc=loss * self.bits, best=better)
         yield report
 
     def _finish(self, reason: str) -> Iterator[Event]:

@@ -1,0 +1,120 @@
+"""Matrix products for one token after another.
+
+`Exact8` keeps weights in 8 bits, one scale for each output, and reads a layer's output in 8 bits as well. Every product
+and every sum is then a small integer, which float32 and int32 hold exactly: whichever library computes it, in
+whichever order, for one row or for many, the result is the same to the bit. So a row of a batch is what it is alone,
+and a text that NumPy began torch may go on with. Shapes: B rows, K inputs, N outputs.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+
+LEVELS = 127
+_LEVELS = np.array(LEVELS, np.float32)
+# Integers up to here are exact in float32.
+EXACT = 2**24
+# torch multiplies 8-bit integers well for one row and for many, not for a few.
+FEW = range(2, 8)
+# Below so many weights, calling torch costs more than it saves a single row.
+WORTH_A_CALL = 1 << 17
+
+
+class Matrix(ABC):
+    """x (B, K) -> x weight^T (B, N), float32, every row for itself."""
+
+    @staticmethod
+    @abstractmethod
+    def read(h: Floats) -> Floats:
+        """A layer's output as a product takes it."""
+
+    @abstractmethod
+    def __call__(self, x: Floats) -> Floats:
+        """The product of what `read` gave."""
+
+    def accelerate(self, torch: Any) -> None:  # noqa: B027
+        """Use torch from now on, where that gives the same and is faster."""
+
+
+class Plain(Matrix):
+    """float32 as it is. A library adds up in another order for many rows than for one, so it is given one at a time."""
+
+    def __init__(self, weight: Floats) -> None:
+        self.weight = np.ascontiguousarray(weight)
+
+    @staticmethod
+    def read(h: Floats) -> Floats:
+        return h
+
+    def __call__(self, x: Floats) -> Floats:
+        # A copy of a row begins at an address of its own: the order of adding up depends on that too.
+        return np.stack([np.dot(self.weight, row.copy()) for row in x])
+
+
+class Exact8(Matrix):
+    """8-bit weights and 8-bit inputs in [-1, 1], their sums exact."""
+
+    def __init__(self, weight: Floats) -> None:
+        # The largest weight becomes 127; where a whole row might add up beyond what is exact, less.
+        largest = np.abs(weight).max(axis=1) / LEVELS
+        scale = np.maximum(largest, np.abs(weight).sum(axis=1) * (LEVELS / (EXACT - LEVELS * weight.shape[1])))
+        scale[scale == 0] = 1
+        self.weight = np.rint(weight / scale[:, None])
+        self.scale = (scale / LEVELS).astype(np.float32)[None]
+        self._torch: _TorchProduct | None = None
+
+    @staticmethod
+    def read(h: Floats) -> Floats:
+        x = np.multiply(h, _LEVELS)
+        return np.rint(x, x)
+
+    def __call__(self, x: Floats) -> Floats:
+        if self._torch is not None and (len(x) > 1 or self.weight.size >= WORTH_A_CALL):
+            sums: Floats = self._torch(x)
+        elif len(x) == 1:
+            sums = np.dot(self.weight, x[0])[None]
+        else:
+            sums = x @ self.weight.T
+        sums *= self.scale
+        return sums
+
+    def accelerate(self, torch: Any) -> None:
+        if self._torch is not None:
+            return
+        product = _TorchProduct(torch, self.weight)
+        # Processors without the instruction for it may saturate: see that the largest sums come out right.
+        x = np.vstack([LEVELS * np.sign(self.weight[0]), np.full_like(self.weight[0], LEVELS)])
+        if np.array_equal(product(x), x @ self.weight.T) and np.array_equal(product(x[:1]), x[:1] @ self.weight.T):
+            self._torch = product
+
+
+class _TorchProduct:
+    """The same sums by torch's product of 8-bit integers."""
+
+    def __init__(self, torch: Any, weight: Floats) -> None:
+        self._torch = torch
+        self._weight = torch.from_numpy(weight.astype(np.int8)).t()
+        self._shape = weight.shape
+        self._prepare(1)
+
+    def _prepare(self, rows: int) -> None:
+        outputs, inputs = self._shape
+        self._x, self._sums = np.empty((rows, inputs), np.int8), np.empty((rows, outputs), np.int32)
+        x, sums = self._torch.from_numpy(self._x), self._torch.from_numpy(self._sums)
+        groups = [slice(row, row + 1) for row in range(rows)] if rows in FEW else [slice(rows)]
+        self._parts = [(x[group], sums[group]) for group in groups]
+
+    def __call__(self, x: Floats) -> Floats:
+        if len(x) != len(self._x):
+            self._prepare(len(x))
+        np.copyto(self._x, x, casting="unsafe")
+        for part, sums in self._parts:
+            self._torch._int_mm(part, self._weight, out=sums)
+        return self._sums.astype(np.float32)
+
+
+MATRICES: dict[str, type[Plain] | type[Exact8]] = {"int8": Exact8, "fp32": Plain}
