@@ -195,6 +195,7 @@ class TrainOptions(Config):
     precision: str | None = None
     device: str | None = None
     threads: int | None = None
+    tune: bool = True
 
     def __post_init__(self) -> None:
         budgets = [b for b in (self.steps, self.epochs, self.seconds) if b is not None]

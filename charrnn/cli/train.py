@@ -60,10 +60,11 @@ class Documents(StrEnum):
 
 
 class PrecisionName(StrEnum):
-    """Number formats of the training step."""
+    """Number formats of the training step; fp16 on a GPU."""
 
     fp32 = "fp32"
     bf16 = "bf16"
+    fp16 = "fp16"
 
 
 def train(
@@ -265,6 +266,10 @@ def train(
     ] = None,
     device: opt.Device = None,
     threads: opt.Threads = None,
+    tune: Annotated[
+        bool,
+        typer.Option(help="Settings of C library and torch that speed up a CPU.", rich_help_panel=MACHINE),
+    ] = True,
     seed: opt.Seed = None,
     json_lines: Annotated[
         bool, typer.Option("--json", help="One event a line on stdout.", rich_help_panel="Output")

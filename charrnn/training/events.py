@@ -28,7 +28,7 @@ class Progress(Config):
     summed_loss: float = 0.0
     summed_norm: float = 0.0
     summed_steps: int = 0
-    summed_clipped: int = 0
+    summed_clipped: float = 0.0
     summed_tokens: int = 0
     summed_seconds: float = 0.0
     finished: bool = False

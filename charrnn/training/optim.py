@@ -35,18 +35,21 @@ def learning_rate(config: TrainConfig, progress: float) -> float:
     return config.lr * (FINAL_SHARE + (1 - FINAL_SHARE) * 0.5 * (1 + math.cos(math.pi * done)))
 
 
-def clip(parameters: Iterable[nn.Parameter], config: TrainConfig) -> tuple[float, bool]:
-    """Clip gradients by norm (Pascanu et al. 2013) and by value; the norm before, and whether anything was clipped."""
+def clip(parameters: Iterable[nn.Parameter], config: TrainConfig) -> tuple[Tensor, Tensor]:
+    """Clip gradients by norm (Pascanu et al. 2013) and by value; the norm before, and 1 where anything was clipped.
+
+    Both stay on the device: nothing waits for them here. Gradients that are not finite stay so.
+    """
     gradients: list[Tensor] = [p.grad for p in parameters if p.grad is not None]
-    norm = float(nn.utils.get_total_norm(gradients))
-    clipped = False
-    if not math.isfinite(norm):
-        return norm, clipped
-    if config.clip is not None and norm > config.clip:
-        clipped = True
-        torch._foreach_mul_(gradients, config.clip / norm)
+    norm = nn.utils.get_total_norm(gradients)
+    clipped = torch.zeros_like(norm)
+    if config.clip is not None:
+        scale = (config.clip / norm).clamp(max=1.0)
+        torch._foreach_mul_(gradients, scale)
+        clipped = (scale < 1).to(norm.dtype)
     if config.clip_value is not None:
-        clipped |= any(bool((g.abs() > config.clip_value).any()) for g in gradients)
-        for gradient in gradients:
-            gradient.clamp_(-config.clip_value, config.clip_value)
+        largest = torch.stack([gradient.abs().max() for gradient in gradients]).max()
+        torch._foreach_clamp_min_(gradients, -config.clip_value)
+        torch._foreach_clamp_max_(gradients, config.clip_value)
+        clipped = torch.maximum(clipped, (largest > config.clip_value).to(norm.dtype))
     return norm, clipped

@@ -94,7 +94,7 @@ def start(options: TrainOptions, *, checkpoints: Path | None = None) -> Training
     if "-" not in options.corpus:
         corpus = Corpus(list(options.corpus))
         corpus.survey()
-    machine = precision.choose(options.device, options.precision, options.threads)
+    machine = precision.choose(options.device, options.precision, options.threads, tune=options.tune)
     run = runs.create(runs.checkpoints_folder(checkpoints), options.name, options.corpus[0])
     try:
         if corpus is None:
@@ -157,7 +157,9 @@ def resume(
     corpus = Corpus(list(split.sources))
     if corpus.survey().sha256 != split.sha256:
         raise CorpusError(f"{' '.join(split.sources)} has changed since the run began: it cannot be resumed exactly")
-    machine = precision.choose(device, config.precision, threads or saved.get("threads"))
+    machine = precision.choose(
+        device, config.precision, threads or saved.get("threads"), tune=saved.get("tune") is not False
+    )
     tokenizer = from_spec(header.record.get("tokenizer"))
     data = build(corpus, split, tokenizer=tokenizer, folder=run.folder)
     network, _ = checkpoint.build_model(header, tensors)
@@ -217,13 +219,13 @@ def _training(
     def save(snapshot: Snapshot, best: bool) -> None:
         record = _record(network.config, data, config, snapshot.progress)
         resume_record = {"progress": snapshot.progress, "train": config, "split": data.split}
-        saved = {key: value.to_json() for key, value in resume_record.items()}
+        saved: dict[str, Any] = {key: value.to_json() for key, value in resume_record.items()}
+        saved |= {"threads": machine.threads, "tune": machine.tuned}
         if best:
             weights = {n: t for n, t in snapshot.tensors.items() if n.startswith(checkpoint.MODEL_PREFIX)}
             checkpoint.write(run.model, weights, record)
-        checkpoint.write(run.resume, snapshot.tensors, {**record, "resume": {**saved, "threads": machine.threads}})
+        checkpoint.write(run.resume, snapshot.tensors, {**record, "resume": saved})
 
-    precision.keep_freed_memory()
     trainer = Trainer(
         network,
         streams,

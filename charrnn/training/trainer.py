@@ -2,7 +2,10 @@
 
 window -> model(inputs, detached states) -> nats per token -> backward -> finite? -> clip -> step -> report; every so
 often: score the validation part, save. All that changes while it runs stands in `Progress`, the weights, the optimiser,
-the states and one random generator: saving those is an exact resume.
+the states and the random generators: saving those is an exact resume.
+
+A step reads nothing back from the device: sums stay there until they are reported, and a step whose numbers are not
+finite moves no weight by the device's own decision. So a GPU is never waited for inside the loop.
 """
 
 import dataclasses
@@ -24,6 +27,8 @@ from charrnn.training.precision import Machine, Shadow
 EVALUATIONS = 15
 MOST_ROLLBACKS = 4
 SAVE_SECONDS = 60.0
+# What a step adds up on the device, as `Progress` has it.
+SUMS = ("summed_loss", "summed_norm", "summed_clipped")
 
 
 class Trainer:
@@ -51,6 +56,8 @@ class Trainer:
         self._validate, self._save = validate, save
         self._shadow = Shadow(model, config.precision)
         self._optimizer = make_optimizer(model, config)
+        self._scaler = torch.amp.GradScaler(machine.device.type, enabled=config.precision == "fp16")
+        self._sums = torch.zeros(len(SUMS), dtype=torch.float64, device=machine.device)
         self._states = self._shadow.model.initial_states(streams.batch_size)
         self._good: Snapshot | None = None
         self._spent_validating = 0.0
@@ -69,6 +76,10 @@ class Trainer:
             for part, value in enumerate(state):
                 tensors[f"state.{number}.{part}"] = value
         tensors["random"] = torch.get_rng_state()
+        if self.machine.device.type == "cuda":
+            tensors["random.cuda"] = torch.cuda.get_rng_state(self.machine.device)
+        for name, number in self._scaler.state_dict().items():
+            tensors[f"scaler.{name}"] = torch.tensor(number)
         return Snapshot(self.progress, {name: tensor.detach().clone() for name, tensor in tensors.items()})
 
     def restore(self, snapshot: Snapshot) -> None:
@@ -83,6 +94,10 @@ class Trainer:
             for number, state in enumerate(self._states)
         )
         torch.set_rng_state(tensors["random"].cpu())
+        if self.machine.device.type == "cuda":
+            torch.cuda.set_rng_state(tensors["random.cuda"].cpu(), self.machine.device)
+        self._scaler.load_state_dict({name: tensors[f"scaler.{name}"].item() for name in self._scaler.state_dict()})
+        self._sums.zero_()
         self._shadow.refresh()
 
     # -- the loop ----------------------------------------------------------------------------------------------------
@@ -103,50 +118,48 @@ class Trainer:
                 self._keep(best=self.progress.best is None)
                 yield Stopped("interrupted")
                 return
-            if not self._step():
+            self._step()
+            every = self.config.save_every
+            step = self.progress.step
+            reporting = step % self.config.report_every == 0
+            saving = step % every == 0 if every else time.monotonic() - saved_at > SAVE_SECONDS
+            validating = self._validation_due()
+            if (reporting or saving or validating or self.machine.device.type == "cpu") and not self._settle():
                 yield self._roll_back()
                 continue
             self._tick()
-            step = self.progress.step
-            if self._validation_due():
+            if validating:
                 yield from self._validation()
                 saved_at = time.monotonic()
                 if self.config.patience is not None and self.progress.stale >= self.config.patience:
                     yield from self._finish("no improvement")
                     return
-            elif step % self.config.report_every == 0:
+            elif reporting:
                 yield self._report()
-            every = self.config.save_every
-            if step % every == 0 if every else time.monotonic() - saved_at > SAVE_SECONDS:
+            if saving and not (validating and every is None):
                 self._keep(best=self._validate is None)
                 saved_at = time.monotonic()
 
-    def _step(self) -> bool:
-        """One window; False, and no weight moved, when loss or gradient is not finite."""
+    def _step(self) -> None:
+        """One window. Where loss or gradient is not finite, no weight moves."""
         started = time.monotonic()
-        config, model, progress = self.config, self._shadow.model.train(), self.progress
+        model, progress = self._shadow.model.train(), self.progress
         window = self.streams.window(progress.epoch, progress.index)
-        states = self._states if window.carry is None else carry(self._states, window.carry.to(self.machine.device))
-        inputs, targets = window.inputs.to(self.machine.device), window.targets.to(self.machine.device)
+        states = self._states if window.carry is None else carry(self._states, self._to_device(window.carry))
+        inputs, targets = self._to_device(window.inputs), self._to_device(window.targets)
         count = int((window.targets != IGNORED).sum())
 
         logits, states = model(inputs, detach(states))
         loss = nats(logits, targets).sum() / count
-        torch.autograd.backward(loss)
+        torch.autograd.backward(self._scaler.scale(loss))
         self._shadow.hand_over_gradients()
-        norm, clipped = clip(self.model.parameters(), config)
-        value = float(loss.detach())
-        if not (math.isfinite(value) and math.isfinite(norm)):
-            self._optimizer.zero_grad()
-            return False
         lr = self._lr()
         for group in self._optimizer.param_groups:
             group["lr"] = lr
-        self._optimizer.step()
-        self._optimizer.zero_grad()
-        self._shadow.refresh()
+        norm, clipped = self._move(loss.detach())
 
         self._states = detach(states)
+        self._sums += torch.stack([loss.detach() * count, norm, clipped]).double()
         last = progress.index + 1 == self.streams.windows(progress.epoch)
         self.progress = dataclasses.replace(
             progress,
@@ -154,14 +167,46 @@ class Trainer:
             tokens=progress.tokens + count,
             epoch=progress.epoch + last,
             index=0 if last else progress.index + 1,
-            summed_loss=progress.summed_loss + value * count,
-            summed_norm=progress.summed_norm + norm,
             summed_steps=progress.summed_steps + 1,
-            summed_clipped=progress.summed_clipped + clipped,
             summed_tokens=progress.summed_tokens + count,
             summed_seconds=progress.summed_seconds + time.monotonic() - started,
         )
-        return True
+
+    def _move(self, loss: Tensor) -> tuple[Tensor, Tensor]:
+        """Clip, move the master weights, copy them to the shadow; the norm before, and 1 where something was clipped.
+
+        In fp16 a gradient beyond the format's range is no divergence: the scaler skips the step and scales less.
+        """
+        if self._scaler.is_enabled():
+            self._scaler.unscale_(self._optimizer)
+        norm, clipped = clip(self.model.parameters(), self.config)
+        if self._scaler.is_enabled():
+            self._scaler.step(self._optimizer)
+            self._scaler.update()
+            norm = norm.nan_to_num(0.0, 0.0, 0.0)
+        else:
+            # The fused optimiser looks at this where it stands, on the device.
+            self._optimizer.found_inf = (~(loss.isfinite() & norm.isfinite())).float()  # type: ignore[attr-defined]
+            self._optimizer.step()
+        self._optimizer.zero_grad()
+        self._shadow.refresh()
+        return norm, clipped
+
+    def _to_device(self, tensor: Tensor) -> Tensor:
+        if self.machine.device.type == "cuda":
+            return tensor.pin_memory().to(self.machine.device, non_blocking=True)
+        return tensor.to(self.machine.device)
+
+    def _settle(self) -> bool:
+        """Read the sums back from the device; False when they are not finite."""
+        started = time.monotonic()
+        sums = self._sums.tolist()
+        self._sums.zero_()
+        p = self.progress
+        added = {name: getattr(p, name) + value for name, value in zip(SUMS, sums, strict=True)}
+        waited = time.monotonic() - started
+        self.progress = dataclasses.replace(p, **added, summed_seconds=p.summed_seconds + waited)
+        return all(map(math.isfinite, sums))
 
     # -- time --------------------------------------------------------------------------------------------------------
 
@@ -253,11 +298,11 @@ class Trainer:
         tries = self.progress.rollbacks + 1
         if tries > MOST_ROLLBACKS:
             raise DivergedError(
-                f"the loss is not finite at step {self.progress.step + 1}, {MOST_ROLLBACKS} returns to the last good "
+                f"the loss is not finite at step {self.progress.step}, {MOST_ROLLBACKS} returns to the last good "
                 "state did not help: start again with a lower --lr or a smaller --clip; the best model is kept"
             )
         scale = self.progress.lr_scale / 2
-        failed = self.progress.step + 1
+        failed = self.progress.step
         self.restore(self._good)
         self.progress = dataclasses.replace(self.progress, lr_scale=scale, rollbacks=tries)
         return Note(
