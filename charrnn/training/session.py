@@ -10,6 +10,7 @@ from platform import python_version
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from charrnn import __version__, checkpoint, runs
@@ -21,7 +22,7 @@ from charrnn.generation.generate import generate
 from charrnn.models.language_model import LanguageModel, nats
 from charrnn.runs import Run
 from charrnn.text.corpus import Corpus, keep_stdin
-from charrnn.text.dataset import Dataset, Split, Tokens, build, split_corpus
+from charrnn.text.dataset import Dataset, Split, build, split_corpus
 from charrnn.text.streams import open_streams
 from charrnn.text.tokenizers import from_spec
 from charrnn.training import precision
@@ -244,7 +245,7 @@ def arrays(model: LanguageModel) -> checkpoint.Weights:
 
 
 @torch.inference_mode()
-def int8_cost(model: LanguageModel, tokens: Tokens, rows: int = 64) -> float:
+def int8_cost(model: LanguageModel, tokens: npt.NDArray[Any], rows: int = 64) -> float:
     """Nats per token that generating in 8 bits loses to fp32, on rows of this text read side by side from the start."""
     config = model.config
     length = max(1, tokens.size // rows)
