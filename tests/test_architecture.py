@@ -67,6 +67,23 @@ def imports(path: Path) -> Iterator[Import]:
                 yield Import(name_of(path), whole if inside else node.module)
 
 
+def imports_at_once(path: Path) -> set[str]:
+    """The top-level packages that importing a file imports: not within a function, not for the type checker."""
+    found: set[str] = set()
+    waiting: list[ast.AST] = list(tree(path).body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add((node.module or "").split(".")[0])
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            waiting += node.orelse
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            waiting += ast.iter_child_nodes(node)
+    return found
+
+
 ALL = [found for path in files() for found in imports(path)]
 
 
@@ -153,6 +170,29 @@ def test_what_the_command_line_reads_first_imports_no_heavy_library(file: str) -
     assert not outside & {"torch", "numpy", "safetensors", "sentencepiece", "matplotlib"}
 
 
+@pytest.mark.parametrize("file", ["models/cells.py", "models/weights.py"])
+def test_the_formulas_and_the_names_of_weights_know_no_array_library(file: str) -> None:
+    outside = {found.module.split(".")[0] for found in imports(PACKAGE / file)} - {"charrnn"}
+    assert outside <= set(sys.stdlib_module_names)
+
+
+TORCH_FREE = [
+    *(PACKAGE / name for name in ("__init__.py", "api.py", "checkpoint.py", "config.py", "errors.py", "runs.py")),
+    *(path for path in files() if room(name_of(path)) in {"generation", "cli"}),
+]
+
+
+@pytest.mark.parametrize("path", TORCH_FREE, ids=name_of)
+def test_what_a_text_is_written_with_imports_torch_when_it_is_needed_or_never(path: Path) -> None:
+    assert "torch" not in imports_at_once(path)
+
+
+def test_imports_at_once_are_told_from_those_that_wait() -> None:
+    assert "torch" in imports_at_once(PACKAGE / "models/layers.py")
+    assert "numpy" in imports_at_once(PACKAGE / "checkpoint.py")
+    assert Import("checkpoint.py", "torch") in ALL and "torch" not in imports_at_once(PACKAGE / "checkpoint.py")
+
+
 # ---- calls
 
 
@@ -215,6 +255,33 @@ def test_torch_is_not_loaded_before_there_is_work_for_it(script: str) -> None:
     packages = loaded(script)
     assert "charrnn" in packages
     assert not packages & {"torch", "numpy", "matplotlib", "sentencepiece", "safetensors"}
+
+
+TEXT = ["--length", "50", "--seed", "1", "--quiet"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["sample", *TEXT, "--precision", "int8"],
+        ["sample", *TEXT, "--precision", "fp32"],
+        ["sample", *TEXT, "-n", "3", "--threads", "1", "--top-k", "5", "--json"],
+        ["inspect"],
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("model", ["small", "lines"])
+def test_a_text_is_written_without_torch(trained: Path, arguments: list[str], model: str) -> None:
+    line = [*arguments, "-m", model, "--checkpoints", str(trained)]
+    packages = loaded(f"from charrnn.cli.app import run; assert run({line}) == 0")
+    assert "numpy" in packages
+    assert not packages & {"torch", "matplotlib"}
+
+
+def test_a_model_is_loaded_and_writes_for_python_without_torch(trained: Path) -> None:
+    line = f"import charrnn; print(charrnn.load({str(trained / 'small')!r}).sample('The', rows=2, seed=1, length=9))"
+    assert "torch" not in loaded(line)
+    assert "torch" in loaded(line + f"\ncharrnn.load({str(trained / 'small')!r}).score('The heron')")
 
 
 # ---- the public names

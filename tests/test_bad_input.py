@@ -61,6 +61,8 @@ def test_a_corpus_that_is_missing_or_a_folder(charrnn: CommandLine) -> None:
         ["sample", "--length", "0"],
         ["sample", "--stop", ""],
         ["sample", "--seed", "-1"],
+        ["sample", "--precision", "bf16"],
+        ["sample", "--device", "cpu"],
         ["train", "--steps", "0"],
         ["train", "--steps", "5", "--for", "1m"],
         ["train", "--for", "soon"],

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from charrnn import api
+from charrnn.cli.sample import Numbers
+from charrnn.generation.products import MATRICES
 
 from .conftest import SMALL, CommandLine, command
 
@@ -54,6 +56,28 @@ def test_the_same_seed_gives_the_same_bytes(charrnn: CommandLine, trained: Path)
     assert sample("--seed", "5") == sample("--seed", "5")
     assert sample("--seed", "5") != sample("--seed", "6")
     assert sample("--temp", "0", "--seed", "5") == sample("--temp", "0", "--seed", "6")
+
+
+def test_the_command_line_lists_the_number_formats_that_generation_has() -> None:
+    assert [numbers.value for numbers in Numbers] == list(MATRICES)
+
+
+@pytest.mark.parametrize("precision", list(MATRICES))
+def test_the_number_format_is_said_and_gives_its_own_text_again(
+    charrnn: CommandLine, trained: Path, precision: str
+) -> None:
+    arguments = ["sample", "-m", "small", "--checkpoints", str(trained), "--length", "40", "--seed", "3"]
+    result = charrnn(*arguments, "--precision", precision)
+    assert f"model.safetensors, {precision}, seed 3" in result.err
+    model = api.load("small", checkpoints=trained)
+    assert result.out == f"{model.sample(length=40, seed=3, precision=precision)}\n"
+
+
+def test_without_a_number_format_the_model_chooses(charrnn: CommandLine, trained: Path) -> None:
+    result = charrnn("sample", "-m", "small", "--checkpoints", str(trained), "--length", "40", "--seed", "3")
+    model = api.load("small", checkpoints=trained)
+    assert f"model.safetensors, {model.precision}, seed 3" in result.err
+    assert result.out == f"{model.sample(length=40, seed=3)}\n"
 
 
 def test_a_seed_that_is_drawn_is_said_and_gives_the_text_again(charrnn: CommandLine, trained: Path) -> None:

@@ -59,6 +59,7 @@ FULL: list[Config] = [
         precision="fp32",
         device="cpu",
         threads=2,
+        tune=False,
     ),
     SampleConfig(
         temperature=0.0, length=1, top_k=1, top_p=1.0, min_p=0.5, repetition_penalty=1.0, stop=("\n\n", "é")

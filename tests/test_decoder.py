@@ -1,18 +1,31 @@
-"""One token after another: the same numbers as the model's own forward, whoever stands beside a row."""
+"""One token after another, in NumPy: the model's own numbers, and the same to the bit whoever stands beside a row."""
 
+import threading
+from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from torch import Tensor
 
 from charrnn.config import ModelConfig
-from charrnn.generation.decoder import PROMPT_WINDOW, Decoder, linear_by_rows
-from charrnn.models.cells import States
-from charrnn.models.language_model import LanguageModel, carry
-from charrnn.models.layers import LAYERS
+from charrnn.generation import decoder as decoder_module
+from charrnn.generation.decoder import Decoder, Ids, Memory, carry
+from charrnn.generation.products import LEVELS, MATRICES, Floats
+from charrnn.generation.products import _TorchProduct as TorchProduct
+from charrnn.models.cells import CELLS, States, Weights
+from charrnn.models.language_model import LanguageModel
+from charrnn.training.session import arrays
 
-every_cell = pytest.mark.parametrize("cell", list(LAYERS))
+Doubles = npt.NDArray[np.float64]
+
+BATCHES = [*range(1, 10), 64]
+
+every_cell = pytest.mark.parametrize("cell", list(CELLS))
+every_precision = pytest.mark.parametrize("precision", list(MATRICES))
 every_shape = pytest.mark.parametrize(
     "shape",
     [
@@ -25,146 +38,439 @@ every_shape = pytest.mark.parametrize(
     ],
     ids=str,
 )
-formats = pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)], ids=str)
 
 
-def generator(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def tiny(dtype: torch.dtype = torch.float64, **fields: Any) -> LanguageModel:
+def tiny(**fields: Any) -> LanguageModel:
     """Eleven symbols, two layers, no weight special, not in training."""
     chosen: dict[str, Any] = {"vocab_size": 11, "start_id": 11, "embedding": 6, "hidden": 8, "layers": 2} | fields
-    model = LanguageModel(ModelConfig(**chosen)).double().eval()
+    model = LanguageModel(ModelConfig(**chosen)).eval()
     with torch.no_grad():
         for number, parameter in enumerate(model.parameters()):
-            noise = torch.randn(parameter.shape, generator=generator(number), dtype=torch.float64)
+            noise = torch.randn(parameter.shape, generator=torch.Generator().manual_seed(number))
             parameter.copy_(noise / max(2.0, parameter.shape[-1] ** 0.5))
-    return model.to(dtype)
+    return model
 
 
-def some_tokens(batch: int, time: int, seed: int = 0) -> Tensor:
-    return torch.randint(0, 12, (batch, time), generator=generator(seed))
+def decoder_of(model: LanguageModel, precision: str = "fp32", *, accelerated: bool = False) -> Decoder:
+    decoder = Decoder(model.config, arrays(model), precision)
+    if accelerated:
+        with decoder.busy(rows=2, tokens=1):
+            pass
+    return decoder
 
 
-def some_states(model: LanguageModel, batch: int) -> States:
-    noise = generator(5)
-    zeros = model.initial_states(batch)
-    return tuple(tuple(torch.randn(p.shape, generator=noise, dtype=p.dtype) for p in state) for state in zeros)
+def some_tokens(batch: int, time: int, seed: int = 0) -> Ids:
+    return np.random.default_rng(seed).integers(0, 12, (batch, time))
 
 
-def step_through(decoder: Decoder, tokens: Tensor, states: States) -> tuple[Tensor, States]:
+def some_memory(model: LanguageModel, batch: int, precision: str = "fp32") -> Memory:
+    """States such as a network may be in: outputs in [-1, 1]."""
+    rng, shape = np.random.default_rng(5), (batch, model.config.hidden)
+    parts = CELLS[model.config.cell].parts
+    states = []
+    for _ in range(model.config.layers):
+        h, *others = (rng.standard_normal(shape).astype(np.float32) for _ in parts)
+        states.append((np.tanh(h), *others))
+    return Memory(tuple(states), tuple(MATRICES[precision].read(state[0]) for state in states))
+
+
+def in_torch(memory: Memory) -> States:
+    return tuple(tuple(torch.from_numpy(part) for part in state) for state in memory.states)
+
+
+def step_through(decoder: Decoder, tokens: Ids, memory: Memory) -> tuple[Floats, Memory]:
+    """Logits (B, T, V), the memory after them."""
     logits = []
     for t in range(tokens.shape[1]):
-        one, states = decoder.step(tokens[:, t], states)
+        one, memory = decoder.step(tokens[:, t], memory)
         logits.append(one)
-    return torch.stack(logits, dim=1), states
+    return np.stack(logits, axis=1), memory
 
 
-def gap(one: tuple[Tensor, States], other: tuple[Tensor, States]) -> float:
-    parts = [(one[0], other[0])]
-    for state, twin in zip(one[1], other[1], strict=True):
-        parts += zip(state, twin, strict=True)
-    assert all(a.shape == b.shape for a, b in parts)
-    assert not any(part.isnan().any() for pair in parts for part in pair)
-    return max(float((a - b).abs().max()) for a, b in parts)
+def flat(memory: Memory) -> list[Floats]:
+    """All of a memory's arrays in one order."""
+    return [part for state in memory.states for part in state] + list(memory.read)
+
+
+def same_bits(one: tuple[Floats, Memory], other: tuple[Floats, Memory]) -> bool:
+    pairs = list(zip([one[0], *flat(one[1])], [other[0], *flat(other[1])], strict=True))
+    assert all(a.shape == b.shape and a.dtype == b.dtype == np.float32 for a, b in pairs)
+    return all(a.tobytes() == b.tobytes() for a, b in pairs)
+
+
+def gap(one: tuple[Floats, Memory], other: tuple[Tensor, States]) -> float:
+    """The largest difference between the decoder's logits and states and the model's."""
+    pairs = [(one[0], other[0].numpy())]
+    for state, twin in zip(one[1].states, other[1], strict=True):
+        pairs += zip(state, (part.numpy() for part in twin), strict=True)
+    assert all(a.shape == b.shape for a, b in pairs)
+    assert all(np.isfinite(part).all() for pair in pairs for part in pair)
+    return max(float(np.abs(a - b).max()) for a, b in pairs)
+
+
+# -- float32: the model's own numbers --------------------------------------------------------------------------------
 
 
 @every_cell
 @every_shape
-@formats
 @pytest.mark.parametrize("batch", [1, 3])
-def test_steps_equal_the_models_own_forward(
-    cell: str, shape: dict[str, Any], dtype: torch.dtype, tolerance: float, batch: int
-) -> None:
-    model = tiny(dtype, cell=cell, **shape)
-    tokens, states = some_tokens(batch, 15), some_states(model, batch)
+def test_steps_equal_the_models_own_forward(cell: str, shape: dict[str, Any], batch: int) -> None:
+    model = tiny(cell=cell, **shape)
+    tokens, memory = some_tokens(batch, 15), some_memory(model, batch)
     with torch.no_grad():
-        forward = model(tokens, states)
-    assert gap(step_through(Decoder(model), tokens, states), forward) < tolerance
+        forward = model(torch.from_numpy(tokens), in_torch(memory))
+    assert gap(step_through(decoder_of(model), tokens, memory), forward) < 1e-5
 
 
 @every_cell
-@formats
-@pytest.mark.parametrize("length", [1, 2, PROMPT_WINDOW, PROMPT_WINDOW + 1, 2 * PROMPT_WINDOW + 3])
-def test_priming_equals_steps(cell: str, dtype: torch.dtype, tolerance: float, length: int) -> None:
-    model = tiny(dtype, cell=cell)
-    decoder, prompt = Decoder(model), some_tokens(1, length)
-    logits, states = decoder.prime(prompt[0])
-    stepped, left = step_through(decoder, prompt, model.initial_states(1))
-    assert logits.shape == (1, 11)
-    assert gap((logits, states), (stepped[:, -1], left)) < tolerance
-
-
-@every_cell
-def test_priming_equals_the_models_own_forward(cell: str) -> None:
+@pytest.mark.parametrize("length", [1, 2, 70])
+def test_priming_equals_the_models_own_forward(cell: str, length: int) -> None:
     model = tiny(cell=cell)
-    prompt = some_tokens(1, 2 * PROMPT_WINDOW + 3)
+    prompt = some_tokens(1, length)
     with torch.no_grad():
-        logits, states = model(prompt, model.initial_states(1))
-    assert gap(Decoder(model).prime(prompt[0]), (logits[:, -1], states)) < 1e-10
+        logits, states = model(torch.from_numpy(prompt), model.initial_states(1))
+    assert gap(decoder_of(model).prime(prompt[0]), (logits[:, -1], states)) < 1e-5
+
+
+@pytest.mark.parametrize("size", [30.0, 100.0])
+def test_large_sums_saturate_as_the_models_do_and_overflow_nowhere(size: float) -> None:
+    for cell in CELLS:
+        model = tiny(cell=cell)
+        with torch.no_grad():
+            for layer in model.stack:
+                for parameter in layer.parameters():
+                    parameter.mul_(size)
+            forward = model(torch.from_numpy(some_tokens(2, 6)), model.initial_states(2))
+        decoder = decoder_of(model)
+        assert gap(step_through(decoder, some_tokens(2, 6), decoder.start(2)), forward) < 1e-3
 
 
 @every_cell
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
-@pytest.mark.parametrize("hidden", [8, 13, 24, 64, 100])
+def test_dropout_has_no_part_in_it_also_where_the_model_is_left_in_training(cell: str) -> None:
+    tokens, plain, training = some_tokens(2, 9), tiny(cell=cell), tiny(cell=cell, dropout=0.5).train()
+    memory = some_memory(plain, 2)
+    assert same_bits(
+        step_through(decoder_of(training), tokens, memory), step_through(decoder_of(plain), tokens, memory)
+    )
+
+
+# -- 8 bits: a slow, obvious twin ------------------------------------------------------------------------------------
+
+
+class SlowOperations:
+    """The formulas' operations from the textbook, in float64."""
+
+    def linear(self, x: Doubles, weight: Doubles, bias: Doubles | None) -> Doubles:
+        product: Doubles = np.einsum("...k,nk->...n", x, weight)
+        return product if bias is None else product + bias
+
+    def sigmoid(self, x: Doubles) -> Doubles:
+        y: Doubles = 1 / (1 + np.exp(-x))
+        return y
+
+    def tanh(self, x: Doubles) -> Doubles:
+        y: Doubles = np.tanh(x)
+        return y
+
+    def normalise(self, x: Doubles, gain: Doubles, bias: Doubles | None = None) -> Doubles:
+        y: Doubles = gain * (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-5)
+        return y if bias is None else y + bias
+
+    def split(self, x: Doubles, parts: int) -> Sequence[Doubles]:
+        return np.split(x, parts, axis=-1)
+
+
+def rounded(weight: Doubles) -> Doubles:
+    """Each row to whole multiples of a 127th of its largest weight."""
+    level = np.abs(weight).max(axis=1, keepdims=True) / LEVELS
+    multiples: Doubles = np.rint(weight / level) * level
+    return multiples
+
+
+class Twin:
+    """What the decoder should do in 8 bits: one step, layer by layer.
+
+    A layer's input is what the decoder read from the layer below, so that both round the same number. That it read
+    the right one is for `read_what_it_should` to say.
+    """
+
+    def __init__(self, model: LanguageModel) -> None:
+        self.config = model.config
+        self.weights = {name: weight.astype(np.float64) for name, weight in arrays(model).items()}
+
+    def step(self, tokens: Ids, before: Memory, after: Memory) -> tuple[Doubles, list[tuple[Doubles, ...]]]:
+        """Logits and states from the memory before, and what was read in between."""
+        formula, x = CELLS[self.config.cell], self.weights["embedding.weight"][tokens]
+        states: list[tuple[Doubles, ...]] = []
+        for layer, (state, h) in enumerate(zip(*before, strict=True)):
+            names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0", *formula.vectors)
+            w_ih, w_hh, b_ih, b_hh, *vectors = (self.weights[f"layers.{layer}.rnn.{name}"] for name in names)
+            # The embedding is looked up, not read from a layer: its product is not rounded.
+            w_ih = rounded(w_ih) if layer else w_ih
+            # One row of the vectors for all rows of the batch.
+            own = Weights(w_ih, rounded(w_hh), b_ih, b_hh, tuple(vector[None] for vector in vectors))
+            cell = formula(own, SlowOperations())
+            doubles = tuple(part.astype(np.float64) for part in state)
+            states.append(cell.step(cell.project(x), cell.recur(h.astype(np.float64) / LEVELS), doubles))
+            x = after.read[layer].astype(np.float64) / LEVELS
+        head = self.weights["embedding.weight"][: self.config.vocab_size] if self.config.tie else self.weights["head"]
+        return x @ rounded(head).T + self.weights["bias"], states
+
+
+def read_what_it_should(memory: Memory) -> bool:
+    return all(
+        np.array_equal(read, np.rint(LEVELS * state[0])) for state, read in zip(memory.states, memory.read, strict=True)
+    )
+
+
+@every_cell
+@every_shape
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("accelerated", [False, True], ids=["numpy", "torch"])
+def test_steps_in_8_bits_equal_the_slow_twins(cell: str, shape: dict[str, Any], batch: int, accelerated: bool) -> None:
+    model = tiny(cell=cell, **shape)
+    decoder, twin = decoder_of(model, "int8", accelerated=accelerated), Twin(model)
+    before = some_memory(model, batch, "int8")
+    for tokens in some_tokens(batch, 12).T:
+        logits, after = decoder.step(tokens, before)
+        assert read_what_it_should(after)
+        expected, states = twin.step(tokens, before, after)
+        assert np.allclose(logits, expected, rtol=0, atol=1e-5)
+        for state, own in zip(states, after.states, strict=True):
+            assert all(np.allclose(part, other, rtol=0, atol=1e-5) for part, other in zip(state, own, strict=True))
+        before = after
+
+
+@every_cell
+@pytest.mark.parametrize("hidden", [8, 64, 200])
+def test_8_bits_come_near_the_model_but_are_not_the_model(cell: str, hidden: int) -> None:
+    model = tiny(cell=cell, hidden=hidden)
+    tokens = some_tokens(4, 30)
+    with torch.no_grad():
+        expected, _ = model(torch.from_numpy(tokens), model.initial_states(4))
+    decoder = decoder_of(model, "int8")
+    logits, _ = step_through(decoder, tokens, decoder.start(4))
+    difference = np.abs(logits - expected.numpy())
+    spread = float(expected.std())
+    assert 1e-5 * spread < difference.mean() < 0.02 * spread
+    assert difference.max() < 0.15 * spread
+
+
+# -- both ------------------------------------------------------------------------------------------------------------
+
+
+@every_cell
+@every_precision
+@pytest.mark.parametrize("length", [1, 2, 33])
+@pytest.mark.parametrize("tie", [False, True], ids=["untied", "tied"])
+def test_priming_equals_steps(cell: str, precision: str, length: int, tie: bool) -> None:
+    decoder = decoder_of(tiny(cell=cell, tie=tie, embedding=8), precision)
+    prompt = some_tokens(1, length)
+    stepped, memory = step_through(decoder, prompt, decoder.start(1))
+    logits, left = decoder.prime(prompt[0])
+    assert logits.shape == (1, 11)
+    assert same_bits((logits, left), (stepped[:, -1], memory))
+
+
+@every_cell
+@every_precision
+def test_before_any_token_the_memory_is_zeros(cell: str, precision: str) -> None:
+    memory = decoder_of(tiny(cell=cell), precision).start(3)
+    assert [[part.shape for part in state] for state in memory.states] == [[(3, 8)] * len(CELLS[cell].parts)] * 2
+    assert [read.shape for read in memory.read] == [(3, 8)] * 2
+    assert all(part.dtype == np.float32 and not part.any() for part in flat(memory))
+
+
+@every_cell
+@every_precision
+@pytest.mark.parametrize("accelerated", [False, True], ids=["numpy", "torch"])
+@pytest.mark.parametrize("hidden", [8, 13, 64, 100])
 def test_a_row_is_the_same_to_the_bit_alone_and_in_a_batch_of_any_size(
-    cell: str, hidden: int, dtype: torch.dtype
+    cell: str, precision: str, accelerated: bool, hidden: int
 ) -> None:
-    model = tiny(dtype, cell=cell, hidden=hidden)
-    decoder, tokens, states = Decoder(model), some_tokens(9, 8), some_states(model, 9)
+    model = tiny(cell=cell, hidden=hidden)
+    decoder = decoder_of(model, precision, accelerated=accelerated)
+    tokens, memory = some_tokens(64, 4), some_memory(model, 64, precision)
 
-    def read(rows: list[int]) -> tuple[Tensor, States]:
-        index = torch.tensor(rows)
-        return step_through(decoder, tokens[index], carry(states, index))
+    def read(rows: list[int]) -> tuple[Floats, Memory]:
+        return step_through(decoder, tokens[rows], carry(memory, rows))
 
-    alone = [read([row]) for row in range(9)]
-    for rows in ([0, 1], [4, 3, 2], [8, 0, 8, 1, 7], list(range(9))):
+    alone = [read([row]) for row in range(64)]
+    for batch in BATCHES:
+        # Not in order, and one of them twice.
+        rows = np.random.default_rng(batch).permutation(64)[:batch].tolist()
+        rows[-1] = rows[0]
         logits, left = read(rows)
         for place, row in enumerate(rows):
-            differs = gap((logits[place : place + 1], carry(left, torch.tensor([place]))), alone[row])
-            assert differs == 0, f"row {row} of {rows}"
+            one = logits[place : place + 1], carry(left, [place])
+            assert same_bits(one, alone[row]), f"row {row} of {rows}"
 
 
-@pytest.mark.parametrize("batch", [1, 2, 5])
-@pytest.mark.parametrize("size", [1, 13, 64])
-def test_products_row_by_row_equal_one_product(batch: int, size: int) -> None:
-    x, weight, bias = (
-        torch.randn(*shape, generator=generator(number), dtype=torch.float64)
-        for number, shape in enumerate([(batch, size), (10, size), (10,)])
-    )
-    assert torch.allclose(linear_by_rows(x, weight, bias), x @ weight.t() + bias, atol=1e-12)
+# So large a layer that torch multiplies a single row as well.
+LARGE = {"lstm": 192, "gru": 212, "rnn": 368}
 
 
+@pytest.mark.parametrize("cell", list(LARGE))
+def test_numpy_and_torch_give_the_same_bits_for_any_number_of_rows(cell: str) -> None:
+    model = tiny(cell=cell, hidden=LARGE[cell])
+    plain, accelerated = decoder_of(model, "int8"), decoder_of(model, "int8", accelerated=True)
+    tokens, memory = some_tokens(64, 4), some_memory(model, 64, "int8")
+    alone = [step_through(plain, tokens[[row]], carry(memory, [row])) for row in range(64)]
+    for batch in BATCHES:
+        rows = list(range(64 - batch, 64))
+        given = tokens[rows], carry(memory, rows)
+        together = step_through(accelerated, *given)
+        assert same_bits(together, step_through(plain, *given))
+        for place, row in enumerate(rows):
+            assert same_bits((together[0][[place]], carry(together[1], [place])), alone[row])
+
+
+@every_precision
 @every_cell
-def test_nothing_is_recorded_and_nothing_given_is_changed(cell: str) -> None:
+@pytest.mark.parametrize("accelerated", [False, True], ids=["numpy", "torch"])
+def test_nothing_given_is_changed(cell: str, precision: str, accelerated: bool) -> None:
     model = tiny(cell=cell)
-    weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    tokens, states = some_tokens(2, 1)[:, 0], some_states(model, 2)
-    given = [part.clone() for state in states for part in state]
-    decoder = Decoder(model)
-    for logits, left in (decoder.step(tokens, states), decoder.prime(tokens)):
-        assert not logits.requires_grad
-        assert not any(part.requires_grad for state in left for part in state)
-    assert all(torch.equal(part, old) for part, old in zip((p for s in states for p in s), given, strict=True))
-    assert all(torch.equal(tensor, weights[name]) for name, tensor in model.state_dict().items())
+    weights = arrays(model)
+    kept = {name: weight.copy() for name, weight in weights.items()}
+    decoder = Decoder(model.config, weights, precision)
+    if accelerated:
+        with decoder.busy(rows=2, tokens=1):
+            pass
+    for batch in (1, 3, 9):
+        tokens, memory = some_tokens(batch, 1)[:, 0], some_memory(model, batch, precision)
+        old_tokens, old = tokens.copy(), [part.copy() for part in flat(memory)]
+        decoder.step(tokens, memory)
+        decoder.prime(tokens)
+        carry(memory, [0])
+        assert np.array_equal(tokens, old_tokens)
+        assert all(np.array_equal(part, other) for part, other in zip(flat(memory), old, strict=True))
+    assert all(np.array_equal(weight, kept[name]) for name, weight in weights.items())
 
 
+@every_precision
 @every_cell
-def test_the_decoder_remembers_nothing_between_steps(cell: str) -> None:
+@pytest.mark.parametrize("accelerated", [False, True], ids=["numpy", "torch"])
+def test_the_decoder_remembers_nothing_between_steps(cell: str, precision: str, accelerated: bool) -> None:
     model = tiny(cell=cell)
-    decoder, tokens, states = Decoder(model), some_tokens(2, 5), some_states(model, 2)
-    first = step_through(decoder, tokens, states)
-    step_through(decoder, some_tokens(3, 4, seed=1), some_states(model, 3))
-    assert gap(first, step_through(decoder, tokens, states)) == 0
+    decoder = decoder_of(model, precision, accelerated=accelerated)
+    for batch in (1, 2, 9):
+        tokens, memory = some_tokens(batch, 5), some_memory(model, batch, precision)
+        first = step_through(decoder, tokens, memory)
+        one, left = decoder.step(tokens[:, 0], memory)
+        kept = (
+            one.copy(),
+            Memory(
+                tuple(tuple(part.copy() for part in state) for state in left.states), tuple(h.copy() for h in left.read)
+            ),
+        )
+        for other in (batch, 3):
+            step_through(decoder, some_tokens(other, 4, seed=1), decoder.start(other))
+        # Neither does what it gave change when it goes on.
+        assert same_bits((one, left), kept)
+        assert same_bits(first, step_through(decoder, tokens, memory))
 
 
 @every_cell
-def test_the_decoder_knows_no_dropout_also_where_the_model_is_left_in_training(cell: str) -> None:
-    plain, training = tiny(cell=cell), tiny(cell=cell, dropout=0.5).train()
-    prompt, states = some_tokens(1, 9), some_states(plain, 1)
-    careless, careful = Decoder(training), Decoder(plain)
-    stepped = gap(step_through(careless, prompt, states), step_through(careful, prompt, states))
-    primed = gap(careless.prime(prompt[0]), careful.prime(prompt[0]))
-    assert (stepped, primed) == (0, 0)
-    assert training.training
+@pytest.mark.parametrize("rows", [[0], [2], [2, 0], [1, 1, 1], [0, 1, 2], [2, 2, 0, 1]])
+def test_carry_takes_these_rows_of_every_part_as_copies(cell: str, rows: list[int]) -> None:
+    memory = some_memory(tiny(cell=cell), 3, "int8")
+    carried = carry(memory, rows)
+    assert [len(state) for state in carried.states] == [len(state) for state in memory.states]
+    for part, whole in zip(flat(carried), flat(memory), strict=True):
+        assert np.array_equal(part, np.stack([whole[row] for row in rows]))
+        assert not np.shares_memory(part, whole)
+
+
+# -- torch, where it is worth waiting for ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def multiplied(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many rows each product has had that torch computed."""
+    rows: list[int] = []
+    product = TorchProduct.__call__
+
+    def counting(self: TorchProduct, x: Floats) -> Floats:
+        rows.append(len(x))
+        return product(self, x)
+
+    monkeypatch.setattr(TorchProduct, "__call__", counting)
+    return rows
+
+
+def rows_by_torch(decoder: Decoder, rows: int, multiplied: list[int]) -> list[int]:
+    multiplied.clear()
+    decoder.step(np.zeros(rows, np.int64), decoder.start(rows))
+    return list(multiplied)
+
+
+@every_cell
+def test_torch_that_is_loaded_computes_every_product_of_several_rows(cell: str, multiplied: list[int]) -> None:
+    decoder = decoder_of(tiny(cell=cell, layers=3), "int8")
+    assert rows_by_torch(decoder, 4, multiplied) == []
+    with decoder.busy(rows=4, tokens=1):
+        # Three layers' states, two layers' inputs, the head.
+        assert rows_by_torch(decoder, 4, multiplied) == [4] * 6
+
+
+def test_a_single_row_of_a_small_network_is_left_to_numpy(multiplied: list[int]) -> None:
+    decoder = decoder_of(tiny(), "int8")
+    with decoder.busy(rows=1, tokens=10**9):
+        assert multiplied == []
+        assert rows_by_torch(decoder, 4, multiplied) == []
+
+
+def test_a_single_row_of_a_large_network_is_not(multiplied: list[int]) -> None:
+    decoder = decoder_of(tiny(hidden=LARGE["lstm"]), "int8")
+    with decoder.busy(rows=1, tokens=1):
+        # The head of eleven symbols is small.
+        assert rows_by_torch(decoder, 1, multiplied) == [1] * 3
+
+
+class Loading:
+    """A machine where torch is not loaded yet, and comes when `arrive` is called."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked = threading.Event()
+        self._come = threading.Event()
+        self._threads: list[threading.Thread] = []
+        monkeypatch.setattr(decoder_module, "sys", SimpleNamespace(modules={}))
+        monkeypatch.setattr(decoder_module, "_load_torch", self._load)
+
+    def _load(self) -> None:
+        self._threads.append(threading.current_thread())
+        self.asked.set()
+        assert self._come.wait(60)
+
+    def arrive(self) -> None:
+        self._come.set()
+        for thread in self._threads:
+            thread.join()
+
+
+# What costs seconds of computing: two rows of so many tokens.
+MANY = 10**9
+
+
+def test_torch_is_sent_for_where_the_text_is_long_and_used_once_it_is_here(
+    monkeypatch: pytest.MonkeyPatch, multiplied: list[int]
+) -> None:
+    loading, decoder = Loading(monkeypatch), decoder_of(tiny(), "int8")
+    with decoder.busy(rows=2, tokens=MANY):
+        assert loading.asked.wait(60)
+        decoder.use_what_came()
+        assert rows_by_torch(decoder, 2, multiplied) == []
+        loading.arrive()
+        assert rows_by_torch(decoder, 2, multiplied) == []
+        decoder.use_what_came()
+        assert rows_by_torch(decoder, 2, multiplied) == [2] * 4
+
+
+@pytest.mark.parametrize(("rows", "tokens"), [(1, MANY), (2, 1), (8, 500)])
+def test_torch_is_not_sent_for_where_it_would_not_pay(monkeypatch: pytest.MonkeyPatch, rows: int, tokens: int) -> None:
+    loading, decoder = Loading(monkeypatch), decoder_of(tiny(), "int8")
+    threads = threading.active_count()
+    with decoder.busy(rows=rows, tokens=tokens):
+        assert threading.active_count() == threads
+        decoder.use_what_came()
+    assert not loading.asked.is_set()

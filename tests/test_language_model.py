@@ -12,6 +12,7 @@ from charrnn.errors import ConfigError
 from charrnn.models.cells import States
 from charrnn.models.language_model import LanguageModel, carry, detach, nats, parameter_count
 from charrnn.models.layers import LAYERS, LockedDropout
+from charrnn.models.weights import weight_shapes
 
 every_cell = pytest.mark.parametrize("cell", list(LAYERS))
 every_shape = pytest.mark.parametrize(
@@ -142,7 +143,8 @@ def test_the_model_is_embedding_then_layers_then_head(cell: str, shape: dict[str
         x = torch.stack([model.embedding.weight[token] for token in tokens[:, t].tolist()])
         for number, layer in enumerate(model.stack):
             formula = layer.cell()
-            memory[number] = formula.step(formula.project(x), memory[number])
+            state = memory[number]
+            memory[number] = formula.step(formula.project(x), formula.recur(state[0]), state)
             x = memory[number][0]
         for row in range(2):
             for symbol in range(symbols):
@@ -191,6 +193,10 @@ def test_a_cell_that_is_not_in_the_table_is_an_error_that_names_those_that_are()
         ({"cell": "rnn", "embedding": 4}, 40 + 72 + 84 + 54 + 9),
         ({"cell": "lstm", "embedding": 4}, 40 + 288 + 336 + 54 + 9),
         ({"cell": "gru", "embedding": 4}, 40 + 216 + 252 + 54 + 9),
+        # and the cell's own vectors: three of 6; none; two of 24, two of 6
+        ({"cell": "lstm-peephole", "embedding": 4}, 40 + 288 + 18 + 336 + 18 + 54 + 9),
+        ({"cell": "lstm-coupled", "embedding": 4}, 40 + 216 + 252 + 54 + 9),
+        ({"cell": "lstm-layernorm", "embedding": 4}, 40 + 288 + 60 + 336 + 60 + 54 + 9),
         ({"cell": "lstm", "embedding": 4, "vocab_size": 10}, 40 + 288 + 336 + 60 + 10),
         ({"cell": "lstm", "embedding": 4, "layers": 1}, 40 + 288 + 54 + 9),
         ({"cell": "lstm", "tie": True}, 60 + 336 + 336 + 9),
@@ -200,6 +206,20 @@ def test_a_cell_that_is_not_in_the_table_is_an_error_that_names_those_that_are()
 )
 def test_parameters_counted_by_hand(fields: dict[str, Any], count: int) -> None:
     assert parameter_count(tiny(**fields)) == count
+
+
+@every_cell
+@every_shape
+def test_a_file_is_checked_against_the_names_and_shapes_that_the_network_has(cell: str, shape: dict[str, Any]) -> None:
+    model = tiny(cell=cell, **shape)
+    found = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    assert weight_shapes(model.config) == found
+    assert sum(map(math.prod, found.values())) == parameter_count(model)
+
+
+def test_the_shapes_of_a_cell_that_is_not_in_the_table_are_an_error_that_names_those_that_are() -> None:
+    with pytest.raises(ConfigError, match=r"rnn, lstm, gru.*'transformer'"):
+        weight_shapes(ModelConfig(vocab_size=9, start_id=9, cell="transformer"))
 
 
 def test_a_tied_head_is_no_second_parameter() -> None:

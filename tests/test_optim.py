@@ -24,21 +24,29 @@ def values(parameters: list[nn.Parameter]) -> list[float]:
 
 def test_clipping_by_norm_keeps_the_direction() -> None:
     parameters = gradients([3.0], [0.0, 4.0])
-    assert clip(parameters, TrainConfig(seed=0, steps=1, clip=1.0)) == (5.0, True)
+    norm, clipped = clip(parameters, TrainConfig(seed=0, steps=1, clip=1.0))
+    assert (float(norm), float(clipped)) == (5.0, 1.0)
     assert values(parameters) == pytest.approx([0.6, 0.0, 0.8])
 
 
 def test_a_small_gradient_is_left_alone() -> None:
     parameters = gradients([0.3, -0.4])
-    norm, clipped = clip(parameters, TrainConfig(seed=0, steps=1, clip=1.0))
-    assert norm == pytest.approx(0.5) and not clipped
+    norm, clipped = clip(parameters, TrainConfig(seed=0, steps=1, clip=1.0, clip_value=0.5))
+    assert float(norm) == pytest.approx(0.5) and float(clipped) == 0
     assert values(parameters) == pytest.approx([0.3, -0.4])
+
+
+def test_a_gradient_of_zeros_stays_one() -> None:
+    parameters = gradients([0.0, 0.0])
+    norm, clipped = clip(parameters, TrainConfig(seed=0, steps=1, clip=1.0, clip_value=0.5))
+    assert (float(norm), float(clipped)) == (0.0, 0.0)
+    assert values(parameters) == [0.0, 0.0]
 
 
 def test_clipping_by_value_cuts_each_element() -> None:
     parameters = gradients([3.0, -0.1], [-4.0])
-    _, clipped = clip(parameters, TrainConfig(seed=0, steps=1, clip=None, clip_value=0.5))
-    assert clipped
+    norm, clipped = clip(parameters, TrainConfig(seed=0, steps=1, clip=None, clip_value=0.5))
+    assert float(norm) == pytest.approx(math.hypot(3, 0.1, 4)) and float(clipped) == 1
     assert values(parameters) == pytest.approx([0.5, -0.1, -0.5])
 
 
@@ -49,11 +57,21 @@ def test_both_clips_apply_norm_first() -> None:
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_a_gradient_that_is_not_finite_is_reported_and_not_spread(bad: float) -> None:
+@pytest.mark.parametrize(
+    "limits", [{}, {"clip": None}, {"clip": None, "clip_value": 0.5}, {"clip_value": 0.5}], ids=str
+)
+def test_a_gradient_that_is_not_finite_is_reported_whatever_is_clipped(
+    bad: float, limits: dict[str, float | None]
+) -> None:
+    norm, _ = clip(gradients([1.0, bad], [2.0]), TrainConfig(seed=0, steps=1, **limits))  # type: ignore[arg-type]
+    assert not math.isfinite(float(norm))
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_gradient_that_is_not_finite_does_not_become_one_that_looks_right(bad: float) -> None:
     parameters = gradients([1.0, bad], [2.0])
-    norm, _ = clip(parameters, TrainConfig(seed=0, steps=1))
-    assert not math.isfinite(norm)
-    assert values(parameters)[2] == 2.0
+    clip(parameters, TrainConfig(seed=0, steps=1))
+    assert not all(map(math.isfinite, values(parameters)))
 
 
 def test_the_rate_rises_in_a_line_and_falls_in_half_a_cosine() -> None:

@@ -21,6 +21,7 @@ from charrnn.models.language_model import LanguageModel
 from charrnn.text.corpus import Facts
 from charrnn.text.dataset import Part, Tokens, smallest_dtype
 from charrnn.text.tokenizers import CharTokenizer
+from charrnn.training.session import arrays
 
 CELLS = ["rnn", "lstm", "gru"]
 
@@ -351,7 +352,8 @@ def test_lines_scored_by_a_model_of_one_stream_do_not_hang_on_the_order_of_its_s
         with torch.no_grad():
             network.head.zero_()
             network.bias.copy_(torch.tensor([{"a": 2.0, "b": 1.0, "\n": 0.0}[symbol] for symbol in symbols]))
-        model = Model(network, CharTokenizer(symbols), Header(Path("none"), {}, {}, 0))
+        header = Header(Path("none"), {"model": network.config.to_json()}, {}, 0)
+        model = Model(arrays(network), CharTokenizer(symbols), header)
         totals.append(model.score("ab\nba\n", lines=True).nll)
     assert totals[0] == pytest.approx(totals[1], rel=1e-6)
 

@@ -1,24 +1,33 @@
 """Runs on disk: exact resume after a kill, a loadable checkpoint at every moment, files that say what they are."""
 
+import dataclasses
+import math
 import multiprocessing
 import random
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
 from charrnn import api
-from charrnn.checkpoint import read_header
-from charrnn.config import TrainOptions
-from charrnn.errors import CorpusError, RunError
+from charrnn.checkpoint import build_model, read, read_header
+from charrnn.config import ModelConfig, TrainOptions
+from charrnn.errors import ConfigError, CorpusError, RunError
+from charrnn.generation.decoder import Decoder
+from charrnn.models.language_model import LanguageModel
 from charrnn.models.layers import LAYERS
 from charrnn.runs import Run
+from charrnn.text.dataset import Tokens
+from charrnn.training import session
 from charrnn.training.events import Report
-from charrnn.training.session import Training, resume, start
+from charrnn.training.session import Training, arrays, int8_cost, resume, start
 
 SMALL = {"hidden": 12, "embedding": 8, "layers": 2, "batch_size": 4, "bptt": 16, "dropout": 0.2, "threads": 1}
 
@@ -130,6 +139,162 @@ def test_the_last_weights_are_kept_apart_from_the_best(tmp_path: Path, corpus: P
     assert not torch.equal(best["model.bias"], last["model.bias"])
 
 
+def nats_of(logits: npt.NDArray[np.float32], target: int) -> float:
+    """Surprisal of one symbol."""
+    values: list[float] = logits.astype(np.float64).tolist()
+    return math.log(math.fsum(math.exp(value - max(values)) for value in values)) + max(values) - values[target]
+
+
+def int8_cost_by_hand(model: LanguageModel, tokens: list[int], rows: int) -> float:
+    """One row and one symbol at a time; what the vocabulary lacks is read as the start, and not asked for."""
+    start, known = model.config.start_id, set(range(model.config.vocab_size))
+    length = max(1, len(tokens) // rows)
+    lost = []
+    for row in range(len(tokens) // length):
+        own = tokens[row * length : (row + 1) * length]
+        decoder = Decoder(model.config, arrays(model), "int8")
+        states, memory, token = model.initial_states(1), decoder.start(1), start
+        for target in own:
+            with torch.no_grad():
+                exact, states = model(torch.tensor([[token]]), states)
+            rounded, memory = decoder.step(np.array([token]), memory)
+            if target in known:
+                lost.append(nats_of(rounded[0], target) - nats_of(exact[0, 0].numpy(), target))
+            token = target if target < start else start
+    return math.fsum(lost) / len(lost)
+
+
+@pytest.mark.parametrize("cell", list(LAYERS))
+@pytest.mark.parametrize("documents", [False, True])
+@pytest.mark.parametrize(("count", "rows"), [(200, 4), (203, 4), (5, 64), (1, 64)])
+def test_what_8_bits_cost_is_the_mean_of_what_each_symbol_loses(
+    cell: str, documents: bool, count: int, rows: int
+) -> None:
+    config = ModelConfig(vocab_size=9 + documents, start_id=9, cell=cell, embedding=6, hidden=10, layers=2)
+    model = LanguageModel(config)
+    model.initialise(torch.Generator().manual_seed(3))
+    # 9 is the end of a document, 10 a character that the vocabulary lacks.
+    symbols = [*range(9), 10, *([9] if documents else [])]
+    drawn = torch.randint(len(symbols), (count,), generator=torch.Generator().manual_seed(4)).tolist()
+    tokens = [5, *(symbols[number] for number in drawn[1:])]
+    found = int8_cost(model.eval(), np.array(tokens, np.int32), rows)
+    assert found == pytest.approx(int8_cost_by_hand(model, tokens, rows), rel=1e-3, abs=2e-6)
+    assert found != 0
+
+
+def test_a_text_of_unknown_characters_alone_costs_nothing() -> None:
+    model = LanguageModel(ModelConfig(vocab_size=9, start_id=9, embedding=6, hidden=10))
+    model.initialise(torch.Generator().manual_seed(3))
+    assert int8_cost(model.eval(), np.full(20, 10, np.int32)) == 0
+
+
+@pytest.mark.parametrize("ending", ["finished", "stopped"])
+@pytest.mark.parametrize("valid", [0.1, None])
+def test_the_end_of_training_measures_what_8_bits_cost_the_best_model(
+    tmp_path: Path, corpus: Path, prose: str, ending: str, valid: float | None
+) -> None:
+    if valid is None:
+        corpus.write_text(prose[:2000], encoding="utf-8")
+    training = start(options(corpus, steps=40, valid=valid), checkpoints=tmp_path / "c")
+    for event in training.events():
+        if ending == "stopped" and isinstance(event, Report) and event.step >= 20:
+            training.stop()
+    assert training.trainer.progress.finished == (ending == "finished")
+
+    header, tensors = read(training.run.model)
+    best, _ = build_model(header, tensors)
+    held = training.data.valid if valid else training.data.train
+    assert held is not None
+    cost = int8_cost(best, held.tokens) * training.trainer.bits
+    assert header.summary["int8_bpc"] == pytest.approx(cost, rel=1e-9)
+    assert header.summary["step"] == training.trainer.progress.best_step or valid is None
+    assert "int8_bpc" not in read_header(training.run.resume).summary
+
+
+def test_measuring_changes_no_weight_and_nothing_else_that_the_header_says(
+    tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training = start(options(corpus, steps=20), checkpoints=tmp_path / "c")
+    before: dict[str, Tensor] = {}
+    records = []
+
+    def watched(model: LanguageModel, tokens: Tokens) -> float:
+        before.update(load_file(training.run.model))
+        records.append(read_header(training.run.model).record)
+        return 0.25
+
+    monkeypatch.setattr(session, "int8_cost", watched)
+    finish(training)
+    after, (record,) = load_file(training.run.model), records
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], tensor) for name, tensor in after.items())
+    bits = training.trainer.bits
+    expected = {**record, "training": {**record["training"], "int8_bpc": 0.25 * bits}}
+    assert read_header(training.run.model).record == expected
+
+
+def test_a_cost_that_is_no_number_is_written_as_none(
+    tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "int8_cost", lambda model, tokens: math.nan)
+    training = start(options(corpus, steps=5), checkpoints=tmp_path / "c")
+    finish(training)
+    assert read_header(training.run.model).summary["int8_bpc"] is None
+    assert api.load(training.run.folder).precision == "fp32"
+
+
+@pytest.mark.parametrize(
+    ("training", "precision"),
+    [
+        ({"int8_bpc": 0.0}, "int8"),
+        ({"int8_bpc": -0.01}, "int8"),
+        ({"int8_bpc": 0.00299}, "int8"),
+        ({"int8_bpc": 0.003}, "fp32"),
+        ({"int8_bpc": 0.2}, "fp32"),
+        ({"int8_bpc": None}, "fp32"),
+        ({"int8_bpc": "0.001"}, "fp32"),
+        ({}, "fp32"),
+        (None, "fp32"),
+    ],
+    ids=str,
+)
+def test_a_model_generates_in_8_bits_only_where_it_was_measured_that_little_is_lost(
+    trained: Path, training: dict[str, object] | None, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used = []
+
+    class Watched(Decoder):
+        def __init__(self, *arguments: Any) -> None:
+            used.append(arguments[2])
+            super().__init__(*arguments)
+
+    monkeypatch.setattr(api, "Decoder", Watched)
+    model = api.load("small", checkpoints=trained)
+    record = {key: value for key, value in model.header.record.items() if key != "training"}
+    if training is not None:
+        record["training"] = training
+    model = dataclasses.replace(model, header=dataclasses.replace(model.header, record=record))
+    assert model.precision == precision
+    model.sample(length=3, seed=1)
+    model.sample(length=3, seed=1, precision="fp32")
+    model.sample(length=3, seed=1, precision="int8")
+    assert used == [precision, "fp32", "int8"]
+
+
+def test_a_number_format_that_there_is_not_is_an_error_that_names_those_that_are(trained: Path) -> None:
+    with pytest.raises(ConfigError, match=r"int8, fp32.*'bf16'"):
+        api.load("small", checkpoints=trained).sample(length=3, precision="bf16")
+
+
+def test_the_network_of_a_loaded_model_has_its_weights_and_is_made_once(trained: Path) -> None:
+    model = api.load("small", checkpoints=trained)
+    network = model.network
+    assert model.network is network and not network.training
+    assert {name: tensor.numpy().tolist() for name, tensor in network.state_dict().items()} == {
+        name: weight.tolist() for name, weight in model.weights.items()
+    }
+
+
 def test_the_header_tells_how_the_model_was_made(tmp_path: Path, corpus: Path, prose: str) -> None:
     training = start(options(corpus, steps=20, valid=0.25), checkpoints=tmp_path)
     finish(training)
@@ -178,6 +343,16 @@ def test_a_complete_run_goes_on_only_with_a_new_budget(tmp_path: Path, corpus: P
     more = resume("run", checkpoints=tmp_path, steps=15)
     finish(more)
     assert more.trainer.progress.step == 15
+
+
+@pytest.mark.parametrize("tune", [True, False])
+def test_a_run_goes_on_with_the_settings_of_the_machine_that_it_began_with(
+    tmp_path: Path, corpus: Path, tune: bool
+) -> None:
+    training = start(options(corpus, steps=100, tune=tune), checkpoints=tmp_path)
+    assert training.machine.tuned is tune
+    stop_dead(training, 20)
+    assert resume("run", checkpoints=tmp_path).machine.tuned is tune
 
 
 def test_a_run_that_cannot_begin_leaves_its_name_free(tmp_path: Path, corpus: Path) -> None:

@@ -164,6 +164,28 @@ def poison(trainer: Trainer, steps: set[int]) -> None:
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("broken", [math.nan, math.inf])
+@pytest.mark.parametrize("where", ["loss", "gradient"])
+def test_a_step_that_is_not_finite_moves_no_weight(precision: str, broken: float, where: str) -> None:
+    trainer = make(TrainConfig(seed=0, steps=30, lr=0.01, warmup=0, precision=precision))
+    trainer._step()
+    assert trainer._settle()
+    before, shadow = weights(trainer), trainer._shadow.model
+    if where == "loss":
+        with torch.no_grad():
+            shadow.bias.fill_(broken)
+        before = weights(trainer) if precision == "fp32" else before
+    else:
+        shadow.bias.register_hook(lambda gradient: gradient * broken)  # type: ignore[no-untyped-call]
+    trainer._step()
+    assert not trainer._settle()
+    for name, tensor in weights(trainer).items():
+        assert torch.equal(tensor.nan_to_num(7.0), before[name].nan_to_num(7.0)), name
+        slot = trainer._optimizer.state[dict(trainer.model.named_parameters())[name]]
+        assert slot["step"] == 1 and all(torch.isfinite(value).all() for value in slot.values())
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_loss_that_is_not_finite_goes_back_to_the_last_good_state_with_half_the_rate(precision: str) -> None:
     trainer = make(TrainConfig(seed=0, steps=30, save_every=10, eval_every=1000, precision=precision))
     poison(trainer, {15})

@@ -135,7 +135,7 @@ class Decoder:
         largest = max(cell.gates for cell in self._cells) * self.config.hidden**2
         seconds = rows * tokens * 2 * largest * len(self._cells) / RATE
         if rows == 1 and largest < WORTH_A_CALL:
-            pass
+            self._one_blas_thread()  # two would wait for each other longer than they compute
         elif "torch" in sys.modules:
             self._accelerate()
         elif seconds > WORTH_LOADING_TORCH and self._arrival is None:
@@ -160,6 +160,9 @@ class Decoder:
         for matrix in self._matrices:
             matrix.accelerate(torch)
         # NumPy's threads go on spinning for a while after each product, and torch's would wait for their cores.
+        self._one_blas_thread()
+
+    def _one_blas_thread(self) -> None:
         self._limit = threadpool_limits(1, "blas")
 
 

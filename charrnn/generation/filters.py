@@ -108,8 +108,9 @@ def draw(logits: Logits, uniforms: npt.NDArray[np.float64]) -> npt.NDArray[np.in
     reached = np.add.accumulate(_weights(logits), 1)
     # Scaled by the last sum, whatever its rounding, a place lies inside the support.
     places = uniforms * reached[:, -1]
-    chosen: npt.NDArray[np.int64] = np.add.reduce(reached <= places[:, None], 1)
-    return chosen
+    if len(places) == 1:  # a search costs less than a comparison with all
+        return np.asarray(reached[0].searchsorted(places, "right"))
+    return np.asarray(np.add.reduce(reached <= places[:, None], 1))
 
 
 def _weights(logits: Logits) -> Logits:

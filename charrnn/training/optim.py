@@ -38,7 +38,7 @@ def learning_rate(config: TrainConfig, progress: float) -> float:
 def clip(parameters: Iterable[nn.Parameter], config: TrainConfig) -> tuple[Tensor, Tensor]:
     """Clip gradients by norm (Pascanu et al. 2013) and by value; the norm before, and 1 where anything was clipped.
 
-    Both stay on the device: nothing waits for them here. Gradients that are not finite stay so.
+    Both stay on the device: nothing waits for them here. The norm of gradients that are not finite is not finite.
     """
     gradients: list[Tensor] = [p.grad for p in parameters if p.grad is not None]
     norm = nn.utils.get_total_norm(gradients)

@@ -23,7 +23,7 @@ from charrnn.models.language_model import LanguageModel, nats
 from charrnn.runs import Run
 from charrnn.text.corpus import Corpus, keep_stdin
 from charrnn.text.dataset import Dataset, Split, build, split_corpus
-from charrnn.text.streams import open_streams
+from charrnn.text.streams import IGNORED, open_streams
 from charrnn.text.tokenizers import from_spec
 from charrnn.training import precision
 from charrnn.training.budget import MOST_VALIDATED, explain, plan
@@ -77,16 +77,19 @@ class Training:
 
     def _conclude(self) -> None:
         """Measure what 8-bit weights cost the best model, which decides how it generates; draw the curve."""
+        if self.run.model.exists():
+            self._measure_int8()
+        if self._metrics:
+            config = self.trainer.model.config
+            title = f"{self.run.name}: {config.cell} {config.layers} x {config.hidden}"
+            checkpoint.write_atomically(self.run.curve, draw_curve(self._metrics, title))
+
+    def _measure_int8(self) -> None:
         header, tensors = checkpoint.read(self.run.model)
         best, _ = checkpoint.build_model(header, tensors)
         tokens = (self.data.valid or self.data.train).tokens[:MEASURED_IN_INT8]
         summary = {**header.summary, "int8_bpc": int8_cost(best, tokens) * self.trainer.bits}
         checkpoint.write(self.run.model, tensors, {**header.record, "training": finite(summary)})
-        if not self._metrics:
-            return
-        config = self.trainer.model.config
-        title = f"{self.run.name}: {config.cell} {config.layers} x {config.hidden}"
-        checkpoint.write_atomically(self.run.curve, draw_curve(self._metrics, title))
 
 
 def start(options: TrainOptions, *, checkpoints: Path | None = None) -> Training:
@@ -251,9 +254,9 @@ def int8_cost(model: LanguageModel, tokens: npt.NDArray[Any], rows: int = 64) ->
     length = max(1, tokens.size // rows)
     rows = tokens.size // length
     # A character that the vocabulary lacks is read as the start id, and not asked for.
-    ids = np.minimum(tokens[: rows * length].astype(np.int64).reshape(rows, length), config.start_id)
-    inputs = np.hstack([np.full((rows, 1), config.start_id), ids[:, :-1]])
-    targets = torch.from_numpy(np.where(ids < config.vocab_size, ids, -100))
+    ids = tokens[: rows * length].astype(np.int64).reshape(rows, length)
+    targets = torch.from_numpy(np.where(ids < config.vocab_size, ids, IGNORED))
+    inputs = np.hstack([np.full((rows, 1), config.start_id), np.minimum(ids, config.start_id)[:, :-1]])
     exact, _ = model(torch.from_numpy(inputs), model.initial_states(rows))
     decoder = Decoder(config, arrays(model), "int8")
     memory, rounded = decoder.start(rows), []

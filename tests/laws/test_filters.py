@@ -3,15 +3,17 @@
 import math
 from collections.abc import Callable
 
+import numpy as np
+import numpy.typing as npt
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
 
 from charrnn.config import SampleConfig
 from charrnn.generation.filters import (
     Filter,
+    History,
+    Logits,
     compose,
     draw,
     min_p,
@@ -43,12 +45,16 @@ FILTERS: dict[str, Filter] = {
 every_filter = pytest.mark.parametrize("name", list(FILTERS))
 
 
-def table(*rows: list[float]) -> Tensor:
-    return torch.tensor(rows, dtype=torch.float64)
+def table(*rows: list[float]) -> Logits:
+    return np.array(rows, np.float64)
+
+
+def uniforms(*numbers: float) -> npt.NDArray[np.float64]:
+    return np.array(numbers, np.float64)
 
 
 def apply(one: Filter, logits: list[float], used: list[int] | None = None) -> list[float]:
-    history = torch.zeros(1, len(logits), dtype=torch.bool)
+    history = np.zeros((1, len(logits)), np.bool_)
     history[0, used or []] = True
     (row,) = one(table(logits), history).tolist()
     assert isinstance(row, list)
@@ -158,7 +164,7 @@ def test_temperature_zero_leaves_the_likeliest_alone_the_first_of_equals(logits:
 def test_a_temperature_near_zero_chooses_as_zero_does(t: float, logits: list[float]) -> None:
     left = table(apply(temperature(t), logits))
     for uniform in (0.0, 0.5, 0.999):
-        assert draw(left, torch.tensor([uniform], dtype=torch.float64)).tolist() == [0]
+        assert draw(left, uniforms(uniform)).tolist() == [0]
 
 
 @pytest.mark.parametrize(
@@ -197,8 +203,9 @@ rows_of_logits = st.lists(
 )
 
 
-def some_history(logits: Tensor) -> Tensor:
-    return torch.arange(logits.numel()).view(logits.shape) % 3 == 0
+def some_history(logits: Logits) -> History:
+    third: History = np.arange(logits.size).reshape(logits.shape) % 3 == 0
+    return third
 
 
 @every_filter
@@ -208,10 +215,10 @@ def test_something_stays_the_likeliest_unpenalised_among_it_and_nothing_comes_ba
     name: str, rows: list[list[float]]
 ) -> None:
     logits = table(*rows)
-    left = FILTERS[name](logits, torch.zeros_like(logits, dtype=torch.bool))
-    assert left.shape == logits.shape and left.dtype == torch.float64
-    assert not left.isnan().any()
-    assert (left.gather(-1, logits.argmax(dim=-1, keepdim=True)) > -INF).all()
+    left = FILTERS[name](logits, np.zeros_like(logits, dtype=np.bool_))
+    assert left.shape == logits.shape and left.dtype == np.float64
+    assert not np.isnan(left).any()
+    assert (np.take_along_axis(left, logits.argmax(axis=-1)[:, None], axis=-1) > -INF).all()
     assert (left[logits == -INF] == -INF).all()
 
 
@@ -223,17 +230,18 @@ def test_a_row_is_filtered_alone_as_in_a_batch(name: str, rows: list[list[float]
     history = some_history(logits)
     together = FILTERS[name](logits, history)
     for row in range(len(rows)):
-        assert torch.equal(together[row : row + 1], FILTERS[name](logits[row : row + 1], history[row : row + 1]))
+        alone = FILTERS[name](logits[row : row + 1], history[row : row + 1])
+        assert np.array_equal(together[row : row + 1], alone)
 
 
 @every_filter
 def test_the_input_is_left_untouched(name: str) -> None:
     logits = table([1.0, -3.0, 2.0, 0.0], [5.0, 5.0, 5.0, -INF])
     history = some_history(logits)
-    kept_logits, kept_history = logits.clone(), history.clone()
+    kept_logits, kept_history = logits.copy(), history.copy()
     FILTERS[name](logits, history)
-    assert torch.equal(logits, kept_logits)
-    assert torch.equal(history, kept_history)
+    assert np.array_equal(logits, kept_logits)
+    assert np.array_equal(history, kept_history)
 
 
 def naive_top_p(logits: list[float], p: float) -> list[int]:
@@ -300,12 +308,12 @@ def test_each_setting_is_its_filter(one: Filter, config: SampleConfig) -> None:
 def test_the_order_is_penalty_temperature_top_k_top_p_min_p() -> None:
     config = SampleConfig(temperature=0.7, top_k=4, top_p=0.9, min_p=0.2, repetition_penalty=1.3)
     steps = [repetition_penalty(1.3), temperature(0.7), top_k(4), top_p(0.9), min_p(0.2)]
-    logits = torch.randn(200, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 2
+    logits = np.random.default_rng(0).standard_normal((200, 8)) * 2
     history = some_history(logits)
     expected = logits
     for step in steps:
         expected = step(expected, history)
-    assert torch.equal(compose(config)(logits, history), expected)
+    assert np.array_equal(compose(config)(logits, history), expected)
 
 
 @pytest.mark.parametrize(
@@ -340,44 +348,52 @@ ALMOST_ONE = 1 - 2.0**-53
     [(0.0, 0), (0.2499, 0), (0.25, 1), (0.4999, 1), (0.5, 2), (0.74, 2), (0.75, 3), (ALMOST_ONE, 3)],
 )
 def test_draw_inverts_the_cumulative_distribution(uniform: float, symbol: int) -> None:
-    assert draw(table([0, 0, 0, 0]), torch.tensor([uniform], dtype=torch.float64)).tolist() == [symbol]
+    assert draw(table([0, 0, 0, 0]), uniforms(uniform)).tolist() == [symbol]
 
 
 @pytest.mark.parametrize("symbols", [3, 10, 65, 256, 1000])
 def test_the_largest_uniform_draws_the_last_symbol_though_the_sum_of_all_is_rounded(symbols: int) -> None:
-    last = torch.tensor([ALMOST_ONE], dtype=torch.float64)
+    last = uniforms(ALMOST_ONE)
     assert draw(table([0.0] * symbols), last).tolist() == [symbols - 1]
     assert draw(table([0.0] * symbols + [-INF]), last).tolist() == [symbols - 1]
 
 
 def test_a_rare_symbol_is_drawn_where_its_turn_comes() -> None:
     # Its share of the line from 0 to 1 is the last 9.4e-14.
-    uniforms = torch.tensor([1 - 1.1e-13, 1 - 0.8e-13], dtype=torch.float64)
-    assert draw(table([0, -30], [0, -30]), uniforms).tolist() == [0, 1]
+    before, within = 1 - 1.1e-13, 1 - 0.8e-13
+    assert draw(table([0, -30], [0, -30]), uniforms(before, within)).tolist() == [0, 1]
 
 
 def test_each_row_is_drawn_by_its_own_uniform() -> None:
     logits = table(logs(1, 1), logs(3, 1), logs(1, 3))
-    uniforms = torch.tensor([0.6, 0.6, 0.2], dtype=torch.float64)
-    assert draw(logits, uniforms).tolist() == [1, 0, 0]
-    assert draw(logits, uniforms).dtype == torch.int64
+    drawn = draw(logits, uniforms(0.6, 0.6, 0.2))
+    assert drawn.tolist() == [1, 0, 0]
+    assert drawn.dtype == np.int64
+
+
+def test_drawing_leaves_its_input_untouched_and_gives_a_row_the_same_alone_as_in_a_batch() -> None:
+    rng = np.random.default_rng(0)
+    logits, places = rng.standard_normal((50, 70)) * 3, rng.random(50)
+    kept_logits, kept_places = logits.copy(), places.copy()
+    drawn = draw(logits, places)
+    assert np.array_equal(logits, kept_logits) and np.array_equal(places, kept_places)
+    assert drawn.tolist() == [draw(logits[row : row + 1], places[row : row + 1]).item() for row in range(50)]
 
 
 @pytest.mark.parametrize("weights", [(1, 2, 3, 4), (0, 1, 0, 9), (100, 1, 1, 0), (1, 1, 1, 1)])
 def test_an_even_grid_of_uniforms_gives_the_frequencies_of_softmax(weights: tuple[float, ...]) -> None:
-    grid = (torch.arange(10_000, dtype=torch.float64) + 0.5) / 10_000
-    drawn = draw(table(logs(*weights)).expand(10_000, -1), grid)
+    grid = (np.arange(10_000) + 0.5) / 10_000
+    drawn = draw(table(logs(*weights)).repeat(10_000, axis=0), grid)
     for symbol, weight in enumerate(weights):
         assert abs(int((drawn == symbol).sum()) - 10_000 * weight / sum(weights)) <= 1
 
 
 def test_random_uniforms_give_frequencies_within_their_error() -> None:
     weights, count = (1, 2, 3, 4), 20_000
-    uniforms = torch.rand(count, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    drawn = draw(table(logs(*weights)).expand(count, -1), uniforms)
+    drawn = draw(table(logs(*weights)).repeat(count, axis=0), np.random.default_rng(0).random(count))
     for symbol, weight in enumerate(weights):
         p = weight / sum(weights)
-        assert abs(float((drawn == symbol).double().mean()) - p) < 4 * math.sqrt(p * (1 - p) / count)
+        assert abs(float((drawn == symbol).mean()) - p) < 4 * math.sqrt(p * (1 - p) / count)
 
 
 @settings(deadline=None, max_examples=200)
@@ -388,6 +404,6 @@ def test_random_uniforms_give_frequencies_within_their_error() -> None:
     uniform=st.one_of(st.floats(0, 1, exclude_max=True), st.sampled_from([0.0, 5e-324, ALMOST_ONE])),
 )
 def test_a_symbol_of_probability_zero_is_never_drawn(logits: list[float], uniform: float) -> None:
-    (symbol,) = draw(table(logits), torch.tensor([uniform], dtype=torch.float64)).tolist()
+    (symbol,) = draw(table(logits), uniforms(uniform)).tolist()
     assert 0 <= symbol < len(logits)
-    assert table(logits).softmax(dim=-1)[0, symbol] > 0
+    assert math.exp(logits[symbol] - max(logits)) > 0

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from charrnn.cli.train import CellName
-from charrnn.models.cells import GRU, LSTM, RNN, Cell, State, Weights
-from charrnn.models.layers import LAYERS, Recurrent, time_major
+from charrnn.models.cells import CELLS, GRU, LSTM, RNN, Cell, State
+from charrnn.models.layers import KERNELS, LAYERS, Recurrent, time_major
+from charrnn.models.unroll import TorchOperations, unroll
 
 Array = npt.NDArray[np.float64]
 
@@ -23,6 +24,8 @@ INPUTS, HIDDEN = 5, 7
 EXACT = 1e-10
 
 every_layer = pytest.mark.parametrize("name", NAMES)
+# With gradients and without, a layer may take another way through its cell.
+both_ways = pytest.mark.parametrize("gradients", [True, False], ids=["training", "reading"])
 
 
 def generator(seed: int) -> torch.Generator:
@@ -64,7 +67,7 @@ def read_in_chunks(layer: Recurrent, x: Tensor, state: State, lengths: list[int]
 def read_by_formula(cell: Cell, x: Tensor, state: State) -> tuple[Tensor, State]:
     outputs = []
     for t in range(x.shape[1]):
-        state = cell.step(cell.project(x[:, t]), state)
+        state = cell.step(cell.project(x[:, t]), cell.recur(state[0]), state)
         outputs.append(state[0])
     return torch.stack(outputs, dim=1), state
 
@@ -89,10 +92,12 @@ def test_one_pass_equals_any_split_into_chunks(name: str, lengths: list[int], ba
 
 
 @every_layer
-def test_one_pass_equals_single_steps(name: str) -> None:
+@both_ways
+def test_one_pass_equals_single_steps(name: str, gradients: bool) -> None:
     layer = trained(name)
     x, state = normal(3, 20, INPUTS), some_state(layer, 3)
-    assert_same(layer(x, state), read_in_chunks(layer, x, state, [1] * 20))
+    with torch.set_grad_enabled(gradients):
+        assert_same(layer(x, state), read_in_chunks(layer, x, state, [1] * 20))
 
 
 @every_layer
@@ -170,9 +175,10 @@ def test_no_gradient_flows_from_a_row_to_another(name: str) -> None:
 
 
 @every_layer
-def test_gradients_of_inputs_state_and_weights_are_right(name: str) -> None:
+@pytest.mark.parametrize(("batch", "time"), [(2, 4), (1, 18)])
+def test_gradients_of_inputs_state_and_weights_are_right(name: str, batch: int, time: int) -> None:
     layer = trained(name, inputs=2, hidden=3)
-    x, state = normal(2, 4, 2), some_state(layer, 2)
+    x, state = normal(batch, time, 2), some_state(layer, batch)
 
     def read(x: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
         # The weights, given last, are the layer's own: gradcheck nudges them in place.
@@ -214,11 +220,21 @@ def test_time_major_swaps_batch_and_time_without_a_copy() -> None:
 
 
 @every_layer
-@pytest.mark.parametrize(("batch", "time"), [(1, 1), (1, 9), (3, 9)])
-def test_the_kernel_equals_the_formula_over_the_same_weights(name: str, batch: int, time: int) -> None:
+@both_ways
+@pytest.mark.parametrize(("batch", "time"), [(1, 1), (1, 9), (3, 35)])
+def test_the_layer_equals_the_formula_over_the_same_weights(name: str, batch: int, time: int, gradients: bool) -> None:
     layer = trained(name)
     x, state = normal(batch, time, INPUTS), some_state(layer, batch)
-    assert_same(layer(x, state), read_by_formula(layer.cell(), x, state))
+    with torch.set_grad_enabled(gradients):
+        assert_same(layer(x, state), read_by_formula(layer.cell(), x, state))
+
+
+@every_layer
+def test_the_loop_over_a_window_is_the_formula_at_every_step(name: str) -> None:
+    cell = trained(name).cell()
+    x, state = normal(3, 9, INPUTS), some_state(trained(name), 3)
+    y, left = unroll(cell, cell.project(time_major(x)), state)
+    assert_same((time_major(y), left), read_by_formula(cell, x, state), tolerance=1e-12)
 
 
 @every_layer
@@ -239,34 +255,57 @@ def test_projecting_a_sequence_equals_projecting_each_step(name: str) -> None:
     assert torch.allclose(whole, torch.stack([cell.project(x[:, t]) for t in range(5)], dim=1), atol=1e-12)
 
 
+class Watched(TorchOperations):
+    """Torch's operations, every matrix noted that something is multiplied with."""
+
+    def __init__(self) -> None:
+        self.shapes: list[tuple[int, ...]] = []
+
+    def linear(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:  # type: ignore[override]
+        self.shapes.append(tuple(weight.shape))
+        product = x @ weight.t()
+        return product if bias is None else product + bias
+
+
 @every_layer
-def test_every_matrix_product_is_made_by_the_linear_that_was_given(name: str) -> None:
-    shapes = []
-
-    def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        shapes.append(tuple(weight.shape))
-        return x @ weight.t() + bias
-
-    layer = trained(name)
+def test_every_matrix_product_is_made_by_the_operations_that_were_given(name: str) -> None:
+    watched, layer = Watched(), trained(name)
     x, state = normal(2, 5, INPUTS), some_state(layer, 2)
-    assert_same(layer(x, state), read_by_formula(layer.cell(linear), x, state))
-    gates = layer.cell().gates * HIDDEN
-    assert shapes == [(gates, INPUTS), (gates, HIDDEN)] * 5
+    assert_same(layer(x, state), read_by_formula(layer.cell(watched), x, state))
+    gates = layer.formula.gates * HIDDEN
+    assert watched.shapes == [(gates, INPUTS), (gates, HIDDEN)] * 5
 
 
-@pytest.mark.parametrize(("cell", "module"), [(RNN, nn.RNN), (LSTM, nn.LSTM), (GRU, nn.GRU)])
-def test_the_formula_equals_torchs_own_module(cell: type[Cell], module: Callable[..., nn.RNNBase]) -> None:
+@both_ways
+@pytest.mark.parametrize("name", ["rnn", "lstm", "gru"])
+def test_the_layer_and_its_formula_equal_torchs_own_module(name: str, gradients: bool) -> None:
+    module = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}[name]
     torch.manual_seed(3)
     theirs = module(INPUTS, HIDDEN, batch_first=True).double()
-    x = normal(3, 9, INPUTS)
-    state = tuple(normal(3, HIDDEN, seed=number + 1) for number in range(len(cell.parts)))
+    layer = fresh(name)
+    layer.rnn.load_state_dict(theirs.state_dict())
+    x, state = normal(3, 20, INPUTS), some_state(layer, 3)
     given_state = tuple(part.unsqueeze(0) for part in state)
     y, left = theirs(x, given_state if len(state) > 1 else given_state[0])
     parts = left if isinstance(left, tuple) else (left,)
-    weights = dict(theirs.named_parameters())
-    names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
-    ours = read_by_formula(cell(Weights(*(weights[name] for name in names))), x, state)
-    assert_same((y, tuple(part.squeeze(0) for part in parts)), ours)
+    expected = y, tuple(part.squeeze(0) for part in parts)
+    with torch.set_grad_enabled(gradients):
+        assert_same(expected, layer(x, state))
+        assert_same(expected, read_by_formula(layer.cell(), x, state))
+
+
+@pytest.mark.parametrize(("name", "module"), [("rnn", nn.RNN), ("lstm", nn.LSTM), ("gru", nn.GRU)])
+def test_gradients_equal_those_of_torchs_own_module(name: str, module: Callable[..., nn.RNNBase]) -> None:
+    layer = trained(name)
+    theirs = module(INPUTS, HIDDEN).double()
+    theirs.load_state_dict(layer.rnn.state_dict())
+    x, weighting = normal(3, 20, INPUTS), normal(3, 20, HIDDEN, seed=1)
+    torch.autograd.backward((layer(x, layer.initial_state(3))[0] * weighting).sum())
+    torch.autograd.backward((theirs(time_major(x))[0] * time_major(weighting)).sum())
+    for name_, parameter in theirs.named_parameters():
+        ours = layer.rnn.get_parameter(name_).grad
+        assert ours is not None and parameter.grad is not None and parameter.grad.any()
+        assert (ours - parameter.grad).abs().max() < EXACT
 
 
 def sigmoid(x: Array) -> Array:
@@ -297,15 +336,77 @@ def numpy_gru(x: Array, h: Array, c: Array, w: Array, u: Array, b: Array, d: Arr
     return (1 - z) * n + z * h, c
 
 
-@pytest.mark.parametrize(("name", "step"), [("rnn", numpy_rnn), ("lstm", numpy_lstm), ("gru", numpy_gru)])
-def test_the_layer_equals_the_equations_in_numpy(name: str, step: Callable[..., tuple[Array, Array]]) -> None:
-    layer = trained(name)
-    weights = [weight.detach().numpy() for weight in layer.cell().weights]
-    x, state = normal(2, 9, INPUTS), some_state(layer, 2)
-    y, left = layer(x, state)
+def numpy_peephole(
+    x: Array, h: Array, c: Array, w: Array, u: Array, b: Array, d: Array, peephole: Array
+) -> tuple[Array, Array]:
+    """Gers & Schmidhuber 2000: the input and the forget gate see the old cell, the output gate the new one."""
+    n = len(h)
+    p_i, p_f, p_o = peephole[0 * n : 1 * n], peephole[1 * n : 2 * n], peephole[2 * n : 3 * n]
+    net = w @ x + b + u @ h + d
+    i = sigmoid(net[0 * n : 1 * n] + p_i * c)
+    f = sigmoid(net[1 * n : 2 * n] + p_f * c)
+    g = np.tanh(net[2 * n : 3 * n])
+    c = f * c + i * g
+    o = sigmoid(net[3 * n : 4 * n] + p_o * c)
+    return o * np.tanh(c), c
+
+
+def numpy_coupled(x: Array, h: Array, c: Array, w: Array, u: Array, b: Array, d: Array) -> tuple[Array, Array]:
+    """Greff et al. 2015, CIFG: an LSTM whose input gate is what its forget gate leaves."""
+    n = len(h)
+    net = w @ x + b + u @ h + d
+    f = sigmoid(net[0 * n : 1 * n])
+    g = np.tanh(net[1 * n : 2 * n])
+    o = sigmoid(net[2 * n : 3 * n])
+    i = 1 - f
+    c = f * c + i * g
+    return o * np.tanh(c), c
+
+
+def layer_norm(a: Array, gain: Array, bias: Array | float = 0.0) -> Array:
+    """Ba et al. 2016, equation 3, and the constant that keeps the root from zero."""
+    mu = sum(a) / len(a)
+    variance = sum((value - mu) ** 2 for value in a) / len(a)
+    return gain * (a - mu) / math.sqrt(variance + 1e-5) + bias
+
+
+def numpy_layernorm(
+    x: Array, h: Array, c: Array, w: Array, u: Array, b: Array, d: Array,
+    gain_ih: Array, gain_hh: Array, gain_c: Array, bias_c: Array,
+) -> tuple[Array, Array]:  # fmt: skip
+    """Ba et al. 2016, equations 20 to 22: the two products apart, and the new cell before it is shown."""
+    n = len(h)
+    net = layer_norm(u @ h, gain_hh) + layer_norm(w @ x, gain_ih) + b + d
+    i = sigmoid(net[0 * n : 1 * n])
+    f = sigmoid(net[1 * n : 2 * n])
+    g = np.tanh(net[2 * n : 3 * n])
+    o = sigmoid(net[3 * n : 4 * n])
+    c = f * c + i * g
+    return o * np.tanh(layer_norm(c, gain_c, bias_c)), c
+
+
+STEPS: dict[str, Callable[..., tuple[Array, Array]]] = {
+    "rnn": numpy_rnn,
+    "lstm": numpy_lstm,
+    "gru": numpy_gru,
+    "lstm-peephole": numpy_peephole,
+    "lstm-coupled": numpy_coupled,
+    "lstm-layernorm": numpy_layernorm,
+}
+
+
+@every_layer
+@both_ways
+def test_the_layer_equals_the_equations_in_numpy(name: str, gradients: bool) -> None:
+    layer, step = trained(name), STEPS[name]
+    own = layer.cell().weights
+    weights = [weight.detach().numpy() for weight in (own.w_ih, own.w_hh, own.b_ih, own.b_hh, *own.vectors)]
+    x, state = normal(2, 20, INPUTS), some_state(layer, 2)
+    with torch.set_grad_enabled(gradients):
+        y, left = layer(x, state)
     for row in range(2):
         h, c = state[0][row].numpy(), state[-1][row].numpy()
-        for t in range(9):
+        for t in range(20):
             h, c = step(x[row, t].numpy(), h, c, *weights)
             np.testing.assert_allclose(y[row, t].detach().numpy(), h, rtol=0, atol=EXACT)
         if len(left) == 2:
@@ -333,25 +434,68 @@ def test_input_weights_begin_uniform_within_glorots_bound_of_one_gate(name: str)
         assert abs(float(block.detach().std()) - bound / math.sqrt(3)) < 0.05 * bound
 
 
+# Where the forget gate stands among the gates.
+FORGET = {"lstm": 1, "lstm-peephole": 1, "lstm-coupled": 0, "lstm-layernorm": 1}
+
+
 @every_layer
 def test_biases_begin_at_zero_but_the_forget_gates_at_one(name: str) -> None:
     weights = fresh(name).cell().weights
     expected = torch.zeros(weights.b_ih.numel(), dtype=torch.float64)
-    if name == "lstm":
-        expected[HIDDEN : 2 * HIDDEN] = 1
+    if name in FORGET:
+        expected[FORGET[name] * HIDDEN : (FORGET[name] + 1) * HIDDEN] = 1
     assert torch.equal((weights.b_ih + weights.b_hh).detach(), expected)
+
+
+@pytest.mark.parametrize("name", list(FORGET))
+def test_the_forget_gate_alone_decides_what_is_kept(name: str) -> None:
+    """All else at zero nothing new comes in: an open gate keeps the cell, a closed one empties it."""
+    layer = fresh(name)
+    assert layer.formula.forget == FORGET[name]
+    _, c = state = some_state(layer, 2)
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.zero_()
+        for bias, kept in ((50.0, c), (-50.0, 0 * c)):
+            layer.cell().weights.b_ih.chunk(layer.formula.gates)[FORGET[name]].fill_(bias)
+            assert torch.allclose(layer(normal(2, 5, INPUTS), state)[1][1], kept, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("rnn", {}),
+        ("lstm", {}),
+        ("gru", {}),
+        ("lstm-peephole", {"peephole": (21, 0.0)}),
+        ("lstm-coupled", {}),
+        ("lstm-layernorm", {"gain_ih": (28, 1.0), "gain_hh": (28, 1.0), "gain_c": (7, 1.0), "bias_c": (7, 0.0)}),
+    ],
+)
+def test_a_cells_own_vectors_begin_as_if_they_were_not_there(name: str, expected: dict[str, tuple[int, float]]) -> None:
+    own = {n: p.detach() for n, p in fresh(name).rnn.named_parameters() if not n.endswith("_l0")}
+    assert own.keys() == expected.keys()
+    for vector, (length, value) in expected.items():
+        assert torch.equal(own[vector], torch.full((length,), value, dtype=torch.float64))
+
+
+def test_fresh_peepholes_change_nothing_until_they_are_learned() -> None:
+    plain, peephole = fresh("lstm"), fresh("lstm-peephole")
+    peephole.rnn.load_state_dict(plain.rnn.state_dict(), strict=False)
+    x, state = normal(2, 20, INPUTS), some_state(plain, 2)
+    assert_same(plain(x, state), peephole(x, state))
 
 
 @every_layer
 def test_the_same_generator_gives_the_same_weights_and_another_gives_others(name: str) -> None:
     torch.manual_seed(1)
-    one = fresh(name, seed=5).cell().weights
+    one = fresh(name, seed=5)
     torch.manual_seed(2)
-    other = fresh(name, seed=5).cell().weights
-    third = fresh(name, seed=6).cell().weights
-    assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
-    assert not torch.isclose(one.w_ih, third.w_ih).any()
-    assert not torch.isclose(one.w_hh, third.w_hh).any()
+    other = fresh(name, seed=5)
+    third = fresh(name, seed=6)
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
+    for matrix in ("weight_ih_l0", "weight_hh_l0"):
+        assert not torch.isclose(one.rnn.get_parameter(matrix), third.rnn.get_parameter(matrix)).any()
 
 
 # -- the table -------------------------------------------------------------------------------------------------------
@@ -362,14 +506,19 @@ def test_the_table_and_the_command_line_list_the_same_cells() -> None:
 
 
 def test_every_name_means_another_layer() -> None:
-    assert len({type(fresh(name)) for name in NAMES}) == len(NAMES)
-    assert type(fresh("rnn").cell()) is RNN
-    assert type(fresh("lstm").cell()) is LSTM
-    assert type(fresh("gru").cell()) is GRU
+    cells = {name: type(fresh(name).cell()) for name in NAMES}
+    assert cells == CELLS
+    assert len(set(cells.values())) == len(NAMES)
+    assert (cells["rnn"], cells["lstm"], cells["gru"]) == (RNN, LSTM, GRU)
+
+
+def test_torchs_kernels_stand_under_the_names_of_their_cells() -> None:
+    assert {name: type(fresh(name).rnn) for name in KERNELS} == {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
 @every_layer
 def test_every_weight_is_a_parameter_of_the_formula(name: str) -> None:
     layer = fresh(name)
-    of_formula = {weight.data_ptr() for weight in layer.cell().weights}
-    assert of_formula == {parameter.data_ptr() for parameter in layer.parameters()}
+    w_ih, w_hh, b_ih, b_hh, vectors = layer.cell().weights
+    of_formula = [weight.data_ptr() for weight in (w_ih, w_hh, b_ih, b_hh, *vectors)]
+    assert of_formula == [parameter.data_ptr() for parameter in layer.parameters()]
