@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from charrnn.config import ModelConfig
-from charrnn.generation import decoder as decoder_module
+from charrnn.generation import acceleration as acceleration_module
 from charrnn.generation.decoder import Decoder, Ids, Memory, carry
 from charrnn.generation.products import LEVELS, MATRICES, Floats
 from charrnn.generation.products import _TorchProduct as TorchProduct
@@ -54,7 +54,7 @@ def tiny(**fields: Any) -> LanguageModel:
 def decoder_of(model: LanguageModel, precision: str = "fp32", *, accelerated: bool = False) -> Decoder:
     decoder = Decoder(model.config, arrays(model), precision)
     if accelerated:
-        with decoder.busy(rows=2, tokens=1):
+        with decoder.accelerated(2, 1):
             pass
     return decoder
 
@@ -334,7 +334,7 @@ def test_nothing_given_is_changed(cell: str, precision: str, accelerated: bool) 
     kept = {name: weight.copy() for name, weight in weights.items()}
     decoder = Decoder(model.config, weights, precision)
     if accelerated:
-        with decoder.busy(rows=2, tokens=1):
+        with decoder.accelerated(2, 1):
             pass
     for batch in (1, 3, 9):
         tokens, memory = some_tokens(batch, 1)[:, 0], some_memory(model, batch, precision)
@@ -408,21 +408,21 @@ def rows_by_torch(decoder: Decoder, rows: int, multiplied: list[int]) -> list[in
 def test_torch_that_is_loaded_computes_every_product_of_several_rows(cell: str, multiplied: list[int]) -> None:
     decoder = decoder_of(tiny(cell=cell, layers=3), "int8")
     assert rows_by_torch(decoder, 4, multiplied) == []
-    with decoder.busy(rows=4, tokens=1):
+    with decoder.accelerated(4, 1):
         # Three layers' states, two layers' inputs, the head.
         assert rows_by_torch(decoder, 4, multiplied) == [4] * 6
 
 
 def test_a_single_row_of_a_small_network_is_left_to_numpy(multiplied: list[int]) -> None:
     decoder = decoder_of(tiny(), "int8")
-    with decoder.busy(rows=1, tokens=10**9):
+    with decoder.accelerated(1, 10**9):
         assert multiplied == []
         assert rows_by_torch(decoder, 4, multiplied) == []
 
 
 def test_a_single_row_of_a_large_network_is_not(multiplied: list[int]) -> None:
     decoder = decoder_of(tiny(hidden=LARGE["lstm"]), "int8")
-    with decoder.busy(rows=1, tokens=1):
+    with decoder.accelerated(1, 1):
         # The head of eleven symbols is small.
         assert rows_by_torch(decoder, 1, multiplied) == [1] * 3
 
@@ -434,11 +434,15 @@ class Loading:
         self.asked = threading.Event()
         self._come = threading.Event()
         self._threads: list[threading.Thread] = []
-        monkeypatch.setattr(decoder_module, "sys", SimpleNamespace(modules={}))
-        monkeypatch.setattr(decoder_module, "_load_torch", self._load)
+        self._modules: dict[str, object] = {}
+        torch_on_its_way = acceleration_module._Torch()
+        monkeypatch.setattr(torch_on_its_way, "_load", self._load)
+        monkeypatch.setattr(acceleration_module, "sys", SimpleNamespace(modules=self._modules))
+        monkeypatch.setattr(acceleration_module, "_torch", torch_on_its_way)
 
     def _load(self) -> None:
         self._threads.append(threading.current_thread())
+        self._modules["torch"] = "half loaded"
         self.asked.set()
         assert self._come.wait(60)
 
@@ -456,13 +460,13 @@ def test_torch_is_sent_for_where_the_text_is_long_and_used_once_it_is_here(
     monkeypatch: pytest.MonkeyPatch, multiplied: list[int]
 ) -> None:
     loading, decoder = Loading(monkeypatch), decoder_of(tiny(), "int8")
-    with decoder.busy(rows=2, tokens=MANY):
+    with decoder.accelerated(2, MANY) as acceleration:
         assert loading.asked.wait(60)
-        decoder.use_what_came()
+        acceleration.use_what_came()
         assert rows_by_torch(decoder, 2, multiplied) == []
         loading.arrive()
         assert rows_by_torch(decoder, 2, multiplied) == []
-        decoder.use_what_came()
+        acceleration.use_what_came()
         assert rows_by_torch(decoder, 2, multiplied) == [2] * 4
 
 
@@ -470,7 +474,7 @@ def test_torch_is_sent_for_where_the_text_is_long_and_used_once_it_is_here(
 def test_torch_is_not_sent_for_where_it_would_not_pay(monkeypatch: pytest.MonkeyPatch, rows: int, tokens: int) -> None:
     loading, decoder = Loading(monkeypatch), decoder_of(tiny(), "int8")
     threads = threading.active_count()
-    with decoder.busy(rows=rows, tokens=tokens):
+    with decoder.accelerated(rows, tokens) as acceleration:
         assert threading.active_count() == threads
-        decoder.use_what_came()
+        acceleration.use_what_came()
     assert not loading.asked.is_set()

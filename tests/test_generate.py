@@ -589,7 +589,7 @@ import json, sys
 from pathlib import Path
 import numpy as np
 from charrnn.config import ModelConfig, SampleConfig
-from charrnn.generation import decoder as decoder_module
+from charrnn.generation import acceleration
 from charrnn.generation.decoder import Decoder
 from charrnn.generation.generate import generate
 from charrnn.text.tokenizers import CharTokenizer
@@ -599,7 +599,7 @@ config = ModelConfig.from_json(json.loads((folder / "config.json").read_text()))
 weights = dict(np.load(folder / "weights.npz"))
 tokenizer = CharTokenizer(asked["alphabet"])
 if asked["torch_after"] is not None:
-    decoder_module.WORTH_LOADING_TORCH = 0.0
+    acceleration.WORTH_LOADING_TORCH = 0.0
 
 written = []
 for rows in asked["rows"]:
@@ -607,7 +607,7 @@ for rows in asked["rows"]:
     for number, piece in enumerate(generate(decoder, tokenizer, SampleConfig(**asked["options"]), rows=rows)):
         texts[piece.row] += piece.text
         if number == asked["torch_after"]:
-            decoder._arrival.join()
+            acceleration._torch._thread.join()
     by_torch = [getattr(matrix, "_torch", None) is not None for matrix in decoder._matrices]
     written.append({"texts": texts, "by_torch": by_torch})
 print(json.dumps({"written": written, "torch": "torch" in sys.modules}))
@@ -704,14 +704,31 @@ def _two_threads() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_two_threads")
-@every_precision
-@pytest.mark.parametrize("rows", [1, 2])
-def test_products_have_one_thread_and_afterwards_as_many_as_before(precision: str, rows: int) -> None:
+@pytest.mark.parametrize(
+    ("precision", "rows", "threads"), [("int8", 1, 1), ("int8", 2, 1), ("fp32", 1, 1), ("fp32", 2, 2)]
+)
+def test_products_have_one_thread_where_that_is_faster_and_afterwards_as_many_as_before(
+    precision: str, rows: int, threads: int
+) -> None:
     decoder, config = decoder_of(ring(3), precision), SampleConfig(length=4)
     for _ in range(2):
         stream = generate(decoder, CharTokenizer("abc"), config, rows=rows)
-        assert {blas_threads() for _ in stream} == {1}
+        assert {blas_threads() for _ in stream} == {threads}
         assert blas_threads() == 2
+
+
+@pytest.mark.usefixtures("_two_threads")
+@pytest.mark.parametrize("decoders", [1, 2])
+def test_texts_that_are_written_in_turns_give_the_threads_back_when_the_last_has_ended(decoders: int) -> None:
+    several = [decoder_of(ring(3), "int8") for _ in range(decoders)] * (3 - decoders)
+    one, other = (generate(each, CharTokenizer("abc"), SampleConfig(length=n), rows=2)
+                  for each, n in zip(several, (3, 5), strict=True))  # fmt: skip
+    for _ in zip(one, other, strict=False):
+        assert blas_threads() == 1
+    list(one)
+    assert blas_threads() == 1
+    list(other)
+    assert blas_threads() == 2
 
 
 @pytest.mark.usefixtures("_two_threads")

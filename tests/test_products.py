@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charrnn.generation import products
-from charrnn.generation.products import EXACT, LEVELS, MATRICES, WORTH_A_CALL, Exact8, Floats, Matrix, Plain
+from charrnn.generation.products import EXACT, FEW, LEVELS, MATRICES, WORTH_A_CALL, Exact8, Floats, Matrix, Plain
 
 Integers = npt.NDArray[np.int64]
 
@@ -311,7 +311,12 @@ def clipped(x: torch.Tensor, weight: torch.Tensor, out: torch.Tensor) -> None:
     out.clamp_(-(2**15), 2**15)
 
 
-@pytest.mark.parametrize("spoil", [saturating, off_by_one, doing_nothing, clipped])
+def wrong_for_many_rows(x: torch.Tensor, weight: torch.Tensor, out: torch.Tensor) -> None:
+    right(x, weight, out)
+    out += len(x) >= FEW.stop
+
+
+@pytest.mark.parametrize("spoil", [saturating, off_by_one, doing_nothing, clipped, wrong_for_many_rows])
 @pytest.mark.parametrize("seed", range(5))
 def test_a_torch_whose_product_is_wrong_is_refused(spoil: Any, seed: int) -> None:
     weight, x = random_weight(40, 64, seed), Exact8.read(some_outputs(9, 64))

@@ -5,17 +5,14 @@ table computed once, and torch, which takes longer to load than most texts take 
 Shapes: B rows, V vocabulary, H hidden.
 """
 
-import sys
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import threadpool_limits
 
 from charrnn.config import ModelConfig
+from charrnn.generation.acceleration import Acceleration
 from charrnn.generation.products import MATRICES, WORTH_A_CALL, Floats, Matrix
 from charrnn.models.cells import CELLS, Cell, State, Weights
 
@@ -23,9 +20,6 @@ Ids = npt.NDArray[np.int64]
 
 # Multiplications a second of a single stream here, for guessing what a text will cost.
 RATE = 4e10
-# Loading torch takes more than a second of computing: it must save more than that.
-WORTH_LOADING_TORCH = 3.0
-
 
 # Arrays of no dimension: NumPy takes twice as long to multiply by a scalar of its own.
 HALF, EPSILON = np.array(0.5, np.float32), np.array(1e-5, np.float32)
@@ -100,8 +94,6 @@ class Decoder:
         head = weights["embedding.weight"][: config.vocab_size] if config.tie else weights["head"]
         self._head, self._bias = matrix(head), weights["bias"][None]
         self._matrices.append(self._head)
-        self._arrival: threading.Thread | None = None
-        self._limit: threadpool_limits | None = None
 
     def start(self, rows: int) -> Memory:
         """The memory before any token: zeros."""
@@ -127,43 +119,11 @@ class Decoder:
             logits, memory = self.step(token, memory)
         return logits, memory
 
-    # -- torch, where it is worth waiting for ------------------------------------------------------------------------
-
-    @contextmanager
-    def busy(self, rows: int, tokens: int) -> Iterator[None]:
-        """Rows of so many tokens will be asked for: use torch if it is here, send for it if it will pay."""
+    def accelerated(self, rows: int, tokens: int) -> Acceleration:
+        """To be held while rows of so many tokens are asked for."""
         largest = max(cell.gates for cell in self._cells) * self.config.hidden**2
         seconds = rows * tokens * 2 * largest * len(self._cells) / RATE
-        if rows == 1 and largest < WORTH_A_CALL:
-            self._one_blas_thread()  # two would wait for each other longer than they compute
-        elif "torch" in sys.modules:
-            self._accelerate()
-        elif seconds > WORTH_LOADING_TORCH and self._arrival is None:
-            self._arrival = threading.Thread(target=_load_torch)
-            self._arrival.start()
-        try:
-            yield
-        finally:
-            if self._limit is not None:
-                self._limit.restore_original_limits()
-                self._limit = None
-
-    def use_what_came(self) -> None:
-        """Go over to torch once it is loaded."""
-        if self._arrival is not None and not self._arrival.is_alive():
-            self._arrival = None
-            self._accelerate()
-
-    def _accelerate(self) -> None:
-        import torch
-
-        for matrix in self._matrices:
-            matrix.accelerate(torch)
-        # NumPy's threads go on spinning for a while after each product, and torch's would wait for their cores.
-        self._one_blas_thread()
-
-    def _one_blas_thread(self) -> None:
-        self._limit = threadpool_limits(1, "blas")
+        return Acceleration(self._matrices, small=rows == 1 and largest < WORTH_A_CALL, seconds=seconds)
 
 
 class _Table(Matrix):
@@ -178,10 +138,6 @@ class _Table(Matrix):
 
     def __call__(self, x: Floats) -> Floats:
         return x @ self.weight.T
-
-
-def _load_torch() -> None:
-    import torch  # noqa: F401
 
 
 def carry(memory: Memory, rows: Sequence[int]) -> Memory:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from charrnn.config import SampleConfig
+from charrnn.generation.acceleration import Acceleration
 from charrnn.generation.decoder import Decoder, carry
 from charrnn.generation.filters import compose, draw
 from charrnn.text.pieces import Ids
@@ -35,12 +36,18 @@ def generate(
     VocabularyError when the prompt holds characters that the vocabulary lacks.
     """
     prompt_ids = tokenizer.encode(prompt)
-    with decoder.busy(rows, config.length + len(prompt_ids)):
-        yield from _generate(decoder, tokenizer, config, prompt_ids, rows, seed)
+    with decoder.accelerated(rows, config.length + len(prompt_ids)) as acceleration:
+        yield from _generate(decoder, acceleration, tokenizer, config, prompt_ids, rows, seed)
 
 
 def _generate(
-    decoder: Decoder, tokenizer: Tokenizer, config: SampleConfig, prompt_ids: Ids, rows: int, seed: int
+    decoder: Decoder,
+    acceleration: Acceleration,
+    tokenizer: Tokenizer,
+    config: SampleConfig,
+    prompt_ids: Ids,
+    rows: int,
+    seed: int,
 ) -> Iterator[Piece]:
     logits, memory = decoder.prime(np.array([decoder.config.start_id, *prompt_ids.tolist()]))
     logits, memory = logits.repeat(rows, axis=0), carry(memory, [0] * rows)
@@ -55,7 +62,7 @@ def _generate(
     while texts:
         if drawn % UNIFORMS_AT_ONCE == 0:
             uniforms = np.stack([generator.random(UNIFORMS_AT_ONCE) for generator in generators], axis=1)
-            decoder.use_what_came()
+            acceleration.use_what_came()
         chosen = draw(shape(logits.astype(np.float64), history), uniforms[drawn % UNIFORMS_AT_ONCE])
         drawn += 1
         left = []

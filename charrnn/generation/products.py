@@ -7,7 +7,7 @@ and a text that NumPy began torch may go on with. Shapes: B rows, K inputs, N ou
 """
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,8 @@ WORTH_A_CALL = 1 << 17
 
 class Matrix(ABC):
     """x (B, K) -> x weight^T (B, N), float32, every row for itself."""
+
+    accelerates: ClassVar[bool] = False
 
     @staticmethod
     @abstractmethod
@@ -58,12 +60,14 @@ class Plain(Matrix):
 class Exact8(Matrix):
     """8-bit weights and 8-bit inputs in [-1, 1], their sums exact."""
 
+    accelerates = True
+
     def __init__(self, weight: Floats) -> None:
         # The largest weight becomes 127; where a whole row might add up beyond what is exact, less.
         largest = np.abs(weight).max(axis=1) / LEVELS
         scale = np.maximum(largest, np.abs(weight).sum(axis=1) * (LEVELS / (EXACT - LEVELS * weight.shape[1])))
         scale[scale == 0] = 1
-        self.weight = np.rint(weight / scale[:, None])
+        self.weight = np.rint(weight / scale[:, None]).clip(-LEVELS, LEVELS)
         self.scale = (scale / LEVELS).astype(np.float32)[None]
         self._torch: _TorchProduct | None = None
 
@@ -86,9 +90,11 @@ class Exact8(Matrix):
         if self._torch is not None:
             return
         product = _TorchProduct(torch, self.weight)
-        # Processors without the instruction for it may saturate: see that the largest sums come out right.
-        x = np.vstack([LEVELS * np.sign(self.weight[0]), np.full_like(self.weight[0], LEVELS)])
-        if np.array_equal(product(x), x @ self.weight.T) and np.array_equal(product(x[:1]), x[:1] @ self.weight.T):
+        # Processors without the instruction for it may saturate: see that the largest sums come out right, for one
+        # row and for many.
+        x = LEVELS * np.sign(self.weight[np.arange(FEW.stop) % len(self.weight)])
+        expected = x @ self.weight.T
+        if np.array_equal(product(x), expected) and np.array_equal(product(x[:1]), expected[:1]):
             self._torch = product
 
 

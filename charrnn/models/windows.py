@@ -39,7 +39,7 @@ class Packed:
 
     def __call__(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
         if self.packs:
-            product: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.weight, bias, "none", [], "")
+            product: Tensor = torch.ops.mkldnn._linear_pointwise.default(x, self.weight, bias, "none", [], "")
             return product
         return F.linear(x, self.weight, bias)
 

@@ -260,7 +260,7 @@ def int8_cost(model: LanguageModel, tokens: npt.NDArray[Any], rows: int = 64) ->
     exact, _ = model(torch.from_numpy(inputs), model.initial_states(rows))
     decoder = Decoder(config, arrays(model), "int8")
     memory, rounded = decoder.start(rows), []
-    with decoder.busy(rows, length):
+    with decoder.accelerated(rows, length):
         for t in range(length):
             logits, memory = decoder.step(inputs[:, t], memory)
             rounded.append(torch.from_numpy(logits))
