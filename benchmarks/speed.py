@@ -335,7 +335,9 @@ def training(bench: Bench, sizes: list[tuple[int, int]]) -> tuple[list[list[str]
     tokens = float(BATCH * WINDOW)
     for layers, hidden in sizes:
         shapes = [Shape(cell, layers, hidden) for cell in ("lstm", "gru")]
-        turns = [(w, task, shape, [], tokens) for shape in shapes for w, task in bench.training_tasks()]
+        turns: list[tuple[Worker, str, Shape | None, list[Any], float]] = [
+            (w, task, shape, [], tokens) for shape in shapes for w, task in bench.training_tasks()
+        ]
         rates = bench.rate(*turns)
         for number, shape in enumerate(shapes):
             ours, stock, ceiling = rates[3 * number : 3 * number + 3]
