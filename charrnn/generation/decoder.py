@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from charrnn.config import ModelConfig
 from charrnn.generation.acceleration import Acceleration
-from charrnn.generation.products import MATRICES, WORTH_A_CALL, Floats, Matrix
-from charrnn.models.cells import CELLS, Cell, State, Weights
+from charrnn.generation.products import MATRICES, WORTH_A_CALL, Floats
+from charrnn.models.cells import CELLS, State, Weights
 
 Ids = npt.NDArray[np.int64]
 
@@ -26,22 +26,20 @@ HALF, EPSILON = np.array(0.5, np.float32), np.array(1e-5, np.float32)
 
 
 class Memory(NamedTuple):
-    """Between two steps: each layer's state, parts (B, H), and its output as products read it."""
+    """Between two steps: each layer's state, parts (B, H), and its output's products with all that reads it (B, N)."""
 
     states: tuple[State, ...]
-    read: tuple[Floats, ...]
+    products: tuple[Floats, ...]
 
 
 class NumpyOperations:
-    """What a formula asks for, in NumPy; a weight is a `Matrix`, and its input has been read by it."""
+    """What a formula asks for, in NumPy, of inputs already multiplied: a weight is the place of its products."""
 
     @staticmethod
-    def linear(x: Floats, weight: Matrix, bias: Floats | None) -> Floats:
-        """The product, the bias added in place."""
-        y: Floats = weight(x)
-        if bias is not None:
-            y += bias
-        return y
+    def linear(products: Floats, place: slice, bias: Floats | None) -> Floats:
+        """What is at that place, and the bias."""
+        y = products[:, place]
+        return y if bias is None else y + bias
 
     @staticmethod
     def sigmoid(x: Floats) -> Floats:
@@ -75,42 +73,51 @@ class Decoder:
 
     def __init__(self, config: ModelConfig, weights: Mapping[str, Floats], precision: str = "fp32") -> None:
         """Weights under the names of a model's file; precision is a name in `MATRICES`."""
-        matrix = MATRICES[precision]
-        self.config = config
-        self._read = matrix.read
-        formula = CELLS[config.cell]
-        self._cells: list[Cell] = []
-        self._matrices: list[Matrix] = []
-        for layer in range(config.layers):
-            names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0", *formula.vectors)
-            # Rows of two dimensions: for one row, NumPy then need not broadcast.
-            w_ih, w_hh, b_ih, b_hh, *vectors = (np.atleast_2d(weights[f"layers.{layer}.rnn.{name}"]) for name in names)
-            # The first layer reads the embedding, which is looked up, not multiplied.
-            below: Matrix = matrix(w_ih) if layer else _Table(w_ih)
-            own = Weights(below, matrix(w_hh), b_ih, b_hh, tuple(vectors))
-            self._cells.append(formula(own, NumpyOperations()))
-            self._matrices += [below, own.w_hh]
-        self._table = self._cells[0].project(weights["embedding.weight"])
+        formula, gates = CELLS[config.cell], CELLS[config.cell].gates * config.hidden
+        names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0", *formula.vectors)
+        # Rows of two dimensions: for one row, NumPy then need not broadcast.
+        layers = [
+            [np.atleast_2d(weights[f"layers.{layer}.rnn.{name}"]) for name in names] for layer in range(config.layers)
+        ]
         head = weights["embedding.weight"][: config.vocab_size] if config.tie else weights["head"]
-        self._head, self._bias = matrix(head), weights["bias"][None]
-        self._matrices.append(self._head)
+        # A layer's output is multiplied once, by all that reads it: its own next step, and the layer or head above.
+        self._own, self._above = slice(gates), slice(gates, None)
+        above = [w_ih for w_ih, *_ in layers[1:]] + [head]
+        matrix = MATRICES[precision]
+        self._read = matrix.read
+        self._readers = [matrix(np.vstack([w_hh, reader])) for (_, w_hh, *_), reader in zip(layers, above, strict=True)]
+        self._cells = [
+            formula(Weights(self._above, self._own, b_ih, b_hh, tuple(vectors)), NumpyOperations())
+            for _, _, b_ih, b_hh, *vectors in layers
+        ]
+        # The first layer reads the embedding: a row of a table, computed once.
+        (w_ih, _, b_ih, b_hh, *vectors), whole = layers[0], slice(None)
+        first = formula(Weights(whole, whole, b_ih, b_hh, tuple(vectors)), NumpyOperations())
+        self._table = first.project(weights["embedding.weight"] @ w_ih.T)
+        self._bias = weights["bias"][None]
+        self.config = config
 
     def start(self, rows: int) -> Memory:
         """The memory before any token: zeros."""
         zeros = np.zeros((rows, self.config.hidden), np.float32)
-        return Memory(tuple((zeros,) * len(cell.parts) for cell in self._cells), (zeros,) * len(self._cells))
+        return self.remember([(zeros,) * len(cell.parts) for cell in self._cells])
+
+    def remember(self, states: Sequence[State]) -> Memory:
+        """The memory that has these states."""
+        products = [reader(self._read(h)) for reader, (h, *_) in zip(self._readers, states, strict=True)]
+        return Memory(tuple(states), tuple(products))
 
     def step(self, tokens: Ids, memory: Memory) -> tuple[Floats, Memory]:
         """tokens (B,), memory -> logits (B, V) float32, memory."""
         states: list[State] = []
-        read: list[Floats] = []
+        products: list[Floats] = []
         projected = self._table.take(tokens, 0)
-        for cell, state, h in zip(self._cells, *memory, strict=True):
-            if read:
-                projected = cell.project(read[-1])
-            states.append(cell.step(projected, cell.recur(h), state))
-            read.append(self._read(states[-1][0]))
-        return NumpyOperations.linear(read[-1], self._head, self._bias), Memory(tuple(states), tuple(read))
+        for cell, reader, state, before in zip(self._cells, self._readers, *memory, strict=True):
+            if products:
+                projected = cell.project(products[-1])
+            states.append(cell.step(projected, cell.recur(before), state))
+            products.append(reader(self._read(states[-1][0])))
+        return products[-1][:, self._above] + self._bias, Memory(tuple(states), tuple(products))
 
     def prime(self, tokens: Ids) -> tuple[Floats, Memory]:
         """Read a prompt (T,), T >= 1, from no memory -> logits (1, V) after it, memory of one row."""
@@ -123,26 +130,13 @@ class Decoder:
         """To be held while rows of so many tokens are asked for."""
         largest = max(cell.gates for cell in self._cells) * self.config.hidden**2
         seconds = rows * tokens * 2 * largest * len(self._cells) / RATE
-        return Acceleration(self._matrices, small=rows == 1 and largest < WORTH_A_CALL, seconds=seconds)
-
-
-class _Table(Matrix):
-    """The product of the whole embedding, once."""
-
-    def __init__(self, weight: Floats) -> None:
-        self.weight = weight
-
-    @staticmethod
-    def read(h: Floats) -> Floats:
-        return h
-
-    def __call__(self, x: Floats) -> Floats:
-        return x @ self.weight.T
+        return Acceleration(self._readers, small=rows == 1 and largest < WORTH_A_CALL, seconds=seconds)
 
 
 def carry(memory: Memory, rows: Sequence[int]) -> Memory:
     """The memory of these rows."""
     chosen = list(rows)
     return Memory(
-        tuple(tuple(part[chosen] for part in state) for state in memory.states), tuple(h[chosen] for h in memory.read)
+        tuple(tuple(part[chosen] for part in state) for state in memory.states),
+        tuple(p[chosen] for p in memory.products),
     )
