@@ -63,6 +63,7 @@ def inspect(
             f"{summary.get('tokens', 0):,} tokens, {summary.get('seconds', 0):.0f} s",
             "loss": _loss(summary),
             "history": _sparkline(history),
+            "in 8 bits": _cost_of_8_bits(summary),
             "options": ", ".join(f"{name} {value}" for name, value in config.items() if value is not None),
             "versions": ", ".join(f"{name} {value}" for name, value in record["versions"].items()),
             "saved": f"{record['saved']}, {header.bytes:,} bytes, format {record['format']}",
@@ -83,6 +84,11 @@ def _loss(summary: dict[str, Any]) -> str:
     if loss is None:
         return "not measured"
     return f"{loss:.4f} nats per token, {'validation' if summary.get('validated') else 'training'}"
+
+
+def _cost_of_8_bits(summary: dict[str, Any]) -> str:
+    lost = summary.get("int8_bpc")
+    return "not measured" if lost is None else f"{lost:+.5f} bits per character"
 
 
 def _sparkline(values: list[float]) -> str:
