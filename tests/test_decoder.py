@@ -459,6 +459,7 @@ def test_torch_is_sent_for_where_the_text_is_long_and_used_once_it_is_here(
 ) -> None:
     loading, decoder = Loading(monkeypatch), decoder_of(tiny(), "int8")
     with decoder.accelerated(2, MANY) as acceleration:
+        acceleration.use_what_came()
         assert loading.asked.wait(60)
         acceleration.use_what_came()
         assert rows_by_torch(decoder, 2, multiplied) == []

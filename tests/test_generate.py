@@ -662,11 +662,21 @@ def test_the_text_is_the_same_where_torch_is_loaded_and_where_it_never_is(tmp_pa
 def test_a_text_that_numpy_began_and_torch_went_on_with_is_the_same(
     tmp_path: Path, large: LanguageModel, rows: int
 ) -> None:
-    options: dict[str, Any] = {"temperature": 0.8, "length": 2 * UNIFORMS_AT_ONCE}
-    fresh = in_a_fresh_interpreter(tmp_path, large, rows=[rows], torch_after=100, **options)
+    options: dict[str, Any] = {"temperature": 0.8, "length": 3 * UNIFORMS_AT_ONCE}
+    fresh = in_a_fresh_interpreter(tmp_path, large, rows=[rows], torch_after=300 * rows, **options)
     (written,) = fresh["written"]
     assert fresh["torch"] and written["by_torch"] == [True, True]
     assert written["texts"] == sample(large, LETTERS, precision="int8", rows=rows, **options)
+
+
+def test_a_reader_who_leaves_while_torch_is_on_its_way_sees_no_complaint(tmp_path: Path, large: LanguageModel) -> None:
+    script = FRESH.replace("acceleration._torch._thread.join()", "sys.exit(0)")
+    np.savez(tmp_path / "weights.npz", allow_pickle=False, **arrays(large))
+    (tmp_path / "config.json").write_text(json.dumps(large.config.to_json()))
+    asked = {"alphabet": ALPHABET, "rows": [1], "precision": "int8", "torch_after": 300, "options": {"length": 1000}}
+    arguments = [sys.executable, "-c", script, str(tmp_path), json.dumps(asked)]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 @every_precision

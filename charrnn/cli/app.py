@@ -1,6 +1,7 @@
 """The application: its commands, its exit codes, its one-line errors."""
 
 import os
+import signal
 import sys
 from typing import Annotated, NoReturn
 
@@ -90,4 +91,7 @@ def _usage(problem: typer.TyperException) -> str:
 
 def main() -> NoReturn:
     """The `charrnn` command."""
-    sys.exit(run())
+    code = run()
+    # All is said and saved: a second Ctrl-C must not interrupt Python's own way out.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(code)

@@ -33,9 +33,8 @@ class Acceleration:
             self._held.enter_context(_one_blas_thread)  # two would wait for each other longer than they compute
         elif self._matrices:
             self._waiting = True
-            if "torch" not in sys.modules and self._seconds > WORTH_LOADING_TORCH:
-                _torch.send_for()
-            self.use_what_came()
+            if "torch" in sys.modules:
+                self.use_what_came()
         return self
 
     def __exit__(
@@ -44,8 +43,12 @@ class Acceleration:
         self._held.close()
 
     def use_what_came(self) -> None:
-        """Go over to torch, if it was waited for and is here."""
-        if not self._waiting or "torch" not in sys.modules or _torch.on_its_way():
+        """Go over to torch, if it is here and pays; send for it, if it is not and will pay."""
+        if not self._waiting or _torch.on_its_way():
+            return
+        if "torch" not in sys.modules:
+            if self._seconds > WORTH_LOADING_TORCH:
+                _torch.send_for()
             return
         self._waiting = False
         import torch
@@ -72,8 +75,8 @@ class _Torch:
 
     @staticmethod
     def _load() -> None:
-        # Where it cannot be loaded, NumPy goes on: the text is the same.
-        with contextlib.suppress(ImportError, OSError):
+        # Where it cannot be loaded, or the program ends meanwhile, NumPy's text is the same.
+        with contextlib.suppress(Exception):
             import torch  # noqa: F401
 
 

@@ -62,7 +62,8 @@ def _generate(
     while texts:
         if drawn % UNIFORMS_AT_ONCE == 0:
             uniforms = np.stack([generator.random(UNIFORMS_AT_ONCE) for generator in generators], axis=1)
-            acceleration.use_what_came()
+            if drawn:  # a reader may want no more than a few lines
+                acceleration.use_what_came()
         chosen = draw(shape(logits.astype(np.float64), history), uniforms[drawn % UNIFORMS_AT_ONCE])
         drawn += 1
         left = []
