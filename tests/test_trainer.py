@@ -265,3 +265,26 @@ def test_the_share_of_clipped_steps_and_the_mean_norm_are_reported() -> None:
     assert report.clipped == 1.0
     assert 1e-6 < report.grad_norm < 10
     assert report.bpc == pytest.approx(report.loss / math.log(2))
+
+
+@pytest.mark.parametrize("steps", [20, 23])
+def test_sums_that_wait_on_the_device_end_where_those_read_after_each_step_do(steps: int) -> None:
+    """As on a GPU, where a step is looked at when it is reported, validated, saved, or the last."""
+    config = TrainConfig(seed=0, steps=steps, report_every=7)
+    at_once, waiting = make(config), make(config)
+    waiting._waits = True
+    events = [list(trainer.run()) for trainer in (at_once, waiting)]
+    for name, tensor in weights(at_once).items():
+        assert torch.equal(tensor, weights(waiting)[name]), name
+    losses = [[report.loss for report in reports(some)] for some in events]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-12)
+    assert losses[0][-1] > 0.01
+
+
+def test_a_loss_that_is_not_finite_is_seen_before_the_run_ends_also_where_steps_wait() -> None:
+    trainer = make(TrainConfig(seed=0, steps=3, report_every=100, eval_every=100))
+    trainer._waits = True
+    with torch.no_grad():
+        trainer._shadow.model.bias.fill_(math.nan)
+    with pytest.raises(DivergedError):
+        list(trainer.run())

@@ -81,19 +81,17 @@ class Decoder:
         ]
         head = weights["embedding.weight"][: config.vocab_size] if config.tie else weights["head"]
         # A layer's output is multiplied once, by all that reads it: its own next step, and the layer or head above.
-        self._own, self._above = slice(gates), slice(gates, None)
+        own, self._above = slice(gates), slice(gates, None)
         above = [w_ih for w_ih, *_ in layers[1:]] + [head]
         matrix = MATRICES[precision]
         self._read = matrix.read
         self._readers = [matrix(np.vstack([w_hh, reader])) for (_, w_hh, *_), reader in zip(layers, above, strict=True)]
+        # But the first layer reads the embedding: its products are rows of a table, computed once.
         self._cells = [
-            formula(Weights(self._above, self._own, b_ih, b_hh, tuple(vectors)), NumpyOperations())
-            for _, _, b_ih, b_hh, *vectors in layers
+            formula(Weights(self._above if layer else slice(None), own, b_ih, b_hh, tuple(vectors)), NumpyOperations())
+            for layer, (_, _, b_ih, b_hh, *vectors) in enumerate(layers)
         ]
-        # The first layer reads the embedding: a row of a table, computed once.
-        (w_ih, _, b_ih, b_hh, *vectors), whole = layers[0], slice(None)
-        first = formula(Weights(whole, whole, b_ih, b_hh, tuple(vectors)), NumpyOperations())
-        self._table = first.project(weights["embedding.weight"] @ w_ih.T)
+        self._table = self._cells[0].project(weights["embedding.weight"] @ layers[0][0].T)
         self._bias = weights["bias"][None]
         self.config = config
 
@@ -128,7 +126,7 @@ class Decoder:
 
     def accelerated(self, rows: int, tokens: int) -> Acceleration:
         """To be held while rows of so many tokens are asked for."""
-        largest = max(cell.gates for cell in self._cells) * self.config.hidden**2
+        largest = CELLS[self.config.cell].gates * self.config.hidden**2
         seconds = rows * tokens * 2 * largest * len(self._cells) / RATE
         return Acceleration(self._readers, small=rows == 1 and largest < WORTH_A_CALL, seconds=seconds)
 

@@ -57,7 +57,10 @@ class Trainer:
         self._shadow = Shadow(model, config.precision)
         self._optimizer = make_optimizer(model, config)
         self._scaler = torch.amp.GradScaler(machine.device.type, enabled=config.precision == "fp16")
-        self._sums = torch.zeros(len(SUMS), dtype=torch.float64, device=machine.device)
+        exact = torch.float32 if machine.device.type == "mps" else torch.float64  # which Apple's GPUs lack
+        self._sums = torch.zeros(len(SUMS), dtype=exact, device=machine.device)
+        # On a CPU there is nothing to wait for: every step is looked at.
+        self._waits = machine.device.type != "cpu"
         self._states = self._shadow.model.initial_states(streams.batch_size)
         self._good: Snapshot | None = None
         self._spent_validating = 0.0
@@ -111,10 +114,14 @@ class Trainer:
         self._keep(best=self.progress.step == 0)
         saved_at = time.monotonic()
         while True:
-            if self._share() >= 1:
+            done, stop = self._share() >= 1, self.stop
+            if (done or stop) and self._waits and not self._settle():
+                yield self._roll_back()
+                continue
+            if done:
                 yield from self._finish("done")
                 return
-            if self.stop:
+            if stop:
                 self._keep(best=self.progress.best is None)
                 yield Stopped("interrupted")
                 return
@@ -124,7 +131,7 @@ class Trainer:
             reporting = step % self.config.report_every == 0
             saving = step % every == 0 if every else time.monotonic() - saved_at > SAVE_SECONDS
             validating = self._validation_due()
-            if (reporting or saving or validating or self.machine.device.type == "cpu") and not self._settle():
+            if (reporting or saving or validating or not self._waits) and not self._settle():
                 yield self._roll_back()
                 continue
             self._tick()
@@ -159,7 +166,7 @@ class Trainer:
         norm, clipped = self._move(loss.detach())
 
         self._states = detach(states)
-        self._sums += torch.stack([loss.detach() * count, norm, clipped]).double()
+        self._sums += torch.stack([loss.detach() * count, norm, clipped]).to(self._sums)
         last = progress.index + 1 == self.streams.windows(progress.epoch)
         self.progress = dataclasses.replace(
             progress,
