@@ -187,7 +187,7 @@ def products(shape: Shape) -> Measure:
     """All matrix products of a training step and nothing else, bf16, each at its shape; k steps -> seconds."""
     import torch
 
-    from charrnn.models.windows import Packed
+    from charrnn.models.window import Packed
     from charrnn.training.precision import choose
 
     choose()

@@ -12,7 +12,8 @@ from charrnn.models import layers
 from charrnn.models.cells import CELLS, LSTM, Cell, State, Weights
 from charrnn.models.layers import LAYERS, time_major
 from charrnn.models.unroll import TorchOperations, unroll
-from charrnn.models.windows import CHUNK, WINDOWS, Packed, run
+from charrnn.models.window import CHUNK, Packed
+from charrnn.models.windows import WINDOWS, run
 
 EXACT = 1e-10
 INPUTS, HIDDEN = 3, 5
