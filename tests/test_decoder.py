@@ -18,7 +18,7 @@ from charrnn.generation.products import LEVELS, MATRICES, Floats
 from charrnn.generation.products import _TorchProduct as TorchProduct
 from charrnn.models.cells import CELLS, States, Weights
 from charrnn.models.language_model import LanguageModel
-from charrnn.training.session import arrays
+from charrnn.training.eight_bits import arrays
 
 Doubles = npt.NDArray[np.float64]
 

@@ -31,7 +31,7 @@ from charrnn.text import pieces as text_pieces
 from charrnn.text.pieces import Ids
 from charrnn.text.subword import SubwordTokenizer
 from charrnn.text.tokenizers import ByteTokenizer, CharTokenizer, Tokenizer
-from charrnn.training.session import arrays
+from charrnn.training.eight_bits import arrays
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz \n"
 LETTERS = CharTokenizer(ALPHABET)

@@ -21,7 +21,7 @@ from charrnn.models.language_model import LanguageModel
 from charrnn.text.corpus import Facts
 from charrnn.text.dataset import Part, Tokens, smallest_dtype
 from charrnn.text.tokenizers import CharTokenizer
-from charrnn.training.session import arrays
+from charrnn.training.eight_bits import arrays
 
 CELLS = ["rnn", "lstm", "gru"]
 

@@ -26,8 +26,9 @@ from charrnn.models.layers import LAYERS
 from charrnn.runs import Run
 from charrnn.text.dataset import Tokens
 from charrnn.training import session
+from charrnn.training.eight_bits import arrays, int8_cost
 from charrnn.training.events import Report
-from charrnn.training.session import Training, arrays, int8_cost, resume, start
+from charrnn.training.session import Training, resume, start
 
 SMALL = {"hidden": 12, "embedding": 8, "layers": 2, "batch_size": 4, "bptt": 16, "dropout": 0.2, "threads": 1}
 
