@@ -4,7 +4,7 @@ Torch is loaded by the verbs that need it: to write a text, none is needed.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -101,13 +101,18 @@ class Model:
         reset_every: int | None = None,
         unknown: bool = False,
         batch_size: int | None = None,
+        adapt: bool = False,
+        fit_temperature: bool = False,
     ) -> "Score":
         """Every figure of a text (see `Score`); a model of documents resets its state at each.
 
-        With `lines`, each line is scored alone, its line end with it. Raises VocabularyError when the vocabulary
+        With `lines`, each line is scored alone, its line end with it. `adapt` and `fit_temperature` add the scores
+        `adapted` (dynamic evaluation) and `fitted` beside the plain one. Raises VocabularyError when the vocabulary
         lacks a character, unless `unknown` is set; CorpusError when the text is empty.
         """
+        from charrnn.evaluation.adaptation import adapted
         from charrnn.evaluation.scoring import BATCH, score
+        from charrnn.evaluation.temperature import fit_temperature as fit
 
         batch_size = BATCH if batch_size is None else batch_size
         require(reset_every is None or reset_every >= 1, f"reset-every must be at least 1, not {reset_every}")
@@ -117,7 +122,19 @@ class Model:
             part = encode_lines(self.tokenizer, mended, unknown=unknown)
         else:
             part = encode_part(self.tokenizer, [mended], self.documents, unknown=unknown)
-        return score(self.network, part, facts, reset_every=reset_every, batch_size=batch_size)
+        require(not adapt or reset_every is None, "adaptation carries the state: leave out --reset-every or --adapt")
+
+        def at(temperature: float) -> "Score":
+            return score(
+                self.network, part, facts, reset_every=reset_every, batch_size=batch_size, temperature=temperature
+            )
+
+        plain = at(1.0)
+        return replace(
+            plain,
+            adapted=adapted(self.network, part, plain) if adapt else None,
+            fitted=at(fit(lambda temperature: at(temperature).loss, plain.loss)) if fit_temperature else None,
+        )
 
 
 def load(model: str | Path | None = None, *, checkpoints: Path | None = None, device: str = "cpu") -> Model:

@@ -3,6 +3,7 @@
 import json
 import math
 import time
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -23,6 +24,8 @@ EXAMPLES = """Examples:
     charrnn eval --json --reset-every 256 test.txt
 
     charrnn eval -q --metric bpb --fail-above 2.1 test.txt || echo "worse than the gate"
+
+    charrnn eval --adapt --fit-temperature test.txt
 """
 
 
@@ -76,6 +79,22 @@ def evaluate(
             rich_help_panel="Scoring",
         ),
     ] = False,
+    adapt: Annotated[
+        bool,
+        typer.Option(
+            "--adapt",
+            help="Dynamic evaluation as well: figures of a copy that learns from the text as it reads.",
+            rich_help_panel="Beside the plain figures",
+        ),
+    ] = False,
+    fit_temperature: Annotated[
+        bool,
+        typer.Option(
+            "--fit-temperature",
+            help="Figures at the temperature at which this text costs least as well.",
+            rich_help_panel="Beside the plain figures",
+        ),
+    ] = False,
     model: opt.Model = None,
     checkpoints: opt.Checkpoints = None,
     batch_size: opt.BatchSize = None,
@@ -114,6 +133,8 @@ def evaluate(
                 reset_every=reset_every,
                 unknown=unknown or text is None,
                 batch_size=batch_size or BATCH,
+                adapt=adapt,
+                fit_temperature=fit_temperature,
             )
         except VocabularyError as problem:
             raise VocabularyError(f"{problem}; --unk counts each as one in the vocabulary's size") from None
@@ -139,9 +160,28 @@ def evaluate(
 
 def _print(figures: dict[str, Any], value: float, *, as_json: bool, quiet: bool) -> None:
     if as_json:
-        plain = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in figures.items()}
-        write(json.dumps(plain, ensure_ascii=False, allow_nan=False) + "\n")
+        write(json.dumps(_finite(figures), ensure_ascii=False, allow_nan=False) + "\n")
     elif quiet:
         write(f"{value!r}\n")
     else:
-        write("".join(f"{name}\t{'-' if value is None else value}\n" for name, value in figures.items()))
+        write("".join(f"{name}\t{'-' if value is None else value}\n" for name, value in _flat(figures)))
+
+
+def _finite(figures: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no infinity: null stands for it."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return _finite(value)
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    return {name: plain(value) for name, value in figures.items()}
+
+
+def _flat(figures: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Figures within figures under joined names: adapted_bpc."""
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{name}_")
+        else:
+            yield prefix + name, value

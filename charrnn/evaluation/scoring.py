@@ -44,6 +44,11 @@ class Score:
     words: int
     state: str
     unknown: npt.NDArray[np.bool_]
+    temperature: float = 1.0
+    # The same text under other conditions, never part of the figures of this one: dynamic evaluation, and the
+    # temperature at which this very text costs least.
+    adapted: "Score | None" = None
+    fitted: "Score | None" = None
 
     @property
     def nll(self) -> float:
@@ -124,7 +129,14 @@ class Score:
             "bpb": self.bpb,
             "word_ppl": self.word_ppl,
             "state": self.state,
+            **({"adapted": self.adapted.brief()} if self.adapted else {}),
+            **({"fitted": {"temperature": self.fitted.temperature, **self.fitted.brief()}} if self.fitted else {}),
         }
+
+    def brief(self) -> dict[str, Any]:
+        """The means alone, for a figure that stands beside another of the same text."""
+        names = ("nats", "loss", "ppl", "bpt", "bpc", "bpb", "word_ppl")
+        return {name: value for name, value in self.figures().items() if name in names}
 
 
 def _exp(value: float) -> float:
@@ -136,9 +148,15 @@ def _exp(value: float) -> float:
 
 
 def score(
-    model: LanguageModel, part: Part, facts: Facts, *, reset_every: int | None = None, batch_size: int = BATCH
+    model: LanguageModel,
+    part: Part,
+    facts: Facts,
+    *,
+    reset_every: int | None = None,
+    batch_size: int = BATCH,
+    temperature: float = 1.0,
 ) -> Score:
-    """Score a tokenized text.
+    """Score a tokenized text, at temperature 1 unless something else is to be reported apart.
 
     Raises CorpusError when it is empty, ConfigError when documents are to be reset inside as well.
     """
@@ -153,13 +171,17 @@ def score(
         state = "reset at each line or document"
     if reset_every is not None:
         state = f"reset every {reset_every} tokens"
+    logprobs = token_logprobs(
+        model, part.tokens, part.starts, reset_every=reset_every, batch_size=batch_size, temperature=temperature
+    )
     return Score(
-        logprobs=token_logprobs(model, part.tokens, part.starts, reset_every=reset_every, batch_size=batch_size),
+        logprobs=logprobs,
         chars=facts.chars,
         bytes=facts.bytes,
         words=facts.words,
         state=state,
         unknown=part.tokens == model.config.start_id + 1,
+        temperature=temperature,
     )
 
 
@@ -173,6 +195,7 @@ def token_logprobs(
     batch_size: int = BATCH,
     window: int = WINDOW,
     chunks: int = 1,
+    temperature: float = 1.0,
 ) -> Logprobs:
     """log p in nats of every token (N,), each once.
 
@@ -183,12 +206,13 @@ def token_logprobs(
 
     `batch_size` (of documents, of pieces between resets) and `window` change the time it takes, not the figures (to
     about 1e-7 relative). `chunks` cuts one stream into so many pieces side by side, each warmed up on the 256 tokens
-    before it: an estimate (about 1e-5 relative) for validation while training, several times as fast.
+    before it: an estimate (about 1e-5 relative) for validation while training, several times as fast. `temperature`
+    divides the logits; a figure at any other than 1 is to be reported as what it is.
     """
     was_training = model.training
     model.eval()
     try:
-        reader = _Reader(model, tokens, window)
+        reader = _Reader(model, tokens, window, temperature)
         if starts is not None:
             return reader.independent(starts, np.append(starts[1:], tokens.size), True, batch_size)
         if reset_every is not None:
@@ -202,9 +226,8 @@ def token_logprobs(
 class _Reader:
     """Reads spans of one token array side by side."""
 
-    def __init__(self, model: LanguageModel, tokens: Tokens, window: int) -> None:
-        self.model, self.tokens, self.window = model, tokens, window
-        self.start_id = model.config.start_id
+    def __init__(self, model: LanguageModel, tokens: Tokens, window: int, temperature: float) -> None:
+        self.model, self.tokens, self.window, self.temperature = model, tokens, window, temperature
         self.device = next(model.parameters()).device
 
     def independent(self, firsts: Places, ends: Places, documents: bool, batch_size: int) -> Logprobs:
@@ -242,22 +265,39 @@ class _Reader:
         longest = int((ends - firsts).max())
         window = max(1, min(self.window, LOGITS_AT_ONCE // (len(firsts) * self.model.config.vocab_size)))
         for begin in range(0, longest, window):
-            # One place more, in front: the input of the first target.
-            places = firsts[:, None] + np.arange(begin - 1, min(begin + window, longest))[None, :]
-            inside = (places >= 0) & (places < ends[:, None])
-            tokens = np.where(inside, self.tokens[np.where(inside, places, 0)].astype(np.int64), self.start_id)
+            places = firsts[:, None] + np.arange(begin, min(begin + window, longest))[None, :]
+            inside = places < ends[:, None]
+            inputs, targets = inputs_and_targets(self.model, self.tokens, places, inside)
             if begin == 0 and from_start:
-                tokens[:, 0] = self.start_id
-            logits, states = self.model(self._ids(tokens[:, :-1], self.start_id), states)
+                inputs[:, 0] = self.model.config.start_id
+            logits, states = self.model(inputs, states)
             if result is not None:
-                targets, inside = tokens[:, 1:], inside[:, 1:]
-                # What is clipped here is padding, not kept, or unknown or an end, priced below.
-                losses = nats(logits, self._ids(targets, self.model.config.vocab_size - 1)).double().cpu().numpy()
-                losses[targets == self.start_id + 1] = math.log(self.model.config.vocab_size)
-                if not self.model.config.documents:
-                    losses[targets == self.start_id] += math.inf
-                result[places[:, 1:][inside]] = -losses[inside]
+                result[places[inside]] = -prices(logits / self.temperature, targets, self.model.config.start_id)[inside]
         return states
 
-    def _ids(self, tokens: Places, limit: int) -> Tensor:
-        return torch.from_numpy(np.minimum(tokens, limit)).to(self.device)
+
+def inputs_and_targets(
+    model: LanguageModel, tokens: Tokens, places: Places, inside: npt.NDArray[np.bool_]
+) -> tuple[Tensor, Tensor]:
+    """Token ids (B, T) before and at these places; what is not inside, and what stands before a text, is `start_id`."""
+    start_id, device = model.config.start_id, next(model.parameters()).device
+    before = places - 1
+
+    def at(places: Places, known: npt.NDArray[np.bool_]) -> Tensor:
+        ids = np.where(known, tokens[np.where(known, places, 0)].astype(np.int64), start_id)
+        return torch.from_numpy(ids).to(device)
+
+    # A character that the vocabulary lacks is read as the start id.
+    return at(before, inside & (before >= 0)).clamp(max=start_id), at(places, inside)
+
+
+def prices(logits: Tensor, targets: Tensor, start_id: int) -> Logprobs:
+    """Nats that the targets (B, T) cost under logits (B, T, V), in float64.
+
+    A character that the vocabulary lacks costs ln V; the end of a document that the network does not know, infinity.
+    """
+    known = logits.shape[-1]
+    losses = nats(logits, targets.clamp(max=known - 1)).double()
+    losses[targets == start_id] += 0.0 if known > start_id else math.inf
+    losses[targets > start_id] = math.log(known)
+    return losses.cpu().numpy()
