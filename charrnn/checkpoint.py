@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 Weights = dict[str, npt.NDArray[np.float32]]
 
-FORMAT = 1
+FORMAT = 2
+# What later formats say of a model, and what was so before.
+SINCE_1 = {"weight_drop": None}
 KEY = "charrnn"
 MODEL_PREFIX = "model."
 PICKLES = (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
@@ -52,7 +54,10 @@ class Header:
     @property
     def config(self) -> ModelConfig:
         """The network's configuration."""
-        return ModelConfig.from_json(self.record.get("model"))
+        config = self.record.get("model")
+        if self.record["format"] == 1 and isinstance(config, dict):
+            config = {**config, **SINCE_1}
+        return ModelConfig.from_json(config)
 
     @property
     def summary(self) -> dict[str, Any]:

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from charrnn.models.cells import CELLS, Cell, Operations, State, Weights
 from charrnn.models.unroll import TorchOperations, unroll
@@ -41,10 +43,13 @@ class CellWeights(nn.Module):
 class Recurrent(nn.Module):
     """A layer is a sequence: x (B, T, E), state -> y (B, T, H), state. Nothing recurrent stays on `self`."""
 
-    def __init__(self, formula: type[Cell], kernel: Kernel | None, inputs: int, hidden: int) -> None:
+    def __init__(
+        self, formula: type[Cell], kernel: Kernel | None, inputs: int, hidden: int, weight_drop: float | None = None
+    ) -> None:
         super().__init__()
         self.formula = formula
         self.hidden = hidden
+        self.weight_drop = weight_drop
         self.parts = formula.parts
         self.rnn = CellWeights(formula, inputs, hidden) if kernel is None else kernel(inputs, hidden)
 
@@ -67,7 +72,11 @@ class Recurrent(nn.Module):
 
     def _through_kernel(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         given = [part.unsqueeze(0) for part in state]
-        y, left = self.rnn(x, tuple(given) if len(given) > 1 else given[0])
+        before = tuple(given) if len(given) > 1 else given[0]
+        if self._dropping:
+            y, left = functional_call(self.rnn, {"weight_hh_l0": self._recurrent_weight()}, (x, before))
+        else:
+            y, left = self.rnn(x, before)
         parts = left if isinstance(left, tuple) else (left,)
         return y, tuple(part.squeeze(0) for part in parts)
 
@@ -75,12 +84,24 @@ class Recurrent(nn.Module):
         cell = self.cell()
         return (run if type(cell) in WINDOWS else unroll)(cell, cell.project(x), state)
 
+    @property
+    def _dropping(self) -> bool:
+        return self.training and self.weight_drop is not None
+
+    def _recurrent_weight(self) -> Tensor:
+        """(G H, H); in training, a share of it is zeroed anew for each window (Wan et al. 2013, Merity et al. 2018)."""
+        weight = self.rnn.get_parameter("weight_hh_l0")
+        if not self._dropping:
+            return weight
+        assert self.weight_drop is not None
+        return F.dropout(weight, self.weight_drop)
+
     def cell(self, operations: Operations | None = None) -> Cell:
         """One step of this layer as a formula over the same weights."""
         own = self.rnn.get_parameter
         weights = Weights(
             w_ih=own("weight_ih_l0"),
-            w_hh=own("weight_hh_l0"),
+            w_hh=self._recurrent_weight(),
             b_ih=own("bias_ih_l0"),
             b_hh=own("bias_hh_l0"),
             vectors=tuple(own(name) for name in self.formula.vectors),
@@ -93,20 +114,20 @@ class Recurrent(nn.Module):
         Orthogonal recurrent weights gate by gate (Saxe et al. 2014), Glorot input weights, zero biases, and forget
         gates that begin open: bias 1 (Jozefowicz et al. 2015).
         """
-        formula, weights = self.formula, self.cell().weights
-        for block in weights.w_ih.chunk(formula.gates):
+        formula, own = self.formula, self.rnn.get_parameter
+        for block in own("weight_ih_l0").chunk(formula.gates):
             nn.init.xavier_uniform_(block, generator=generator)
-        for block in weights.w_hh.chunk(formula.gates):
+        for block in own("weight_hh_l0").chunk(formula.gates):
             nn.init.orthogonal_(block, generator=generator)
-        nn.init.zeros_(weights.b_ih)
-        nn.init.zeros_(weights.b_hh)
+        nn.init.zeros_(own("bias_ih_l0"))
+        nn.init.zeros_(own("bias_hh_l0"))
         if formula.forget is not None:
-            nn.init.ones_(weights.b_ih.chunk(formula.gates)[formula.forget])
-        for vector, (_, value) in zip(weights.vectors, formula.vectors.values(), strict=True):
-            nn.init.constant_(vector, value)
+            nn.init.ones_(own("bias_ih_l0").chunk(formula.gates)[formula.forget])
+        for name, (_, value) in formula.vectors.items():
+            nn.init.constant_(own(name), value)
 
 
-LAYERS: dict[str, Callable[[int, int], Recurrent]] = {
+LAYERS: dict[str, Callable[..., Recurrent]] = {
     name: partial(Recurrent, formula, KERNELS.get(name)) for name, formula in CELLS.items()
 }
 
