@@ -104,13 +104,13 @@ class TrainingDisplay:
                 self._task,
                 completed=report.progress,
                 description=self._line(report),
-                left=f"{report.progress:4.0%}  {clock(_left(report))} left",
+                left=f"{report.progress:4.0%}  {clock(report.seconds_left)} left",
             )
         if report.valid_loss is not None:
             self._say_validation(report)
         elif not self._live and report.seconds - self._said_at >= PLAIN_SECONDS:
             self._said_at = report.seconds
-            say(f"{self._line(report)}  {report.progress:.0%}  {clock(_left(report))} left")
+            say(f"{self._line(report)}  {report.progress:.0%}  {clock(report.seconds_left)} left")
 
     @staticmethod
     def _line(report: "Report") -> str:
@@ -133,10 +133,6 @@ class TrainingDisplay:
         if report.sample:
             first = " ".join(report.sample.split())
             console.print(Text(f"    {first}", style="dim italic"), no_wrap=True, overflow="ellipsis", soft_wrap=False)
-
-
-def _left(report: "Report") -> float:
-    return report.seconds * (1 - report.progress) / max(report.progress, 1e-6)
 
 
 def show_record(title: str, record: dict[str, Any]) -> None:

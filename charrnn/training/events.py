@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from charrnn.config import Config
+from charrnn.training.pace import Pace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +25,10 @@ class Progress(Config):
     stale: int = 0
     lr_scale: float = 1.0
     rollbacks: int = 0
+    # Of `seconds`, what validations and saves took, and the last validation.
+    seconds_beside: float = 0.0
+    validation_seconds: float = 0.0
+    pace: Pace = dataclasses.field(default_factory=Pace)
     # Since the last report:
     summed_loss: float = 0.0
     summed_norm: float = 0.0
@@ -49,6 +54,7 @@ class Report:
     tokens_per_second: float
     seconds: float
     progress: float
+    seconds_left: float
     valid_loss: float | None = None
     valid_bpc: float | None = None
     best: bool | None = None
@@ -57,7 +63,7 @@ class Report:
     def to_json(self) -> dict[str, Any]:
         """The event as `metrics.jsonl` has it: the validation's fields only where there was one."""
         fields = dataclasses.asdict(self)
-        del fields["progress"]
+        del fields["progress"], fields["seconds_left"]
         return {name: value for name, value in fields.items() if value is not None}
 
 

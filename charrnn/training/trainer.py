@@ -25,6 +25,8 @@ from charrnn.training.optim import clip, learning_rate, make_optimizer
 from charrnn.training.precision import Machine, Shadow
 
 EVALUATIONS = 15
+# With a time budget, no more than one validation in so many seconds: each costs about one.
+SECONDS_A_VALIDATION = 30.0
 MOST_ROLLBACKS = 4
 SAVE_SECONDS = 60.0
 # What a step adds up on the device, as `Progress` has it.
@@ -52,6 +54,7 @@ class Trainer:
         self.model, self.streams, self.config, self.machine = model, streams, config, machine
         self.stop = False
         self.progress = Progress()
+        self._judge_first = False
         self.bits = tokens_per_char / math.log(2)
         self._validate, self._save = validate, save
         self._shadow = Shadow(model, config.precision)
@@ -61,11 +64,18 @@ class Trainer:
         self._sums = torch.zeros(len(SUMS), dtype=exact, device=machine.device)
         # On a CPU there is nothing to wait for: every step is looked at.
         self._waits = machine.device.type != "cpu"
+        self._evaluations = EVALUATIONS
+        if config.seconds is not None:
+            self._evaluations = min(EVALUATIONS, max(2, int(config.seconds / SECONDS_A_VALIDATION)))
         self._states = self._shadow.model.initial_states(streams.batch_size)
         self._good: Snapshot | None = None
-        self._spent_validating = 0.0
         self._ticked = time.monotonic()
         torch.manual_seed(config.seed)
+
+    def begin(self, seconds: float, *, trained: bool) -> None:
+        """A new run that has spent so many seconds of its budget on its text; `trained` weights are judged first."""
+        self.progress = Progress(seconds=seconds, seconds_beside=seconds)
+        self._judge_first = trained
 
     # -- what a run is made of, as tensors ---------------------------------------------------------------------------
 
@@ -111,6 +121,10 @@ class Trainer:
         Raises DivergedError when no finite loss is found again after a few returns to the last good state.
         """
         self._ticked = time.monotonic()
+        if self._judge_first and self._validate is not None:
+            loss = self._validate()
+            self.progress = dataclasses.replace(self.progress, best=loss)
+            yield Note(f"before the first step: valid {loss:.4f} nats per token")
         self._keep(best=self.progress.step == 0)
         saved_at = time.monotonic()
         while True:
@@ -135,6 +149,7 @@ class Trainer:
                 yield self._roll_back()
                 continue
             self._tick()
+            self._keep_pace()
             if validating:
                 yield from self._validation()
                 saved_at = time.monotonic()
@@ -145,6 +160,7 @@ class Trainer:
                 yield self._report()
             if saving and not (validating and every is None):
                 self._keep(best=self._validate is None)
+                self._tick(beside=True)
                 saved_at = time.monotonic()
 
     def _step(self) -> None:
@@ -217,25 +233,41 @@ class Trainer:
 
     # -- time --------------------------------------------------------------------------------------------------------
 
-    def _tick(self) -> None:
-        """Count the wall-clock time since the last tick, whatever it was spent on."""
-        now = time.monotonic()
-        self.progress = dataclasses.replace(self.progress, seconds=self.progress.seconds + now - self._ticked)
-        self._ticked = now
+    def _tick(self, *, beside: bool = False) -> float:
+        """Count the wall-clock time since the last tick: spent on steps, or beside them."""
+        now, p = time.monotonic(), self.progress
+        passed, self._ticked = now - self._ticked, now
+        self.progress = dataclasses.replace(
+            p, seconds=p.seconds + passed, seconds_beside=p.seconds_beside + passed * beside
+        )
+        return passed
 
     def _epochs(self) -> float:
         return self.progress.epoch + self.progress.index / self.streams.windows(self.progress.epoch)
 
     def _share(self) -> float:
-        """How much of the budget is spent, 0 … 1; a last validation's time is set aside."""
+        """How much of the budget is spent, 0 … 1."""
         config, progress = self.config, self.progress
         if config.steps is not None:
             return progress.step / config.steps
         if config.epochs is not None:
             return self._epochs() / config.epochs
         assert config.seconds is not None
-        left = max(config.seconds - self._spent_validating, 0.5 * config.seconds)
-        return progress.seconds / left
+        if progress.pace.total is None:
+            return min(1.0, progress.seconds / config.seconds)
+        return progress.pace.share_at(progress.step)
+
+    def _keep_pace(self) -> None:
+        """With a time budget: fix the number of steps once the speed is known, and anew where it has changed."""
+        progress, budget = self.progress, self.config.seconds
+        stepping = progress.seconds - progress.seconds_beside
+        if budget is None or not progress.pace.due(progress.step, stepping, budget):
+            return
+        # What comes after the last step, measuring and saving, takes about as long as another validation.
+        validations = max(0, self._evaluations - progress.evaluations) + 1
+        left = budget - progress.seconds - validations * progress.validation_seconds
+        pace = progress.pace.measure(progress.step, stepping).fix(progress.step, self._share(), left, budget)
+        self.progress = dataclasses.replace(progress, pace=pace)
 
     def _lr(self) -> float:
         return learning_rate(self.config, self._share()) * self.progress.lr_scale
@@ -257,34 +289,40 @@ class Trainer:
             tokens_per_second=p.summed_tokens / max(p.summed_seconds, 1e-9),
             seconds=p.seconds,
             progress=min(1.0, self._share()),
+            seconds_left=self._seconds_left(),
         )
         self.progress = dataclasses.replace(
             p, summed_loss=0.0, summed_norm=0.0, summed_steps=0, summed_clipped=0, summed_tokens=0, summed_seconds=0.0
         )
         return report
 
+    def _seconds_left(self) -> float:
+        if self.config.seconds is not None:
+            return max(0.0, self.config.seconds - self.progress.seconds)
+        share = self._share()
+        return self.progress.seconds * (1 - share) / max(share, 1e-6)
+
     def _validation_due(self) -> bool:
         if self.config.eval_every is not None:
             return self.progress.step % self.config.eval_every == 0
-        return int(min(1.0, self._share()) * EVALUATIONS) > self.progress.evaluations
+        return int(min(1.0, self._share()) * self._evaluations) > self.progress.evaluations
 
     def _validation(self) -> Iterator[Event]:
         """Score the validation part, keep what is best, save."""
-        started = time.monotonic()
         report = self._report()
         loss = report.loss if self._validate is None else self._validate()
         p = self.progress
         better = math.isfinite(loss) and (p.best is None or loss < p.best)
-        self._spent_validating = time.monotonic() - started
         self.progress = dataclasses.replace(
             p,
-            evaluations=max(p.evaluations + 1, int(min(1.0, self._share()) * EVALUATIONS)),
+            evaluations=max(p.evaluations + 1, int(min(1.0, self._share()) * self._evaluations)),
             best=loss if better else p.best,
             best_step=p.step if better else p.best_step,
             stale=0 if better or self._validate is None else p.stale + 1,
             rollbacks=0,
         )
         self._keep(best=better or self._validate is None)
+        self.progress = dataclasses.replace(self.progress, validation_seconds=self._tick(beside=True))
         if self._validate is not None:
             report = dataclasses.replace(report, valid_loss=loss, valid_bpc=loss * self.bits, best=better)
         yield report
@@ -308,12 +346,20 @@ class Trainer:
                 f"the loss is not finite at step {self.progress.step}, {MOST_ROLLBACKS} returns to the last good "
                 "state did not help: start again with a lower --lr or a smaller --clip; the best model is kept"
             )
-        scale = self.progress.lr_scale / 2
-        failed = self.progress.step
+        failed = self.progress
         self.restore(self._good)
-        self.progress = dataclasses.replace(self.progress, lr_scale=scale, rollbacks=tries)
+        p = self.progress
+        self.progress = dataclasses.replace(
+            p,
+            lr_scale=failed.lr_scale / 2,
+            rollbacks=tries,
+            # The time is gone all the same.
+            seconds=failed.seconds,
+            seconds_beside=p.seconds_beside + failed.seconds - p.seconds,
+        )
         return Note(
-            f"loss or gradient is not finite at step {failed}: back to step {self.progress.step}, learning rate halved"
+            f"loss or gradient is not finite at step {failed.step}: back to step {self.progress.step}, learning rate "
+            "halved"
         )
 
 
