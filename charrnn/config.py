@@ -68,10 +68,13 @@ class Config:
             raise ConfigError(f"{cls.__name__}: unknown field {unknown[0]!r}")
         if missing := sorted(names - set(record)):
             raise ConfigError(f"{cls.__name__}: missing field {missing[0]!r}")
+        values = dict(record)
         for name, value in record.items():
-            if not _fits(value, hints[name]):
+            if isinstance(hints[name], type) and issubclass(hints[name], Config):
+                values[name] = hints[name].from_json(value)
+            elif not _fits(value, hints[name]):
                 raise ConfigError(f"{cls.__name__}: {name} cannot be {value!r}")
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in record.items()})
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +92,7 @@ class ModelConfig(Config):
     hidden: int = 256
     layers: int = 2
     dropout: float | None = None
+    weight_drop: float | None = None
     tie: bool = False
 
     def __post_init__(self) -> None:
@@ -99,9 +103,11 @@ class ModelConfig(Config):
         )
         for name in ("embedding", "hidden", "layers"):
             require(getattr(self, name) >= 1, f"{name} must be at least 1, not {getattr(self, name)}")
-        if self.dropout is not None:
+        for name in ("dropout", "weight_drop"):
+            share = getattr(self, name)
             require(
-                0 < self.dropout < 1, f"dropout must lie between 0 and 1, not {self.dropout}; leave it out for none"
+                share is None or 0 < share < 1,
+                f"{name.replace('_', '-')} must lie between 0 and 1, not {share}; leave it out for none",
             )
         require(
             not self.tie or self.embedding == self.hidden,
@@ -163,25 +169,27 @@ class TrainConfig(Config):
 class TrainOptions(Config):
     """What a user asked of a training. None is left open: corpus and time decide it (`training/budget.py`).
 
-    `valid` and `test` are a share of the corpus or a file.
+    `valid` and `test` are a share of the corpus or a file; `start_from` is a trained model to go on from.
     """
 
     corpus: tuple[str, ...] = ("fables",)
     name: str | None = None
-    tokenizer: str = "char"
+    start_from: str | None = None
+    tokenizer: str | None = None
     vocab_size: int = 1000
-    documents: str = "stream"
+    documents: str | None = None
     valid: float | str | None = None
     test: float | str | None = None
-    cell: str = "lstm"
-    layers: int = 2
+    cell: str | None = None
+    layers: int | None = None
     hidden: int | None = None
     embedding: int | None = None
     tie: bool | None = None
     dropout: float | None = None
-    weight_decay: float = 0.02
-    bptt: int = 64
-    batch_size: int = 32
+    weight_drop: float | None = None
+    weight_decay: float | None = None
+    bptt: int | None = None
+    batch_size: int | None = None
     lr: float | None = None
     clip: float | None = 1.0
     clip_value: float | None = None
@@ -200,7 +208,7 @@ class TrainOptions(Config):
     def __post_init__(self) -> None:
         budgets = [b for b in (self.steps, self.epochs, self.seconds) if b is not None]
         require(len(budgets) <= 1, "give one of --for, --steps and --epochs")
-        require(self.documents in ("stream", "lines", "blank"), "documents must be stream, lines or blank")
+        require(self.documents in (None, "stream", "lines", "blank"), "documents must be stream, lines or blank")
         for name in ("valid", "test"):
             share = getattr(self, name)
             require(

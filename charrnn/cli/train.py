@@ -21,6 +21,8 @@ EXAMPLES = """Examples:
 
     charrnn train names.txt --documents lines --for 2m
 
+    charrnn train letters.txt --from novels --for 2m
+
     zcat big.txt.gz | charrnn train - --name big --for 1h
 
     charrnn train --resume --name big
@@ -112,21 +114,35 @@ def train(
             "--resume", help="Go on exactly where the run stopped (--name, or the last).", rich_help_panel=TRAINING
         ),
     ] = False,
+    start_from: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="MODEL",
+            help="Go on from a trained model, on another text: its symbols keep what they have learned, new ones are "
+            "added.",
+            show_default="fresh weights",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
     tokenizer: Annotated[
-        TokenizerName,
-        typer.Option(help="Characters, UTF-8 bytes, or sentencepiece pieces.", rich_help_panel=TEXT),
-    ] = TokenizerName.char,
+        TokenizerName | None,
+        typer.Option(
+            help="Characters, UTF-8 bytes, or sentencepiece pieces.", show_default="char", rich_help_panel=TEXT
+        ),
+    ] = None,
     vocab_size: Annotated[
         int,
         typer.Option(help="Subword pieces.", callback=opt.number("a vocabulary", 259, 1_000_000), rich_help_panel=TEXT),
     ] = TrainOptions.vocab_size,
     documents: Annotated[
-        Documents,
+        Documents | None,
         typer.Option(
             help="One stream; or one document a line, or a paragraph, each with its own beginning and end.",
+            show_default="stream",
             rich_help_panel=TEXT,
         ),
-    ] = Documents.stream,
+    ] = None,
     valid: Annotated[
         str | None,
         typer.Option(
@@ -147,10 +163,15 @@ def train(
             rich_help_panel=TEXT,
         ),
     ] = None,
-    cell: Annotated[CellName, typer.Option(help="The recurrent cell.", rich_help_panel=NETWORK)] = CellName.lstm,
+    cell: Annotated[
+        CellName | None, typer.Option(help="The recurrent cell.", show_default="lstm", rich_help_panel=NETWORK)
+    ] = None,
     layers: Annotated[
-        int, typer.Option(help="Recurrent layers.", callback=opt.number("layers", 1, 64), rich_help_panel=NETWORK)
-    ] = TrainOptions.layers,
+        int | None,
+        typer.Option(
+            help="Recurrent layers.", show_default="2", callback=opt.number("layers", 1, 64), rich_help_panel=NETWORK
+        ),
+    ] = None,
     hidden: Annotated[
         int | None,
         typer.Option(
@@ -187,10 +208,24 @@ def train(
             rich_help_panel=REGULAR,
         ),
     ] = None,
+    weight_drop: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of recurrent weights dropped, anew for each window.",
+            show_default="none",
+            callback=opt.number("weight-drop", 0, 0.95),
+            rich_help_panel=REGULAR,
+        ),
+    ] = None,
     weight_decay: Annotated[
-        float,
-        typer.Option(help="AdamW's decay.", callback=opt.number("weight-decay", 0, 0.99), rich_help_panel=REGULAR),
-    ] = TrainOptions.weight_decay,
+        float | None,
+        typer.Option(
+            help="AdamW's decay.",
+            show_default="from text and time",
+            callback=opt.number("weight-decay", 0, 0.99),
+            rich_help_panel=REGULAR,
+        ),
+    ] = None,
     patience: Annotated[
         int,
         typer.Option(
@@ -200,17 +235,23 @@ def train(
         ),
     ] = 5,
     bptt: Annotated[
-        int,
+        int | None,
         typer.Option(
             help="Window of truncated back-propagation through time.",
+            show_default="64",
             callback=opt.number("bptt", 1, 65536),
             rich_help_panel=TRAINING,
         ),
-    ] = TrainOptions.bptt,
+    ] = None,
     batch_size: Annotated[
-        int,
-        typer.Option(help="Streams side by side.", callback=opt.number("a batch", 1, 65536), rich_help_panel=TRAINING),
-    ] = TrainOptions.batch_size,
+        int | None,
+        typer.Option(
+            help="Streams side by side.",
+            show_default="from text and time",
+            callback=opt.number("a batch", 1, 65536),
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
     lr: Annotated[
         float | None,
         typer.Option(

@@ -166,3 +166,20 @@ def train_tokenizer(kind: str, pieces: Iterable[str], vocab_size: int, *, thread
             return SubwordTokenizer.train(pieces, vocab_size, threads=threads)
         case _:
             raise ConfigError(f"tokenizer must be char, byte or subword, not {kind!r}")
+
+
+def extend(tokenizer: Tokenizer, pieces: Iterable[str]) -> Tokenizer:
+    """A tokenizer that holds a further text as well. Bytes and subwords hold every text already.
+
+    Characters are put in code point order again, so that ids move: see `ids_in`.
+    """
+    if not isinstance(tokenizer, CharTokenizer):
+        return tokenizer
+    return CharTokenizer("".join(sorted(set(tokenizer.symbols).union(*map(set, pieces)))))
+
+
+def ids_in(larger: Tokenizer, tokenizer: Tokenizer) -> npt.NDArray[np.int64]:
+    """(size,): the id that each symbol of a tokenizer has in one that extends it."""
+    if not isinstance(tokenizer, CharTokenizer):
+        return np.arange(tokenizer.size)
+    return larger.encode(tokenizer.symbols).astype(np.int64)

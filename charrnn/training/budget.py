@@ -1,59 +1,95 @@
-"""What to train in the time given: the network, its regularisation and its budget, from the corpus and the clock.
+"""What to train in the time given: the network, its regularisation and its batch, from the corpus and the clock.
 
-The rule is small on purpose; docs/experiments.md has the figures that it is fitted to. Whatever the user named is
-left as it is, and the rest adapts to it.
+One thought decides the size: the time pays for so many multiplications, a token costs six for each weight (forward and
+backward), and a network does best when it sees about as many tokens as it has weights, whether they are new ones or
+the same text again. Where the text is short against that, dropout grows and the width stops growing. The figures that
+the numbers below are fitted to are in docs/experiments.md. Whatever the user named stays as it is, and the rest adapts.
 """
 
+import dataclasses
 import math
+from dataclasses import dataclass
 
 from charrnn.config import ModelConfig, TrainConfig, TrainOptions
 from charrnn.text.dataset import Dataset
 from charrnn.text.streams import fit
+from charrnn.training.precision import Machine
 
 DEFAULT_SECONDS = 600.0
-MOST_DROPOUT = 0.5
-RATE_AT_256 = 8e-3
 # Validation takes about a second for so many tokens, and comes a dozen times.
 MOST_VALIDATED = 1 << 17
 
-# The widest network that (seconds given, tokens to learn from) can pay for, widest first.
-WIDTHS = [(420.0, 600_000, 512), (240.0, 300_000, 384), (20.0, 30_000, 256), (0.0, 0, 128)]
-# Tokens a second that a two-layer network of this width reads on two cores, for guessing the passes over a corpus.
-SPEED_AT_256 = 60_000.0
+# Operations a second: a CPU thread in each format, and a GPU.
+THREAD_SPEED = {"fp32": 100e9, "bf16": 250e9}
+GPU_SPEED = 30e12
+OPERATIONS = 6
+
+TOKENS_PER_WEIGHT = 1.3
+WEIGHTS_PER_TOKEN = 16.0
+WIDTHS = (64, 96, 128, 192, 256, 320, 384, 448, 512, 640, 768, 896, 1024, 1280, 1536, 2048)
+CELL = "lstm"
+LAYERS = 2
+EMBEDDING = 128
+SYMBOLS_TO_TIE = 512
+
+BATCH_SIZE = 32
+BPTT = 64
+RATE_AT_256 = 8e-3
+FINE_TUNING_RATE = 0.25
+WEIGHT_DECAY = 0.02
+DROPOUT_A_DOUBLING = 0.06
+MOST_DROPOUT = 0.5
 
 
-def plan(options: TrainOptions, data: Dataset, *, seed: int, precision: str) -> tuple[ModelConfig, TrainConfig]:
-    """Decide everything that was left open. Raises ConfigError when options contradict each other."""
-    tokens = data.train.tokens.size
+@dataclass(frozen=True)
+class Choice:
+    """What to train, and why, in one line each."""
+
+    model: ModelConfig
+    train: TrainConfig
+    reasons: list[str]
+
+
+def plan(
+    options: TrainOptions, data: Dataset, *, seed: int, machine: Machine, source: ModelConfig | None = None
+) -> Choice:
+    """Decide everything that was left open; a model that is gone on from (`source`) brings its own network.
+
+    Raises ConfigError when options contradict each other.
+    """
+    tokens, size = data.train.tokens.size, data.tokenizer.size
     seconds = options.seconds
     if (options.steps, options.epochs, seconds) == (None, None, None):
         seconds = DEFAULT_SECONDS
-    batch_size, bptt = fit(data.train, batch_size=options.batch_size, bptt=options.bptt)
-
-    hidden = options.hidden or next(
-        width
-        for least_time, least_tokens, width in WIDTHS
-        if (seconds or DEFAULT_SECONDS) >= least_time and tokens >= least_tokens
-    )
-    # Many symbols: one matrix for both ends saves what is most of the weights.
-    tie = data.tokenizer.size > 512 and options.embedding in (None, hidden) if options.tie is None else options.tie
-    embedding = options.embedding or (hidden if tie else min(128, hidden))
+    batch_size, bptt = fit(data.train, batch_size=options.batch_size or BATCH_SIZE, bptt=options.bptt or BPTT)
+    # What training will read, if it is known before the network is.
+    to_read = None
     if options.steps is not None:
-        passes = options.steps * batch_size * bptt / tokens
+        to_read = options.steps * batch_size * bptt
     elif options.epochs is not None:
-        passes = options.epochs
+        to_read = int(options.epochs * tokens)
+    operations = (seconds or 0.0) * speed(machine)
+
+    layers = options.layers or LAYERS
+    if source is not None:
+        network = source
     else:
-        passes = (seconds or DEFAULT_SECONDS) * SPEED_AT_256 * (256 / hidden) / tokens
-    size = data.tokenizer.size
-    model = ModelConfig(
+        wanted = to_read / TOKENS_PER_WEIGHT if to_read else math.sqrt(operations / OPERATIONS / TOKENS_PER_WEIGHT)
+        hidden = options.hidden or width(min(wanted, WEIGHTS_PER_TOKEN * tokens), layers)
+        # Many symbols: one matrix for both ends saves what is most of the weights.
+        tie = size > SYMBOLS_TO_TIE and options.embedding in (None, hidden) if options.tie is None else options.tie
+        network = ModelConfig(
+            vocab_size=size, start_id=size, cell=options.cell or CELL, layers=layers, hidden=hidden, tie=tie,
+            embedding=options.embedding or (hidden if tie else min(EMBEDDING, hidden)),
+        )  # fmt: skip
+    weights = weight_count(network.hidden, network.layers)
+    passes = (to_read or operations / OPERATIONS / weights) / tokens
+    model = dataclasses.replace(
+        network,
         vocab_size=size + (data.train.starts is not None),
         start_id=size,
-        cell=options.cell,
-        embedding=embedding,
-        hidden=hidden,
-        layers=options.layers,
-        dropout=_dropout(passes, hidden) if options.dropout is None else options.dropout or None,
-        tie=tie,
+        dropout=(dropout(passes, weights / tokens) if options.dropout is None else options.dropout) or None,
+        weight_drop=options.weight_drop or None,
     )
     train = TrainConfig(
         seed=seed,
@@ -62,48 +98,77 @@ def plan(options: TrainOptions, data: Dataset, *, seed: int, precision: str) -> 
         seconds=seconds,
         bptt=bptt,
         batch_size=batch_size,
-        lr=options.lr or round(RATE_AT_256 * math.sqrt(256 / hidden), 5),
-        weight_decay=options.weight_decay,
+        lr=options.lr or learning_rate(model.hidden) * (1.0 if source is None else FINE_TUNING_RATE),
+        weight_decay=WEIGHT_DECAY if options.weight_decay is None else options.weight_decay,
         clip=options.clip,
         clip_value=options.clip_value,
         eval_every=options.eval_every,
         save_every=options.save_every,
         patience=options.patience,
-        precision=precision,
+        precision=machine.precision,
     )
-    return model, train
+    return Choice(model, train, explain(model, train, options, data, passes))
 
 
-def _dropout(passes: float, hidden: int) -> float | None:
-    """More passes and a wider network learn by heart sooner; a single pass cannot."""
-    share = 0.05 * math.log2(max(passes, 1.0)) * math.sqrt(hidden / 256)
-    return round(min(MOST_DROPOUT, share), 2) or None
+def speed(machine: Machine) -> float:
+    """Operations a second that such a machine does in training: a guess, for steps are counted by the real speed."""
+    if machine.device.type != "cpu":
+        return GPU_SPEED
+    return THREAD_SPEED[machine.precision] * machine.threads
 
 
-def explain(model: ModelConfig, train: TrainConfig, options: TrainOptions, data: Dataset) -> list[str]:
+def weight_count(hidden: int, layers: int) -> float:
+    """Weights of the recurrent layers, near enough for a plan: four gates, each of an input and a recurrent matrix."""
+    return 8.0 * hidden * hidden * layers
+
+
+def width(weights: float, layers: int) -> int:
+    """The width that has about so many weights."""
+    return min(WIDTHS, key=lambda hidden: abs(math.log(weight_count(hidden, layers) / max(weights, 1.0))))
+
+
+def learning_rate(hidden: int) -> float:
+    """The wider the network, the smaller the steps."""
+    return round(RATE_AT_256 * math.sqrt(256 / hidden), 5)
+
+
+def dropout(passes: float, weights_per_token: float) -> float:
+    """More passes, and more weights for each token of text, learn it by heart sooner."""
+    share = DROPOUT_A_DOUBLING * math.log2(max(1.0, passes * math.sqrt(weights_per_token)))
+    return round(min(MOST_DROPOUT, share), 2)
+
+
+def explain(model: ModelConfig, train: TrainConfig, options: TrainOptions, data: Dataset, passes: float) -> list[str]:
     """What was decided, and from what, in one line each."""
     unit = {"char": "characters", "byte": "bytes", "subword": "pieces"}[data.tokenizer.kind]
     tokens = data.train.tokens.size
-    lines = [f"text: {tokens:,} {unit} to learn from, {data.tokenizer.size:,} different"]
+    text = f"text: {tokens:,} {unit} to learn from, {data.tokenizer.size:,} different"
     if data.valid is not None:
-        lines[0] += f", {data.valid.tokens.size:,} held out to validate"
+        text += f", {data.valid.tokens.size:,} held out to validate"
         if data.valid.tokens.size > MOST_VALIDATED:
-            lines[0] += f" (the first {MOST_VALIDATED:,} of them while training)"
+            text += f" (the first {MOST_VALIDATED:,} of them while training)"
     tied = ", tied embeddings" if model.tie else ""
-    dropout = f"dropout {model.dropout:g}" if model.dropout else "no dropout"
-    lines.append(f"network: {model.cell} {model.layers} x {model.hidden}, embedding {model.embedding}{tied}, {dropout}")
+    chosen = "as asked" if options.hidden else f"for about {passes:.1f} passes over the text in the time given"
+    network = f"network: {model.cell} {model.layers} x {model.hidden}, embedding {model.embedding}{tied}, {chosen}"
     budget = (
         f"{train.steps:,} steps"
         if train.steps is not None
         else f"{train.epochs:g} epochs"
         if train.epochs is not None
-        else f"{duration(train.seconds or 0)}"
+        else duration(train.seconds or 0)
     )
-    lines.append(f"training: {budget}, {train.batch_size} rows x {train.bptt} {unit}, learning rate {train.lr:g}")
-    if (train.batch_size, train.bptt) != (options.batch_size, options.bptt):
+    drops = f"dropout {model.dropout:g}" if model.dropout else "no dropout"
+    if model.weight_drop:
+        drops += f", weight drop {model.weight_drop:g}"
+    training = (
+        f"training: {budget}, {train.batch_size} rows x {train.bptt} {unit}, learning rate {train.lr:g}, {drops}, "
+        f"weight decay {train.weight_decay:g}"
+    )
+    lines = [text, network, training]
+    asked = options.batch_size or BATCH_SIZE, options.bptt or BPTT
+    if (train.batch_size, train.bptt) != asked:
         lines.append(
-            f"the text is shorter than {options.batch_size} rows of {options.bptt}: trained on "
-            f"{train.batch_size} of {train.bptt}"
+            f"the text is shorter than {asked[0]} rows of {asked[1]}: trained on {train.batch_size} of {train.bptt}"
         )
     return lines
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,13 +23,14 @@ from charrnn.runs import Run
 from charrnn.text.corpus import Corpus, keep_stdin
 from charrnn.text.dataset import Dataset, Split, build, split_corpus
 from charrnn.text.streams import open_streams
-from charrnn.text.tokenizers import from_spec
+from charrnn.text.tokenizers import extend, from_spec
 from charrnn.training import precision
-from charrnn.training.budget import MOST_VALIDATED, explain, plan
+from charrnn.training.budget import MOST_VALIDATED, plan
 from charrnn.training.curve import draw_curve
 from charrnn.training.eight_bits import arrays, int8_cost
 from charrnn.training.events import Event, Progress, Report, Snapshot, Stopped
 from charrnn.training.trainer import Trainer
+from charrnn.training.transfer import Source
 
 DEFAULT_VALID = 0.05
 LEAST_CHARS_TO_HOLD_OUT = 4000
@@ -92,13 +94,22 @@ class Training:
 
 
 def start(options: TrainOptions, *, checkpoints: Path | None = None) -> Training:
-    """Read, check, split and tokenize the corpus, decide what was left open, make the run's folder."""
+    """Read, check, split and tokenize the corpus, decide what was left open, make the run's folder.
+
+    The clock of a time budget starts here. Raises ConfigError, CorpusError, RunError or CheckpointError.
+    """
+    began = time.monotonic()
+    folder = runs.checkpoints_folder(checkpoints)
+    source = None
+    if options.start_from is not None:
+        source = Source.read(runs.model_file(folder, options.start_from))
+        source.check(options)
     corpus = None
     if "-" not in options.corpus:
         corpus = Corpus(list(options.corpus))
         corpus.survey()
     machine = precision.choose(options.device, options.precision, options.threads, tune=options.tune)
-    run = runs.create(runs.checkpoints_folder(checkpoints), options.name, options.corpus[0])
+    run = runs.create(folder, options.name, options.corpus[0])
     try:
         if corpus is None:
             require(options.corpus == ("-",), "standard input cannot be joined with other texts")
@@ -106,17 +117,18 @@ def start(options: TrainOptions, *, checkpoints: Path | None = None) -> Training
             corpus = Corpus([str(run.stdin_copy)])
             corpus.survey()
         corpus.sources = [_whole_path(source) for source in corpus.sources]
-        data = _dataset(corpus, options, run, machine)
+        data = _dataset(corpus, options, run, machine, source)
         seed = draw_seed() if options.seed is None else options.seed
-        model_config, train_config = plan(options, data, seed=seed, precision=machine.precision)
-        network = LanguageModel(model_config)
+        choice = plan(options, data, seed=seed, machine=machine, source=source.config if source else None)
+        network = LanguageModel(choice.model)
         network.initialise(torch.Generator().manual_seed(seed))
-        notes = [
-            *data.notes,
-            *explain(model_config, train_config, options, data),
-            f"machine: {machine}, seed {seed}",
-        ]
-        return _training(run, network.to(machine.device), train_config, data, machine, notes)
+        notes = [*data.notes, *choice.reasons, f"machine: {machine}, seed {seed}"]
+        if source is not None:
+            source.give(network, data.tokenizer)
+            notes.insert(0, f"goes on from {source.path}")
+        training = _training(run, network.to(machine.device), choice.train, data, machine, notes)
+        training.trainer.begin(time.monotonic() - began, trained=source is not None)
+        return training
     except BaseException:
         _remove_empty(run)
         raise
@@ -143,6 +155,8 @@ def resume(
     for unfinished in run.folder.glob(".*.safetensors.*"):  # what a kill in the middle of saving leaves behind
         unfinished.unlink()
     header, tensors = checkpoint.read(run.resume)
+    if header.record["format"] < checkpoint.FORMAT:
+        raise RunError(f"{run.name} was begun by an older charrnn: train a new run with --from {run.name}")
     saved = header.record.get("resume")
     if not isinstance(saved, dict):
         raise CheckpointError(f"{run.resume} is not a file to resume from")
@@ -176,16 +190,20 @@ def resume(
     return training
 
 
-def _dataset(corpus: Corpus, options: TrainOptions, run: Run, machine: precision.Machine) -> Dataset:
+def _dataset(
+    corpus: Corpus, options: TrainOptions, run: Run, machine: precision.Machine, source: Source | None
+) -> Dataset:
     valid = options.valid
     if valid is None and corpus.facts.kept >= LEAST_CHARS_TO_HOLD_OUT:
         valid = DEFAULT_VALID
     valid, test = (_whole_path(part) if isinstance(part, str) else part for part in (valid, options.test))
-    split = split_corpus(corpus, corpus.facts, documents=options.documents, valid=valid, test=test)
+    documents = options.documents or (source.documents if source else "stream")
+    split = split_corpus(corpus, corpus.facts, documents=documents, valid=valid, test=test)
     data = build(
         corpus,
         split,
-        kind=options.tokenizer,
+        tokenizer=extend(source.tokenizer, split.part("train", corpus)) if source else None,
+        kind=options.tokenizer or "char",
         vocab_size=options.vocab_size,
         folder=run.folder,
         threads=machine.threads,

@@ -1,0 +1,67 @@
+"""Fine-tuning: what a trained network has learned, carried over to one whose vocabulary has grown, symbol by symbol."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from charrnn import checkpoint
+from charrnn.checkpoint import Weights
+from charrnn.config import ModelConfig, TrainOptions, require
+from charrnn.models.language_model import LanguageModel
+from charrnn.text.tokenizers import Tokenizer, ids_in
+
+# What a model brings with it, and where an option may not ask for something else.
+KEPT = ("cell", "layers", "hidden", "embedding", "tie")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A trained model to go on from."""
+
+    path: Path
+    config: ModelConfig
+    tokenizer: Tokenizer
+    documents: str
+    weights: Weights
+
+    @classmethod
+    def read(cls, path: Path) -> "Source":
+        """Raises CheckpointError when the file is no model."""
+        header, weights, tokenizer = checkpoint.read_model(path)
+        return cls(path, header.config, tokenizer, str(header.summary.get("documents", "stream")), weights)
+
+    def check(self, options: TrainOptions) -> None:
+        """Raises ConfigError when the options ask for another network or tokenizer than the model's."""
+        own = {**{name: getattr(self.config, name) for name in KEPT}, "tokenizer": self.tokenizer.kind}
+        for name, value in own.items():
+            asked = getattr(options, name)
+            require(
+                asked is None or asked == value,
+                f"{self.path} has {name} {value}, which stays: leave out --{name}, or train anew without --from",
+            )
+
+    def give(self, network: LanguageModel, tokenizer: Tokenizer) -> None:
+        """Put the weights into a freshly initialised network whose vocabulary holds this one's, symbol by symbol.
+
+        A new symbol keeps its fresh embedding and begins as improbable as the least probable old one; no other logit
+        changes.
+        """
+        there, ids = network.config, ids_in(tokenizer, self.tokenizer)
+        inputs = np.append(ids, there.start_id)
+        outputs = inputs if self.config.documents and there.documents else ids
+        with torch.no_grad():
+            for name, weight in network.state_dict().items():
+                old = torch.from_numpy(self.weights[name])
+                match name:
+                    case "embedding.weight":
+                        weight[inputs] = old
+                    case "head":
+                        weight.zero_()
+                        weight[outputs] = old[: len(outputs)]
+                    case "bias":
+                        weight.fill_(float(old.min()))
+                        weight[outputs] = old[: len(outputs)]
+                    case _:
+                        weight.copy_(old)
