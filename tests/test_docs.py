@@ -5,6 +5,8 @@ import re
 import runpy
 from pathlib import Path
 
+import pytest
+
 import charrnn
 
 ROOT = Path(__file__).parents[1]
@@ -20,11 +22,12 @@ def test_the_changelog_tops_with_the_package_version() -> None:
     assert next(version for version in versions if version != "Unreleased") == charrnn.__version__
 
 
-def test_the_corpus_is_the_one_that_its_readme_describes() -> None:
-    text = (ROOT / "corpora/fables.txt").read_bytes()
+@pytest.mark.parametrize(("name", "least"), [("fables", 150_000), ("river", 60_000)])
+def test_the_corpora_are_the_ones_that_their_readme_describes(name: str, least: int) -> None:
+    text = (ROOT / f"corpora/{name}.txt").read_bytes()
     readme = (ROOT / "corpora/README.md").read_text("utf-8")
     assert hashlib.sha256(text).hexdigest() in readme
-    assert f"{len(text.decode('utf-8')):,} characters" in readme and len(text) >= 150_000
+    assert f"{len(text.decode('utf-8')):,} characters" in readme and len(text.decode("utf-8")) >= least
 
 
 def test_every_option_that_the_readme_shows_exists() -> None:

@@ -1,0 +1,153 @@
+"""The best model that fits in a time: `charrnn train CORPUS --for TIME`, no other option, over corpora and seeds.
+
+    python benchmarks/quality.py [--shakespeare FILE] [--times 1m 3m 10m] [--seeds 1 2 3] [--only book names]
+
+Prints, for every corpus and time, the medians over the seeds of the held-out tenth's figures: state carried, and cold
+(reset every 256 characters; lines begin cold anyhow), beside weights, characters seen and the time that the whole
+command took. Draws validation against the clock in quality.svg, appends to RESULTS.md. With --beside, dynamic
+evaluation and the best temperature too, in columns of their own.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from results import append, table
+from texts import Text, texts
+
+PLOT = Path(__file__).with_name("quality.svg")
+COLD = 256
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training, judged; figures are nats and bits per character, `curve` seconds and validation nats."""
+
+    text: str
+    time: str
+    seed: int
+    loss: float
+    bpc: float
+    cold: float | None
+    beside: dict[str, float]
+    network: str
+    weights: int
+    seen: int
+    seconds: float
+    curve: list[tuple[float, float]]
+
+
+def charrnn(*arguments: str) -> str:
+    """What the command prints on stdout."""
+    command = [sys.executable, "-m", "charrnn", *arguments]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, encoding="utf-8").stdout
+
+
+def train(text: Text, budget: str, seed: int, folder: Path, beside: bool) -> Run:
+    """Train as a user would, then ask the model's own file and `charrnn eval`."""
+    name = f"{text.name}-{budget}-{seed}"
+    place = ["--checkpoints", str(folder)]
+    began = time.monotonic()
+    charrnn("train", str(text.path), *text.options, "--for", budget, "--seed", str(seed), "--name", name, "-q", *place)
+    seconds = time.monotonic() - began
+    model = ["-m", name, *place, "--json", "-q"]
+    plain = json.loads(charrnn("eval", *model, *(["--adapt", "--fit-temperature"] if beside else [])))
+    lines = "lines" in text.options
+    cold = None if lines else json.loads(charrnn("eval", *model, "--reset-every", str(COLD)))["loss"]
+    header: dict[str, Any] = json.loads(charrnn("inspect", *model[:-1]))
+    config = header["model"]
+    events = [json.loads(line) for line in (folder / name / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    return Run(
+        text=text.name,
+        time=budget,
+        seed=seed,
+        loss=plain["nats"] / plain["chars"],
+        bpc=plain["bpc"],
+        cold=cold,
+        beside={part: plain[part]["bpc"] for part in ("adapted", "fitted") if part in plain},
+        network=f"{config['cell']} {config['layers']} x {config['hidden']}",
+        weights=header["parameters"],
+        seen=events[-1]["tokens"],
+        seconds=seconds,
+        curve=[(event["seconds"], event["valid_bpc"]) for event in events if "valid_bpc" in event],
+    )
+
+
+def draw(runs: list[Run]) -> None:
+    """Validation against the clock, one panel for each corpus, one line for each run."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    from matplotlib import pyplot
+
+    names = list(dict.fromkeys(run.text for run in runs))
+    times = list(dict.fromkeys(run.time for run in runs))
+    figure, panels = pyplot.subplots(1, len(names), figsize=(4 * len(names), 3.6), squeeze=False, layout="constrained")
+    colours = ["#7aa6c2", "#2f6f9f", "#b0552f", "#5a7d3a", "#444444"]
+    for axis, name in zip(panels[0], names, strict=True):
+        for run in (run for run in runs if run.text == name):
+            number = times.index(run.time)
+            label = f"--for {run.time}" if run.seed == runs[0].seed else None
+            axis.plot(*zip(*run.curve, strict=True), ".-", color=colours[number % len(colours)], label=label)
+        axis.set_xscale("log")
+        axis.set_title(name)
+        axis.set_xlabel("seconds")
+        axis.spines[["top", "right"]].set_visible(False)
+    panels[0][0].set_ylabel("validation, bits per character")
+    panels[0][0].legend(frameon=False)
+    figure.savefig(PLOT, metadata={"Date": None})
+
+
+def rows(runs: list[Run]) -> list[list[str]]:
+    """The medians over the seeds."""
+    found = []
+    for text, budget in dict.fromkeys((run.text, run.time) for run in runs):
+        same = [run for run in runs if (run.text, run.time) == (text, budget)]
+        cold = "-" if same[0].cold is None else f"{median(run.cold or 0 for run in same):.4f}"
+        beside = [f"{median(run.beside[part] for run in same):.4f}" for part in same[0].beside]
+        found.append([
+            text, budget, str(len(same)), same[0].network, f"{same[0].weights / 1e6:.2f} M",
+            f"{median(run.seen for run in same) / 1e6:.1f} M", f"{median(run.loss for run in same):.4f}", cold,
+            f"{median(run.bpc for run in same):.4f}", f"{median(run.seconds for run in same):.0f}", *beside,
+        ])  # fmt: skip
+    return found
+
+
+def main() -> None:
+    """Every corpus, time and seed, the short ones first."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--shakespeare", type=Path)
+    parser.add_argument("--times", nargs="+", default=["1m", "3m", "10m"])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--only", nargs="+")
+    parser.add_argument("--beside", action="store_true")
+    arguments = parser.parse_args()
+    runs = []
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        for budget in arguments.times:
+            for text in texts(folder, arguments.shakespeare):
+                if arguments.only and text.name not in arguments.only:
+                    continue
+                for seed in arguments.seeds:
+                    runs.append(train(text, budget, seed, folder / "checkpoints", arguments.beside))
+                    print(*rows(runs[-1:])[0], flush=True)
+    draw(runs)
+    head = [
+        "corpus", "time", "seeds", "network", "weights", "characters seen", "nats, state carried", "nats, cold", "bpc",
+        "seconds, whole command",
+    ]  # fmt: skip
+    if arguments.beside:
+        head += ["bpc, adapted", "bpc, fitted temperature"]
+    append("Quality", "The last tenth of each text, held out; medians over the seeds.\n", table(head, rows(runs)))
+
+
+if __name__ == "__main__":
+    main()
