@@ -14,8 +14,6 @@ from charrnn.runs import checkpoints_folder
 from charrnn.training.events import Note, Report, Stopped
 from charrnn.training.session import Training
 
-OVERFITTING = 0.02
-
 
 def follow(training: Training, *, json_lines: bool) -> str:
     """Run to the end and return the reason for it."""
@@ -47,9 +45,10 @@ def farewell(training: Training, reason: str, checkpoints: Path | None) -> None:
     if training.data.valid is not None and progress.best is not None:
         best = f"best at step {progress.best_step:,} of {progress.step:,}: {progress.best:.4f} nats per token"
         say(best)
-        if reason == "no improvement" or progress.stale > 2:
+        if progress.stale:
             warn(
-                "the model has begun to learn its text by heart: more --dropout, a smaller --hidden or more text helps"
+                "then it began to learn its text by heart and did worse on what it had not seen: more --dropout, a "
+                "smaller --hidden, less time (--for) or more text helps"
             )
     say(f"saved in {run.folder}: model.safetensors, curve.svg, metrics.jsonl")
     model = f" -m {shlex.quote(run.name)}" if run.folder.parent == checkpoints_folder(checkpoints) else ""

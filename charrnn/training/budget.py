@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 
 from charrnn.config import ModelConfig, TrainConfig, TrainOptions
-from charrnn.text.dataset import Dataset
+from charrnn.text.dataset import Dataset, Part
 from charrnn.text.streams import fit
 from charrnn.training.precision import Machine
 
@@ -33,6 +33,7 @@ EMBEDDING = 128
 SYMBOLS_TO_TIE = 512
 
 BATCH_SIZE = 32
+MOST_ROWS = 128
 BPTT = 64
 RATE_AT_256 = 8e-3
 FINE_TUNING_RATE = 0.25
@@ -61,7 +62,8 @@ def plan(
     seconds = options.seconds
     if (options.steps, options.epochs, seconds) == (None, None, None):
         seconds = DEFAULT_SECONDS
-    batch_size, bptt = fit(data.train, batch_size=options.batch_size or BATCH_SIZE, bptt=options.bptt or BPTT)
+    asked = options.batch_size or rows(data.train, options.bptt or BPTT), options.bptt or BPTT
+    batch_size, bptt = fit(data.train, batch_size=asked[0], bptt=asked[1])
     # What training will read, if it is known before the network is.
     to_read = None
     if options.steps is not None:
@@ -107,7 +109,18 @@ def plan(
         patience=options.patience,
         precision=machine.precision,
     )
-    return Choice(model, train, explain(model, train, options, data, passes))
+    reasons = explain(model, train, options, data, passes)
+    if (batch_size, bptt) != asked:
+        reasons.append(f"the text is shorter than {asked[0]} rows of {asked[1]}: trained on {batch_size} of {bptt}")
+    return Choice(model, train, reasons)
+
+
+def rows(part: Part, bptt: int) -> int:
+    """Streams side by side; more where documents are shorter than a window, so that a step is worth its while."""
+    if part.starts is None:
+        return BATCH_SIZE
+    mean = part.tokens.size / len(part.starts)
+    return round(min(MOST_ROWS, BATCH_SIZE * max(1.0, bptt / mean)))
 
 
 def speed(machine: Machine) -> float:
@@ -164,13 +177,7 @@ def explain(model: ModelConfig, train: TrainConfig, options: TrainOptions, data:
         f"training: {budget}, {train.batch_size} rows x {train.bptt} {unit}, learning rate {train.lr:g}, {drops}, "
         f"weight decay {train.weight_decay:g}"
     )
-    lines = [text, network, training]
-    asked = options.batch_size or BATCH_SIZE, options.bptt or BPTT
-    if (train.batch_size, train.bptt) != asked:
-        lines.append(
-            f"the text is shorter than {asked[0]} rows of {asked[1]}: trained on {train.batch_size} of {train.bptt}"
-        )
-    return lines
+    return [text, network, training]
 
 
 def duration(seconds: float) -> str:

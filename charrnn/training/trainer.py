@@ -27,6 +27,8 @@ from charrnn.training.precision import Machine, Shadow
 EVALUATIONS = 15
 # With a time budget, no more than one validation in so many seconds: each costs about one.
 SECONDS_A_VALIDATION = 30.0
+# A validation this much above the best is one of those that `patience` counts; less may be the learning rate's noise.
+WORSE = 1.003
 MOST_ROLLBACKS = 4
 SAVE_SECONDS = 60.0
 # What a step adds up on the device, as `Progress` has it.
@@ -318,7 +320,7 @@ class Trainer:
             evaluations=max(p.evaluations + 1, int(min(1.0, self._share()) * self._evaluations)),
             best=loss if better else p.best,
             best_step=p.step if better else p.best_step,
-            stale=0 if better or self._validate is None else p.stale + 1,
+            stale=0 if better or self._validate is None else p.stale + self._is_worse(loss),
             rollbacks=0,
         )
         self._keep(best=better or self._validate is None)
@@ -326,6 +328,9 @@ class Trainer:
         if self._validate is not None:
             report = dataclasses.replace(report, valid_loss=loss, valid_bpc=loss * self.bits, best=better)
         yield report
+
+    def _is_worse(self, loss: float) -> bool:
+        return self.progress.best is None or not loss <= self.progress.best * WORSE
 
     def _finish(self, reason: str) -> Iterator[Event]:
         if self.progress.summed_steps:
