@@ -133,7 +133,7 @@ class Model:
         return replace(
             plain,
             adapted=adapted(self.network, part, plain) if adapt else None,
-            fitted=at(fit(lambda temperature: at(temperature).loss, plain.loss)) if fit_temperature else None,
+            fitted=at(fit(lambda temperature: at(temperature).loss)) if fit_temperature else None,
         )
 
 

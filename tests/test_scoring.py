@@ -4,6 +4,7 @@ import copy
 import json
 import math
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,21 @@ import pytest
 import torch
 
 from charrnn.api import Model
-from charrnn.checkpoint import Header
+from charrnn.checkpoint import FORMAT, Header
 from charrnn.config import ModelConfig
 from charrnn.errors import CharrnnError, ConfigError, CorpusError
 from charrnn.evaluation import scoring
-from charrnn.evaluation.scoring import Logprobs, Places, Score, score, token_logprobs
+from charrnn.evaluation.adaptation import adapted_logprobs
+from charrnn.evaluation.scoring import (
+    Logprobs,
+    Places,
+    Score,
+    inputs_and_targets,
+    prices,
+    score,
+    token_logprobs,
+)
+from charrnn.evaluation.temperature import fit_temperature
 from charrnn.models.cells import Weights
 from charrnn.models.language_model import LanguageModel
 from charrnn.text.corpus import Facts
@@ -24,6 +35,8 @@ from charrnn.text.tokenizers import CharTokenizer
 from charrnn.training.eight_bits import arrays
 
 CELLS = ["rnn", "lstm", "gru"]
+# With five symbols: the id of the start, and that of a character that the vocabulary lacks.
+START, LACKING = 5, 6
 
 
 def make_model(
@@ -79,6 +92,7 @@ def one_at_a_time(
     *,
     reset_every: int | None = None,
     resets: Iterable[int] = (),
+    temperature: float = 1.0,
 ) -> Logprobs:
     """The slow twin: one token, one call, float64 throughout."""
     slow = copy.deepcopy(model).double().eval()
@@ -94,7 +108,7 @@ def one_at_a_time(
                 previous = start
             logits, states = slow(torch.tensor([[previous]]), states)
             known = token < vocabulary
-            found.append(float(logits[0, 0].log_softmax(0)[token]) if known else -math.log(vocabulary))
+            found.append(float((logits[0, 0] / temperature).log_softmax(0)[token]) if known else -math.log(vocabulary))
             previous = token
     return np.array(found)
 
@@ -103,6 +117,13 @@ def agree(found: Logprobs, expected: Logprobs) -> None:
     assert found.shape == expected.shape
     assert math.fsum(found) == pytest.approx(math.fsum(expected), rel=1e-6)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=2e-5)
+
+
+def model_of(network: LanguageModel, symbols: str) -> Model:
+    """The network as it is loaded from a file, with these characters."""
+    documents = "lines" if network.config.documents else "stream"
+    record = {"format": FORMAT, "model": network.config.to_json(), "training": {"documents": documents}}
+    return Model(arrays(network), CharTokenizer(symbols), Header(Path("none"), record, {}, 0))
 
 
 def rows_read(model: LanguageModel) -> list[tuple[int, int]]:
@@ -211,6 +232,104 @@ def test_the_window_is_never_narrower_than_one_token(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(scoring, "LOGITS_AT_ONCE", 1)
     model, tokens = make_model(), draw(40)
     agree(token_logprobs(model, tokens, reset_every=5), one_at_a_time(model, tokens, reset_every=5))
+
+
+# ---- temperature
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("temperature", [0.2, 0.7, 1.0, 1.3, 5.0])
+def test_a_temperature_equals_a_slow_loop_in_float64(cell: str, temperature: float) -> None:
+    model, tokens = make_model(cell), draw(60)
+    tokens[[7, 30]] = 6
+    found = token_logprobs(model, tokens, window=17, temperature=temperature)
+    agree(found, one_at_a_time(model, tokens, temperature=temperature))
+    found = token_logprobs(model, tokens, reset_every=7, temperature=temperature)
+    agree(found, one_at_a_time(model, tokens, reset_every=7, temperature=temperature))
+
+
+@pytest.mark.parametrize("temperature", [0.2, 1.3])
+def test_a_temperature_of_documents_equals_a_slow_loop_in_float64(temperature: float) -> None:
+    model = make_model(documents=True)
+    tokens, starts = documents_of([3, 1, 20, 2])
+    found = token_logprobs(model, tokens, starts, temperature=temperature)
+    agree(found, one_at_a_time(model, tokens, starts, temperature=temperature))
+
+
+def test_without_a_temperature_it_is_one() -> None:
+    model, tokens = make_model(), draw(60)
+    found = token_logprobs(model, tokens)
+    np.testing.assert_array_equal(found, token_logprobs(model, tokens, temperature=1.0))
+    assert (abs(found - token_logprobs(model, tokens, temperature=1.3)) > 1e-4).all()
+
+
+def test_a_great_heat_makes_all_symbols_equal_and_a_frost_leaves_one() -> None:
+    model, tokens = make_model(), draw(60)
+    np.testing.assert_allclose(token_logprobs(model, tokens, temperature=1e6), -math.log(5), rtol=1e-5)
+    cold = token_logprobs(model, tokens, temperature=1e-6)
+    assert set(cold > -1e-6) == {True, False}
+    assert cold[cold <= -1e-6].max() < -1000
+
+
+def test_a_character_that_the_vocabulary_lacks_costs_ln_v_at_every_temperature() -> None:
+    model, tokens = make_model(), draw(9)
+    tokens[[0, 7]] = 6
+    for temperature in (0.2, 1.0, 5.0):
+        found = token_logprobs(model, tokens, temperature=temperature)
+        np.testing.assert_allclose(found[[0, 7]], -math.log(5), rtol=1e-12)
+
+
+# ---- what is read, and what it costs
+
+
+@pytest.mark.parametrize("documents", [True, False])
+@pytest.mark.parametrize("first", [0, 1, 4])
+def test_inputs_and_targets_equal_a_loop_over_places(documents: bool, first: int) -> None:
+    model = make_model(documents=documents)
+    tokens = np.array([2, 6, 0, 5, 4, 1, 6, 6, 3, 0], np.uint8)
+    places = np.arange(first, first + 8).reshape(2, 4)
+    places[1] += 2
+    inside = places < tokens.size
+    inputs, targets = inputs_and_targets(model, tokens, places, inside)
+    for row, column in np.ndindex(places.shape):
+        place = int(places[row, column])
+        before = START if place == 0 or not inside[row, column] else int(tokens[place - 1])
+        here = int(tokens[place]) if inside[row, column] else START
+        assert int(inputs[row, column]) == min(before, START)
+        assert int(targets[row, column]) == here
+    assert inputs.shape == targets.shape == (2, 4)
+    assert inputs.dtype == targets.dtype == torch.int64
+
+
+def test_what_is_not_inside_is_not_read_from_the_text() -> None:
+    """Rows that ended before their neighbours: both ids of such a place are the start."""
+    places, inside = np.array([[3, 4, 5]]), np.array([[True, False, False]])
+    inputs, targets = inputs_and_targets(make_model(), np.array([0, 1, 2, 3, 4, 1], np.uint8), places, inside)
+    assert inputs.tolist() == [[2, START, START]]
+    assert targets.tolist() == [[3, START, START]]
+
+
+@pytest.mark.parametrize("symbols", [5, 6])
+def test_prices_equal_a_loop_in_float64(symbols: int) -> None:
+    """Of five logits, none is that of the end, id 5; of six, the last is."""
+    logits = torch.randn(3, 4, symbols, generator=torch.Generator().manual_seed(1)) * 4
+    targets = torch.tensor([[0, 1, 2, 3], [4, 5, 6, 0], [6, 5, 4, 4]])
+    found = prices(logits, targets, START)
+    assert found.dtype == np.float64 and found.shape == (3, 4)
+    for row, column in np.ndindex(found.shape):
+        target, scores = int(targets[row, column]), logits[row, column].tolist()
+        expected = math.log(math.fsum(map(math.exp, scores))) - scores[min(target, symbols - 1)]
+        if target == START and symbols == 5:
+            expected = math.inf
+        if target == LACKING:
+            expected = math.log(symbols)
+        assert found[row, column] == pytest.approx(expected, rel=1e-5, abs=1e-6)
+
+
+def test_prices_leave_logits_and_targets_as_they_are() -> None:
+    logits, targets = torch.ones(1, 3, 5), torch.tensor([[0, 5, 6]])
+    prices(logits, targets, START)
+    assert torch.equal(logits, torch.ones(1, 3, 5)) and targets.tolist() == [[0, 5, 6]]
 
 
 # ---- networks that do not forget
@@ -352,9 +471,7 @@ def test_lines_scored_by_a_model_of_one_stream_do_not_hang_on_the_order_of_its_s
         with torch.no_grad():
             network.head.zero_()
             network.bias.copy_(torch.tensor([{"a": 2.0, "b": 1.0, "\n": 0.0}[symbol] for symbol in symbols]))
-        header = Header(Path("none"), {"model": network.config.to_json()}, {}, 0)
-        model = Model(arrays(network), CharTokenizer(symbols), header)
-        totals.append(model.score("ab\nba\n", lines=True).nll)
+        totals.append(model_of(network, symbols).score("ab\nba\n", lines=True).nll)
     assert totals[0] == pytest.approx(totals[1], rel=1e-6)
 
 
@@ -514,6 +631,60 @@ def test_figures_are_plain_json_values() -> None:
     assert json.loads(json.dumps(make_score(unknown=[1]).figures()))["oov"] == 1
 
 
+# ---- Score: figures beside the plain ones
+
+BRIEF = ["nats", "loss", "ppl", "bpt", "bpc", "bpb", "word_ppl"]
+
+
+def make_other(unknown: Sequence[int] = (), temperature: float = 1.0) -> Score:
+    return replace(make_score(unknown), logprobs=np.log([0.4, 0.3, 0.2, 0.8, 0.1]), temperature=temperature)
+
+
+def test_brief_figures_are_the_means_of_their_formulas() -> None:
+    nll = -sum(map(math.log, [0.4, 0.3, 0.2, 0.8, 0.1]))
+    expected = {
+        "nats": nll,
+        "loss": nll / 5,
+        "ppl": math.exp(nll / 5),
+        "bpt": nll / 5 / math.log(2),
+        "bpc": nll / 7 / math.log(2),
+        "bpb": nll / 11 / math.log(2),
+        "word_ppl": math.exp(nll / 3),
+    }
+    brief = make_other().brief()
+    assert list(brief) == list(expected) == BRIEF
+    assert brief == pytest.approx(expected, rel=1e-12)
+
+
+def test_brief_figures_have_no_bpb_where_a_character_had_no_code() -> None:
+    brief = make_other(unknown=[1]).brief()
+    assert list(brief) == BRIEF
+    assert brief["bpb"] is None
+
+
+def test_brief_figures_hold_no_others() -> None:
+    assert replace(make_score(), adapted=make_other(), fitted=make_other()).brief() == make_score().brief()
+
+
+def test_other_figures_stand_beside_the_plain_ones_and_change_none() -> None:
+    other, hot = make_other(), make_other(temperature=1.25)
+    plain = make_score().figures()
+    assert plain.keys().isdisjoint({"adapted", "fitted"})
+    both = replace(make_score(), adapted=other, fitted=hot).figures()
+    assert both == {**plain, "adapted": other.brief(), "fitted": {"temperature": 1.25, **hot.brief()}}
+    assert list(both) == [*plain, "adapted", "fitted"]
+    assert list(both["fitted"]) == ["temperature", *BRIEF]
+    assert replace(make_score(), adapted=other).figures() == {**plain, "adapted": other.brief()}
+    assert "adapted" not in replace(make_score(), fitted=hot).figures()
+
+
+def test_nested_figures_are_plain_json_values() -> None:
+    figures = replace(make_score(), adapted=make_other([1]), fitted=make_other(temperature=2.5)).figures()
+    read = json.loads(json.dumps(figures))
+    assert read["adapted"]["bpb"] is None
+    assert read["fitted"]["temperature"] == 2.5
+
+
 # ---- score
 
 FACTS = Facts(chars=6, bytes=9, words=2)
@@ -586,3 +757,125 @@ def test_score_hands_its_batch_size_on(batch_size: int) -> None:
     shapes = rows_read(model)
     score(model, Part(draw(12), 12), FACTS, reset_every=2, batch_size=batch_size)
     assert max(rows for rows, _ in shapes) == batch_size
+
+
+def test_score_hands_its_temperature_on_and_keeps_it() -> None:
+    model, tokens = make_model(), draw(20)
+    assert score(model, Part(tokens, 20), FACTS).temperature == 1.0
+    for reset_every in (None, 6):
+        scored = score(model, Part(tokens, 20), FACTS, temperature=1.7, reset_every=reset_every)
+        agree(scored.logprobs, one_at_a_time(model, tokens, reset_every=reset_every, temperature=1.7))
+        assert scored.temperature == 1.7
+        assert (scored.adapted, scored.fitted) == (None, None)
+
+
+def test_score_of_documents_hands_its_temperature_on() -> None:
+    model = make_model(documents=True)
+    tokens, starts = documents_of([5, 9])
+    scored = score(model, Part(tokens, 14, starts), FACTS, temperature=1.7)
+    agree(scored.logprobs, one_at_a_time(model, tokens, starts, temperature=1.7))
+
+
+# ---- Model.score: the same text under other conditions
+
+TEXT = "abcdeedcbaabeda\ncab\n" * 5
+
+
+def text_model(*, documents: bool = False) -> Model:
+    return model_of(make_model(documents=documents, symbols=6, layers=1), "\nabcde")
+
+
+def part_of(text: str) -> Part:
+    return Part(np.array(["\nabcde".find(symbol) % 8 for symbol in text], np.uint8), len(text))
+
+
+def test_without_being_asked_a_model_scores_the_plain_text_alone() -> None:
+    scored = text_model().score(TEXT)
+    assert (scored.adapted, scored.fitted, scored.temperature) == (None, None, 1.0)
+
+
+def test_an_adapted_score_stands_beside_the_plain_one() -> None:
+    model = text_model()
+    plain, scored = model.score(TEXT), model.score(TEXT, adapt=True)
+    np.testing.assert_array_equal(scored.logprobs, plain.logprobs)
+    assert scored.state == plain.state == "carried"
+    assert scored.fitted is None and scored.adapted is not None
+    np.testing.assert_array_equal(scored.adapted.logprobs, adapted_logprobs(model.network, part_of(TEXT)))
+    assert abs(scored.adapted.nll - plain.nll) > 1e-3
+    assert (scored.adapted.chars, scored.adapted.state) == (len(TEXT), "carried, weights adapted")
+    np.testing.assert_array_equal(model.score(TEXT).logprobs, plain.logprobs)
+
+
+def test_an_adapted_score_of_documents_resets_the_state_at_each() -> None:
+    model = text_model(documents=True)
+    scored = model.score(TEXT, adapt=True)
+    tokens = np.where(part_of(TEXT).tokens == 0, 6, part_of(TEXT).tokens).astype(np.uint8)
+    starts = np.append(0, np.flatnonzero(tokens == 6)[:-1] + 1)
+    assert scored.adapted is not None
+    assert scored.adapted.tokens == scored.tokens == tokens.size
+    np.testing.assert_array_equal(
+        scored.adapted.logprobs, adapted_logprobs(model.network, Part(tokens, tokens.size, starts))
+    )
+    assert scored.adapted.state == "reset at each line or document, weights adapted"
+
+
+def test_an_adapted_score_of_lines_resets_the_state_at_each() -> None:
+    model, part = text_model(), part_of(TEXT)
+    scored = model.score(TEXT, lines=True, adapt=True)
+    starts = np.append(0, np.flatnonzero(part.tokens == 0)[:-1] + 1)
+    assert scored.adapted is not None
+    np.testing.assert_array_equal(
+        scored.adapted.logprobs, adapted_logprobs(model.network, replace(part, starts=starts))
+    )
+
+
+def test_an_adapted_score_counts_the_characters_that_the_vocabulary_lacks() -> None:
+    text = TEXT[:50] + "?" + TEXT[50:]
+    scored = text_model().score(text, unknown=True, adapt=True, fit_temperature=True)
+    for other in (scored.adapted, scored.fitted):
+        assert other is not None
+        assert (other.oov, other.bpb) == (1, None)
+        assert other.logprobs[50] == pytest.approx(-math.log(6), rel=1e-12)
+
+
+def test_an_adaptation_that_is_reset_is_refused() -> None:
+    with pytest.raises(ConfigError, match="leave out --reset-every or --adapt"):
+        text_model().score(TEXT, adapt=True, reset_every=5)
+
+
+@pytest.mark.parametrize("form", ["stream", "reset", "lines"])
+def test_a_fitted_score_stands_beside_the_plain_one(form: str) -> None:
+    model, part = text_model(), part_of(TEXT)
+    every = 7 if form == "reset" else None
+    starts = np.append(0, np.flatnonzero(part.tokens == 0)[:-1] + 1) if form == "lines" else None
+    plain = model.score(TEXT, lines=form == "lines", reset_every=every)
+    scored = model.score(TEXT, lines=form == "lines", reset_every=every, fit_temperature=True)
+    np.testing.assert_array_equal(scored.logprobs, plain.logprobs)
+    assert scored.adapted is None and scored.temperature == 1.0
+    fitted = scored.fitted
+    assert fitted is not None
+
+    def loss(temperature: float) -> float:
+        logprobs = one_at_a_time(model.network, part.tokens, starts, reset_every=every, temperature=temperature)
+        return -float(logprobs.mean())
+
+    assert fitted.loss == pytest.approx(loss(fitted.temperature), rel=1e-5)
+    assert fitted.temperature == pytest.approx(fit_temperature(loss), rel=1e-2)
+    assert fitted.loss < plain.loss - 0.1, "the network of the tests is far too sure of itself"
+    assert (fitted.state, fitted.chars, fitted.tokens) == (plain.state, plain.chars, plain.tokens)
+
+
+def test_both_scores_stand_beside_the_plain_one_and_know_nothing_of_each_other() -> None:
+    model = text_model()
+    both = model.score(TEXT, adapt=True, fit_temperature=True)
+    one, other = model.score(TEXT, adapt=True).adapted, model.score(TEXT, fit_temperature=True).fitted
+    assert both.adapted is not None and one is not None and both.fitted is not None and other is not None
+    np.testing.assert_array_equal(both.adapted.logprobs, one.logprobs)
+    np.testing.assert_array_equal(both.fitted.logprobs, other.logprobs)
+    assert both.fitted.temperature == other.temperature != 1.0
+    assert both.adapted.temperature == 1.0
+
+
+def test_an_empty_text_is_an_error_under_every_condition() -> None:
+    with pytest.raises(CorpusError, match="empty"):
+        text_model().score("", adapt=True, fit_temperature=True)

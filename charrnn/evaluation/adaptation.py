@@ -17,6 +17,7 @@ from torch import Tensor
 from charrnn.config import require
 from charrnn.evaluation.scoring import Logprobs, Score, inputs_and_targets, prices
 from charrnn.models.language_model import LanguageModel, detach, nats
+from charrnn.models.layers import LockedDropout, Recurrent
 from charrnn.text.dataset import Part
 
 SEGMENT = 32
@@ -40,7 +41,7 @@ def adapted_logprobs(
         rate >= 0 and 0 <= pull < 1 and segment >= 1,
         "adaptation needs a rate from 0, a pull in [0, 1), a segment from 1",
     )
-    network = copy.deepcopy(model).eval()
+    network = _undropped(model)
     learner = _Learner(network, rate, pull)
     tokens, start_id = part.tokens, model.config.start_id
     starts = np.array([0]) if part.starts is None else part.starts
@@ -57,6 +58,17 @@ def adapted_logprobs(
             # What has no logit cannot be learned.
             learner.learn(nats(logits, targets.where(targets < logits.shape[-1], IGNORED)).mean())
     return result
+
+
+def _undropped(model: LanguageModel) -> LanguageModel:
+    """A copy in training mode, which cuDNN wants for gradients, that drops nothing."""
+    network = copy.deepcopy(model).train()
+    for module in network.modules():
+        if isinstance(module, LockedDropout):
+            module.p = None
+        if isinstance(module, Recurrent):
+            module.weight_drop = None
+    return network
 
 
 def adapted(model: LanguageModel, part: Part, plain: Score) -> Score:

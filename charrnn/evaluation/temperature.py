@@ -7,29 +7,25 @@ import math
 from collections.abc import Callable
 
 LEAST, MOST = 0.2, 5.0
-STEP = 0.1
-ROUNDS = 8
 CLOSE = 0.005
+GOLDEN = (math.sqrt(5) - 1) / 2
 
 
-def fit_temperature(loss: Callable[[float], float], plain: float) -> float:
-    """The temperature in [0.2, 5] of the least loss (nats); `plain` is the loss at 1.
+def fit_temperature(loss: Callable[[float], float]) -> float:
+    """The temperature in [0.2, 5] of the least loss (nats), to half a percent, in some fifteen readings of the text.
 
-    Parabolas through the logarithm of the temperature: each round reads the text at two points beside the best so
-    far, and goes to the vertex, until it stays where it is.
+    A golden section in the logarithm: the loss is convex in 1 / temperature, so it has one valley.
     """
-    best, at_best = 0.0, plain
-    for _ in range(ROUNDS):
-        below, above = loss(math.exp(best - STEP)), loss(math.exp(best + STEP))
-        bend = below - 2 * at_best + above
-        # Far from the minimum the parabola may bend the wrong way: then one step downhill.
-        shift = STEP * (below - above) / (2 * bend) if bend > 0 else math.copysign(STEP, below - above)
-        shift = min(max(shift, -1.0), 1.0)
-        found = min(max(best + shift, math.log(LEAST)), math.log(MOST))
-        at_found = loss(math.exp(found))
-        if at_found >= at_best:
-            break
-        moved, best, at_best = abs(found - best), found, at_found
-        if moved < CLOSE:
-            break
-    return math.exp(best)
+    low, high = math.log(LEAST), math.log(MOST)
+    left, right = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
+    at_left, at_right = loss(math.exp(left)), loss(math.exp(right))
+    while high - low > CLOSE:
+        if at_left <= at_right:
+            high, right, at_right = right, left, at_left
+            left = high - GOLDEN * (high - low)
+            at_left = loss(math.exp(left))
+        else:
+            low, left, at_left = left, right, at_right
+            right = low + GOLDEN * (high - low)
+            at_right = loss(math.exp(right))
+    return math.exp((low + high) / 2)
