@@ -76,6 +76,7 @@ def test_a_corpus_that_is_missing_or_a_folder(charrnn: CommandLine) -> None:
         ["eval", "--metric", "bpx"],
         ["eval", "--reset-every", "0"],
         ["eval", "--lines", "--reset-every", "5"],
+        ["eval", "--adapt", "--reset-every", "5"],
         ["eval", "--fail-above", "nan"],
         ["nonsense"],
     ],
@@ -85,6 +86,13 @@ def test_wrong_usage_is_one_line_and_exit_code_two(
 ) -> None:
     monkeypatch.setenv("CHARRNN_CHECKPOINTS", str(trained))
     refused(charrnn(*arguments), 2)
+
+
+def test_adaptation_that_is_reset_says_what_to_leave_out(charrnn: CommandLine, trained: Path) -> None:
+    result = charrnn("eval", "-m", "small", "--checkpoints", str(trained), "--adapt", "--reset-every", "5")
+    refused(result, 2, "--reset-every", "--adapt")
+    lines = [line for line in result.err.splitlines() if line.startswith("charrnn: ")]
+    assert len(lines) == 1
 
 
 def test_top_k_beyond_the_vocabulary_is_fine(charrnn: CommandLine, trained: Path) -> None:
@@ -111,7 +119,7 @@ def test_files_that_are_no_checkpoint(charrnn: CommandLine, trained: Path) -> No
     length = int.from_bytes(whole[:8], "little")
     record = json.loads(whole[8 : 8 + length])
     newer = json.dumps(
-        {**record, "__metadata__": {"charrnn": record["__metadata__"]["charrnn"].replace('"format": 1', '"format": 9')}}
+        {**record, "__metadata__": {"charrnn": record["__metadata__"]["charrnn"].replace('"format": 2', '"format": 9')}}
     ).encode()
     torch.save({"weights": torch.zeros(3)}, "torch.pt")
     bad = {

@@ -20,6 +20,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from charrnn.checkpoint import (
+    FORMAT,
     build_model,
     build_network,
     model_tensors,
@@ -218,7 +219,7 @@ def test_a_model_that_is_read_is_ready_to_be_used(file: Path) -> None:
 def test_the_header_says_what_the_file_holds(file: Path, model: LanguageModel, record: dict[str, Any]) -> None:
     header = read_header(file)
     assert header.path == file
-    assert header.record == {"format": 1, **record}
+    assert header.record == {"format": FORMAT, **record}
     assert header.config == model.config
     assert header.summary == record["training"]
     assert header.bytes == file.stat().st_size
@@ -443,7 +444,7 @@ def test_a_file_of_torch_save_is_refused_unread(tmp_path: Path, model: LanguageM
     assert not mark.exists()
 
 
-@pytest.mark.parametrize("number", [2, 3, 10**6])
+@pytest.mark.parametrize("number", [FORMAT + 1, FORMAT + 2, 10**6])
 def test_a_newer_format_is_refused_with_advice(
     tmp_path: Path, model: LanguageModel, record: dict[str, Any], number: int
 ) -> None:
@@ -454,8 +455,64 @@ def test_a_newer_format_is_refused_with_advice(
 
 
 def test_a_newer_format_is_named_as_such_whatever_else_it_holds(tmp_path: Path) -> None:
-    path = with_record(tmp_path / "m", {"format": 2, "network": "anything"}, {"w": torch.zeros(1)})
+    path = with_record(tmp_path / "m", {"format": FORMAT + 1, "network": "anything"}, {"w": torch.zeros(1)})
     assert "newer" in refusal(path)
+
+
+# ---- older formats
+
+
+def of_format_1(record: dict[str, Any]) -> dict[str, Any]:
+    """The record as charrnn wrote it before it knew weight drop."""
+    model = {name: value for name, value in record["model"].items() if name != "weight_drop"}
+    return {**record, "format": 1, "model": model}
+
+
+def test_the_format_is_2_since_models_say_whether_recurrent_weights_are_dropped(record: dict[str, Any]) -> None:
+    assert FORMAT == 2
+    assert record["model"]["weight_drop"] is None
+
+
+@pytest.mark.parametrize("cell", list(CELLS))
+def test_a_file_of_format_1_is_read_as_a_model_that_drops_no_weights(tmp_path: Path, cell: str) -> None:
+    model, tokenizer = make_model(4, cell=cell), CharTokenizer("abc\n")
+    old = of_format_1(make_record(model, tokenizer))
+    path = with_record(tmp_path / "old", old, model_tensors(model))
+    header, weights, tokenizer_again = read_model(path)
+    again, _ = load(path)
+    assert header.record == old
+    assert header.config == again.config == model.config
+    assert header.config.weight_drop is None
+    assert tokenizer_again.spec() == tokenizer.spec()
+    assert weights.keys() == model.state_dict().keys()
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(again.state_dict()[name], tensor)
+        assert np.array_equal(weights[name], tensor.numpy())
+
+
+def test_a_file_of_format_2_must_say_whether_weights_are_dropped(
+    tmp_path: Path, model: LanguageModel, record: dict[str, Any]
+) -> None:
+    path = with_record(tmp_path / "m", {**of_format_1(record), "format": 2}, model_tensors(model))
+    assert "missing field 'weight_drop'" in refusal(path)
+
+
+@pytest.mark.parametrize("wrong", [None, [], 3, {}], ids=str)
+def test_a_file_of_format_1_without_a_configuration_is_refused(
+    tmp_path: Path, model: LanguageModel, record: dict[str, Any], wrong: object
+) -> None:
+    path = with_record(tmp_path / "m", {**record, "format": 1, "model": wrong}, model_tensors(model))
+    assert "no usable model configuration: ModelConfig: " in refusal(path)
+
+
+def test_weight_drop_comes_back(tmp_path: Path) -> None:
+    config = ModelConfig(vocab_size=4, start_id=4, embedding=4, hidden=4, weight_drop=0.25)
+    network = LanguageModel(config)
+    network.initialise(torch.Generator().manual_seed(5))
+    path = tmp_path / "m"
+    write(path, model_tensors(network), make_record(network, CharTokenizer("abc\n")))
+    assert read_header(path).record["format"] == 2
+    assert read_header(path).config == load(path)[0].config == config
 
 
 # ---- configuration against tensors
@@ -479,7 +536,7 @@ def test_shapes_that_contradict_the_configuration_are_refused(
     tmp_path: Path, model: LanguageModel, record: dict[str, Any], change: dict[str, Any]
 ) -> None:
     record["model"].update(change)
-    path = with_record(tmp_path / "m", {"format": 1, **record}, model_tensors(model))
+    path = with_record(tmp_path / "m", {"format": FORMAT, **record}, model_tensors(model))
     message = refusal(path)
     assert "is damaged: model." in message
     assert "where its configuration says" in message
@@ -501,7 +558,7 @@ def test_a_configuration_that_is_none_is_refused(
     tmp_path: Path, model: LanguageModel, record: dict[str, Any], change: dict[str, Any]
 ) -> None:
     record["model"].update(change)
-    path = with_record(tmp_path / "m", {"format": 1, **record}, model_tensors(model))
+    path = with_record(tmp_path / "m", {"format": FORMAT, **record}, model_tensors(model))
     assert "holds no usable model configuration" in refusal(path)
 
 
@@ -509,7 +566,7 @@ def test_a_configuration_that_is_none_is_refused(
 def test_a_file_without_a_configuration_is_refused(
     tmp_path: Path, model: LanguageModel, record: dict[str, Any]
 ) -> None:
-    path = with_record(tmp_path / "m", {"format": 1, **record}, model_tensors(model))
+    path = with_record(tmp_path / "m", {"format": FORMAT, **record}, model_tensors(model))
     assert "holds no usable model configuration" in refusal(path)
 
 
@@ -602,7 +659,7 @@ def test_an_absurdly_large_network_is_refused_unbuilt(
     tmp_path: Path, model: LanguageModel, record: dict[str, Any], change: dict[str, Any]
 ) -> None:
     record["model"].update(change)
-    path = with_record(tmp_path / "m", {"format": 1, **record}, model_tensors(model))
+    path = with_record(tmp_path / "m", {"format": FORMAT, **record}, model_tensors(model))
     refusal(path)
 
 
@@ -611,7 +668,7 @@ def test_a_large_network_is_compared_without_being_allocated(
 ) -> None:
     """Its recurrent weights alone would be 16 TB."""
     record["model"].update(hidden=10**6)
-    path = with_record(tmp_path / "m", {"format": 1, **record}, model_tensors(model))
+    path = with_record(tmp_path / "m", {"format": FORMAT, **record}, model_tensors(model))
     assert "where its configuration says (4, 1000000)" in refusal(path)
 
 
@@ -640,7 +697,7 @@ def test_a_promise_of_a_million_layers_is_refused_at_once(
 ) -> None:
     """More layers than the file has tensors: the kernel ends a reader that begins to build them one by one."""
     record["model"].update(layers=10**6)
-    path = with_record(tmp_path / "m", {"format": 1, **record}, model_tensors(model))
+    path = with_record(tmp_path / "m", {"format": FORMAT, **record}, model_tensors(model))
     done = in_a_process(IMPATIENT, path)
     assert (done.returncode, done.stderr) == (0, "")
     assert str(path) in done.stdout

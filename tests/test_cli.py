@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,66 @@ def test_eval_prints_names_and_values_or_one_bare_number_or_json(
     assert record["chars"] == 2000
     for metric in ("ppl", "bpc", "bpb", "bpt", "loss", "word_ppl"):
         assert float(charrnn(*arguments, "-q", "--metric", metric).out) == pytest.approx(record[metric], rel=1e-9)
+
+
+def test_eval_lists_adapted_and_fitted_figures_beside_the_plain_ones(
+    charrnn: CommandLine, trained: Path, prose: str
+) -> None:
+    Path("text.txt").write_text(prose[:300], encoding="utf-8")
+    arguments = ["eval", "-m", "small", "--checkpoints", str(trained), "text.txt", "--threads", "1"]
+    plain = dict(line.split("\t") for line in charrnn(*arguments).out.splitlines())
+    result = charrnn(*arguments, "--adapt", "--fit-temperature")
+    lines = [line.split("\t") for line in result.out.splitlines()]
+    figures = {name: value for name, value in lines}
+    names = ["nats", "loss", "ppl", "bpt", "bpc", "bpb", "word_ppl"]
+    adapted, fitted = [f"adapted_{name}" for name in names], [f"fitted_{name}" for name in ["temperature", *names]]
+    assert [name for name, _ in lines] == [*list(plain)[:-1], *adapted, *fitted, "seconds"]
+    assert {**figures, "seconds": plain["seconds"]}.items() >= plain.items()
+    record = json.loads(charrnn(*arguments, "--adapt", "--fit-temperature", "--json").out)
+    assert list(record["adapted"]) == names and list(record["fitted"]) == ["temperature", *names]
+    for outer in ("adapted", "fitted"):
+        for name, value in record[outer].items():
+            assert float(figures[f"{outer}_{name}"]) == value
+    score = api.load("small", checkpoints=trained).score(prose[:300], adapt=True, fit_temperature=True)
+    assert score.adapted is not None and score.fitted is not None
+    assert record["adapted"]["bpc"] == pytest.approx(score.adapted.bpc, rel=1e-6)
+    assert record["fitted"]["bpc"] == pytest.approx(score.fitted.bpc, rel=1e-6)
+    assert record["fitted"]["temperature"] == pytest.approx(score.fitted.temperature, rel=1e-6)
+    assert record["adapted"]["bpc"] != record["bpc"] >= record["fitted"]["bpc"]
+
+
+def test_eval_lists_only_the_other_figures_that_were_asked_for(charrnn: CommandLine, trained: Path, prose: str) -> None:
+    Path("text.txt").write_text(prose[:300], encoding="utf-8")
+    arguments = ["eval", "-m", "lines", "--checkpoints", str(trained), "text.txt", "--json", "--threads", "1"]
+    assert json.loads(charrnn(*arguments).out).keys().isdisjoint({"adapted", "fitted"})
+    assert "fitted" not in json.loads(charrnn(*arguments, "--adapt").out)
+    assert "adapted" not in json.loads(charrnn(*arguments, "--fit-temperature").out)
+
+
+def test_the_bare_number_and_the_gate_are_of_the_plain_figure(charrnn: CommandLine, trained: Path, prose: str) -> None:
+    Path("text.txt").write_text(prose[:300], encoding="utf-8")
+    asked = ["-q", "--metric", "bpc", "--threads", "1"]
+    arguments = ["eval", "-m", "small", "--checkpoints", str(trained), "text.txt", *asked]
+    plain = charrnn(*arguments).out
+    assert charrnn(*arguments, "--adapt", "--fit-temperature").out == plain
+    limit = str(float(plain) * (1 - 1e-9))
+    assert charrnn(*arguments, "--adapt", "--fit-temperature", "--fail-above", limit).code == 3
+
+
+def test_adapted_and_fitted_figures_that_are_none_or_infinite_are_printed_as_such(
+    charrnn: CommandLine, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("text.txt").write_text("The hérön", encoding="utf-8")
+    arguments = ["eval", "-m", "small", "--checkpoints", str(trained), "text.txt", "--unk", "--threads", "1"]
+    listed = charrnn(*arguments, "--adapt", "--fit-temperature").out.splitlines()
+    assert "adapted_bpb\t-" in listed and "fitted_bpb\t-" in listed
+    plain = api.load("small", checkpoints=trained).score("The")
+    dear = replace(plain, logprobs=plain.logprobs * 1e4)
+    monkeypatch.setattr(api.Model, "score", lambda *_, **__: replace(plain, adapted=dear, fitted=dear))
+    record = json.loads(charrnn(*arguments, "--json").out)
+    assert record["adapted"]["ppl"] is None and record["fitted"]["ppl"] is None
+    assert record["adapted"]["bpt"] == pytest.approx(1e4 * record["bpt"])
+    assert "adapted_ppl\tinf" in charrnn(*arguments).out.splitlines()
 
 
 def test_figures_do_not_depend_on_batch_size_and_sum_to_the_total(

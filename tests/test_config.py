@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from hypothesis import strategies as st
 
 from charrnn.config import Config, ModelConfig, SampleConfig, TrainConfig, TrainOptions, require
 from charrnn.errors import ConfigError
+from charrnn.training.events import Progress
+from charrnn.training.pace import Pace
 
 NAN, INF = math.nan, math.inf
 
@@ -20,7 +23,8 @@ TRAIN: dict[str, Any] = {"seed": 1, "steps": 100}
 # A configuration of each kind, every field given.
 FULL: list[Config] = [
     ModelConfig(
-        vocab_size=66, start_id=65, cell="gru", embedding=32, hidden=32, layers=3, dropout=0.25, tie=True
+        vocab_size=66, start_id=65, cell="gru", embedding=32, hidden=32, layers=3, dropout=0.25, weight_drop=0.3,
+        tie=True,
     ),
     TrainConfig(
         seed=2**32 - 1,
@@ -42,6 +46,7 @@ FULL: list[Config] = [
     TrainOptions(
         corpus=("a.txt", "b.txt"),
         name="run",
+        start_from="other",
         tokenizer="subword",
         vocab_size=500,
         documents="lines",
@@ -53,6 +58,10 @@ FULL: list[Config] = [
         embedding=16,
         tie=False,
         dropout=0.1,
+        weight_drop=0.2,
+        weight_decay=0.03,
+        bptt=8,
+        batch_size=2,
         lr=0.01,
         seconds=60.0,
         seed=7,
@@ -167,6 +176,7 @@ def test_a_mistyped_field_is_named(config: Config, name: str, value: object) -> 
 
 
 OPTIONAL = [
+    ("weight_drop", ModelConfig),
     ("dropout", ModelConfig), ("steps", TrainConfig), ("epochs", TrainConfig), ("seconds", TrainConfig),
     ("clip", TrainConfig), ("clip_value", TrainConfig), ("eval_every", TrainConfig), ("save_every", TrainConfig),
     ("patience", TrainConfig), ("name", TrainOptions), ("valid", TrainOptions), ("test", TrainOptions),
@@ -176,6 +186,8 @@ OPTIONAL = [
     ("save_every", TrainOptions), ("seed", TrainOptions), ("precision", TrainOptions), ("device", TrainOptions),
     ("threads", TrainOptions), ("top_k", SampleConfig), ("top_p", SampleConfig), ("min_p", SampleConfig),
     ("repetition_penalty", SampleConfig),
+    *[(name, TrainOptions) for name in ("start_from", "tokenizer", "documents", "cell", "layers", "weight_drop")],
+    *[(name, TrainOptions) for name in ("weight_decay", "bptt", "batch_size")],
 ]  # fmt: skip
 
 
@@ -215,6 +227,60 @@ def test_only_what_can_be_off_may_be_null(config: Config, name: str) -> None:
 def test_a_type_that_is_nearly_right_is_refused(config: Config, name: str, value: object) -> None:
     with pytest.raises(ConfigError, match=f"{name} cannot be"):
         type(config).from_json({**config.to_json(), name: value})
+
+
+# ---- a configuration within a configuration
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inner(Config):
+    number: int
+    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outer(Config):
+    name: str
+    inner: Inner
+
+
+@pytest.mark.parametrize(
+    "outer", [Outer(name="a", inner=Inner(number=3)), Outer(name="b", inner=Inner(number=-1, words=("x", "y")))]
+)
+def test_a_configuration_within_another_comes_back_as_what_it_was(outer: Outer) -> None:
+    text = json.dumps(outer.to_json())
+    assert json.loads(text)["inner"] == {"number": outer.inner.number, "words": list(outer.inner.words)}
+    again = Outer.from_json(json.loads(text))
+    assert again == outer and type(again.inner) is Inner
+    assert hash(again) == hash(outer)
+
+
+@pytest.mark.parametrize(
+    ("inner", "message"),
+    [
+        (None, "Inner: expected an object, got NoneType"),
+        (3, "Inner: expected an object, got int"),
+        ([["number", 3]], "Inner: expected an object, got list"),
+        ({"words": []}, "Inner: missing field 'number'"),
+        ({"number": 3, "words": [], "x": 1}, "Inner: unknown field 'x'"),
+        ({"number": True, "words": []}, "Inner: number cannot be True"),
+        ({"number": 3, "words": [4]}, r"Inner: words cannot be \[4\]"),
+    ],
+    ids=str,
+)
+def test_what_is_wrong_within_is_named_as_strictly_as_what_is_wrong_without(inner: object, message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{message}$"):
+        Outer.from_json({"name": "a", "inner": inner})
+
+
+def test_where_a_run_stands_comes_back_with_its_pace() -> None:
+    progress = Progress(step=3, seconds=1.5, pace=Pace(total=9, step=2, share=0.25, step_seconds=0.5))
+    again = Progress.from_json(json.loads(json.dumps(progress.to_json())))
+    assert again == progress and type(again.pace) is Pace
+    record = progress.to_json()
+    del record["pace"]["share"]
+    with pytest.raises(ConfigError, match=r"^Pace: missing field 'share'$"):
+        Progress.from_json(record)
 
 
 # ---- ranges
@@ -260,10 +326,12 @@ def test_a_network_predicts_the_symbols_and_at_most_the_end_beside_them() -> Non
 
 @pytest.mark.parametrize("value", [0.0, 1.0, -0.1, 1.5, 0, 1, NAN, INF])
 def test_dropout_lies_strictly_between_zero_and_one(value: float) -> None:
-    message = f"dropout must lie between 0 and 1, not {value}; leave it out for none"
-    refuse(ModelConfig, MODEL, {"dropout": value}, message)
-    accept(ModelConfig, MODEL, "dropout", 1e-9)
-    accept(ModelConfig, MODEL, "dropout", 0.999)
+    for name, spoken in (("dropout", "dropout"), ("weight_drop", "weight-drop")):
+        message = f"{spoken} must lie between 0 and 1, not {value}; leave it out for none"
+        refuse(ModelConfig, MODEL, {name: value}, message)
+        accept(ModelConfig, MODEL, name, 1e-9)
+        accept(ModelConfig, MODEL, name, 0.999)
+        accept(ModelConfig, MODEL, name, None)
 
 
 def test_tied_embeddings_are_as_wide_as_the_hidden_layer() -> None:
@@ -338,8 +406,9 @@ def test_a_held_out_part_is_a_share_a_file_or_left_open(name: str, value: object
 
 
 @pytest.mark.parametrize("value", ["stream", "lines", "blank"])
-def test_documents_are_told_apart_in_three_ways(value: str) -> None:
+def test_documents_are_told_apart_in_three_ways_or_left_open(value: str) -> None:
     accept(TrainOptions, {}, "documents", value)
+    accept(TrainOptions, {}, "documents", None)
     refuse(TrainOptions, {}, {"documents": value.upper()}, "documents must be stream, lines or blank")
 
 

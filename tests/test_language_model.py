@@ -406,7 +406,7 @@ def test_dropout_is_off_outside_training_and_when_none_is_wanted(p: float | None
 
 @every_cell
 @pytest.mark.parametrize("layers", [1, 3])
-def test_dropout_stands_behind_the_embedding_and_behind_every_layer(cell: str, layers: int) -> None:
+def test_dropout_stands_behind_every_layer_and_a_quarter_of_it_behind_the_embedding(cell: str, layers: int) -> None:
     torch.manual_seed(0)
     model = tiny(cell=cell, layers=layers, dropout=0.5).train()
     seen: list[Tensor] = []
@@ -415,13 +415,51 @@ def test_dropout_stands_behind_the_embedding_and_behind_every_layer(cell: str, l
         assert given[0].shape == result.shape == (2, 4, 6), "rows first, then time"
         seen.append(result)
 
+    model.input_dropout.register_forward_hook(look)
     model.dropout.register_forward_hook(look)
     tokens = some_tokens(2, 4)
     logits, _ = model(tokens, model.initial_states(2))
     assert len(seen) == layers + 1
     kept = seen[0] != 0
-    assert torch.allclose(seen[0][kept], 2 * model.embedding.weight[tokens][kept])
+    assert kept.any()
+    assert torch.allclose(seen[0][kept], model.embedding.weight[tokens][kept] / (1 - 0.125))
     assert torch.allclose(logits, seen[-1] @ model.head_weight().t() + model.bias)
+
+
+@pytest.mark.parametrize("dropout", [0.2, 0.5, 0.9])
+def test_the_share_of_dropped_inputs_is_a_quarter_of_the_share_dropped_between_layers(dropout: float) -> None:
+    torch.manual_seed(1)
+    model = tiny(hidden=400, embedding=400, dropout=dropout).train()
+    for stage, share in ((model.input_dropout, dropout / 4), (model.dropout, dropout)):
+        gone = (stage(torch.ones(50, 1, 400)) == 0).double().mean()
+        assert float(gone) == pytest.approx(share, abs=4 * math.sqrt(share * (1 - share) / (50 * 400)))
+
+
+def test_without_dropout_no_input_is_dropped() -> None:
+    model = tiny().train()
+    x = torch.rand(4, 3, 50)
+    assert torch.equal(model.input_dropout(x), x) and torch.equal(model.dropout(x), x)
+
+
+@every_cell
+@pytest.mark.parametrize("share", [None, 0.3])
+def test_every_layer_drops_the_share_of_its_recurrent_weights_that_the_configuration_says(
+    cell: str, share: float | None
+) -> None:
+    model = tiny(cell=cell, layers=3, weight_drop=share)
+    assert [layer.weight_drop for layer in model.stack] == [share] * 3
+
+
+@every_cell
+def test_a_model_with_weight_drop_is_the_plain_model_outside_training(cell: str) -> None:
+    plain, dropped = tiny(cell=cell), tiny(cell=cell, weight_drop=0.5)
+    tokens = some_tokens(2, 4)
+    before = plain(tokens, plain.initial_states(2))[0]
+    noisy = dropped.train()(tokens, dropped.initial_states(2))[0]
+    # The first symbol is read from an empty memory: there is no recurrent share to drop in the lowest layer.
+    assert not torch.isclose(noisy[:, 1:], before[:, 1:]).all()
+    assert torch.equal(before, dropped.eval()(tokens, dropped.initial_states(2))[0])
+    assert dropped.state_dict().keys() == plain.state_dict().keys()
 
 
 def test_a_model_with_dropout_is_the_plain_model_outside_training() -> None:

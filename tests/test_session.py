@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from charrnn import api
-from charrnn.checkpoint import build_model, read, read_header
+from charrnn.checkpoint import FORMAT, build_model, read, read_header, write
 from charrnn.config import ModelConfig, TrainOptions
 from charrnn.errors import ConfigError, CorpusError, RunError
 from charrnn.generation.decoder import Decoder
@@ -26,6 +26,7 @@ from charrnn.models.layers import LAYERS
 from charrnn.runs import Run
 from charrnn.text.dataset import Tokens
 from charrnn.training import session
+from charrnn.training import trainer as loop
 from charrnn.training.eight_bits import arrays, int8_cost
 from charrnn.training.events import Report
 from charrnn.training.session import Training, resume, start
@@ -344,6 +345,54 @@ def test_a_complete_run_goes_on_only_with_a_new_budget(tmp_path: Path, corpus: P
     more = resume("run", checkpoints=tmp_path, steps=15)
     finish(more)
     assert more.trainer.progress.step == 15
+
+
+class Ticking:
+    """Stands in for `time`: each look at the clock takes a hundredth of a second."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        self.now += 0.01
+        return self.now
+
+
+def test_a_run_against_the_clock_goes_on_by_its_plan_and_when_it_is_complete_for_more_time(
+    tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "time", Ticking())
+    monkeypatch.setattr(session, "time", Ticking())
+    stop_dead(start(options(corpus, seconds=6.0, save_every=10), checkpoints=tmp_path), 35)
+    again = resume("run", checkpoints=tmp_path)
+    pace = again.trainer.progress.pace
+    assert again.trainer.progress.step == 30 and pace.total is not None
+    finish(again)
+    assert again.trainer.progress.pace.total == again.trainer.progress.step == pytest.approx(pace.total, rel=0.2)
+    assert again.trainer.progress.seconds == pytest.approx(6.0, rel=0.05)
+
+    more = resume("run", checkpoints=tmp_path, seconds=12.0)
+    finish(more)
+    assert more.trainer.progress.seconds == pytest.approx(12.0, rel=0.05)
+    assert more.trainer.progress.step > 1.7 * again.trainer.progress.step
+
+
+@pytest.mark.parametrize("steps", [None, 500])
+def test_a_run_of_format_1_is_sampled_from_but_not_resumed(tmp_path: Path, corpus: Path, steps: int | None) -> None:
+    training = start(options(corpus, steps=20), checkpoints=tmp_path)
+    finish(training)
+    expected = api.load("run", checkpoints=tmp_path).sample(seed=1, length=20)
+    for file in (training.run.model, training.run.resume):
+        header, tensors = read(file)
+        model = {name: value for name, value in header.record["model"].items() if name != "weight_drop"}
+        write(file, tensors, {**header.record, "format": 1, "model": model})
+    assert api.load("run", checkpoints=tmp_path).sample(seed=1, length=20) == expected
+    with pytest.raises(RunError) as caught:
+        resume("run", checkpoints=tmp_path, steps=steps)
+    assert str(caught.value) == "run was begun by an older charrnn: train a new run with --from run"
+    again = start(options(corpus, steps=5, start_from="run", name="new"), checkpoints=tmp_path)
+    finish(again)
+    assert read_header(again.run.model).record["format"] == FORMAT
 
 
 @pytest.mark.parametrize("tune", [True, False])

@@ -32,7 +32,7 @@ class Pace(Config):
     def share_at(self, step: int) -> float:
         """How much of the budget is spent after so many steps, 0 … 1. Only once `total` is fixed."""
         assert self.total is not None
-        return self.share + (1 - self.share) * (step - self.step) / (self.total - self.step)
+        return 1 - (1 - self.share) * ((self.total - step) / (self.total - self.step))
 
     def due(self, step: int, seconds: float, budget: float) -> bool:
         """Whether enough has passed since the last measurement: `seconds` is the time spent on steps."""

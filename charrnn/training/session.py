@@ -29,6 +29,7 @@ from charrnn.training.budget import MOST_VALIDATED, plan
 from charrnn.training.curve import draw_curve
 from charrnn.training.eight_bits import arrays, int8_cost
 from charrnn.training.events import Event, Progress, Report, Snapshot, Stopped
+from charrnn.training.pace import Pace
 from charrnn.training.trainer import Trainer
 from charrnn.training.transfer import Source
 
@@ -165,7 +166,9 @@ def resume(
     split = Split.from_json(saved.get("split"))
     if (steps, epochs, seconds) != (None, None, None):
         config = dataclasses.replace(config, steps=steps, epochs=epochs, seconds=seconds)
-        progress = dataclasses.replace(progress, finished=False, stale=0)
+        stepping = progress.seconds - progress.seconds_beside
+        pace = Pace(measured_step=progress.step, measured_at=stepping)
+        progress = dataclasses.replace(progress, finished=False, stale=0, pace=pace)
     if progress.finished:
         raise RunError(
             f"the run {run.name} is complete after {progress.step:,} steps: --steps, --epochs or --for with more than "

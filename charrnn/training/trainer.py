@@ -125,9 +125,11 @@ class Trainer:
         self._ticked = time.monotonic()
         if self._judge_first and self._validate is not None:
             loss = self._validate()
-            self.progress = dataclasses.replace(self.progress, best=loss)
+            took = self._tick(beside=True)
+            self.progress = dataclasses.replace(self.progress, best=loss, validation_seconds=took)
             yield Note(f"before the first step: valid {loss:.4f} nats per token")
         self._keep(best=self.progress.step == 0)
+        self._tick(beside=True)
         saved_at = time.monotonic()
         while True:
             done, stop = self._share() >= 1, self.stop
@@ -324,7 +326,8 @@ class Trainer:
             rollbacks=0,
         )
         self._keep(best=better or self._validate is None)
-        self.progress = dataclasses.replace(self.progress, validation_seconds=self._tick(beside=True))
+        took = self._tick(beside=True)
+        self.progress = dataclasses.replace(self.progress, validation_seconds=took)
         if self._validate is not None:
             report = dataclasses.replace(report, valid_loss=loss, valid_bpc=loss * self.bits, best=better)
         yield report

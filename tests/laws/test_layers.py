@@ -1,5 +1,6 @@
 """What holds of every layer in the table, and of the formula behind it."""
 
+import copy
 import itertools
 import math
 from collections.abc import Callable
@@ -411,6 +412,138 @@ def test_the_layer_equals_the_equations_in_numpy(name: str, gradients: bool) -> 
             np.testing.assert_allclose(y[row, t].detach().numpy(), h, rtol=0, atol=EXACT)
         if len(left) == 2:
             np.testing.assert_allclose(left[1][row].detach().numpy(), c, rtol=0, atol=EXACT)
+
+
+# -- weight drop -----------------------------------------------------------------------------------------------------
+
+DROPPED = 0.4
+
+
+def dropping(name: str, inputs: int = INPUTS, hidden: int = HIDDEN, share: float = DROPPED) -> Recurrent:
+    """The layer of `trained`, in training, that drops recurrent weights."""
+    layer = LAYERS[name](inputs, hidden, share).double()
+    layer.load_state_dict(trained(name, inputs, hidden).state_dict())
+    return layer.train()
+
+
+def thinned(name: str, layer: Recurrent, seed: int) -> tuple[Recurrent, Tensor]:
+    """A plain layer whose recurrent weights are those that `layer` uses in the window after this seed; the mask."""
+    torch.manual_seed(seed)
+    used = layer.cell().weights.w_hh.detach()
+    twin = trained(name, layer.rnn.get_parameter("weight_ih_l0").shape[1], layer.hidden)
+    with torch.no_grad():
+        twin.rnn.get_parameter("weight_hh_l0").copy_(used)
+    return twin, used != 0
+
+
+@every_layer
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_a_share_of_the_recurrent_weights_is_zero_and_the_others_are_scaled(name: str, share: float) -> None:
+    layer = dropping(name, hidden=40, share=share)
+    torch.manual_seed(3)
+    weight, used = layer.rnn.get_parameter("weight_hh_l0"), layer.cell().weights.w_hh
+    kept = used != 0
+    assert used.shape == weight.shape
+    torch.testing.assert_close(used[kept], weight[kept] / (1 - share), rtol=1e-12, atol=0)
+    deviation = math.sqrt(share * (1 - share) / kept.numel())
+    assert abs(float((~kept).double().mean()) - share) < 4 * deviation
+    # Single weights are dropped, not rows or columns of them: the number that is left varies as coins do.
+    for axis in (0, 1):
+        left = kept.double().mean(axis)
+        expected = math.sqrt(share * (1 - share) / kept.shape[axis])
+        assert 0.5 * expected < float(left.std()) < 1.6 * expected
+
+
+@every_layer
+@both_ways
+@pytest.mark.parametrize(("batch", "time"), [(1, 1), (1, 9), (3, 35)])
+def test_one_mask_serves_a_whole_window(name: str, gradients: bool, batch: int, time: int) -> None:
+    """The layer, by its kernel or its formula, equals a plain layer over the thinned weights, step by step."""
+    layer = dropping(name)
+    x, state = normal(batch, time, INPUTS), some_state(layer, batch)
+    twin, _ = thinned(name, layer, seed=5)
+    torch.manual_seed(5)
+    with torch.set_grad_enabled(gradients):
+        found = layer(x, state)
+        assert_same(found, read_by_formula(twin.cell(), x, state))
+        assert not torch.isclose(found[0], trained(name)(x, state)[0]).all()
+
+
+@both_ways
+@pytest.mark.parametrize("name", list(KERNELS))
+def test_torchs_kernel_and_the_formula_drop_alike(name: str, gradients: bool) -> None:
+    layer = dropping(name)
+    x, state = time_major(normal(3, 20, INPUTS)), some_state(layer, 3)
+    with torch.set_grad_enabled(gradients):
+        torch.manual_seed(8)
+        by_kernel = layer._through_kernel(x, state)
+        torch.manual_seed(8)
+        by_formula = layer._through_formula(x, state)
+        torch.manual_seed(9)
+        otherwise = layer._through_kernel(x, state)
+    assert_same(by_kernel, by_formula)
+    assert not torch.isclose(by_kernel[0], otherwise[0]).all()
+
+
+@every_layer
+@both_ways
+def test_each_window_has_a_mask_of_its_own(name: str, gradients: bool) -> None:
+    layer = dropping(name)
+    x, state = normal(2, 6, INPUTS), some_state(layer, 2)
+    with torch.set_grad_enabled(gradients):
+        assert not torch.isclose(layer(x, state)[0], layer(x, state)[0]).all()
+
+
+@every_layer
+def test_gradients_reach_the_weights_that_were_used_and_no_others(name: str) -> None:
+    layer = dropping(name)
+    x, weighting = normal(3, 20, INPUTS), normal(3, 20, HIDDEN, seed=1)
+    twin, kept = thinned(name, layer, seed=6)
+    torch.manual_seed(6)
+    for read in (layer, twin):
+        torch.autograd.backward((read(x, some_state(read, 3))[0] * weighting).sum())
+    assert kept.any() and not kept.all()
+    for own, other in zip(layer.named_parameters(), twin.named_parameters(), strict=True):
+        found, expected = own[1].grad, other[1].grad
+        assert own[0] == other[0] and found is not None and expected is not None
+        if own[0].endswith("weight_hh_l0"):
+            assert torch.equal(found != 0, kept)
+            expected = expected * kept / (1 - DROPPED)
+        assert (found - expected).abs().max() < EXACT
+
+
+@every_layer
+@both_ways
+def test_nothing_is_dropped_outside_training_and_no_weight_is_changed_by_dropping(name: str, gradients: bool) -> None:
+    plain, layer = trained(name), dropping(name)
+    x, state = normal(2, 6, INPUTS), some_state(plain, 2)
+    with torch.set_grad_enabled(gradients):
+        layer(x, state)
+        assert layer.state_dict().keys() == plain.state_dict().keys()
+        assert all(torch.equal(layer.state_dict()[key], value) for key, value in plain.state_dict().items())
+        assert all(isinstance(weight, nn.Parameter) for weight in layer.rnn.parameters())
+        assert_same(layer.eval()(x, state), plain.eval()(x, state), tolerance=0)
+        torch.manual_seed(1)
+        assert torch.equal(layer.cell().weights.w_hh, plain.cell().weights.w_hh)
+        # And again as before, when training goes on.
+        assert not torch.isclose(layer.train()(x, state)[0], plain(x, state)[0]).all()
+
+
+@every_layer
+def test_a_layer_that_drops_begins_as_one_that_does_not(name: str) -> None:
+    layer = LAYERS[name](INPUTS, HIDDEN, DROPPED).double().train()
+    layer.initialise(generator(0))
+    expected = fresh(name).state_dict()
+    assert layer.state_dict().keys() == expected.keys()
+    assert all(torch.equal(layer.state_dict()[key], value) for key, value in expected.items())
+
+
+@every_layer
+def test_a_layer_that_drops_can_be_copied_after_a_step(name: str) -> None:
+    layer = dropping(name)
+    torch.autograd.backward(layer(normal(2, 6, INPUTS), some_state(layer, 2))[0].sum())
+    twin = copy.deepcopy(layer)
+    assert all(torch.equal(one, other) for one, other in zip(layer.parameters(), twin.parameters(), strict=True))
 
 
 # -- fresh weights ---------------------------------------------------------------------------------------------------
