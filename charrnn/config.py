@@ -125,7 +125,7 @@ class TrainConfig(Config):
     """One training, all of it decided. Periods are counted in steps; None is off.
 
     Exactly one of `steps`, `epochs` and `seconds` is the budget. Left without `eval_every`, validation comes
-    `EVALUATIONS` times, evenly over the budget.
+    `evaluations` times, evenly over the budget; it reads the first `validated` tokens of the held-out part.
     """
 
     seed: int
@@ -141,6 +141,8 @@ class TrainConfig(Config):
     clip_value: float | None = None
     state_drop: float = 0.02
     eval_every: int | None = None
+    evaluations: int = 15
+    validated: int = 1 << 17
     save_every: int | None = None
     report_every: int = 10
     patience: int | None = 5
@@ -150,7 +152,17 @@ class TrainConfig(Config):
         budgets = [b for b in (self.steps, self.epochs, self.seconds) if b is not None]
         require(len(budgets) == 1, "give one of --for, --steps and --epochs")
         require(_finite(budgets[0]) and budgets[0] > 0, f"a budget must be positive, not {budgets[0]}")
-        for name in ("bptt", "batch_size", "eval_every", "save_every", "report_every", "patience"):
+        counts = (
+            "bptt",
+            "batch_size",
+            "eval_every",
+            "evaluations",
+            "validated",
+            "save_every",
+            "report_every",
+            "patience",
+        )
+        for name in counts:
             value = getattr(self, name)
             require(value is None or value >= 1, f"{name.replace('_', '-')} must be at least 1, not {value}")
         for name in ("lr", "clip", "clip_value"):

@@ -16,8 +16,6 @@ from charrnn.text.streams import fit
 from charrnn.training.precision import Machine
 
 DEFAULT_SECONDS = 600.0
-# Validation takes about a second for so many tokens, and comes a dozen times.
-MOST_VALIDATED = 1 << 17
 
 # Operations a second: a CPU thread in each format, and a GPU.
 THREAD_SPEED = {"fp32": 100e9, "bf16": 250e9}
@@ -31,6 +29,13 @@ CELL = "lstm"
 LAYERS = 2
 EMBEDDING = 128
 SYMBOLS_TO_TIE = 512
+
+# How often validation comes, and the share of the time that it may take. Without gradients, but in fp32, a token costs
+# two thirds of what it costs in training.
+EVALUATIONS, LEAST_EVALUATIONS, SECONDS_BETWEEN = 15, 3, 20.0
+VALIDATION_SHARE = 0.04
+VALIDATION_COST = 2 / 3
+LEAST_VALIDATED, MOST_VALIDATED = 1 << 14, 1 << 17
 
 BATCH_SIZE = 32
 MOST_ROWS = 128
@@ -85,7 +90,12 @@ def plan(
             embedding=options.embedding or (hidden if tie else min(EMBEDDING, hidden)),
         )  # fmt: skip
     weights = weight_count(network.hidden, network.layers)
-    passes = (to_read or operations / OPERATIONS / weights) / tokens
+    to_read = to_read or int(operations / OPERATIONS / weights)
+    passes = to_read / tokens
+    evaluations = EVALUATIONS
+    if seconds is not None:
+        evaluations = min(EVALUATIONS, max(LEAST_EVALUATIONS, int(seconds / SECONDS_BETWEEN)))
+    validated = int(VALIDATION_SHARE / VALIDATION_COST * to_read / evaluations)
     model = dataclasses.replace(
         network,
         vocab_size=size + (data.train.starts is not None),
@@ -105,6 +115,8 @@ def plan(
         clip=options.clip,
         clip_value=options.clip_value,
         eval_every=options.eval_every,
+        evaluations=evaluations,
+        validated=min(MOST_VALIDATED, max(LEAST_VALIDATED, validated)),
         save_every=options.save_every,
         patience=options.patience,
         precision=machine.precision,
@@ -158,8 +170,8 @@ def explain(model: ModelConfig, train: TrainConfig, options: TrainOptions, data:
     text = f"text: {tokens:,} {unit} to learn from, {data.tokenizer.size:,} different"
     if data.valid is not None:
         text += f", {data.valid.tokens.size:,} held out to validate"
-        if data.valid.tokens.size > MOST_VALIDATED:
-            text += f" (the first {MOST_VALIDATED:,} of them while training)"
+        if data.valid.tokens.size > train.validated:
+            text += f" (the first {train.validated:,} of them while training)"
     tied = ", tied embeddings" if model.tie else ""
     chosen = "as asked" if options.hidden else f"for about {passes:.1f} passes over the text in the time given"
     network = f"network: {model.cell} {model.layers} x {model.hidden}, embedding {model.embedding}{tied}, {chosen}"

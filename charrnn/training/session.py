@@ -25,7 +25,7 @@ from charrnn.text.dataset import Dataset, Split, build, split_corpus
 from charrnn.text.streams import open_streams
 from charrnn.text.tokenizers import extend, from_spec
 from charrnn.training import precision
-from charrnn.training.budget import MOST_VALIDATED, plan
+from charrnn.training.budget import plan
 from charrnn.training.curve import draw_curve
 from charrnn.training.eight_bits import arrays, int8_cost
 from charrnn.training.events import Event, Progress, Report, Snapshot, Stopped
@@ -233,7 +233,7 @@ def _training(
         state_drop=config.state_drop,
         newline=_newline(data),
     )
-    valid = data.valid.beginning(MOST_VALIDATED) if data.valid is not None else None
+    valid = data.valid.beginning(config.validated) if data.valid is not None else None
 
     def validate() -> float:
         assert valid is not None

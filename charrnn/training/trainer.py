@@ -24,9 +24,6 @@ from charrnn.training.events import Event, Note, Progress, Report, Snapshot, Sto
 from charrnn.training.optim import clip, learning_rate, make_optimizer
 from charrnn.training.precision import Machine, Shadow
 
-EVALUATIONS = 15
-# With a time budget, no more than one validation in so many seconds: each costs about one.
-SECONDS_A_VALIDATION = 30.0
 # A validation this much above the best is one of those that `patience` counts; less may be the learning rate's noise.
 WORSE = 1.003
 MOST_ROLLBACKS = 4
@@ -66,9 +63,6 @@ class Trainer:
         self._sums = torch.zeros(len(SUMS), dtype=exact, device=machine.device)
         # On a CPU there is nothing to wait for: every step is looked at.
         self._waits = machine.device.type != "cpu"
-        self._evaluations = EVALUATIONS
-        if config.seconds is not None:
-            self._evaluations = min(EVALUATIONS, max(2, int(config.seconds / SECONDS_A_VALIDATION)))
         self._states = self._shadow.model.initial_states(streams.batch_size)
         self._good: Snapshot | None = None
         self._ticked = time.monotonic()
@@ -268,7 +262,7 @@ class Trainer:
         if budget is None or not progress.pace.due(progress.step, stepping, budget):
             return
         # What comes after the last step, measuring and saving, takes about as long as another validation.
-        validations = max(0, self._evaluations - progress.evaluations) + 1
+        validations = max(0, self.config.evaluations - progress.evaluations) + 1
         left = budget - progress.seconds - validations * progress.validation_seconds
         pace = progress.pace.measure(progress.step, stepping).fix(progress.step, self._share(), left, budget)
         self.progress = dataclasses.replace(progress, pace=pace)
@@ -309,7 +303,7 @@ class Trainer:
     def _validation_due(self) -> bool:
         if self.config.eval_every is not None:
             return self.progress.step % self.config.eval_every == 0
-        return int(min(1.0, self._share()) * self._evaluations) > self.progress.evaluations
+        return int(min(1.0, self._share()) * self.config.evaluations) > self.progress.evaluations
 
     def _validation(self) -> Iterator[Event]:
         """Score the validation part, keep what is best, save."""
@@ -319,7 +313,7 @@ class Trainer:
         better = math.isfinite(loss) and (p.best is None or loss < p.best)
         self.progress = dataclasses.replace(
             p,
-            evaluations=max(p.evaluations + 1, int(min(1.0, self._share()) * self._evaluations)),
+            evaluations=max(p.evaluations + 1, int(min(1.0, self._share()) * self.config.evaluations)),
             best=loss if better else p.best,
             best_step=p.step if better else p.best_step,
             stale=0 if better or self._validate is None else p.stale + self._is_worse(loss),

@@ -45,8 +45,8 @@ class Source:
     def give(self, network: LanguageModel, tokenizer: Tokenizer) -> None:
         """Put the weights into a freshly initialised network whose vocabulary holds this one's, symbol by symbol.
 
-        A new symbol keeps its fresh embedding; its bias is the least of the old ones and its row of the head zero, which
-        makes it improbable (where embeddings are tied, that row is the embedding). No old symbol's logit changes.
+        A new symbol keeps its fresh embedding; its bias is the least of the old ones and its row of the head zero,
+        which makes it improbable (where embeddings are tied, that row is the embedding). No old logit changes.
         """
         there, ids = network.config, ids_in(tokenizer, self.tokenizer)
         inputs = np.append(ids, there.start_id)
