@@ -75,14 +75,16 @@ def plan(
         to_read = options.steps * batch_size * bptt
     elif options.epochs is not None:
         to_read = int(options.epochs * tokens)
-    operations = (seconds or 0.0) * speed(machine)
+    operations = (seconds or DEFAULT_SECONDS) * speed(machine)
 
     layers = options.layers or LAYERS
     if source is not None:
         network = source
     else:
-        wanted = to_read / TOKENS_PER_WEIGHT if to_read else math.sqrt(operations / OPERATIONS / TOKENS_PER_WEIGHT)
-        hidden = options.hidden or width(min(wanted, WEIGHTS_PER_TOKEN * tokens), layers)
+        # Steps and epochs name no time: then the network is one that the default time would pay for, or a smaller one.
+        wanted = math.sqrt(operations / OPERATIONS / TOKENS_PER_WEIGHT)
+        wanted = min(wanted, WEIGHTS_PER_TOKEN * tokens, to_read / TOKENS_PER_WEIGHT if to_read else math.inf)
+        hidden = options.hidden or width(wanted, layers)
         # Many symbols: one matrix for both ends saves what is most of the weights.
         tie = size > SYMBOLS_TO_TIE and options.embedding in (None, hidden) if options.tie is None else options.tie
         network = ModelConfig(

@@ -1,0 +1,153 @@
+"""What is chosen for a text and a time, against its one thought written out, and against common sense."""
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from charrnn.config import ModelConfig, TrainOptions
+from charrnn.text.corpus import Facts
+from charrnn.text.dataset import Dataset, Part, Split
+from charrnn.text.tokenizers import CharTokenizer
+from charrnn.training import budget
+from charrnn.training.budget import Choice, plan
+from charrnn.training.precision import Machine
+
+CPU = Machine(torch.device("cpu"), "bf16", 2)
+SYMBOLS = "abcdefghijklmnopqrstuvwxyz \n"
+
+
+def text(tokens: int, *, documents: int | None = None, symbols: str = SYMBOLS, valid: int = 0) -> Dataset:
+    """A text of so many tokens, none of them ever looked at; or so many documents of one length."""
+    starts = None if documents is None else np.arange(documents) * (tokens // documents)
+    part = Part(np.zeros(tokens, np.uint8), tokens, starts)
+    split = Split(sources=("x",), sha256="", documents="stream", chars=tokens, train_end=tokens, valid_end=tokens)
+    held_out = Part(np.zeros(valid, np.uint8), valid) if valid else None
+    return Dataset(split, Facts(), CharTokenizer(symbols), part, held_out, [])
+
+
+def choose(tokens: int = 1_000_000, machine: Machine = CPU, **options: object) -> Choice:
+    return plan(TrainOptions(**options), text(tokens), seed=1, machine=machine)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("seconds", [20.0, 60.0, 180.0, 600.0, 3600.0])
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_the_width_is_the_one_whose_weights_are_as_many_as_the_tokens_that_the_time_pays_for(
+    seconds: float, layers: int
+) -> None:
+    """Try every width: the one that comes closest to so many tokens for each weight."""
+    operations = seconds * 2 * budget.THREAD_SPEED["bf16"]
+
+    def tokens_per_weight(hidden: int) -> float:
+        weights = layers * 4 * 2 * hidden**2
+        return operations / (6 * weights) / weights
+
+    best = min(budget.WIDTHS, key=lambda h: abs(math.log(tokens_per_weight(h) / budget.TOKENS_PER_WEIGHT)))
+    assert choose(10**9, seconds=seconds, layers=layers).model.hidden == best
+
+
+def test_more_time_never_chooses_a_narrower_network_nor_does_more_text() -> None:
+    by_time = [choose(seconds=seconds).model.hidden for seconds in (5.0, 30.0, 60.0, 180.0, 600.0, 3600.0, 36000.0)]
+    by_text = [choose(tokens, seconds=3600.0).model.hidden for tokens in (10, 10**3, 10**4, 10**5, 10**6, 10**8)]
+    assert by_time == sorted(by_time) and len(set(by_time)) > 4
+    assert by_text == sorted(by_text) and len(set(by_text)) > 3
+
+
+def test_a_slower_machine_gets_a_smaller_network() -> None:
+    alone = dataclasses.replace(CPU, threads=1)
+    fp32 = dataclasses.replace(CPU, precision="fp32")
+    usual = choose(seconds=600.0).model.hidden
+    assert choose(seconds=600.0, machine=alone).model.hidden < usual > choose(seconds=600.0, machine=fp32).model.hidden
+
+
+def test_more_passes_over_the_text_drop_out_more_up_to_a_limit() -> None:
+    shares = [choose(tokens, seconds=600.0, hidden=256).model.dropout or 0 for tokens in (10**8, 10**6, 10**5, 10**3)]
+    assert shares == sorted(shares) and shares[0] == 0 and shares[-1] == budget.MOST_DROPOUT
+
+
+@pytest.mark.parametrize("named", [{"steps": 10**7}, {"epochs": 1e6}])
+def test_steps_and_epochs_choose_no_wider_network_than_the_default_time(named: dict[str, Any]) -> None:
+    assert choose(**named).model.hidden == choose().model.hidden
+    assert choose().train.seconds == budget.DEFAULT_SECONDS
+
+
+def test_few_steps_choose_a_small_network() -> None:
+    assert choose(steps=100).model.hidden < choose(steps=1000).model.hidden < choose(steps=10_000).model.hidden
+    assert choose(epochs=0.1).model.hidden < choose(epochs=10).model.hidden
+
+
+def test_what_is_asked_for_stays_and_the_rest_adapts() -> None:
+    asked: dict[str, Any] = {
+        "cell": "gru", "layers": 3, "hidden": 300, "embedding": 77, "dropout": 0.11, "weight_drop": 0.22,
+        "weight_decay": 0.033, "bptt": 50, "batch_size": 20, "lr": 0.0044, "clip": 0.55, "clip_value": 0.66,
+    }  # fmt: skip
+    choice = choose(seconds=60.0, **asked)
+    for name, value in asked.items():
+        assert getattr(choice.model if hasattr(choice.model, name) else choice.train, name) == value, name
+    wide, narrow = choose(seconds=60.0, hidden=1024), choose(seconds=60.0, hidden=64)
+    assert wide.train.lr < narrow.train.lr
+    assert "as asked" in wide.reasons[1] and "as asked" not in choose(seconds=60.0).reasons[1]
+
+
+def test_nought_is_none() -> None:
+    model = choose(dropout=0.0, weight_drop=0.0).model
+    assert model.dropout is None and model.weight_drop is None
+
+
+@pytest.mark.parametrize(("documents", "rows"), [(100_000, 128), (15_625 * 2, 64), (15_625, 32), (100, 32)])
+def test_documents_shorter_than_a_window_come_in_more_rows(documents: int, rows: int) -> None:
+    data = text(1_000_000, documents=documents)
+    choice = plan(TrainOptions(), data, seed=1, machine=CPU)
+    assert choice.train.batch_size == pytest.approx(rows, abs=1)
+    assert choice.model.vocab_size == choice.model.start_id + 1 == len(SYMBOLS) + 1
+
+
+def test_a_text_shorter_than_a_batch_of_windows_says_what_it_is_trained_on() -> None:
+    choice = choose(500)
+    assert choice.train.batch_size * choice.train.bptt <= 500
+    assert "shorter than 32 rows of 64" in choice.reasons[-1]
+
+
+@pytest.mark.parametrize("seconds", [60.0, 180.0, 600.0, 3600.0])
+def test_validation_takes_its_share_of_the_time_and_no_more(seconds: float) -> None:
+    """Tokens read in validations, at their cost, against tokens read in training."""
+    choice = plan(TrainOptions(seconds=seconds), text(10**6, valid=10**6), seed=1, machine=CPU)
+    weights = choice.model.layers * 8 * choice.model.hidden**2
+    trained = seconds * 2 * budget.THREAD_SPEED["bf16"] / 6 / weights
+    spent = choice.train.evaluations * choice.train.validated * 2 / 3 / trained
+    assert spent == pytest.approx(0.04, rel=0.01) or choice.train.validated in (1 << 14, 1 << 17)
+    assert 3 <= choice.train.evaluations <= 15
+    assert f"the first {choice.train.validated:,} of them while training" in choice.reasons[0]
+
+
+def test_many_symbols_share_one_matrix_and_few_do_not() -> None:
+    many = plan(TrainOptions(), text(10**6, symbols="".join(map(chr, range(0x4E00, 0x5200)))), seed=1, machine=CPU)
+    assert many.model.tie and many.model.embedding == many.model.hidden
+    assert not choose().model.tie
+
+
+def test_a_model_that_is_gone_on_from_keeps_its_network_and_takes_smaller_steps() -> None:
+    source = ModelConfig(vocab_size=5, start_id=5, cell="gru", layers=3, hidden=48, embedding=20, dropout=0.4)
+    choice = plan(TrainOptions(seconds=60.0), text(10**6), seed=1, machine=CPU, source=source)
+    kept = {name: getattr(choice.model, name) for name in ("cell", "layers", "hidden", "embedding", "tie")}
+    assert kept == {"cell": "gru", "layers": 3, "hidden": 48, "embedding": 20, "tie": False}
+    assert choice.model.start_id == len(SYMBOLS)
+    assert choice.train.lr == pytest.approx(budget.learning_rate(48) * budget.FINE_TUNING_RATE)
+
+
+def test_the_lines_say_what_was_chosen() -> None:
+    choice = choose(seconds=60.0)
+    words = " ".join(choice.reasons)
+    for said in (
+        "1,000,000 characters", f"2 x {choice.model.hidden}", f"dropout {choice.model.dropout:g}", "1m",
+        f"learning rate {choice.train.lr:g}", f"weight decay {choice.train.weight_decay:g}", "passes over the text",
+    ):  # fmt: skip
+        assert said in words, said
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(90, "1m30s"), (3600, "1h"), (45, "45s"), (0, "0s"), (3661, "1h1m1s")])
+def test_a_duration_reads_as_it_is_written(seconds: float, words: str) -> None:
+    assert budget.duration(seconds) == words
