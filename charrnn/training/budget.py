@@ -22,7 +22,7 @@ THREAD_SPEED = {"fp32": 100e9, "bf16": 250e9}
 GPU_SPEED = 30e12
 OPERATIONS = 6
 
-TOKENS_PER_WEIGHT = 1.3
+TOKENS_PER_WEIGHT = 1.0
 WEIGHTS_PER_TOKEN = 16.0
 WIDTHS = (64, 96, 128, 192, 256, 320, 384, 448, 512, 640, 768, 896, 1024, 1280, 1536, 2048)
 CELL = "lstm"
@@ -42,7 +42,9 @@ MOST_ROWS = 128
 BPTT = 64
 RATE_AT_256 = 8e-3
 FINE_TUNING_RATE = 0.25
-WEIGHT_DECAY = 0.02
+# What decay alone would leave of a weight at the end of the run: e to the minus this.
+DECAY_OVER_RUN = 1.2
+LEAST_DECAY, MOST_DECAY = 0.001, 0.3
 DROPOUT_A_DOUBLING = 0.06
 MOST_DROPOUT = 0.5
 
@@ -98,6 +100,8 @@ def plan(
     if seconds is not None:
         evaluations = min(EVALUATIONS, max(LEAST_EVALUATIONS, int(seconds / SECONDS_BETWEEN)))
     validated = int(VALIDATION_SHARE / VALIDATION_COST * to_read / evaluations)
+    lr = options.lr or learning_rate(network.hidden) * (1.0 if source is None else FINE_TUNING_RATE)
+    decay = weight_decay(lr, to_read / (batch_size * bptt)) if options.weight_decay is None else options.weight_decay
     model = dataclasses.replace(
         network,
         vocab_size=size + (data.train.starts is not None),
@@ -112,8 +116,8 @@ def plan(
         seconds=seconds,
         bptt=bptt,
         batch_size=batch_size,
-        lr=options.lr or learning_rate(model.hidden) * (1.0 if source is None else FINE_TUNING_RATE),
-        weight_decay=WEIGHT_DECAY if options.weight_decay is None else options.weight_decay,
+        lr=lr,
+        weight_decay=decay,
         clip=options.clip,
         clip_value=options.clip_value,
         eval_every=options.eval_every,
@@ -157,6 +161,12 @@ def width(weights: float, layers: int) -> int:
 def learning_rate(hidden: int) -> float:
     """The wider the network, the smaller the steps."""
     return round(RATE_AT_256 * math.sqrt(256 / hidden), 5)
+
+
+def weight_decay(lr: float, steps: float) -> float:
+    """AdamW shrinks a weight by lr x decay in each step, half of that in a cosine's mean: alike over every run."""
+    decay = DECAY_OVER_RUN / (0.5 * lr * max(1.0, steps))
+    return float(f"{min(MOST_DECAY, max(LEAST_DECAY, decay)):.2g}")
 
 
 def dropout(passes: float, weights_per_token: float) -> float:
