@@ -256,7 +256,7 @@ def train(
         float | None,
         typer.Option(
             help="Highest learning rate.",
-            show_default="0.008 at 256 units",
+            show_default="3.1 / hidden, at most 0.012",
             callback=opt.number("lr", 0, INFINITY, open_at_least=True),
             rich_help_panel=TRAINING,
         ),
