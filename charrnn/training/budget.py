@@ -46,7 +46,9 @@ FINE_TUNING_RATE = 0.25
 # What decay alone would leave of a weight at the end of the run: e to the minus this.
 DECAY_OVER_RUN = 1.3
 LEAST_DECAY, MOST_DECAY = 0.001, 0.3
-DROPOUT_A_DOUBLING = 0.04
+# Dropout for each doubling of the passes beyond the first few.
+DROPOUT_A_DOUBLING = 0.08
+FREE_PASSES = 2.5
 MOST_DROPOUT = 0.5
 
 
@@ -172,7 +174,7 @@ def weight_decay(lr: float, steps: float) -> float:
 
 def dropout(passes: float, weights_per_token: float) -> float:
     """More passes, and more weights for each token of text, learn it by heart sooner."""
-    share = DROPOUT_A_DOUBLING * math.log2(max(1.0, passes * math.sqrt(weights_per_token)))
+    share = DROPOUT_A_DOUBLING * math.log2(max(1.0, passes * math.sqrt(weights_per_token) / FREE_PASSES))
     return round(min(MOST_DROPOUT, share), 2)
 
 
