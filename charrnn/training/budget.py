@@ -44,8 +44,8 @@ BPTT = 64
 RATE_TIMES_WIDTH, MOST_RATE = 3.1, 0.012
 FINE_TUNING_RATE = 0.25
 # What decay alone would leave of a weight at the end of the run: e to the minus this.
-DECAY_OVER_RUN = 1.3
-LEAST_DECAY, MOST_DECAY = 0.001, 0.3
+DECAY_OVER_RUN = 1.2
+LEAST_DECAY, MOST_DECAY = 0.001, 0.2
 # Dropout for each doubling of the passes beyond the first few.
 DROPOUT_A_DOUBLING = 0.08
 FREE_PASSES = 2.5

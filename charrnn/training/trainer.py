@@ -252,7 +252,8 @@ class Trainer:
             return self._epochs() / config.epochs
         assert config.seconds is not None
         if progress.pace.total is None:
-            return min(1.0, progress.seconds / config.seconds)
+            # Reading the text is no part of the warm-up.
+            return min(1.0, (progress.seconds - progress.seconds_beside) / config.seconds)
         return progress.pace.share_at(progress.step)
 
     def _keep_pace(self) -> None:
