@@ -123,6 +123,13 @@ def test_validation_takes_its_share_of_the_time_and_no_more(seconds: float) -> N
     assert f"the first {choice.train.validated:,} of them while training" in choice.reasons[0]
 
 
+@pytest.mark.parametrize(("seconds", "expected"), [(5.0, 3), (60.0, 3), (119.0, 5), (300.0, 15), (1e5, 15)])
+def test_there_is_a_validation_for_every_twenty_seconds_three_at_least_and_fifteen_at_most(
+    seconds: float, expected: int
+) -> None:
+    assert choose(seconds=seconds).train.evaluations == expected
+
+
 def test_many_symbols_share_one_matrix_and_few_do_not() -> None:
     many = plan(TrainOptions(), text(10**6, symbols="".join(map(chr, range(0x4E00, 0x5200)))), seed=1, machine=CPU)
     assert many.model.tie and many.model.embedding == many.model.hidden

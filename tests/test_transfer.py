@@ -301,7 +301,7 @@ def test_another_text_adds_its_symbols_and_the_old_one_is_worth_what_it_was(
 
 def test_new_symbols_are_improbable_at_first(tmp_path: Path, corpus: Path, prose: str) -> None:
     """Together they take less from a text than so many of the symbols that the model knows would by chance."""
-    old = start(options(corpus, "a", steps=60, **SMALL), checkpoints=tmp_path)
+    old = start(options(corpus, "a", steps=60, **{**SMALL, "lr": 0.04}), checkpoints=tmp_path)
     finish(old)
     other = tmp_path / "other.txt"
     other.write_text("¡ÖÜ" * 20 + prose, encoding="utf-8")

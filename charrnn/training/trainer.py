@@ -263,10 +263,16 @@ class Trainer:
         if budget is None or not progress.pace.due(progress.step, stepping, budget):
             return
         # What comes after the last step, measuring and saving, takes about as long as another validation.
-        validations = max(0, self.config.evaluations - progress.evaluations) + 1
+        validations = self._validations_left() + 1
         left = budget - progress.seconds - validations * progress.validation_seconds
         pace = progress.pace.measure(progress.step, stepping).fix(progress.step, self._share(), left, budget)
         self.progress = dataclasses.replace(progress, pace=pace)
+
+    def _validations_left(self) -> int:
+        p, every = self.progress, self.config.eval_every
+        if every is None:
+            return max(0, self.config.evaluations - p.evaluations)
+        return ((p.pace.total or p.step) - p.step) // every + 1
 
     def _lr(self) -> float:
         return learning_rate(self.config, self._share()) * self.progress.lr_scale
