@@ -242,10 +242,18 @@ def test_a_validation_part_without_new_characters_is_not_remarked_on(tmp_path: P
     assert data.valid.unknown == 0
 
 
+@pytest.mark.parametrize(("documents", "symbols"), [("stream", "\nabcdef"), ("lines", "abcdef"), ("blank", "\nabcdef")])
+def test_a_line_end_between_documents_is_no_symbol_and_one_within_a_paragraph_is(
+    tmp_path: Path, documents: str, symbols: str
+) -> None:
+    data = build_of(tmp_path, "ab\ncd\n\nef\n", documents=documents)
+    assert data.tokenizer.decode(range(data.tokenizer.size)) == symbols
+
+
 def test_the_end_of_a_document_is_no_unknown_character(tmp_path: Path) -> None:
     data = build_of(tmp_path, "ab\n" * 9 + "ac\n", documents="lines", valid=0.1)
     assert data.valid is not None
-    assert data.valid.tokens.tolist() == [1, 4, 3]
+    assert data.valid.tokens.tolist() == [0, 3, 2]
     assert data.valid.unknown == 1
 
 

@@ -366,7 +366,7 @@ def test_a_run_against_the_clock_goes_on_by_its_plan_and_when_it_is_complete_for
     stop_dead(start(options(corpus, seconds=6.0, save_every=10), checkpoints=tmp_path), 35)
     again = resume("run", checkpoints=tmp_path)
     pace = again.trainer.progress.pace
-    assert again.trainer.progress.step == 30 and pace.total is not None
+    assert 30 <= again.trainer.progress.step <= 40 and pace.total is not None
     finish(again)
     assert again.trainer.progress.pace.total == again.trainer.progress.step == pytest.approx(pace.total, rel=0.2)
     assert again.trainer.progress.seconds == pytest.approx(6.0, rel=0.05)

@@ -134,7 +134,8 @@ def build(
     """
     notes = list(corpus.facts.notes)
     if tokenizer is None:
-        tokenizer = train_tokenizer(kind, split.part("train", corpus), vocab_size, threads=threads)
+        learned = documents_to_learn(split, corpus) if kind == "char" else split.part("train", corpus)
+        tokenizer = train_tokenizer(kind, learned, vocab_size, threads=threads)
         if kind == "subword" and tokenizer.size != vocab_size:
             notes.append(f"the text gives {tokenizer.size} subword pieces, not {vocab_size}")
     train = encode_part(tokenizer, split.part("train", corpus), split.documents, folder=folder)
@@ -147,6 +148,12 @@ def build(
             "in the vocabulary's size"
         )
     return Dataset(split, corpus.facts, tokenizer, train, valid if valid.tokens.size else None, notes)
+
+
+def documents_to_learn(split: Split, corpus: Corpus) -> Iterator[str]:
+    """The training part without what only stands between its documents: a line end there is no symbol of any text."""
+    pieces, separator = split.part("train", corpus), SEPARATORS[split.documents]
+    return pieces if separator is None else split_documents(pieces, separator)
 
 
 def encode_part(

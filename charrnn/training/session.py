@@ -21,7 +21,7 @@ from charrnn.generation.generate import generate
 from charrnn.models.language_model import LanguageModel
 from charrnn.runs import Run
 from charrnn.text.corpus import Corpus, keep_stdin
-from charrnn.text.dataset import Dataset, Split, build, split_corpus
+from charrnn.text.dataset import Dataset, Split, build, documents_to_learn, split_corpus
 from charrnn.text.streams import open_streams
 from charrnn.text.tokenizers import extend, from_spec
 from charrnn.training import precision
@@ -205,7 +205,7 @@ def _dataset(
     data = build(
         corpus,
         split,
-        tokenizer=extend(source.tokenizer, split.part("train", corpus)) if source else None,
+        tokenizer=extend(source.tokenizer, documents_to_learn(split, corpus)) if source else None,
         kind=options.tokenizer or "char",
         vocab_size=options.vocab_size,
         folder=run.folder,
