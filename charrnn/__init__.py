@@ -18,13 +18,13 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from charrnn.api import Model, load, train
     from charrnn.errors import CharrnnError
-    from charrnn.evaluation.scoring import Score
+    from charrnn.evaluation.figures import Score
 
 _HOMES = {
     "Model": "charrnn.api",
     "load": "charrnn.api",
     "train": "charrnn.api",
-    "Score": "charrnn.evaluation.scoring",
+    "Score": "charrnn.evaluation.figures",
     "CharrnnError": "charrnn.errors",
 }
 

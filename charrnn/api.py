@@ -21,7 +21,7 @@ from charrnn.text.dataset import Split, encode_lines, encode_part
 from charrnn.text.tokenizers import Tokenizer
 
 if TYPE_CHECKING:
-    from charrnn.evaluation.scoring import Score
+    from charrnn.evaluation.figures import Score
     from charrnn.models.language_model import LanguageModel
     from charrnn.training.events import Event
 

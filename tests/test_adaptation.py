@@ -13,7 +13,8 @@ from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError
 from charrnn.evaluation import adaptation
 from charrnn.evaluation.adaptation import adapted, adapted_logprobs
-from charrnn.evaluation.scoring import Logprobs, score, token_logprobs
+from charrnn.evaluation.figures import Logprobs
+from charrnn.evaluation.scoring import score, token_logprobs
 from charrnn.models.cells import CELLS
 from charrnn.models.language_model import LanguageModel
 from charrnn.text.corpus import Facts

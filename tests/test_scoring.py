@@ -17,10 +17,9 @@ from charrnn.config import ModelConfig
 from charrnn.errors import CharrnnError, ConfigError, CorpusError
 from charrnn.evaluation import scoring
 from charrnn.evaluation.adaptation import adapted_logprobs
+from charrnn.evaluation.figures import Logprobs, Score
 from charrnn.evaluation.scoring import (
-    Logprobs,
     Places,
-    Score,
     inputs_and_targets,
     prices,
     score,

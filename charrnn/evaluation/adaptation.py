@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from charrnn.config import require
-from charrnn.evaluation.scoring import Logprobs, Score, inputs_and_targets, prices
+from charrnn.evaluation.figures import Logprobs, Score
+from charrnn.evaluation.scoring import inputs_and_targets, prices
 from charrnn.models.language_model import LanguageModel, detach, nats
 from charrnn.models.layers import LockedDropout, Recurrent
 from charrnn.text.dataset import Part
