@@ -10,8 +10,6 @@ evaluation and the best temperature too, in columns of their own.
 
 import argparse
 import json
-import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from command import charrnn
 from results import append, table
 from texts import Text, texts
 
@@ -42,12 +41,6 @@ class Run:
     seen: int
     seconds: float
     curve: list[tuple[float, float]]
-
-
-def charrnn(*arguments: str) -> str:
-    """What the command prints on stdout."""
-    command = [sys.executable, "-m", "charrnn", *arguments]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, encoding="utf-8").stdout
 
 
 def train(text: Text, budget: str, seed: int, folder: Path, beside: bool) -> Run:

@@ -10,11 +10,10 @@ how far the default is from the best. Appends to RESULTS.md.
 import argparse
 import json
 import random
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
+from command import charrnn
 from results import append, table
 from texts import Text, texts
 
@@ -34,19 +33,13 @@ def draw(random: random.Random) -> dict[str, str]:
     }
 
 
-def bpc(text: Text, budget: str, options: dict[str, str], folder: Path) -> float:
-    """Train and judge as a user would."""
-    command = [sys.executable, "-m", "charrnn"]
+def bpc(text: Text, budget: str, options: dict[str, str]) -> float:
+    """Train and judge as a user would, in a folder that is gone afterwards."""
     given = [part for option in options.items() for part in option]
-    place = ["--checkpoints", str(folder), "-q"]
-    with tempfile.TemporaryDirectory(dir=folder) as run:
-        name = Path(run).name + "-run"
-        asked = ["--for", budget, "--seed", "1", "--name", name, *text.options, *given]
-        subprocess.run([*command, "train", str(text.path), *asked, *place], check=True)
-        judged = subprocess.run(
-            [*command, "eval", "-m", name, "--json", *place], check=True, stdout=subprocess.PIPE, text=True
-        )
-    return float(json.loads(judged.stdout)["bpc"])
+    with tempfile.TemporaryDirectory() as folder:
+        place = ["--checkpoints", folder, "-q"]
+        charrnn("train", str(text.path), "--for", budget, "--seed", "1", *text.options, *given, *place)
+        return float(json.loads(charrnn("eval", "--json", *place))["bpc"])
 
 
 def main() -> None:
@@ -64,11 +57,11 @@ def main() -> None:
         for text in texts(Path(place), arguments.shakespeare):
             if arguments.only and text.name not in arguments.only:
                 continue
-            default = bpc(text, arguments.budget, {}, Path(place))
+            default = bpc(text, arguments.budget, {})
             print(f"{text.name}: default {default:.4f}", flush=True)
             found = []
             for options in draws:
-                found.append((bpc(text, arguments.budget, options, Path(place)), options))
+                found.append((bpc(text, arguments.budget, options), options))
                 every.append([text.name, f"{found[-1][0]:.4f}", " ".join(map(" ".join, options.items()))])
                 print(*every[-1], flush=True)
             best = min(found, key=lambda one: one[0])[0]

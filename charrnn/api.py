@@ -57,7 +57,7 @@ class Model:
     @property
     def documents(self) -> str:
         """How its training text was told apart: stream, lines or blank."""
-        return str(self.header.summary.get("documents", "stream"))
+        return self.header.documents
 
     def sample(
         self, prompt: str = "", *, rows: int = 1, seed: int | None = None, echo: bool = False, **options: Any
@@ -117,12 +117,12 @@ class Model:
         batch_size = BATCH if batch_size is None else batch_size
         require(reset_every is None or reset_every >= 1, f"reset-every must be at least 1, not {reset_every}")
         require(batch_size >= 1, f"batch-size must be at least 1, not {batch_size}")
+        require(not adapt or reset_every is None, "adaptation carries the state: leave out --reset-every or --adapt")
         mended, facts = (text.read(), text.facts) if isinstance(text, Corpus) else in_memory(text)
         if lines and not self.header.config.documents:
             part = encode_lines(self.tokenizer, mended, unknown=unknown)
         else:
             part = encode_part(self.tokenizer, [mended], self.documents, unknown=unknown)
-        require(not adapt or reset_every is None, "adaptation carries the state: leave out --reset-every or --adapt")
 
         def at(temperature: float) -> "Score":
             return score(

@@ -65,6 +65,11 @@ class Header:
         return dict(self.record.get("training") or {})
 
     @property
+    def documents(self) -> str:
+        """How its training text was told apart: stream, lines or blank."""
+        return str(self.summary.get("documents", "stream"))
+
+    @property
     def parameters(self) -> int:
         """How many numbers the network's weights are."""
         return sum(math.prod(shape) for name, (_, shape) in self.shapes.items() if name.startswith(MODEL_PREFIX))

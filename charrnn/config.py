@@ -36,6 +36,17 @@ def _finite(value: float) -> bool:
         return False
 
 
+def finite(record: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no NaN and no infinity: null stands for them, also in records within the record."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return finite(value)
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    return {name: plain(value) for name, value in record.items()}
+
+
 def _fits(value: object, annotation: Any) -> bool:
     if isinstance(annotation, types.UnionType):
         return any(_fits(value, option) for option in typing.get_args(annotation))

@@ -11,6 +11,7 @@ import typer
 
 from charrnn.cli import options as opt
 from charrnn.cli.console import say, warn, write
+from charrnn.config import finite
 from charrnn.errors import CharrnnError, VocabularyError
 
 GATE_FAILED = 3
@@ -160,22 +161,11 @@ def evaluate(
 
 def _print(figures: dict[str, Any], value: float, *, as_json: bool, quiet: bool) -> None:
     if as_json:
-        write(json.dumps(_finite(figures), ensure_ascii=False, allow_nan=False) + "\n")
+        write(json.dumps(finite(figures), ensure_ascii=False, allow_nan=False) + "\n")
     elif quiet:
         write(f"{value!r}\n")
     else:
         write("".join(f"{name}\t{'-' if value is None else value}\n" for name, value in _flat(figures)))
-
-
-def _finite(figures: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no infinity: null stands for it."""
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, dict):
-            return _finite(value)
-        return None if isinstance(value, float) and not math.isfinite(value) else value
-
-    return {name: plain(value) for name, value in figures.items()}
 
 
 def _flat(figures: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -7,7 +7,6 @@ Every token is scored before the network learns from it. It is no figure of the 
 beside the plain one, never instead. Shapes: N tokens scored, T segment.
 """
 
-import copy
 from dataclasses import replace
 
 import numpy as np
@@ -18,15 +17,14 @@ from charrnn.config import require
 from charrnn.evaluation.figures import Logprobs, Score
 from charrnn.evaluation.scoring import inputs_and_targets, prices
 from charrnn.models.language_model import LanguageModel, detach, nats
-from charrnn.models.layers import LockedDropout, Recurrent
 from charrnn.text.dataset import Part
+from charrnn.text.streams import IGNORED
 
 SEGMENT = 32
 RATE = 2e-4
 # The share of the way back to the trained weights that each segment goes.
 PULL = 1e-3
 LEAST_RMS = 1e-5
-IGNORED = -100
 
 
 def adapted_logprobs(
@@ -63,13 +61,9 @@ def adapted_logprobs(
 
 def _undropped(model: LanguageModel) -> LanguageModel:
     """A copy in training mode, which cuDNN wants for gradients, that drops nothing."""
-    network = copy.deepcopy(model).train()
-    for module in network.modules():
-        if isinstance(module, LockedDropout):
-            module.p = None
-        if isinstance(module, Recurrent):
-            module.weight_drop = None
-    return network
+    network = LanguageModel(replace(model.config, dropout=None, weight_drop=None))
+    network.load_state_dict(model.state_dict())
+    return network.to(next(model.parameters())).train()
 
 
 def adapted(model: LanguageModel, part: Part, plain: Score) -> Score:

@@ -153,7 +153,9 @@ class _Reader:
                 inputs[:, 0] = self.model.config.start_id
             logits, states = self.model(inputs, states)
             if result is not None:
-                result[places[inside]] = -prices(logits / self.temperature, targets, self.model.config.start_id)[inside]
+                if self.temperature != 1.0:
+                    logits /= self.temperature
+                result[places[inside]] = -prices(logits, targets, self.model.config.start_id)[inside]
         return states
 
 

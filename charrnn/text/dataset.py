@@ -150,10 +150,9 @@ def build(
     return Dataset(split, corpus.facts, tokenizer, train, valid if valid.tokens.size else None, notes)
 
 
-def documents_to_learn(split: Split, corpus: Corpus) -> Iterator[str]:
+def documents_to_learn(split: Split, corpus: Corpus) -> Iterable[str]:
     """The training part without what only stands between its documents: a line end there is no symbol of any text."""
-    pieces, separator = split.part("train", corpus), SEPARATORS[split.documents]
-    return pieces if separator is None else split_documents(pieces, separator)
+    return _texts(split.part("train", corpus), split.documents)
 
 
 def encode_part(
@@ -164,7 +163,7 @@ def encode_part(
     chars = lacking = 0
     starts: list[int] = []
     separator = SEPARATORS[documents]
-    for text in pieces if separator is None else split_documents(pieces, separator):
+    for text in _texts(pieces, documents):
         ids = tokenizer.encode(text, unknown=unknown)
         lacking += int((ids > tokenizer.size).sum())
         chars += len(text)
@@ -184,6 +183,12 @@ def encode_lines(tokenizer: Tokenizer, text: str, *, unknown: bool = False) -> P
         starts.append(writer.size)
         writer.write(tokenizer.encode(line, unknown=unknown))
     return Part(writer.finish(), len(text), np.array(starts, np.int64))
+
+
+def _texts(pieces: Iterable[str], documents: str) -> Iterable[str]:
+    """The documents of a text, or its pieces as they are where it is one stream."""
+    separator = SEPARATORS[documents]
+    return pieces if separator is None else split_documents(pieces, separator)
 
 
 def split_documents(pieces: Iterable[str], separator: str) -> Iterator[str]:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from charrnn import __version__, checkpoint, runs
-from charrnn.config import ModelConfig, SampleConfig, TrainConfig, TrainOptions, draw_seed, require
+from charrnn.config import ModelConfig, SampleConfig, TrainConfig, TrainOptions, draw_seed, finite, require
 from charrnn.errors import CheckpointError, CorpusError, RunError
 from charrnn.evaluation.scoring import token_logprobs
 from charrnn.generation.decoder import Decoder
@@ -296,14 +296,6 @@ def _record(model: ModelConfig, data: Dataset, config: TrainConfig, progress: Pr
 
 def _line(record: dict[str, Any]) -> str:
     return json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def finite(record: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no NaN and no infinity: null stands for them."""
-    return {
-        key: None if isinstance(value, float) and not (abs(value) < float("inf")) else value
-        for key, value in record.items()
-    }
 
 
 def _remove_empty(run: Run) -> None:

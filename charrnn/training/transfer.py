@@ -30,7 +30,7 @@ class Source:
     def read(cls, path: Path) -> "Source":
         """Raises CheckpointError when the file is no model."""
         header, weights, tokenizer = checkpoint.read_model(path)
-        return cls(path, header.config, tokenizer, str(header.summary.get("documents", "stream")), weights)
+        return cls(path, header.config, tokenizer, header.documents, weights)
 
     def check(self, options: TrainOptions) -> None:
         """Raises ConfigError when the options ask for another network or tokenizer than the model's."""
