@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 Weights = dict[str, npt.NDArray[np.float32]]
 
-FORMAT = 2
+FORMAT = 3
 # What later formats say of a model, and what was so before.
 SINCE_1 = {"weight_drop": None}
 KEY = "charrnn"

@@ -147,6 +147,7 @@ class TrainConfig(Config):
     batch_size: int = 32
     lr: float = 8e-3
     warmup: float = 0.03
+    optimizer: str = "soap"
     weight_decay: float = 0.01
     clip: float | None = 1.0
     clip_value: float | None = None
@@ -211,6 +212,7 @@ class TrainOptions(Config):
     dropout: float | None = None
     weight_drop: float | None = None
     weight_decay: float | None = None
+    optimizer: str | None = None
     bptt: int | None = None
     batch_size: int | None = None
     lr: float | None = None

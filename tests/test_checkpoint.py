@@ -468,8 +468,8 @@ def of_format_1(record: dict[str, Any]) -> dict[str, Any]:
     return {**record, "format": 1, "model": model}
 
 
-def test_the_format_is_2_since_models_say_whether_recurrent_weights_are_dropped(record: dict[str, Any]) -> None:
-    assert FORMAT == 2
+def test_the_format_is_3_since_runs_say_which_optimiser_moves_the_weights(record: dict[str, Any]) -> None:
+    assert FORMAT == 3
     assert record["model"]["weight_drop"] is None
 
 

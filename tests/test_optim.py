@@ -6,9 +6,11 @@ import pytest
 import torch
 from torch import nn
 
+from charrnn.cli.train import OptimizerName
 from charrnn.config import ModelConfig, TrainConfig
+from charrnn.errors import ConfigError
 from charrnn.models.language_model import LanguageModel
-from charrnn.training.optim import clip, learning_rate, make_optimizer
+from charrnn.training.optim import OPTIMIZERS, clip, learning_rate, make_optimizer
 
 
 def gradients(*rows: list[float]) -> list[nn.Parameter]:
@@ -97,11 +99,31 @@ def test_matrices_decay_and_biases_and_embedding_do_not() -> None:
     assert len(found) == len(list(model.parameters()))
 
 
+def test_an_optimiser_that_is_not_in_the_list_is_refused_and_the_command_line_lists_the_same() -> None:
+    model = LanguageModel(ModelConfig(vocab_size=5, start_id=5, embedding=3, hidden=4, layers=1))
+    with pytest.raises(ConfigError, match="soap, adamw"):
+        make_optimizer(model, TrainConfig(seed=0, steps=1, optimizer="sgd"))
+    assert tuple(name.value for name in OptimizerName) == OPTIMIZERS
+
+
+@pytest.mark.parametrize(("precision", "products"), [("fp32", "float32"), ("bf16", "bfloat16"), ("fp16", "float32")])
+def test_soap_turns_matrices_in_numbers_that_hold_their_squares(precision: str, products: str) -> None:
+    model = LanguageModel(ModelConfig(vocab_size=5, start_id=5, embedding=3, hidden=4, layers=1))
+    optimizer = make_optimizer(model, TrainConfig(seed=0, steps=1, precision=precision))
+    assert optimizer.products is getattr(torch, products)
+    turned = {id(p) for group in optimizer.param_groups if group["turned"] for p in group["params"]}
+    assert {name for name, p in model.named_parameters() if id(p) in turned} == {
+        "layers.0.rnn.weight_ih_l0",
+        "layers.0.rnn.weight_hh_l0",
+        "head",
+    }
+
+
 def test_one_step_is_adamw_as_published() -> None:
     """Loshchilov & Hutter 2019, algorithm 2, written out for one number."""
     model = LanguageModel(ModelConfig(vocab_size=2, start_id=2, embedding=1, hidden=1, layers=1))
     model.initialise(torch.Generator().manual_seed(0))
-    optimizer = make_optimizer(model, TrainConfig(seed=0, steps=1, lr=0.1, weight_decay=0.2))
+    optimizer = make_optimizer(model, TrainConfig(seed=0, steps=1, optimizer="adamw", lr=0.1, weight_decay=0.2))
     assert model.head is not None
     before, gradient = float(model.head[0, 0].detach()), 0.7
     model.head.grad = torch.full_like(model.head, gradient)

@@ -83,7 +83,7 @@ def test_the_first_loss_is_near_that_of_a_uniform_guess() -> None:
 
 def test_one_step_equals_one_written_out() -> None:
     """The step against plain autograd: mean loss over the window, norm clipped, AdamW."""
-    config = TrainConfig(seed=0, steps=1, lr=0.01, warmup=0, clip=1e-3, weight_decay=0.1)
+    config = TrainConfig(seed=0, steps=1, optimizer="adamw", lr=0.01, warmup=0, clip=1e-3, weight_decay=0.1)
     trainer = make(config)
     twin = LanguageModel(MODEL)
     twin.load_state_dict(trainer.model.state_dict())

@@ -61,6 +61,13 @@ class Documents(StrEnum):
     blank = "blank"
 
 
+class OptimizerName(StrEnum):
+    """What moves the weights; a test holds this list to `OPTIMIZERS`."""
+
+    soap = "soap"
+    adamw = "adamw"
+
+
 class PrecisionName(StrEnum):
     """Number formats of the training step; fp16 on a GPU."""
 
@@ -220,7 +227,7 @@ def train(
     weight_decay: Annotated[
         float | None,
         typer.Option(
-            help="AdamW's decay.",
+            help="Decay of the weight matrices.",
             show_default="from text and time",
             callback=opt.number("weight-decay", 0, 0.99),
             rich_help_panel=REGULAR,
@@ -259,6 +266,12 @@ def train(
             show_default="3.1 / hidden, at most 0.012",
             callback=opt.number("lr", 0, INFINITY, open_at_least=True),
             rich_help_panel=TRAINING,
+        ),
+    ] = None,
+    optimizer: Annotated[
+        OptimizerName | None,
+        typer.Option(
+            help="SOAP, or AdamW: less memory, less learned a step.", show_default="soap", rich_help_panel=TRAINING
         ),
     ] = None,
     clip: Annotated[

@@ -37,6 +37,7 @@ VALIDATION_SHARE = 0.04
 VALIDATION_COST = 2 / 3
 LEAST_VALIDATED, MOST_VALIDATED = 1 << 14, 1 << 17
 
+OPTIMIZER = "soap"
 BATCH_SIZE = 32
 MOST_ROWS = 128
 BPTT = 64
@@ -120,6 +121,7 @@ def plan(
         bptt=bptt,
         batch_size=batch_size,
         lr=lr,
+        optimizer=options.optimizer or OPTIMIZER,
         weight_decay=decay,
         clip=options.clip,
         clip_value=options.clip_value,
@@ -201,7 +203,8 @@ def explain(model: ModelConfig, train: TrainConfig, options: TrainOptions, data:
     if model.weight_drop:
         drops += f", weight drop {model.weight_drop:g}"
     training = (
-        f"training: {budget}, {train.batch_size} rows x {train.bptt} {unit}, learning rate {train.lr:g}, {drops}, "
+        f"training: {budget}, {train.batch_size} rows x {train.bptt} {unit}, {train.optimizer} with a learning rate of "
+        f"{train.lr:g}, {drops}, "
         f"weight decay {train.weight_decay:g}"
     )
     return [text, network, training]

@@ -1,4 +1,4 @@
-"""Parameter groups, the learning-rate schedule, clipping."""
+"""The optimiser by name and its parameter groups, the learning-rate schedule, clipping."""
 
 import math
 from collections.abc import Iterable
@@ -6,25 +6,33 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from charrnn.config import TrainConfig
+from charrnn.config import TrainConfig, require
 from charrnn.models.language_model import LanguageModel
+from charrnn.training.soap import Soap
 
-BETAS = (0.9, 0.99)
+OPTIMIZERS = ("soap", "adamw")
 FINAL_SHARE = 0.01
 
 
-def make_optimizer(model: LanguageModel, config: TrainConfig) -> torch.optim.AdamW:
-    """AdamW, fused (Loshchilov & Hutter 2019); weight matrices decay, biases and the embedding do not."""
-    decayed: list[nn.Parameter] = []
-    kept: list[nn.Parameter] = []
+def make_optimizer(model: LanguageModel, config: TrainConfig) -> Soap:
+    """SOAP, or AdamW (Loshchilov & Hutter 2019), which it is without a basis; biases and the embedding never have one.
+
+    Weight matrices decay, biases and the embedding do not. Raises ConfigError on another optimiser's name.
+    """
+    require(
+        config.optimizer in OPTIMIZERS, f"optimizer must be one of {', '.join(OPTIMIZERS)}, not {config.optimizer!r}"
+    )
+    matrices: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
     for parameter in model.parameters():
         matrix = parameter.dim() > 1 and parameter is not model.embedding.weight
-        (decayed if matrix else kept).append(parameter)
+        (matrices if matrix else others).append(parameter)
     groups = [
-        {"params": decayed, "weight_decay": config.weight_decay},
-        {"params": kept, "weight_decay": 0.0},
+        {"params": matrices, "weight_decay": config.weight_decay, "turned": config.optimizer == "soap"},
+        {"params": others},
     ]
-    return torch.optim.AdamW(groups, lr=config.lr, betas=BETAS, fused=True)
+    # fp16 cannot hold the squares of small gradients.
+    return Soap(groups, config.lr, torch.bfloat16 if config.precision == "bf16" else torch.float32)
 
 
 def learning_rate(config: TrainConfig, progress: float) -> float:

@@ -174,7 +174,7 @@ class Trainer:
         loss = nats(logits, targets).sum() / count
         torch.autograd.backward(self._scaler.scale(loss))
         self._shadow.hand_over_gradients()
-        lr = self._lr()
+        self._optimizer.number, lr = progress.step, self._lr()
         for group in self._optimizer.param_groups:
             group["lr"] = lr
         norm, clipped = self._move(loss.detach())
@@ -206,8 +206,8 @@ class Trainer:
             self._scaler.update()
             norm = norm.nan_to_num(0.0, 0.0, 0.0)
         else:
-            # The fused optimiser looks at this where it stands, on the device.
-            self._optimizer.found_inf = (~(loss.isfinite() & norm.isfinite())).float()  # type: ignore[attr-defined]
+            # The optimiser looks at this where it stands, on the device.
+            self._optimizer.found_inf = (~(loss.isfinite() & norm.isfinite())).float()
             self._optimizer.step()
         self._optimizer.zero_grad()
         self._shadow.refresh()
