@@ -89,6 +89,8 @@ def test_what_is_asked_for_stays_and_the_rest_adapts() -> None:
         assert getattr(choice.model if hasattr(choice.model, name) else choice.train, name) == value, name
     wide, narrow = choose(seconds=60.0, hidden=1024), choose(seconds=60.0, hidden=64)
     assert wide.train.lr < narrow.train.lr
+    few, many = choose(hidden=512, batch_size=16), choose(hidden=512, batch_size=64)
+    assert few.train.lr == pytest.approx(many.train.lr / 2, rel=0.02)
     assert "as asked" in wide.reasons[1] and "as asked" not in choose(seconds=60.0).reasons[1]
 
 
@@ -97,7 +99,7 @@ def test_nought_is_none() -> None:
     assert model.dropout is None and model.weight_drop is None
 
 
-@pytest.mark.parametrize(("documents", "rows"), [(100_000, 128), (15_625 * 2, 64), (15_625, 32), (100, 32)])
+@pytest.mark.parametrize(("documents", "rows"), [(200_000, 512), (15_625 * 2, 128), (15_625, 64), (100, 64)])
 def test_documents_shorter_than_a_window_come_in_more_rows(documents: int, rows: int) -> None:
     data = text(1_000_000, documents=documents)
     choice = plan(TrainOptions(), data, seed=1, machine=CPU)
@@ -105,10 +107,20 @@ def test_documents_shorter_than_a_window_come_in_more_rows(documents: int, rows:
     assert choice.model.vocab_size == choice.model.start_id + 1 == len(SYMBOLS) + 1
 
 
+def test_rate_and_decay_go_by_the_tokens_that_a_step_has_not_by_the_places_that_it_has_for_them() -> None:
+    """Half as many rows of whole windows have the tokens of rows whose documents fill half of theirs."""
+    halves = plan(
+        TrainOptions(hidden=256, steps=9000, batch_size=64), text(10**6, documents=31_250), seed=1, machine=CPU
+    )
+    whole = plan(TrainOptions(hidden=256, steps=9000, batch_size=32), text(10**6), seed=1, machine=CPU)
+    assert (halves.train.lr, halves.train.weight_decay) == (whole.train.lr, whole.train.weight_decay)
+    assert halves.model.dropout == whole.model.dropout
+
+
 def test_a_text_shorter_than_a_batch_of_windows_says_what_it_is_trained_on() -> None:
     choice = choose(500)
     assert choice.train.batch_size * choice.train.bptt <= 500
-    assert "shorter than 32 rows of 64" in choice.reasons[-1]
+    assert "shorter than 64 rows of 64" in choice.reasons[-1]
 
 
 @pytest.mark.parametrize("seconds", [60.0, 180.0, 600.0, 3600.0])
@@ -142,7 +154,7 @@ def test_a_model_that_is_gone_on_from_keeps_its_network_and_takes_smaller_steps(
     kept = {name: getattr(choice.model, name) for name in ("cell", "layers", "hidden", "embedding", "tie")}
     assert kept == {"cell": "gru", "layers": 3, "hidden": 48, "embedding": 20, "tie": False}
     assert choice.model.start_id == len(SYMBOLS)
-    assert choice.train.lr == pytest.approx(budget.learning_rate(48) * budget.FINE_TUNING_RATE)
+    assert choice.train.lr == pytest.approx(budget.learning_rate(48, 64 * 64) * budget.FINE_TUNING_RATE)
 
 
 def test_the_lines_say_what_was_chosen() -> None:
@@ -150,7 +162,8 @@ def test_the_lines_say_what_was_chosen() -> None:
     words = " ".join(choice.reasons)
     for said in (
         "1,000,000 characters", f"2 x {choice.model.hidden}", f"dropout {choice.model.dropout:g}", "1m",
-        f"learning rate {choice.train.lr:g}", f"weight decay {choice.train.weight_decay:g}", "passes over the text",
+        f"soap, learning rate {choice.train.lr:g}", f"weight decay {choice.train.weight_decay:g}",
+        "passes over the text in 1m",
     ):  # fmt: skip
         assert said in words, said
 

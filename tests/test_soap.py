@@ -69,9 +69,7 @@ def test_steps_are_those_of_the_paper(monkeypatch: pytest.MonkeyPatch, look: int
 
 
 def test_without_a_basis_it_is_adamw() -> None:
-    mine, theirs = (
-        [nn.Parameter(normal(ROWS, COLUMNS)), nn.Parameter(normal(COLUMNS, seed=1))] for _ in range(2)
-    )
+    mine, theirs = ([nn.Parameter(normal(ROWS, COLUMNS)), nn.Parameter(normal(COLUMNS, seed=1))] for _ in range(2))
     moved = optimizer(*mine, turned=False, weight_decay=0.2)
     twin = torch.optim.AdamW(theirs, lr=0.1, betas=(0.9, 0.99), weight_decay=0.2)
     for seed in range(5):

@@ -13,7 +13,9 @@ from charrnn.errors import DivergedError
 from charrnn.models.language_model import LanguageModel
 from charrnn.models.layers import LAYERS
 from charrnn.text.streams import FRESH, IGNORED, Window
+from charrnn.training import soap
 from charrnn.training.events import Event, Note, Progress, Report, Snapshot, Stopped
+from charrnn.training.optim import OPTIMIZERS
 from charrnn.training.precision import Machine
 from charrnn.training.trainer import Trainer
 
@@ -139,9 +141,13 @@ def untimed(progress: Progress) -> Progress:
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("weight_drop", [None, 0.3])
-def test_a_snapshot_restored_goes_on_bit_for_bit(precision: str, weight_drop: float | None) -> None:
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_snapshot_restored_goes_on_bit_for_bit(
+    monkeypatch: pytest.MonkeyPatch, precision: str, weight_drop: float | None, optimizer: str
+) -> None:
+    monkeypatch.setattr(soap, "TURN_EVERY", 4)  # so that bases are turned before and behind the snapshot
     model = dataclasses.replace(MODEL, dropout=0.3, weight_drop=weight_drop)
-    config = TrainConfig(seed=5, steps=40, save_every=7, precision=precision)
+    config = TrainConfig(seed=5, steps=40, save_every=7, precision=precision, optimizer=optimizer)
     saved = Saved()
     whole = make(config, save=saved, model=model)
     list(whole.run())

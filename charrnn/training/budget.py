@@ -38,11 +38,12 @@ VALIDATION_COST = 2 / 3
 LEAST_VALIDATED, MOST_VALIDATED = 1 << 14, 1 << 17
 
 OPTIMIZER = "soap"
-BATCH_SIZE = 32
-MOST_ROWS = 128
+BATCH_SIZE = 64
+MOST_ROWS = 512
 BPTT = 64
-# Rate x width, as it should be for Adam (Yang et al. 2022), and the most for narrow networks.
-RATE_TIMES_WIDTH, MOST_RATE = 3.1, 0.012
+# Rate x width, as it should be for Adam (Yang et al. 2022), and the most for narrow networks, at so many tokens a step.
+RATE_TIMES_WIDTH, MOST_RATE = 4.4, 0.017
+RATE_TOKENS = 4096
 FINE_TUNING_RATE = 0.25
 # What decay alone would leave of a weight at the end of the run: e to the minus this.
 DECAY_OVER_RUN = 1.2
@@ -75,10 +76,11 @@ def plan(
         seconds = DEFAULT_SECONDS
     asked = options.batch_size or rows(data.train, options.bptt or BPTT), options.bptt or BPTT
     batch_size, bptt = fit(data.train, batch_size=asked[0], bptt=asked[1])
+    a_step = batch_size * filled(data.train, bptt)
     # What training will read, if it is known before the network is.
     to_read = None
     if options.steps is not None:
-        to_read = options.steps * batch_size * bptt
+        to_read = int(options.steps * a_step)
     elif options.epochs is not None:
         to_read = int(options.epochs * tokens)
     operations = (seconds or DEFAULT_SECONDS) * speed(machine)
@@ -104,8 +106,8 @@ def plan(
     if seconds is not None:
         evaluations = min(EVALUATIONS, max(LEAST_EVALUATIONS, int(seconds / SECONDS_BETWEEN)))
     validated = int(VALIDATION_SHARE / VALIDATION_COST * to_read / evaluations)
-    lr = options.lr or learning_rate(network.hidden) * (1.0 if source is None else FINE_TUNING_RATE)
-    decay = weight_decay(lr, to_read / (batch_size * bptt)) if options.weight_decay is None else options.weight_decay
+    lr = options.lr or learning_rate(network.hidden, a_step) * (1.0 if source is None else FINE_TUNING_RATE)
+    decay = weight_decay(lr, to_read / a_step) if options.weight_decay is None else options.weight_decay
     model = dataclasses.replace(
         network,
         vocab_size=size + (data.train.starts is not None),
@@ -140,10 +142,12 @@ def plan(
 
 def rows(part: Part, bptt: int) -> int:
     """Streams side by side; more where documents are shorter than a window, so that a step is worth its while."""
-    if part.starts is None:
-        return BATCH_SIZE
-    mean = part.tokens.size / len(part.starts)
-    return round(min(MOST_ROWS, BATCH_SIZE * max(1.0, bptt / mean)))
+    return round(min(MOST_ROWS, BATCH_SIZE * bptt / filled(part, bptt)))
+
+
+def filled(part: Part, bptt: int) -> float:
+    """Tokens that a row has in a window, in the mean: behind a document that is shorter the window is empty."""
+    return bptt if part.starts is None else min(bptt, part.tokens.size / len(part.starts))
 
 
 def speed(machine: Machine) -> float:
@@ -163,13 +167,13 @@ def width(weights: float, layers: int) -> int:
     return min(WIDTHS, key=lambda hidden: abs(math.log(weight_count(hidden, layers) / max(weights, 1.0))))
 
 
-def learning_rate(hidden: int) -> float:
-    """The wider the network, the smaller the steps."""
-    return float(f"{min(MOST_RATE, RATE_TIMES_WIDTH / hidden):.2g}")
+def learning_rate(hidden: int, tokens: float) -> float:
+    """The wider the network, the smaller the steps; the more tokens in each, the larger (Malladi et al. 2022)."""
+    return float(f"{min(MOST_RATE, RATE_TIMES_WIDTH / hidden) * math.sqrt(tokens / RATE_TOKENS):.2g}")
 
 
 def weight_decay(lr: float, steps: float) -> float:
-    """AdamW shrinks a weight by lr x decay in each step, half of that in a cosine's mean: alike over every run."""
+    """A weight shrinks by lr x decay in each step, half of that in a cosine's mean: alike over every run."""
     decay = DECAY_OVER_RUN / (0.5 * lr * max(1.0, steps))
     return float(f"{min(MOST_DECAY, max(LEAST_DECAY, decay)):.2g}")
 
@@ -189,9 +193,6 @@ def explain(model: ModelConfig, train: TrainConfig, options: TrainOptions, data:
         text += f", {data.valid.tokens.size:,} held out to validate"
         if data.valid.tokens.size > train.validated:
             text += f" (the first {train.validated:,} of them while training)"
-    tied = ", tied embeddings" if model.tie else ""
-    chosen = "as asked" if options.hidden else f"for about {passes:.1f} passes over the text in the time given"
-    network = f"network: {model.cell} {model.layers} x {model.hidden}, embedding {model.embedding}{tied}, {chosen}"
     budget = (
         f"{train.steps:,} steps"
         if train.steps is not None
@@ -199,13 +200,15 @@ def explain(model: ModelConfig, train: TrainConfig, options: TrainOptions, data:
         if train.epochs is not None
         else duration(train.seconds or 0)
     )
+    tied = ", tied embeddings" if model.tie else ""
+    chosen = "as asked" if options.hidden else f"for about {passes:.1f} passes over the text in {budget}"
+    network = f"network: {model.cell} {model.layers} x {model.hidden}, embedding {model.embedding}{tied}, {chosen}"
     drops = f"dropout {model.dropout:g}" if model.dropout else "no dropout"
     if model.weight_drop:
         drops += f", weight drop {model.weight_drop:g}"
     training = (
-        f"training: {budget}, {train.batch_size} rows x {train.bptt} {unit}, {train.optimizer} with a learning rate of "
-        f"{train.lr:g}, {drops}, "
-        f"weight decay {train.weight_decay:g}"
+        f"training: {budget}, {train.batch_size} rows x {train.bptt} {unit}, {train.optimizer}, learning rate "
+        f"{train.lr:g}, {drops}, weight decay {train.weight_decay:g}"
     )
     return [text, network, training]
 
