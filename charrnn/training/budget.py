@@ -49,8 +49,8 @@ FINE_TUNING_RATE = 0.25
 DECAY_OVER_RUN = 1.2
 LEAST_DECAY, MOST_DECAY = 0.001, 0.2
 # Dropout for each doubling of the passes beyond the first few.
-DROPOUT_A_DOUBLING = 0.08
-FREE_PASSES = 2.5
+DROPOUT_A_DOUBLING = 0.15
+FREE_PASSES = 6.4
 MOST_DROPOUT = 0.5
 
 
