@@ -135,8 +135,9 @@ class ModelConfig(Config):
 class TrainConfig(Config):
     """One training, all of it decided. Periods are counted in steps; None is off.
 
-    Exactly one of `steps`, `epochs` and `seconds` is the budget. Left without `eval_every`, validation comes
-    `evaluations` times, evenly over the budget; it reads the first `validated` tokens of the held-out part.
+    Exactly one of `steps`, `epochs` and `seconds` is the budget; over its last share `average`, weights are averaged
+    and the learning rate falls less far. Left without `eval_every`, validation comes `evaluations` times, evenly over
+    the budget; it reads the first `validated` tokens of the held-out part.
     """
 
     seed: int
@@ -148,6 +149,7 @@ class TrainConfig(Config):
     lr: float = 8e-3
     warmup: float = 0.03
     optimizer: str = "soap"
+    average: float | None = None
     weight_decay: float = 0.01
     clip: float | None = 1.0
     clip_value: float | None = None
@@ -184,6 +186,10 @@ class TrainConfig(Config):
                 f"{name.replace('_', '-')} must be positive, not {value}",
             )
         require(0 <= self.warmup < 1, f"warmup must lie in [0, 1), not {self.warmup}")
+        require(
+            self.average is None or 0 < self.average < 1,
+            f"average must lie between 0 and 1, not {self.average}; leave it out for none",
+        )
         require(0 <= self.weight_decay < 1, f"weight-decay must lie in [0, 1), not {self.weight_decay}")
         require(0 <= self.state_drop < 1, f"state-drop must lie in [0, 1), not {self.state_drop}")
         require(0 <= self.seed < SEEDS, f"seed must lie between 0 and 2^32 - 1, not {self.seed}")
@@ -213,6 +219,7 @@ class TrainOptions(Config):
     weight_drop: float | None = None
     weight_decay: float | None = None
     optimizer: str | None = None
+    average: float | None = None
     bptt: int | None = None
     batch_size: int | None = None
     lr: float | None = None

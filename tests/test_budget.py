@@ -14,6 +14,7 @@ from charrnn.text.dataset import Dataset, Part, Split
 from charrnn.text.tokenizers import CharTokenizer
 from charrnn.training import budget
 from charrnn.training.budget import Choice, plan
+from charrnn.training.optim import learning_rate
 from charrnn.training.precision import Machine
 
 CPU = Machine(torch.device("cpu"), "bf16", 2)
@@ -66,6 +67,20 @@ def test_a_slower_machine_gets_a_smaller_network() -> None:
 def test_more_passes_over_the_text_drop_out_more_up_to_a_limit() -> None:
     shares = [choose(tokens, seconds=600.0, hidden=256).model.dropout or 0 for tokens in (10**8, 10**6, 10**5, 10**3)]
     assert shares == sorted(shares) and shares[0] == 0 and shares[-1] == budget.MOST_DROPOUT
+
+
+def test_weights_are_averaged_over_the_share_that_is_asked_for() -> None:
+    assert choose().train.average == budget.AVERAGE
+    assert choose(average=0.0).train.average is None and choose(average=0.2).train.average == 0.2
+    assert "averaged over the last 20%" in choose(average=0.2).reasons[2]
+
+
+@pytest.mark.parametrize("average", [None, 0.4])
+@pytest.mark.parametrize("steps", [2_000, 100_000])
+def test_decay_alone_would_leave_the_same_share_of_a_weight_over_every_run(average: float | None, steps: int) -> None:
+    config = choose(10**6, steps=steps, hidden=256, average=average or 0.0).train
+    rates = [learning_rate(config, step / steps) for step in range(0, steps, 100)]
+    assert 100 * sum(rates) * config.weight_decay == pytest.approx(budget.DECAY_OVER_RUN, rel=0.06)
 
 
 @pytest.mark.parametrize("named", [{"steps": 10**7}, {"epochs": 1e6}])
@@ -158,12 +173,12 @@ def test_a_model_that_is_gone_on_from_keeps_its_network_and_takes_smaller_steps(
 
 
 def test_the_lines_say_what_was_chosen() -> None:
-    choice = choose(seconds=60.0)
+    choice = choose(seconds=600.0)
     words = " ".join(choice.reasons)
     for said in (
-        "1,000,000 characters", f"2 x {choice.model.hidden}", f"dropout {choice.model.dropout:g}", "1m",
+        "1,000,000 characters", f"2 x {choice.model.hidden}", f"dropout {choice.model.dropout:g}", "10m",
         f"soap, learning rate {choice.train.lr:g}", f"weight decay {choice.train.weight_decay:g}",
-        "passes over the text in 1m",
+        "passes over the text in 10m",
     ):  # fmt: skip
         assert said in words, said
 

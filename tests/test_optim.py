@@ -86,6 +86,13 @@ def test_the_rate_rises_in_a_line_and_falls_in_half_a_cosine() -> None:
     assert learning_rate(config, 0.0) > 0
 
 
+def test_where_weights_are_averaged_the_rate_ends_at_a_fifth() -> None:
+    config = TrainConfig(seed=0, steps=1, lr=1.0, warmup=0.1, average=0.4)
+    assert learning_rate(config, 0.1) == pytest.approx(1.0)
+    assert learning_rate(config, 0.55) == pytest.approx(0.6)
+    assert learning_rate(config, 1.0) == pytest.approx(0.2)
+
+
 def test_matrices_decay_and_biases_and_embedding_do_not() -> None:
     model = LanguageModel(ModelConfig(vocab_size=5, start_id=5, embedding=3, hidden=4, layers=1))
     optimizer = make_optimizer(model, TrainConfig(seed=0, steps=1, weight_decay=0.3))

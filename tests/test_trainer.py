@@ -142,12 +142,13 @@ def untimed(progress: Progress) -> Progress:
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("weight_drop", [None, 0.3])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("average", [None, 0.3, 0.7])  # begun behind the snapshot, and before it
 def test_a_snapshot_restored_goes_on_bit_for_bit(
-    monkeypatch: pytest.MonkeyPatch, precision: str, weight_drop: float | None, optimizer: str
+    monkeypatch: pytest.MonkeyPatch, precision: str, weight_drop: float | None, optimizer: str, average: float | None
 ) -> None:
     monkeypatch.setattr(soap, "TURN_EVERY", 4)  # so that bases are turned before and behind the snapshot
     model = dataclasses.replace(MODEL, dropout=0.3, weight_drop=weight_drop)
-    config = TrainConfig(seed=5, steps=40, save_every=7, precision=precision, optimizer=optimizer)
+    config = TrainConfig(seed=5, steps=40, save_every=7, precision=precision, optimizer=optimizer, average=average)
     saved = Saved()
     whole = make(config, save=saved, model=model)
     list(whole.run())
@@ -160,6 +161,8 @@ def test_a_snapshot_restored_goes_on_bit_for_bit(
     for name, tensor in weights(whole).items():
         assert torch.equal(tensor, weights(again)[name]), name
     assert untimed(again.progress) == untimed(whole.progress)
+    one, other = whole.snapshot().model(), again.snapshot().model()
+    assert one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
 def poison(trainer: Trainer, steps: set[int]) -> None:
@@ -300,7 +303,7 @@ def test_a_loss_that_is_not_finite_is_seen_before_the_run_ends_also_where_steps_
 def test_recurrent_weights_move_in_training_but_those_that_were_dropped(cell: str, precision: str) -> None:
     """One step: a dropped weight has no gradient and stays; the others move. After a few steps all have moved."""
     drops = dataclasses.replace(MODEL, hidden=12, cell=cell, weight_drop=0.5)
-    config = TrainConfig(seed=7, steps=1, lr=0.01, warmup=0, weight_decay=0, precision=precision)
+    config = TrainConfig(seed=7, steps=1, lr=0.01, warmup=0, weight_decay=0, precision=precision, optimizer="adamw")
     trainer = make(config, model=drops)
     trainer.streams = Cycle(bptt=8)
     names = [name for name in weights(trainer) if name.endswith("weight_hh_l0")]

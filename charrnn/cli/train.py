@@ -274,6 +274,15 @@ def train(
             help="SOAP, or AdamW: less memory, less learned a step.", show_default="soap", rich_help_panel=TRAINING
         ),
     ] = None,
+    average: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of the run, at its end, whose weights are averaged; 0 for none.",
+            show_default="0.3",
+            callback=opt.number("average", 0, 0.99),
+            rich_help_panel=REGULAR,
+        ),
+    ] = None,
     clip: Annotated[
         float,
         typer.Option(

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from charrnn.config import ModelConfig, TrainConfig, TrainOptions
 from charrnn.text.dataset import Dataset, Part
 from charrnn.text.streams import fit
+from charrnn.training.optim import final_share
 from charrnn.training.precision import Machine
 
 DEFAULT_SECONDS = 600.0
@@ -48,10 +49,12 @@ FINE_TUNING_RATE = 0.25
 # What decay alone would leave of a weight at the end of the run: e to the minus this.
 DECAY_OVER_RUN = 1.2
 LEAST_DECAY, MOST_DECAY = 0.001, 0.2
-# Dropout for each doubling of the passes beyond the first few.
+# Dropout for each doubling of the strain (see `strain`) beyond what a network bears without it.
 DROPOUT_A_DOUBLING = 0.15
-FREE_PASSES = 6.4
+FREE_STRAIN = 6.4
 MOST_DROPOUT = 0.5
+# The share of the run whose weights are averaged.
+AVERAGE = 0.3
 
 
 @dataclass(frozen=True)
@@ -102,17 +105,18 @@ def plan(
     weights = weight_count(network.hidden, network.layers)
     to_read = to_read or int(operations / OPERATIONS / weights)
     passes = to_read / tokens
+    average = AVERAGE if options.average is None else options.average or None
     evaluations = EVALUATIONS
     if seconds is not None:
         evaluations = min(EVALUATIONS, max(LEAST_EVALUATIONS, int(seconds / SECONDS_BETWEEN)))
     validated = int(VALIDATION_SHARE / VALIDATION_COST * to_read / evaluations)
     lr = options.lr or learning_rate(network.hidden, a_step) * (1.0 if source is None else FINE_TUNING_RATE)
-    decay = weight_decay(lr, to_read / a_step) if options.weight_decay is None else options.weight_decay
+    decay = weight_decay(lr, to_read / a_step, average) if options.weight_decay is None else options.weight_decay
     model = dataclasses.replace(
         network,
         vocab_size=size + (data.train.starts is not None),
         start_id=size,
-        dropout=(dropout(passes, weights / tokens) if options.dropout is None else options.dropout) or None,
+        dropout=(dropout(strain(passes, weights / tokens)) if options.dropout is None else options.dropout) or None,
         weight_drop=options.weight_drop or None,
     )
     train = TrainConfig(
@@ -124,6 +128,7 @@ def plan(
         batch_size=batch_size,
         lr=lr,
         optimizer=options.optimizer or OPTIMIZER,
+        average=average,
         weight_decay=decay,
         clip=options.clip,
         clip_value=options.clip_value,
@@ -172,16 +177,20 @@ def learning_rate(hidden: int, tokens: float) -> float:
     return float(f"{min(MOST_RATE, RATE_TIMES_WIDTH / hidden) * math.sqrt(tokens / RATE_TOKENS):.2g}")
 
 
-def weight_decay(lr: float, steps: float) -> float:
-    """A weight shrinks by lr x decay in each step, half of that in a cosine's mean: alike over every run."""
-    decay = DECAY_OVER_RUN / (0.5 * lr * max(1.0, steps))
+def weight_decay(lr: float, steps: float, average: float | None) -> float:
+    """A weight shrinks by rate x decay in each step: alike over every run, at the mean of the cosine."""
+    decay = DECAY_OVER_RUN / (0.5 * (1 + final_share(average)) * lr * max(1.0, steps))
     return float(f"{min(MOST_DECAY, max(LEAST_DECAY, decay)):.2g}")
 
 
-def dropout(passes: float, weights_per_token: float) -> float:
-    """More passes, and more weights for each token of text, learn it by heart sooner."""
-    share = DROPOUT_A_DOUBLING * math.log2(max(1.0, passes * math.sqrt(weights_per_token) / FREE_PASSES))
-    return round(min(MOST_DROPOUT, share), 2)
+def strain(passes: float, weights_per_token: float) -> float:
+    """How soon the text is learned by heart: more passes, and more weights for each of its tokens, bring it about."""
+    return passes * math.sqrt(weights_per_token)
+
+
+def dropout(strain: float) -> float:
+    """The share to drop."""
+    return round(min(MOST_DROPOUT, DROPOUT_A_DOUBLING * math.log2(max(1.0, strain / FREE_STRAIN))), 2)
 
 
 def explain(model: ModelConfig, train: TrainConfig, options: TrainOptions, data: Dataset, passes: float) -> list[str]:
@@ -204,6 +213,8 @@ def explain(model: ModelConfig, train: TrainConfig, options: TrainOptions, data:
     chosen = "as asked" if options.hidden else f"for about {passes:.1f} passes over the text in {budget}"
     network = f"network: {model.cell} {model.layers} x {model.hidden}, embedding {model.embedding}{tied}, {chosen}"
     drops = f"dropout {model.dropout:g}" if model.dropout else "no dropout"
+    if train.average:
+        drops += f", weights averaged over the last {train.average:.0%}"
     if model.weight_drop:
         drops += f", weight drop {model.weight_drop:g}"
     training = (

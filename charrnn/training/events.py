@@ -24,6 +24,8 @@ class Progress(Config):
     best_step: int = 0
     stale: int = 0
     lr_scale: float = 1.0
+    # How many steps' weights are in their mean.
+    averaged: int = 0
     rollbacks: int = 0
     # Of `seconds`, what validations and saves took, and the last validation.
     seconds_beside: float = 0.0
@@ -58,6 +60,8 @@ class Report:
     valid_loss: float | None = None
     valid_bpc: float | None = None
     best: bool | None = None
+    # The last validation of a run whose weights were averaged: what the last step's weights alone would give.
+    unaveraged: float | None = None
     sample: str | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -86,7 +90,12 @@ Event = Report | Note | Stopped
 
 @dataclass
 class Snapshot:
-    """All that exact resume needs. `tensors` are weights, optimiser slots, recurrent states and the generator."""
+    """All that exact resume needs. `tensors` are weights, their mean, optimiser slots, states and the generator."""
 
     progress: Progress
     tensors: dict[str, Tensor]
+
+    def model(self) -> dict[str, Tensor]:
+        """The weights that a model is kept with: their mean, where there is one."""
+        names = (name.removeprefix("model.") for name in self.tensors if name.startswith("model."))
+        return {f"model.{name}": self.tensors.get(f"average.{name}", self.tensors[f"model.{name}"]) for name in names}

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,8 @@ from charrnn.models.language_model import LanguageModel
 from charrnn.training.soap import Soap
 
 OPTIMIZERS = ("soap", "adamw")
-FINAL_SHARE = 0.01
+# Of the highest learning rate, what is left at the end: with averaged weights, enough for them to keep moving.
+FINAL_SHARE, FINAL_SHARE_AVERAGED = 0.01, 0.2
 
 
 def make_optimizer(model: LanguageModel, config: TrainConfig) -> Soap:
@@ -27,7 +29,7 @@ def make_optimizer(model: LanguageModel, config: TrainConfig) -> Soap:
     for parameter in model.parameters():
         matrix = parameter.dim() > 1 and parameter is not model.embedding.weight
         (matrices if matrix else others).append(parameter)
-    groups = [
+    groups: list[dict[str, Any]] = [
         {"params": matrices, "weight_decay": config.weight_decay, "turned": config.optimizer == "soap"},
         {"params": others},
     ]
@@ -35,12 +37,18 @@ def make_optimizer(model: LanguageModel, config: TrainConfig) -> Soap:
     return Soap(groups, config.lr, torch.bfloat16 if config.precision == "bf16" else torch.float32)
 
 
+def final_share(average: float | None) -> float:
+    """What is left of the highest learning rate at the end of a run whose last share `average` is averaged."""
+    return FINAL_SHARE if average is None else FINAL_SHARE_AVERAGED
+
+
 def learning_rate(config: TrainConfig, progress: float) -> float:
-    """Linear warm-up, then half a cosine down to a hundredth, over progress 0 … 1 through the budget."""
+    """Linear warm-up, then half a cosine down to its final share, over progress 0 … 1 through the budget."""
     if progress < config.warmup:
         return config.lr * max(progress / config.warmup, FINAL_SHARE)
+    final = final_share(config.average)
     done = min(1.0, (progress - config.warmup) / (1 - config.warmup))
-    return config.lr * (FINAL_SHARE + (1 - FINAL_SHARE) * 0.5 * (1 + math.cos(math.pi * done)))
+    return config.lr * (final + (1 - final) * 0.5 * (1 + math.cos(math.pi * done)))
 
 
 def clip(parameters: Iterable[nn.Parameter], config: TrainConfig) -> tuple[Tensor, Tensor]:

@@ -246,8 +246,7 @@ def _training(
         saved: dict[str, Any] = {key: value.to_json() for key, value in resume_record.items()}
         saved |= {"threads": machine.threads, "tune": machine.tuned}
         if best:
-            weights = {n: t for n, t in snapshot.tensors.items() if n.startswith(checkpoint.MODEL_PREFIX)}
-            checkpoint.write(run.model, weights, record)
+            checkpoint.write(run.model, snapshot.model(), record)
         checkpoint.write(run.resume, snapshot.tensors, {**record, "resume": saved})
 
     trainer = Trainer(

@@ -67,7 +67,8 @@ class Soap(torch.optim.Optimizer):
                 state["outer"].lerp_(_outer(gradient).to(weight.dtype), 1 - MEMORY)
             if self.number % TURN_EVERY == TURN_EVERY - 1:
                 before = state["basis"]
-                state["basis"] = torch.linalg.qr(state["outer"] @ before)[0]
+                # Row by row, as a file gives it back: the order of adding up follows the layout.
+                state["basis"] = torch.linalg.qr(state["outer"] @ before)[0].contiguous()
                 state["exp_avg"] = state["exp_avg"] @ (before.t() @ state["basis"])
         basis: Tensor = state["basis"]
         return basis

@@ -20,6 +20,7 @@ from charrnn.config import TrainConfig
 from charrnn.errors import DivergedError
 from charrnn.models.language_model import LanguageModel, carry, detach, nats
 from charrnn.text.streams import IGNORED, Streams
+from charrnn.training.averaging import Average
 from charrnn.training.events import Event, Note, Progress, Report, Snapshot, Stopped
 from charrnn.training.optim import clip, learning_rate, make_optimizer
 from charrnn.training.precision import Machine, Shadow
@@ -57,6 +58,7 @@ class Trainer:
         self.bits = tokens_per_char / math.log(2)
         self._validate, self._save = validate, save
         self._shadow = Shadow(model, config.precision)
+        self._average = Average(model)
         self._optimizer = make_optimizer(model, config)
         self._scaler = torch.amp.GradScaler(machine.device.type, enabled=config.precision == "fp16")
         exact = torch.float32 if machine.device.type == "mps" else torch.float64  # which Apple's GPUs lack
@@ -84,6 +86,7 @@ class Trainer:
         for number, state in enumerate(self._states):
             for part, value in enumerate(state):
                 tensors[f"state.{number}.{part}"] = value
+        tensors |= self._average.tensors()
         tensors["random"] = torch.get_rng_state()
         if self.machine.device.type == "cuda":
             tensors["random.cuda"] = torch.cuda.get_rng_state(self.machine.device)
@@ -98,6 +101,7 @@ class Trainer:
         self.model.load_state_dict({n: tensors[f"model.{n}"] for n in self.model.state_dict()})
         for name, parameter in self.model.named_parameters():
             self._optimizer.state[parameter] = _slots(tensors, f"optimizer.{name}.", parameter.device)
+        self._average.restore(tensors, self.progress.averaged)
         self._states = tuple(
             tuple(tensors[f"state.{number}.{part}"].to(value) for part, value in enumerate(state))
             for number, state in enumerate(self._states)
@@ -178,6 +182,7 @@ class Trainer:
         for group in self._optimizer.param_groups:
             group["lr"] = lr
         norm, clipped = self._move(loss.detach())
+        averaged = self._average_in()
 
         self._states = detach(states)
         self._sums += torch.stack([loss.detach() * count, norm, clipped]).to(self._sums)
@@ -188,6 +193,7 @@ class Trainer:
             tokens=progress.tokens + count,
             epoch=progress.epoch + last,
             index=0 if last else progress.index + 1,
+            averaged=averaged,
             summed_steps=progress.summed_steps + 1,
             summed_tokens=progress.summed_tokens + count,
             summed_seconds=progress.summed_seconds + time.monotonic() - started,
@@ -212,6 +218,14 @@ class Trainer:
         self._optimizer.zero_grad()
         self._shadow.refresh()
         return norm, clipped
+
+    def _average_in(self) -> int:
+        """In the last part of the run, take the weights into their mean; how many are in it now."""
+        if self.config.average is None or self._share() < 1 - self.config.average:
+            self._average.clear()
+        else:
+            self._average.add()
+        return self._average.count
 
     def _to_device(self, tensor: Tensor) -> Tensor:
         if self.machine.device.type == "cuda":
@@ -263,7 +277,7 @@ class Trainer:
         if budget is None or not progress.pace.due(progress.step, stepping, budget):
             return
         # What comes after the last step, measuring and saving, takes about as long as another validation.
-        validations = self._validations_left() + 1
+        validations = self._validations_left() + 1 + (self.config.average is not None)
         left = budget - progress.seconds - validations * progress.validation_seconds
         pace = progress.pace.measure(progress.step, stepping).fix(progress.step, self._share(), left, budget)
         self.progress = dataclasses.replace(progress, pace=pace)
@@ -315,7 +329,7 @@ class Trainer:
     def _validation(self) -> Iterator[Event]:
         """Score the validation part, keep what is best, save."""
         report = self._report()
-        loss = report.loss if self._validate is None else self._validate()
+        loss = report.loss if self._validate is None else self._judge()
         p = self.progress
         better = math.isfinite(loss) and (p.best is None or loss < p.best)
         self.progress = dataclasses.replace(
@@ -331,7 +345,20 @@ class Trainer:
         self.progress = dataclasses.replace(self.progress, validation_seconds=took)
         if self._validate is not None:
             report = dataclasses.replace(report, valid_loss=loss, valid_bpc=loss * self.bits, best=better)
+            if self._average.count and self._share() >= 1:
+                report = dataclasses.replace(report, unaveraged=self._validate())
         yield report
+        if report.unaveraged is not None:
+            yield Note(
+                f"weights averaged over {self._average.count:,} steps: valid {loss:.4f} nats per token; the last "
+                f"step's alone: {report.unaveraged:.4f}"
+            )
+
+    def _judge(self) -> float:
+        """Validation of what would be saved: the mean of the weights, where there is one."""
+        assert self._validate is not None
+        with self._average.in_place():
+            return self._validate()
 
     def _is_worse(self, loss: float) -> bool:
         return self.progress.best is None or not loss <= self.progress.best * WORSE
