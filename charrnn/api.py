@@ -16,6 +16,7 @@ from charrnn.errors import CharrnnError, CheckpointError, CorpusError
 from charrnn.generation.decoder import Decoder
 from charrnn.generation.generate import Piece, generate
 from charrnn.generation.products import MATRICES
+from charrnn.models.weights import bounded
 from charrnn.text.corpus import Corpus, in_memory
 from charrnn.text.dataset import Split, encode_lines, encode_part
 from charrnn.text.tokenizers import Tokenizer
@@ -88,6 +89,10 @@ class Model:
         require(rows >= 1, f"the number of samples must be at least 1, not {rows}")
         precision = precision or self.precision
         require(precision in MATRICES, f"precision must be one of {', '.join(MATRICES)}, not {precision!r}")
+        require(
+            precision != "int8" or bounded(self.header.config),
+            "what this network's layers give is not bounded by 1, as 8 bits need: leave --precision out",
+        )
         config = config or SampleConfig(**options)
         seed = draw_seed() if seed is None else seed
         decoder = Decoder(self.header.config, self.weights, precision)

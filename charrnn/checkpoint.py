@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 Weights = dict[str, npt.NDArray[np.float32]]
 
 FORMAT = 3
-# What later formats say of a model, and what was so before.
-SINCE_1 = {"weight_drop": None}
+# What a format says of a model that those before it did not, and what was so before.
+SINCE: dict[int, dict[str, Any]] = {2: {"weight_drop": None}, 3: {"skip": None, "norm": False}}
 KEY = "charrnn"
 MODEL_PREFIX = "model."
 PICKLES = (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
@@ -55,8 +55,9 @@ class Header:
     def config(self) -> ModelConfig:
         """The network's configuration."""
         config = self.record.get("model")
-        if self.record["format"] == 1 and isinstance(config, dict):
-            config = {**config, **SINCE_1}
+        for since, fields in SINCE.items():
+            if self.record["format"] < since and isinstance(config, dict):
+                config = {**config, **fields}
         return ModelConfig.from_json(config)
 
     @property

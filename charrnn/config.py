@@ -105,6 +105,8 @@ class ModelConfig(Config):
     dropout: float | None = None
     weight_drop: float | None = None
     tie: bool = False
+    skip: str | None = None
+    norm: bool = False
 
     def __post_init__(self) -> None:
         require(self.start_id >= 1, f"start_id must be at least 1, not {self.start_id}")
@@ -123,6 +125,10 @@ class ModelConfig(Config):
         require(
             not self.tie or self.embedding == self.hidden,
             f"tied embeddings need embedding = hidden, not {self.embedding} and {self.hidden}",
+        )
+        require(
+            not (self.tie and self.skip == "dense"),
+            "a head that reads all layers is no embedding: leave out one of tied embeddings and dense skips",
         )
 
     @property
@@ -215,6 +221,8 @@ class TrainOptions(Config):
     hidden: int | None = None
     embedding: int | None = None
     tie: bool | None = None
+    skip: str | None = None
+    norm: bool | None = None
     dropout: float | None = None
     weight_drop: float | None = None
     weight_decay: float | None = None

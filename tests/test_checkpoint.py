@@ -33,6 +33,7 @@ from charrnn.checkpoint import (
 from charrnn.config import ModelConfig
 from charrnn.errors import CheckpointError
 from charrnn.models.cells import CELLS
+from charrnn.models.connections import CONNECTIONS
 from charrnn.models.language_model import LanguageModel, parameter_count
 from charrnn.text.subword import SubwordTokenizer
 from charrnn.text.tokenizers import ByteTokenizer, CharTokenizer, Tokenizer
@@ -462,21 +463,29 @@ def test_a_newer_format_is_named_as_such_whatever_else_it_holds(tmp_path: Path) 
 # ---- older formats
 
 
-def of_format_1(record: dict[str, Any]) -> dict[str, Any]:
-    """The record as charrnn wrote it before it knew weight drop."""
-    model = {name: value for name, value in record["model"].items() if name != "weight_drop"}
-    return {**record, "format": 1, "model": model}
+# What each format has added to what is said of a model.
+ADDED = {2: ["weight_drop"], 3: ["skip", "norm"]}
+
+
+def of_format(number: int, record: dict[str, Any]) -> dict[str, Any]:
+    """The record as charrnn wrote it in an older format."""
+    later = [name for since, names in ADDED.items() if since > number for name in names]
+    model = {name: value for name, value in record["model"].items() if name not in later}
+    return {**record, "format": number, "model": model}
 
 
 def test_the_format_is_3_since_runs_say_which_optimiser_moves_the_weights(record: dict[str, Any]) -> None:
     assert FORMAT == 3
-    assert record["model"]["weight_drop"] is None
+    assert [record["model"][name] for name in ("weight_drop", "skip", "norm")] == [None, None, False]
 
 
 @pytest.mark.parametrize("cell", list(CELLS))
-def test_a_file_of_format_1_is_read_as_a_model_that_drops_no_weights(tmp_path: Path, cell: str) -> None:
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_file_of_an_older_format_is_read_as_a_model_without_what_came_later(
+    tmp_path: Path, cell: str, number: int
+) -> None:
     model, tokenizer = make_model(4, cell=cell), CharTokenizer("abc\n")
-    old = of_format_1(make_record(model, tokenizer))
+    old = of_format(number, make_record(model, tokenizer))
     path = with_record(tmp_path / "old", old, model_tensors(model))
     header, weights, tokenizer_again = read_model(path)
     again, _ = load(path)
@@ -490,11 +499,12 @@ def test_a_file_of_format_1_is_read_as_a_model_that_drops_no_weights(tmp_path: P
         assert np.array_equal(weights[name], tensor.numpy())
 
 
-def test_a_file_of_format_2_must_say_whether_weights_are_dropped(
-    tmp_path: Path, model: LanguageModel, record: dict[str, Any]
+@pytest.mark.parametrize(("number", "field"), [(2, "weight_drop"), (3, "norm")])
+def test_a_file_must_say_of_its_model_what_its_format_says(
+    tmp_path: Path, model: LanguageModel, record: dict[str, Any], number: int, field: str
 ) -> None:
-    path = with_record(tmp_path / "m", {**of_format_1(record), "format": 2}, model_tensors(model))
-    assert "missing field 'weight_drop'" in refusal(path)
+    path = with_record(tmp_path / "m", {**of_format(number - 1, record), "format": number}, model_tensors(model))
+    assert f"missing field '{field}'" in refusal(path)
 
 
 @pytest.mark.parametrize("wrong", [None, [], 3, {}], ids=str)
@@ -505,13 +515,13 @@ def test_a_file_of_format_1_without_a_configuration_is_refused(
     assert "no usable model configuration: ModelConfig: " in refusal(path)
 
 
-def test_weight_drop_comes_back(tmp_path: Path) -> None:
-    config = ModelConfig(vocab_size=4, start_id=4, embedding=4, hidden=4, weight_drop=0.25)
+@pytest.mark.parametrize("skip", list(CONNECTIONS))
+def test_the_whole_configuration_comes_back(tmp_path: Path, skip: str | None) -> None:
+    config = ModelConfig(vocab_size=4, start_id=4, embedding=4, hidden=4, weight_drop=0.25, skip=skip, norm=True)
     network = LanguageModel(config)
     network.initialise(torch.Generator().manual_seed(5))
     path = tmp_path / "m"
     write(path, model_tensors(network), make_record(network, CharTokenizer("abc\n")))
-    assert read_header(path).record["format"] == 2
     assert read_header(path).config == load(path)[0].config == config
 
 

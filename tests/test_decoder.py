@@ -16,8 +16,10 @@ from charrnn.generation import acceleration as acceleration_module
 from charrnn.generation.decoder import Decoder, Ids, Memory, carry
 from charrnn.generation.products import LEVELS, MATRICES, Floats
 from charrnn.generation.products import _TorchProduct as TorchProduct
-from charrnn.models.cells import CELLS, States, Weights
+from charrnn.models.cells import CELLS, States, gather
+from charrnn.models.cells.base import W_IH
 from charrnn.models.language_model import LanguageModel
+from charrnn.models.weights import bounded
 from charrnn.training.eight_bits import arrays
 
 Doubles = npt.NDArray[np.float64]
@@ -25,18 +27,31 @@ Doubles = npt.NDArray[np.float64]
 BATCHES = [*range(1, 10), 64]
 
 every_cell = pytest.mark.parametrize("cell", list(CELLS))
-every_precision = pytest.mark.parametrize("precision", list(MATRICES))
-every_shape = pytest.mark.parametrize(
-    "shape",
-    [
+# In 8 bits only what lies in [-1, 1] can be multiplied.
+BOUNDED = [
+    "rnn", "lstm", "lstm-peephole", "lstm-coupled", "lstm-layernorm", "lstm-nested", "slstm", "gru", "gru-update",
+    "gru-before", "gru-before-update", "gru-layernorm",
+]  # fmt: skip
+every_bounded_cell = pytest.mark.parametrize("cell", BOUNDED)
+every_way = pytest.mark.parametrize(
+    ("cell", "precision"), [(cell, name) for cell in CELLS for name in MATRICES if name == "fp32" or cell in BOUNDED]
+)
+SHAPES: list[dict[str, Any]] = [
         {},
         {"layers": 1},
         {"layers": 3, "embedding": 5},
         {"embedding": 8, "tie": True},
         {"vocab_size": 12},
         {"vocab_size": 12, "embedding": 8, "tie": True},
-    ],
-    ids=str,
+        {"layers": 3, "skip": "residual"},
+        {"layers": 3, "skip": "highway"},
+        {"layers": 3, "skip": "dense"},
+        {"layers": 3, "norm": True},
+        {"layers": 2, "skip": "highway", "norm": True, "embedding": 8, "tie": True},
+]
+every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
+every_bounded_shape = pytest.mark.parametrize(
+    "shape", [shape for shape in SHAPES if "norm" not in shape and shape.get("skip") != "residual"], ids=str
 )
 
 
@@ -69,8 +84,11 @@ def some_memory(model: LanguageModel, batch: int, precision: str = "fp32") -> Me
     parts = CELLS[model.config.cell].parts
     states = []
     for _ in range(model.config.layers):
-        h, *others = (rng.standard_normal(shape).astype(np.float32) for _ in parts)
-        states.append((np.tanh(h), *others))
+        drawn = {name: rng.standard_normal(shape).astype(np.float32) for name in parts}
+        drawn["h"] = np.tanh(drawn["h"])
+        if "n" in drawn:  # which is divided by: a sum of what is positive
+            drawn["n"], drawn["c"] = np.exp(drawn["n"]), np.exp(drawn["n"]) * np.tanh(drawn["c"])
+        states.append(tuple(drawn.values()))
     return decoder_of(model, precision).remember(states)
 
 
@@ -172,6 +190,17 @@ class SlowOperations:
         y: Doubles = np.tanh(x)
         return y
 
+    def log_sigmoid(self, x: Doubles) -> Doubles:
+        y: Doubles = -np.log(1 + np.exp(-x))
+        return y
+
+    def exp(self, x: Doubles) -> Doubles:
+        y: Doubles = np.exp(x)
+        return y
+
+    def relu(self, x: Doubles) -> Doubles:
+        return x * (x > 0)
+
     def normalise(self, x: Doubles, gain: Doubles, bias: Doubles | None = None) -> Doubles:
         y: Doubles = gain * (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-5)
         return y if bias is None else y + bias
@@ -194,6 +223,7 @@ class Twin:
     """
 
     def __init__(self, model: LanguageModel) -> None:
+        assert bounded(model.config)
         self.config = model.config
         self.weights = {name: weight.astype(np.float64) for name, weight in arrays(model).items()}
 
@@ -201,19 +231,41 @@ class Twin:
         """Logits and states from the states before, and what the layers gave in between."""
         formula, x = CELLS[self.config.cell], self.weights["embedding.weight"][tokens]
         states: list[tuple[Doubles, ...]] = []
+        given: list[Doubles] = []
         for layer, state in enumerate(before.states):
-            names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0", *formula.vectors)
-            w_ih, w_hh, b_ih, b_hh, *vectors = (self.weights[f"layers.{layer}.rnn.{name}"] for name in names)
-            # The embedding is looked up, not read from a layer: its product is not rounded.
-            w_ih = rounded(w_ih) if layer else w_ih
-            # One row of the vectors for all rows of the batch.
-            own = Weights(w_ih, rounded(w_hh), b_ih, b_hh, tuple(vector[None] for vector in vectors))
-            cell = formula(own, SlowOperations())
+            weights = {name: self.weights[f"layers.{layer}.rnn.{name}"] for name in formula.table()}
+            # The embedding is looked up, not read from a layer: its product is not rounded. Vectors are rows.
+            weights = {
+                name: weight[None] if weight.ndim == 1 else weight if name == W_IH and not layer else rounded(weight)
+                for name, weight in weights.items()
+            }
+            cell = formula(gather(formula, weights), SlowOperations())
             doubles = tuple(part.astype(np.float64) for part in state)
-            states.append(cell.step(cell.project(x), cell.recur(read(state[0])), doubles))
-            x = read(after.states[layer][0])
+            projected, recurrent = cell.project(x), cell.recur(read(state[0]))
+            cell.op = RoundingOperations()  # what a step multiplies by itself is read as a layer's output is
+            states.append(cell.step(projected, recurrent, doubles))
+            x = self.join(layer, after.states[layer][0], x)
+            given.append(x)
+        if self.config.skip == "dense":
+            x = np.hstack(given)
         head = self.weights["embedding.weight"][: self.config.vocab_size] if self.config.tie else self.weights["head"]
         return x @ rounded(head).T + self.weights["bias"], states
+
+
+    def join(self, layer: int, y: Floats, x: Doubles) -> Doubles:
+        """What the layer above multiplies."""
+        if self.config.skip != "highway" or layer == 0:
+            self.unread = y.astype(np.float64)
+            return read(y)
+        weight, bias = (self.weights[f"connections.{layer}.carry_{name}"] for name in ("weight", "bias"))
+        t = 1 / (1 + np.exp(-(x @ rounded(weight).T + bias)))
+        self.unread = t * y + (1 - t) * self.unread
+        return read(self.unread.astype(np.float32))
+
+
+class RoundingOperations(SlowOperations):
+    def linear(self, x: Doubles, weight: Doubles, bias: Doubles | None) -> Doubles:
+        return super().linear(read(x.astype(np.float32)), weight, bias)
 
 
 def read(h: Floats) -> Doubles:
@@ -221,8 +273,8 @@ def read(h: Floats) -> Doubles:
     return np.asarray(np.rint(np.float32(LEVELS) * h), dtype=np.float64) / LEVELS
 
 
-@every_cell
-@every_shape
+@every_bounded_cell
+@every_bounded_shape
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("accelerated", [False, True], ids=["numpy", "torch"])
 def test_steps_in_8_bits_equal_the_slow_twins(cell: str, shape: dict[str, Any], batch: int, accelerated: bool) -> None:
@@ -238,7 +290,7 @@ def test_steps_in_8_bits_equal_the_slow_twins(cell: str, shape: dict[str, Any], 
         before = after
 
 
-@every_cell
+@every_bounded_cell
 @pytest.mark.parametrize("hidden", [8, 64, 200])
 def test_8_bits_come_near_the_model_but_are_not_the_model(cell: str, hidden: int) -> None:
     model = tiny(cell=cell, hidden=hidden)
@@ -256,8 +308,7 @@ def test_8_bits_come_near_the_model_but_are_not_the_model(cell: str, hidden: int
 # -- both ------------------------------------------------------------------------------------------------------------
 
 
-@every_cell
-@every_precision
+@every_way
 @pytest.mark.parametrize("length", [1, 2, 33])
 @pytest.mark.parametrize("tie", [False, True], ids=["untied", "tied"])
 def test_priming_equals_steps(cell: str, precision: str, length: int, tie: bool) -> None:
@@ -269,8 +320,7 @@ def test_priming_equals_steps(cell: str, precision: str, length: int, tie: bool)
     assert same_bits((logits, left), (stepped[:, -1], memory))
 
 
-@every_cell
-@every_precision
+@every_way
 def test_before_any_token_the_memory_is_zeros(cell: str, precision: str) -> None:
     memory = decoder_of(tiny(cell=cell), precision).start(3)
     assert [[part.shape for part in state] for state in memory.states] == [[(3, 8)] * len(CELLS[cell].parts)] * 2
@@ -278,8 +328,7 @@ def test_before_any_token_the_memory_is_zeros(cell: str, precision: str) -> None
     assert all(part.dtype == np.float32 and not part.any() for part in flat(memory))
 
 
-@every_cell
-@every_precision
+@every_way
 @pytest.mark.parametrize("accelerated", [False, True], ids=["numpy", "torch"])
 @pytest.mark.parametrize("hidden", [8, 13, 64, 100])
 def test_a_row_is_the_same_to_the_bit_alone_and_in_a_batch_of_any_size(
@@ -322,8 +371,7 @@ def test_numpy_and_torch_give_the_same_bits_for_any_number_of_rows(cell: str) ->
             assert same_bits((together[0][[place]], carry(together[1], [place])), alone[row])
 
 
-@every_precision
-@every_cell
+@every_way
 @pytest.mark.parametrize("accelerated", [False, True], ids=["numpy", "torch"])
 def test_nothing_given_is_changed(cell: str, precision: str, accelerated: bool) -> None:
     model = tiny(cell=cell)
@@ -344,8 +392,7 @@ def test_nothing_given_is_changed(cell: str, precision: str, accelerated: bool) 
     assert all(np.array_equal(weight, kept[name]) for name, weight in weights.items())
 
 
-@every_precision
-@every_cell
+@every_way
 @pytest.mark.parametrize("accelerated", [False, True], ids=["numpy", "torch"])
 def test_the_decoder_remembers_nothing_between_steps(cell: str, precision: str, accelerated: bool) -> None:
     model = tiny(cell=cell)
@@ -403,13 +450,34 @@ def rows_by_torch(decoder: Decoder, rows: int, multiplied: list[int]) -> list[in
     return list(multiplied)
 
 
-@every_cell
-def test_torch_that_is_loaded_computes_every_product_of_several_rows(cell: str, multiplied: list[int]) -> None:
-    decoder = decoder_of(tiny(cell=cell, layers=3), "int8")
+@pytest.mark.parametrize(
+    ("shape", "products"),
+    [
+        # One product for each layer's output, whoever reads it.
+        *(({"cell": cell}, 3) for cell in ("rnn", "lstm", "lstm-layernorm", "gru", "slstm")),
+        # And what a step multiplies by itself.
+        ({"cell": "gru-before"}, 6),
+        ({"cell": "lstm-nested"}, 9),
+        # The state alone three times, the head; and where gates carry, what is handed on, and the gates.
+        ({"skip": "dense"}, 4),
+        ({"skip": "highway"}, 7),
+    ],
+    ids=str,
+)
+def test_torch_that_is_loaded_computes_every_product_of_several_rows(
+    shape: dict[str, Any], products: int, multiplied: list[int]
+) -> None:
+    decoder = decoder_of(tiny(**shape, layers=3), "int8")
     assert rows_by_torch(decoder, 4, multiplied) == []
     with decoder.accelerated(4, 1):
-        # One product for each layer's output, whoever reads it.
-        assert rows_by_torch(decoder, 4, multiplied) == [4] * 3
+        assert rows_by_torch(decoder, 4, multiplied) == [4] * products
+
+
+def test_cells_and_connections_say_themselves_whether_8_bits_can_hold_what_they_give() -> None:
+    assert [cell for cell in CELLS if bounded(tiny(cell=cell).config)] == BOUNDED
+    for skip, norm, expected in (("highway", False, True), ("dense", False, True), ("residual", False, False)):
+        assert bounded(tiny(skip=skip, norm=norm).config) is expected
+    assert not bounded(tiny(norm=True).config)
 
 
 def test_a_single_row_of_a_small_network_is_left_to_numpy(multiplied: list[int]) -> None:

@@ -24,6 +24,10 @@ every_shape = pytest.mark.parametrize(
         {"tie": True},
         {"vocab_size": 10},
         {"vocab_size": 10, "tie": True},
+        {"layers": 3, "skip": "residual"},
+        {"layers": 3, "skip": "highway", "tie": True},
+        {"layers": 3, "skip": "dense"},
+        {"layers": 2, "norm": True},
     ],
     ids=str,
 )
@@ -50,7 +54,10 @@ def some_tokens(batch: int, time: int, seed: int = 0) -> Tensor:
 def some_states(model: LanguageModel, batch: int) -> States:
     noise = generator(5)
     zeros = model.initial_states(batch)
-    return tuple(tuple(torch.randn(p.shape, generator=noise, dtype=p.dtype) for p in state) for state in zeros)
+    drawn = [[torch.randn(p.shape, generator=noise, dtype=p.dtype) for p in state] for state in zeros]
+    # What the sLSTM divides by is a sum of what is positive.
+    names = model.stack[0].parts
+    return tuple(tuple(p.exp() if name == "n" else p for name, p in zip(names, state, strict=True)) for state in drawn)
 
 
 def flat(states: States) -> list[Tensor]:
@@ -130,6 +137,20 @@ def test_rows_do_not_touch_each_other(cell: str) -> None:
         assert (alone[0] - together[row]).abs().max() < 1e-12
 
 
+def by_hand(model: LanguageModel, number: int, y: Tensor, x: Tensor) -> Tensor:
+    """What a layer hands on, from what it gives (B, H) and what it has read."""
+    own = dict(model.connections[number].named_parameters())
+    if model.config.norm:
+        centred = y - y.mean(1, keepdim=True)
+        y = own["gain"] * centred / ((centred**2).mean(1, keepdim=True) + 1e-5).sqrt() + own["shift"]
+    if number == 0 or model.config.skip in (None, "dense"):
+        return y
+    if model.config.skip == "residual":
+        return y + x
+    t = 1 / (1 + torch.exp(-(x @ own["carry_weight"].t() + own["carry_bias"])))
+    return t * y + (1 - t) * x
+
+
 @every_cell
 @every_shape
 def test_the_model_is_embedding_then_layers_then_head(cell: str, shape: dict[str, Any]) -> None:
@@ -141,11 +162,15 @@ def test_the_model_is_embedding_then_layers_then_head(cell: str, shape: dict[str
     memory = list(states)
     for t in range(5):
         x = torch.stack([model.embedding.weight[token] for token in tokens[:, t].tolist()])
+        outputs = []
         for number, layer in enumerate(model.stack):
             formula = layer.cell()
             state = memory[number]
             memory[number] = formula.step(formula.project(x), formula.recur(state[0]), state)
-            x = memory[number][0]
+            x = by_hand(model, number, memory[number][0], x)
+            outputs.append(x)
+        if model.config.skip == "dense":
+            x = torch.cat(outputs, dim=1)
         for row in range(2):
             for symbol in range(symbols):
                 expected = float(((x[row] * head[symbol]).sum() + model.bias[symbol]).detach())

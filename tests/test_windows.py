@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from charrnn.models import layers
-from charrnn.models.cells import CELLS, LSTM, Cell, State, Weights
+from charrnn.models.cells import CELLS, Cell, State, Weights
+from charrnn.models.cells.lstm import LSTM
 from charrnn.models.layers import LAYERS, time_major
 from charrnn.models.unroll import TorchOperations, unroll
 from charrnn.models.window import CHUNK, Packed
@@ -47,14 +48,15 @@ class Problem(NamedTuple):
     def leaves(self) -> dict[str, Tensor]:
         """Everything that has a gradient, under a name that says which it is."""
         parts = {f"initial {name}": part for name, part in zip(self.formula.parts, self.state, strict=True)}
-        own = dict(zip(self.formula.vectors, self.vectors, strict=True))
+        own = dict(zip(self.formula.own, self.vectors, strict=True))
         plain = {"x": self.x, "w_ih": self.w_ih, "w_hh": self.w_hh, "b_ih": self.b_ih, "b_hh": self.b_hh}
         return plain | parts | own
 
     @property
     def cell(self) -> Cell:
         """The formula over these weights, nothing kept from an earlier use."""
-        weights = Weights(self.w_ih, self.w_hh, self.b_ih, self.b_hh, self.vectors)
+        own = dict(zip(self.formula.own, self.vectors, strict=True))
+        weights = Weights(self.w_ih, self.w_hh, self.b_ih, self.b_hh, own)
         return self.formula(weights, TorchOperations())
 
     def read(self, read: Read) -> tuple[Tensor, State]:
@@ -95,8 +97,8 @@ def problem(formula: type[Cell], steps: int, batch: int, hidden: int = HIDDEN, s
         b_ih=weight(gates, seed=12),
         b_hh=weight(gates, seed=13),
         vectors=tuple(
-            (0.6 * normal(times * hidden, seed=20 + n)).requires_grad_()
-            for n, (times, _) in enumerate(formula.vectors.values())
+            (0.6 * normal(*own.shape(INPUTS, hidden), seed=20 + n)).requires_grad_()
+            for n, own in enumerate(formula.own.values())
         ),
     )
 

@@ -38,11 +38,33 @@ class CellName(StrEnum):
     """Cells of the network; a test holds this list to `LAYERS`."""
 
     rnn = "rnn"
+    rnn_relu = "rnn-relu"
+    rnn_gelu = "rnn-gelu"
+    indrnn = "indrnn"
     lstm = "lstm"
-    gru = "gru"
     lstm_peephole = "lstm-peephole"
     lstm_coupled = "lstm-coupled"
     lstm_layernorm = "lstm-layernorm"
+    lstm_mogrifier = "lstm-mogrifier"
+    lstm_nested = "lstm-nested"
+    mlstm = "mlstm"
+    slstm = "slstm"
+    gru = "gru"
+    gru_update = "gru-update"
+    gru_before = "gru-before"
+    gru_before_update = "gru-before-update"
+    gru_layernorm = "gru-layernorm"
+    mingru = "mingru"
+    minlstm = "minlstm"
+
+
+class SkipName(StrEnum):
+    """What stands between two layers; a test holds this list to `CONNECTIONS`."""
+
+    none = "none"
+    residual = "residual"
+    highway = "highway"
+    dense = "dense"
 
 
 class TokenizerName(StrEnum):
@@ -195,6 +217,20 @@ def train(
             show_default="128, or hidden where tied",
             callback=opt.number("embedding", 1, 16384),
             rich_help_panel=NETWORK,
+        ),
+    ] = None,
+    skip: Annotated[
+        SkipName | None,
+        typer.Option(
+            help="Ways around layers: what a layer reads is added to what it gives, gated, or all layers feed the head.",
+            show_default="none",
+            rich_help_panel=NETWORK,
+        ),
+    ] = None,
+    norm: Annotated[
+        bool | None,
+        typer.Option(
+            "--norm/--no-norm", help="Layer normalisation above each layer.", show_default="no", rich_help_panel=NETWORK
         ),
     ] = None,
     tie: Annotated[
@@ -361,6 +397,7 @@ def train(
     else:
         asked: dict[str, Any] = {
             **{field: value for field, value in context.params.items() if field in TrainOptions.__dataclass_fields__},
+            "skip": None if skip is SkipName.none else skip,
             "corpus": tuple(corpus or TrainOptions.corpus),
             "seconds": budget,
         }

@@ -13,16 +13,16 @@ import numpy.typing as npt
 
 from charrnn.config import ModelConfig
 from charrnn.generation.acceleration import Acceleration
-from charrnn.generation.products import MATRICES, WORTH_A_CALL, Floats
-from charrnn.models.cells import CELLS, State, Weights
+from charrnn.generation.layers import head, lay_out
+from charrnn.generation.products import MATRICES, WORTH_A_CALL, Floats, Matrix
+from charrnn.models.cells import CELLS, State
+from charrnn.models.cells.base import W_IH
+from charrnn.models.connections import DENSE
 
 Ids = npt.NDArray[np.int64]
 
 # Multiplications a second of a single stream here, for guessing what a text will cost.
 RATE = 4e10
-
-# Arrays of no dimension: NumPy takes twice as long to multiply by a scalar of its own.
-HALF, EPSILON = np.array(0.5, np.float32), np.array(1e-5, np.float32)
 
 
 class Memory(NamedTuple):
@@ -32,90 +32,55 @@ class Memory(NamedTuple):
     products: tuple[Floats, ...]
 
 
-class NumpyOperations:
-    """What a formula asks for, in NumPy, of inputs already multiplied: a weight is the place of its products."""
-
-    @staticmethod
-    def linear(products: Floats, place: slice, bias: Floats | None) -> Floats:
-        """What is at that place, and the bias."""
-        y = products[:, place]
-        return y if bias is None else y + bias
-
-    @staticmethod
-    def sigmoid(x: Floats) -> Floats:
-        """By the hyperbolic tangent, which cannot overflow."""
-        y: Floats = np.multiply(x, HALF)
-        np.tanh(y, y)
-        y *= HALF
-        y += HALF
-        return y
-
-    tanh = staticmethod(np.tanh)
-
-    @staticmethod
-    def normalise(x: Floats, gain: Floats, bias: Floats | None = None) -> Floats:
-        """Layer normalisation over the last axis."""
-        y: Floats = x - x.mean(axis=-1, keepdims=True)
-        y /= np.sqrt(np.square(y).mean(axis=-1, keepdims=True) + EPSILON)
-        y *= gain
-        if bias is not None:
-            y += bias
-        return y
-
-    @staticmethod
-    def split(x: Floats, parts: int) -> Sequence[Floats]:
-        """The last axis in equal parts."""
-        return tuple(x.reshape(len(x), parts, -1).swapaxes(0, 1))
-
-
 class Decoder:
     """The network's next logits, one token at a time, for B rows that do not touch each other."""
 
     def __init__(self, config: ModelConfig, weights: Mapping[str, Floats], precision: str = "fp32") -> None:
         """Weights under the names of a model's file; precision is a name in `MATRICES`."""
-        formula, gates = CELLS[config.cell], CELLS[config.cell].gates * config.hidden
-        names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0", *formula.vectors)
-        # Rows of two dimensions: for one row, NumPy then need not broadcast.
-        layers = [
-            [np.atleast_2d(weights[f"layers.{layer}.rnn.{name}"]) for name in names] for layer in range(config.layers)
-        ]
-        head = weights["embedding.weight"][: config.vocab_size] if config.tie else weights["head"]
-        # A layer's output is multiplied once, by all that reads it: its own next step, and the layer or head above.
-        own, self._above = slice(gates), slice(gates, None)
-        above = [w_ih for w_ih, *_ in layers[1:]] + [head]
         matrix = MATRICES[precision]
         self._read = matrix.read
-        self._readers = [matrix(np.vstack([w_hh, reader])) for (_, w_hh, *_), reader in zip(layers, above, strict=True)]
-        # But the first layer reads the embedding: its products are rows of a table, computed once.
-        self._cells = [
-            formula(Weights(self._above if layer else slice(None), own, b_ih, b_hh, tuple(vectors)), NumpyOperations())
-            for layer, (_, _, b_ih, b_hh, *vectors) in enumerate(layers)
-        ]
-        self._table = self._cells[0].project(weights["embedding.weight"] @ layers[0][0].T)
+        self._layers = lay_out(config, weights, precision)
+        self._head = matrix(head(config, weights)) if config.skip == DENSE else None
+        # The first layer reads the embedding: its products are rows of a table, computed once.
+        inputs, first = weights["embedding.weight"], self._layers[0].cell
+        self._table = first.project(inputs if first.mixes else inputs @ weights[f"layers.0.rnn.{W_IH}"].T)
         self._bias = weights["bias"][None]
         self.config = config
 
     def start(self, rows: int) -> Memory:
         """The memory before any token: zeros."""
         zeros = np.zeros((rows, self.config.hidden), np.float32)
-        return self.remember([(zeros,) * len(cell.parts) for cell in self._cells])
+        return self.remember([(zeros,) * len(layer.cell.parts) for layer in self._layers])
 
     def remember(self, states: Sequence[State]) -> Memory:
         """The memory that has these states."""
-        products = [reader(self._read(h)) for reader, (h, *_) in zip(self._readers, states, strict=True)]
+        products = [self._products(layer.reader, h) for layer, (h, *_) in zip(self._layers, states, strict=True)]
         return Memory(tuple(states), tuple(products))
+
+    def _products(self, matrix: Matrix | None, x: Floats) -> Floats:
+        return x[:, :0] if matrix is None else matrix(self._read(x))
 
     def step(self, tokens: Ids, memory: Memory) -> tuple[Floats, Memory]:
         """tokens (B,), memory -> logits (B, V) float32, memory."""
         states: list[State] = []
         products: list[Floats] = []
-        projected = self._table.take(tokens, 0)
-        for cell, reader, state, before in zip(self._cells, self._readers, *memory, strict=True):
-            if products:
-                projected = cell.project(products[-1])
-            states.append(cell.step(projected, cell.recur(before), state))
-            products.append(reader(self._read(states[-1][0])))
-        return products[-1][:, self._above] + self._bias, Memory(tuple(states), tuple(products))
+        handed_on: list[Floats] = []
+        given = self._table.take(tokens, 0)
+        for layer, state, before in zip(self._layers, *memory, strict=True):
+            projected = layer.cell.project(given) if states else given
+            states.append(layer.step(projected, before, state))
+            y = states[-1][0]
+            products.append(self._products(layer.reader, y))
+            handed_on.append(y if layer.join is None else layer.join(y, handed_on[-1] if handed_on else y))
+            if layer.stacked:
+                given = products[-1]
+            else:
+                given = handed_on[-1] if layer.above is None else self._products(layer.above, handed_on[-1])
+        if self._head is not None:
+            given = self._products(self._head, np.hstack(handed_on))
+        elif self._layers[-1].stacked:
+            given = given[:, -self.config.vocab_size :]
+        return given + self._bias, Memory(tuple(states), tuple(products))
 
     def prime(self, tokens: Ids) -> tuple[Floats, Memory]:
         """Read a prompt (T,), T >= 1, from no memory -> logits (1, V) after it, memory of one row."""
@@ -127,8 +92,11 @@ class Decoder:
     def accelerated(self, rows: int, tokens: int) -> Acceleration:
         """To be held while rows of so many tokens are asked for."""
         largest = CELLS[self.config.cell].gates * self.config.hidden**2
-        seconds = rows * tokens * 2 * largest * len(self._cells) / RATE
-        return Acceleration(self._readers, small=rows == 1 and largest < WORTH_A_CALL, seconds=seconds)
+        seconds = rows * tokens * 2 * largest * len(self._layers) / RATE
+        matrices = [matrix for layer in self._layers for matrix in layer.matrices]
+        if self._head is not None:
+            matrices.append(self._head)
+        return Acceleration(matrices, small=rows == 1 and largest < WORTH_A_CALL, seconds=seconds)
 
 
 def carry(memory: Memory, rows: Sequence[int]) -> Memory:

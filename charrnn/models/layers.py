@@ -12,9 +12,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from charrnn.models.cells import CELLS, Cell, Operations, State, Weights
+from charrnn.models import scan, windows
+from charrnn.models.cells import CELLS, Cell, LinearCell, Operations, State, gather
+from charrnn.models.cells.base import W_HH
+from charrnn.models.initialisation import initialise
 from charrnn.models.unroll import TorchOperations, unroll
-from charrnn.models.windows import WINDOWS, run
+from charrnn.models.windows import WINDOWS
 
 # Torch's own kernels: cuDNN on a GPU; on a CPU, oneDNN's for the LSTM, and a chain of small operations for the others.
 Kernel = Callable[[int, int], nn.RNNBase]
@@ -27,17 +30,12 @@ def time_major(x: Tensor) -> Tensor:
 
 
 class CellWeights(nn.Module):
-    """One layer's weights under the names that torch's kernels give them, and the cell's own vectors under theirs."""
+    """One layer's weights under the names that torch's kernels give them, and the cell's own under theirs."""
 
     def __init__(self, formula: type[Cell], inputs: int, hidden: int) -> None:
         super().__init__()
-        gates = formula.gates * hidden
-        self.weight_ih_l0 = nn.Parameter(torch.empty(gates, inputs))
-        self.weight_hh_l0 = nn.Parameter(torch.empty(gates, hidden))
-        self.bias_ih_l0 = nn.Parameter(torch.empty(gates))
-        self.bias_hh_l0 = nn.Parameter(torch.empty(gates))
-        for name, (times, _) in formula.vectors.items():
-            self.register_parameter(name, nn.Parameter(torch.empty(times * hidden)))
+        for name, weight in formula.table().items():
+            self.register_parameter(name, nn.Parameter(torch.empty(weight.shape(inputs, hidden))))
 
 
 class Recurrent(nn.Module):
@@ -74,7 +72,7 @@ class Recurrent(nn.Module):
         given = [part.unsqueeze(0) for part in state]
         before = tuple(given) if len(given) > 1 else given[0]
         if self._dropping:
-            y, left = functional_call(self.rnn, {"weight_hh_l0": self._recurrent_weight()}, (x, before))
+            y, left = functional_call(self.rnn, {W_HH: self._weight(W_HH)}, (x, before))
         else:
             y, left = self.rnn(x, before)
         parts = left if isinstance(left, tuple) else (left,)
@@ -82,49 +80,32 @@ class Recurrent(nn.Module):
 
     def _through_formula(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         cell = self.cell()
-        return (run if type(cell) in WINDOWS else unroll)(cell, cell.project(x), state)
+        projected = cell.project(x)
+        if isinstance(cell, LinearCell):
+            return scan.run(cell, projected, state)
+        return (windows.run if type(cell) in WINDOWS else unroll)(cell, projected, state)
 
     @property
     def _dropping(self) -> bool:
         return self.training and self.weight_drop is not None
 
-    def _recurrent_weight(self) -> Tensor:
-        """(G H, H); in training, a share of it is zeroed anew for each window (Wan et al. 2013, Merity et al. 2018)."""
-        weight = self.rnn.get_parameter("weight_hh_l0")
-        if not self._dropping:
+    def _weight(self, name: str) -> Tensor:
+        """One weight; in training, recurrent matrices lose a share anew for each window (Merity et al. 2018)."""
+        weight = self.rnn.get_parameter(name)
+        if not (self._dropping and self.formula.table()[name].recurrent):
             return weight
         assert self.weight_drop is not None
         return F.dropout(weight, self.weight_drop)
 
     def cell(self, operations: Operations | None = None) -> Cell:
         """One step of this layer as a formula over the same weights."""
-        own = self.rnn.get_parameter
-        weights = Weights(
-            w_ih=own("weight_ih_l0"),
-            w_hh=self._recurrent_weight(),
-            b_ih=own("bias_ih_l0"),
-            b_hh=own("bias_hh_l0"),
-            vectors=tuple(own(name) for name in self.formula.vectors),
-        )
-        return self.formula(weights, operations or TorchOperations())
+        weights = {name: self._weight(name) for name in self.formula.table()}
+        return self.formula(gather(self.formula, weights), operations or TorchOperations())
 
     def initialise(self, generator: torch.Generator) -> None:
-        """Fresh weights.
-
-        Orthogonal recurrent weights gate by gate (Saxe et al. 2014), Glorot input weights, zero biases, and forget
-        gates that begin open: bias 1 (Jozefowicz et al. 2015).
-        """
-        formula, own = self.formula, self.rnn.get_parameter
-        for block in own("weight_ih_l0").chunk(formula.gates):
-            nn.init.xavier_uniform_(block, generator=generator)
-        for block in own("weight_hh_l0").chunk(formula.gates):
-            nn.init.orthogonal_(block, generator=generator)
-        nn.init.zeros_(own("bias_ih_l0"))
-        nn.init.zeros_(own("bias_hh_l0"))
-        if formula.forget is not None:
-            nn.init.ones_(own("bias_ih_l0").chunk(formula.gates)[formula.forget])
-        for name, (_, value) in formula.vectors.items():
-            nn.init.constant_(own(name), value)
+        """Fresh weights, as the formula's table says."""
+        for name, weight in self.formula.table().items():
+            initialise(self.rnn.get_parameter(name), weight, self.formula.forget, generator)
 
 
 LAYERS: dict[str, Callable[..., Recurrent]] = {

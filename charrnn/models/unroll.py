@@ -17,7 +17,10 @@ class TorchOperations:
 
     linear = staticmethod(F.linear)
     sigmoid = staticmethod(torch.sigmoid)
+    log_sigmoid = staticmethod(F.logsigmoid)
     tanh = staticmethod(torch.tanh)
+    relu = staticmethod(torch.relu)
+    exp = staticmethod(torch.exp)
 
     @staticmethod
     def normalise(x: Tensor, gain: Tensor, bias: Tensor | None = None) -> Tensor:

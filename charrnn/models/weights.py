@@ -1,29 +1,41 @@
 """The names and shapes of a network's weights, as its file has them. No torch: a file is checked before it is loaded.
 
-Shapes: V vocabulary, E embedding, H hidden, G gates x H.
+Shapes: V vocabulary, E embedding, H hidden.
 """
 
 from charrnn.config import ModelConfig, require
 from charrnn.models.cells import CELLS
+from charrnn.models.connections import CONNECTIONS, DENSE, connection
 
 Shapes = dict[str, tuple[int, ...]]
 
 
 def weight_shapes(config: ModelConfig) -> Shapes:
-    """Every weight of the network. Raises ConfigError on a cell that is not in the table."""
+    """Every weight of the network. Raises ConfigError on a cell or a connection that is not in its table."""
+    require(config.skip in CONNECTIONS, f"skip must be one of {', '.join(filter(None, CONNECTIONS))}, not {config.skip!r}")
     require(config.cell in CELLS, f"cell must be one of {', '.join(CELLS)}, not {config.cell!r}")
-    formula, hidden = CELLS[config.cell], config.hidden
-    gates = formula.gates * hidden
+    require(
+        config.weight_drop is None or any(weight.recurrent for weight in CELLS[config.cell].table().values()),
+        f"{config.cell} has no recurrent matrices to drop: leave out weight-drop",
+    )
+    table, hidden = CELLS[config.cell].table(), config.hidden
     shapes: Shapes = {"embedding.weight": (config.start_id + 1, config.embedding), "bias": (config.vocab_size,)}
     if not config.tie:
-        shapes["head"] = (config.vocab_size, hidden)
+        shapes["head"] = (config.vocab_size, head_inputs(config))
     for layer in range(config.layers):
-        of_layer: Shapes = {
-            "weight_ih_l0": (gates, hidden if layer else config.embedding),
-            "weight_hh_l0": (gates, hidden),
-            "bias_ih_l0": (gates,),
-            "bias_hh_l0": (gates,),
-            **{name: (times * hidden,) for name, (times, _) in formula.vectors.items()},
-        }
-        shapes |= {f"layers.{layer}.rnn.{name}": shape for name, shape in of_layer.items()}
+        inputs = hidden if layer else config.embedding
+        shapes |= {f"layers.{layer}.rnn.{name}": weight.shape(inputs, hidden) for name, weight in table.items()}
+        between = connection(config.skip, layer).table(config.norm)
+        shapes |= {f"connections.{layer}.{name}": weight.shape(hidden, hidden) for name, weight in between.items()}
     return shapes
+
+
+def head_inputs(config: ModelConfig) -> int:
+    """How many numbers the head reads: those of the last layer, or of all."""
+    return config.hidden * (config.layers if config.skip == DENSE else 1)
+
+
+def bounded(config: ModelConfig) -> bool:
+    """Whether all that the recurrent layers and the head multiply lies in [-1, 1], as products in 8 bits ask for."""
+    between = (connection(config.skip, layer).bounded for layer in range(config.layers))
+    return CELLS[config.cell].bounded and not config.norm and all(between)

@@ -53,7 +53,7 @@ class Window(ABC):
     d_projected: Tensor  # (T, B, G), the same tensor where the two shares of the gates are only added
 
     def __init__(self, cell: Cell, projected: Tensor) -> None:
-        self.vectors = [vector.detach() for vector in cell.weights.vectors]
+        self.vectors = [vector.detach() for vector in cell.weights.own.values()]
         self.steps, self.batch, gates = projected.shape
         self.hidden = gates // cell.gates
 

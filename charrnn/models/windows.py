@@ -13,7 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from charrnn.models.cells import GRU, RNN, Cell, CoupledLSTM, LayerNormLSTM, PeepholeLSTM, State
+from charrnn.models.cells import Cell, State
+from charrnn.models.cells.gru import GRU
+from charrnn.models.cells.lstm import CoupledLSTM, LayerNormLSTM, PeepholeLSTM
+from charrnn.models.cells.simple import RNN
 from charrnn.models.lstm_windows import CoupledWindow, LayerNormWindow, PeepholeWindow
 from charrnn.models.window import Packed, Window, sigmoid_slope, tanh_slope
 
@@ -23,7 +26,7 @@ def run(cell: Cell, projected: Tensor, state: State) -> tuple[Tensor, State]:
     weights = cell.weights
     window = WINDOWS[type(cell)](cell, projected)
     y, *last = _Run.apply(  # type: ignore[no-untyped-call]
-        window, projected, weights.w_hh, cell.recurrent_bias, len(state), *state, *weights.vectors
+        window, projected, weights.w_hh, cell.recurrent_bias, len(state), *state, *weights.own.values()
     )
     return y, tuple(last)
 

@@ -10,7 +10,8 @@ import dataclasses
 import math
 from dataclasses import dataclass
 
-from charrnn.config import ModelConfig, TrainConfig, TrainOptions
+from charrnn.config import ModelConfig, TrainConfig, TrainOptions, require
+from charrnn.models.cells import CELLS
 from charrnn.text.dataset import Dataset, Part
 from charrnn.text.streams import fit
 from charrnn.training.optim import final_share
@@ -73,6 +74,10 @@ def plan(
 
     Raises ConfigError when options contradict each other.
     """
+    require(
+        options.cell is None or options.cell in CELLS,
+        f"cell must be one of {', '.join(CELLS)}, not {options.cell!r}",
+    )
     tokens, size = data.train.tokens.size, data.tokenizer.size
     seconds = options.seconds
     if (options.steps, options.epochs, seconds) == (None, None, None):
@@ -88,21 +93,22 @@ def plan(
         to_read = int(options.epochs * tokens)
     operations = (seconds or DEFAULT_SECONDS) * speed(machine)
 
-    layers = options.layers or LAYERS
+    cell, layers = options.cell or CELL, options.layers or LAYERS
     if source is not None:
         network = source
     else:
         # Steps and epochs name no time: then the network is one that the default time would pay for, or a smaller one.
         wanted = math.sqrt(operations / OPERATIONS / TOKENS_PER_WEIGHT)
         wanted = min(wanted, WEIGHTS_PER_TOKEN * tokens, to_read / TOKENS_PER_WEIGHT if to_read else math.inf)
-        hidden = options.hidden or width(wanted, layers)
+        hidden = options.hidden or width(wanted, cell, layers)
         # Many symbols: one matrix for both ends saves what is most of the weights.
         tie = size > SYMBOLS_TO_TIE and options.embedding in (None, hidden) if options.tie is None else options.tie
         network = ModelConfig(
-            vocab_size=size, start_id=size, cell=options.cell or CELL, layers=layers, hidden=hidden, tie=tie,
+            vocab_size=size, start_id=size, cell=cell, layers=layers, hidden=hidden, tie=tie,
+            skip=options.skip, norm=options.norm or False,
             embedding=options.embedding or (hidden if tie else min(EMBEDDING, hidden)),
         )  # fmt: skip
-    weights = weight_count(network.hidden, network.layers)
+    weights = weight_count(network.hidden, network.cell, network.layers)
     to_read = to_read or int(operations / OPERATIONS / weights)
     passes = to_read / tokens
     average = AVERAGE if options.average is None else options.average or None
@@ -162,14 +168,15 @@ def speed(machine: Machine) -> float:
     return THREAD_SPEED[machine.precision] * machine.threads
 
 
-def weight_count(hidden: int, layers: int) -> float:
-    """Weights of the recurrent layers, near enough for a plan: four gates, each of an input and a recurrent matrix."""
-    return 8.0 * hidden * hidden * layers
+def weight_count(hidden: int, cell: str, layers: int) -> int:
+    """Weights of the recurrent layers' matrices, near enough for a plan: as if every layer read `hidden` numbers."""
+    shapes = (weight.shape(hidden, hidden) for weight in CELLS[cell].table().values())
+    return layers * sum(math.prod(shape) for shape in shapes if len(shape) == 2)
 
 
-def width(weights: float, layers: int) -> int:
+def width(weights: float, cell: str, layers: int) -> int:
     """The width that has about so many weights."""
-    return min(WIDTHS, key=lambda hidden: abs(math.log(weight_count(hidden, layers) / max(weights, 1.0))))
+    return min(WIDTHS, key=lambda hidden: abs(math.log(weight_count(hidden, cell, layers) / max(weights, 1.0))))
 
 
 def learning_rate(hidden: int, tokens: float) -> float:

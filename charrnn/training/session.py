@@ -19,6 +19,7 @@ from charrnn.evaluation.scoring import token_logprobs
 from charrnn.generation.decoder import Decoder
 from charrnn.generation.generate import generate
 from charrnn.models.language_model import LanguageModel
+from charrnn.models.weights import bounded
 from charrnn.runs import Run
 from charrnn.text.corpus import Corpus, keep_stdin
 from charrnn.text.dataset import Dataset, Split, build, documents_to_learn, split_corpus
@@ -88,9 +89,12 @@ class Training:
 
     def _measure_int8(self) -> None:
         header, tensors = checkpoint.read(self.run.model)
-        best, _ = checkpoint.build_model(header, tensors)
-        tokens = (self.data.valid or self.data.train).tokens[:MEASURED_IN_INT8]
-        summary = {**header.summary, "int8_bpc": int8_cost(best, tokens) * self.trainer.bits}
+        cost = None
+        if bounded(header.config):
+            best, _ = checkpoint.build_model(header, tensors)
+            tokens = (self.data.valid or self.data.train).tokens[:MEASURED_IN_INT8]
+            cost = int8_cost(best, tokens) * self.trainer.bits
+        summary = {**header.summary, "int8_bpc": cost}
         checkpoint.write(self.run.model, tensors, {**header.record, "training": finite(summary)})
 
 

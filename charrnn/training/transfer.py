@@ -13,7 +13,7 @@ from charrnn.models.language_model import LanguageModel
 from charrnn.text.tokenizers import Tokenizer, ids_in
 
 # What a model brings with it, and where an option may not ask for something else.
-KEPT = ("cell", "layers", "hidden", "embedding", "tie")
+KEPT = ("cell", "layers", "hidden", "embedding", "skip", "norm", "tie")
 
 
 @dataclass(frozen=True)

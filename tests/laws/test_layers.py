@@ -5,8 +5,6 @@ import itertools
 import math
 from collections.abc import Callable
 
-import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
 from hypothesis import given, settings
@@ -14,11 +12,15 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from charrnn.cli.train import CellName
-from charrnn.models.cells import CELLS, GRU, LSTM, RNN, Cell, State
+from charrnn.config import ModelConfig
+from charrnn.errors import ConfigError
+from charrnn.models.cells import CELLS, Cell, State
+from charrnn.models.cells.gru import GRU
+from charrnn.models.cells.lstm import LSTM
+from charrnn.models.cells.simple import RNN
 from charrnn.models.layers import KERNELS, LAYERS, Recurrent, time_major
+from charrnn.models.language_model import LanguageModel
 from charrnn.models.unroll import TorchOperations, unroll
-
-Array = npt.NDArray[np.float64]
 
 NAMES = list(LAYERS)
 INPUTS, HIDDEN = 5, 7
@@ -54,7 +56,9 @@ def trained(name: str, inputs: int = INPUTS, hidden: int = HIDDEN) -> Recurrent:
 
 
 def some_state(layer: Recurrent, batch: int) -> State:
-    return tuple(normal(batch, layer.hidden, seed=number + 50) for number in range(len(layer.parts)))
+    """Any numbers; but what is divided by, the n of the sLSTM, is a sum of what is positive."""
+    numbers = [normal(batch, layer.hidden, seed=number + 50) for number in range(len(layer.parts))]
+    return tuple(part.exp() if name == "n" else part for name, part in zip(layer.parts, numbers, strict=True))
 
 
 def read_in_chunks(layer: Recurrent, x: Tensor, state: State, lengths: list[int]) -> tuple[Tensor, State]:
@@ -252,7 +256,7 @@ def test_the_formula_borrows_the_weights(name: str) -> None:
 def test_projecting_a_sequence_equals_projecting_each_step(name: str) -> None:
     cell, x = trained(name).cell(), normal(2, 5, INPUTS)
     whole = cell.project(x)
-    assert whole.shape == (2, 5, cell.gates * HIDDEN)
+    assert whole.shape == (2, 5, INPUTS if cell.mixes else cell.gates * HIDDEN)
     assert torch.allclose(whole, torch.stack([cell.project(x[:, t]) for t in range(5)], dim=1), atol=1e-12)
 
 
@@ -273,8 +277,8 @@ def test_every_matrix_product_is_made_by_the_operations_that_were_given(name: st
     watched, layer = Watched(), trained(name)
     x, state = normal(2, 5, INPUTS), some_state(layer, 2)
     assert_same(layer(x, state), read_by_formula(layer.cell(watched), x, state))
-    gates = layer.formula.gates * HIDDEN
-    assert watched.shapes == [(gates, INPUTS), (gates, HIDDEN)] * 5
+    matrices = [tuple(parameter.shape) for parameter in layer.parameters() if parameter.dim() == 2]
+    assert sorted(watched.shapes) == sorted(matrices * 5)
 
 
 @both_ways
@@ -309,114 +313,19 @@ def test_gradients_equal_those_of_torchs_own_module(name: str, module: Callable[
         assert (ours - parameter.grad).abs().max() < EXACT
 
 
-def sigmoid(x: Array) -> Array:
-    return 1 / (1 + np.exp(-x))
-
-
-def numpy_rnn(x: Array, h: Array, c: Array, w: Array, u: Array, b: Array, d: Array) -> tuple[Array, Array]:
-    return np.tanh(w @ x + b + u @ h + d), c
-
-
-def numpy_lstm(x: Array, h: Array, c: Array, w: Array, u: Array, b: Array, d: Array) -> tuple[Array, Array]:
-    n = len(h)
-    gates = w @ x + b + u @ h + d
-    i = sigmoid(gates[0 * n : 1 * n])
-    f = sigmoid(gates[1 * n : 2 * n])
-    g = np.tanh(gates[2 * n : 3 * n])
-    o = sigmoid(gates[3 * n : 4 * n])
-    c = f * c + i * g
-    return o * np.tanh(c), c
-
-
-def numpy_gru(x: Array, h: Array, c: Array, w: Array, u: Array, b: Array, d: Array) -> tuple[Array, Array]:
-    k = len(h)
-    x_gates, h_gates = w @ x + b, u @ h + d
-    r = sigmoid(x_gates[0 * k : 1 * k] + h_gates[0 * k : 1 * k])
-    z = sigmoid(x_gates[1 * k : 2 * k] + h_gates[1 * k : 2 * k])
-    n = np.tanh(x_gates[2 * k : 3 * k] + r * h_gates[2 * k : 3 * k])
-    return (1 - z) * n + z * h, c
-
-
-def numpy_peephole(
-    x: Array, h: Array, c: Array, w: Array, u: Array, b: Array, d: Array, peephole: Array
-) -> tuple[Array, Array]:
-    """Gers & Schmidhuber 2000: the input and the forget gate see the old cell, the output gate the new one."""
-    n = len(h)
-    p_i, p_f, p_o = peephole[0 * n : 1 * n], peephole[1 * n : 2 * n], peephole[2 * n : 3 * n]
-    net = w @ x + b + u @ h + d
-    i = sigmoid(net[0 * n : 1 * n] + p_i * c)
-    f = sigmoid(net[1 * n : 2 * n] + p_f * c)
-    g = np.tanh(net[2 * n : 3 * n])
-    c = f * c + i * g
-    o = sigmoid(net[3 * n : 4 * n] + p_o * c)
-    return o * np.tanh(c), c
-
-
-def numpy_coupled(x: Array, h: Array, c: Array, w: Array, u: Array, b: Array, d: Array) -> tuple[Array, Array]:
-    """Greff et al. 2015, CIFG: an LSTM whose input gate is what its forget gate leaves."""
-    n = len(h)
-    net = w @ x + b + u @ h + d
-    f = sigmoid(net[0 * n : 1 * n])
-    g = np.tanh(net[1 * n : 2 * n])
-    o = sigmoid(net[2 * n : 3 * n])
-    i = 1 - f
-    c = f * c + i * g
-    return o * np.tanh(c), c
-
-
-def layer_norm(a: Array, gain: Array, bias: Array | float = 0.0) -> Array:
-    """Ba et al. 2016, equation 3, and the constant that keeps the root from zero."""
-    mu = sum(a) / len(a)
-    variance = sum((value - mu) ** 2 for value in a) / len(a)
-    return gain * (a - mu) / math.sqrt(variance + 1e-5) + bias
-
-
-def numpy_layernorm(
-    x: Array, h: Array, c: Array, w: Array, u: Array, b: Array, d: Array,
-    gain_ih: Array, gain_hh: Array, gain_c: Array, bias_c: Array,
-) -> tuple[Array, Array]:  # fmt: skip
-    """Ba et al. 2016, equations 20 to 22: the two products apart, and the new cell before it is shown."""
-    n = len(h)
-    net = layer_norm(u @ h, gain_hh) + layer_norm(w @ x, gain_ih) + b + d
-    i = sigmoid(net[0 * n : 1 * n])
-    f = sigmoid(net[1 * n : 2 * n])
-    g = np.tanh(net[2 * n : 3 * n])
-    o = sigmoid(net[3 * n : 4 * n])
-    c = f * c + i * g
-    return o * np.tanh(layer_norm(c, gain_c, bias_c)), c
-
-
-STEPS: dict[str, Callable[..., tuple[Array, Array]]] = {
-    "rnn": numpy_rnn,
-    "lstm": numpy_lstm,
-    "gru": numpy_gru,
-    "lstm-peephole": numpy_peephole,
-    "lstm-coupled": numpy_coupled,
-    "lstm-layernorm": numpy_layernorm,
-}
-
-
-@every_layer
-@both_ways
-def test_the_layer_equals_the_equations_in_numpy(name: str, gradients: bool) -> None:
-    layer, step = trained(name), STEPS[name]
-    own = layer.cell().weights
-    weights = [weight.detach().numpy() for weight in (own.w_ih, own.w_hh, own.b_ih, own.b_hh, *own.vectors)]
-    x, state = normal(2, 20, INPUTS), some_state(layer, 2)
-    with torch.set_grad_enabled(gradients):
-        y, left = layer(x, state)
-    for row in range(2):
-        h, c = state[0][row].numpy(), state[-1][row].numpy()
-        for t in range(20):
-            h, c = step(x[row, t].numpy(), h, c, *weights)
-            np.testing.assert_allclose(y[row, t].detach().numpy(), h, rtol=0, atol=EXACT)
-        if len(left) == 2:
-            np.testing.assert_allclose(left[1][row].detach().numpy(), c, rtol=0, atol=EXACT)
-
-
 # -- weight drop -----------------------------------------------------------------------------------------------------
 
 DROPPED = 0.4
+# Which matrices multiply what a layer remembers, by hand: these are dropped, and no others.
+RECURRENT = {
+    name: {
+        "indrnn": [], "mingru": [], "minlstm": [], "lstm-nested": ["weight_hh_l0", "inner_hh"],
+        "mlstm": ["weight_hh_l0", "weight_mh"], "gru-before": ["weight_hh_l0", "weight_hn"],
+        "gru-before-update": ["weight_hh_l0", "weight_hn"],
+    }.get(name, ["weight_hh_l0"])
+    for name in NAMES
+}  # fmt: skip
+every_dropping = pytest.mark.parametrize("name", [name for name in NAMES if RECURRENT[name]])
 
 
 def dropping(name: str, inputs: int = INPUTS, hidden: int = HIDDEN, share: float = DROPPED) -> Recurrent:
@@ -426,35 +335,49 @@ def dropping(name: str, inputs: int = INPUTS, hidden: int = HIDDEN, share: float
     return layer.train()
 
 
-def thinned(name: str, layer: Recurrent, seed: int) -> tuple[Recurrent, Tensor]:
-    """A plain layer whose recurrent weights are those that `layer` uses in the window after this seed; the mask."""
+def used(name: str, layer: Recurrent) -> dict[str, Tensor]:
+    """The recurrent matrices that a window would now be read with."""
+    weights = layer.cell().weights
+    return {of: (weights.own.get(of, weights.w_hh)).detach() for of in RECURRENT[name]}
+
+
+def thinned(name: str, layer: Recurrent, seed: int) -> tuple[Recurrent, dict[str, Tensor]]:
+    """A plain layer whose recurrent weights are those that `layer` uses in the window after this seed; the masks."""
     torch.manual_seed(seed)
-    used = layer.cell().weights.w_hh.detach()
+    left = used(name, layer)
     twin = trained(name, layer.rnn.get_parameter("weight_ih_l0").shape[1], layer.hidden)
     with torch.no_grad():
-        twin.rnn.get_parameter("weight_hh_l0").copy_(used)
-    return twin, used != 0
+        for of, weight in left.items():
+            twin.rnn.get_parameter(of).copy_(weight)
+    return twin, {of: weight != 0 for of, weight in left.items()}
 
 
-@every_layer
+@every_dropping
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
 def test_a_share_of_the_recurrent_weights_is_zero_and_the_others_are_scaled(name: str, share: float) -> None:
     layer = dropping(name, hidden=40, share=share)
     torch.manual_seed(3)
-    weight, used = layer.rnn.get_parameter("weight_hh_l0"), layer.cell().weights.w_hh
-    kept = used != 0
-    assert used.shape == weight.shape
-    torch.testing.assert_close(used[kept], weight[kept] / (1 - share), rtol=1e-12, atol=0)
-    deviation = math.sqrt(share * (1 - share) / kept.numel())
-    assert abs(float((~kept).double().mean()) - share) < 4 * deviation
-    # Single weights are dropped, not rows or columns of them: the number that is left varies as coins do.
-    for axis in (0, 1):
-        left = kept.double().mean(axis)
-        expected = math.sqrt(share * (1 - share) / kept.shape[axis])
-        assert 0.5 * expected < float(left.std()) < 1.6 * expected
+    for of, left in used(name, layer).items():
+        weight, kept = layer.rnn.get_parameter(of), left != 0
+        assert left.shape == weight.shape
+        torch.testing.assert_close(left[kept], weight.detach()[kept] / (1 - share), rtol=1e-12, atol=0)
+        deviation = math.sqrt(share * (1 - share) / kept.numel())
+        assert abs(float((~kept).double().mean()) - share) < 4 * deviation
+        # Single weights are dropped, not rows or columns of them: the number that is left varies as coins do.
+        for axis in (0, 1):
+            means = kept.double().mean(axis)
+            expected = math.sqrt(share * (1 - share) / kept.shape[axis])
+            assert 0.5 * expected < float(means.std()) < 1.6 * expected
 
 
-@every_layer
+@pytest.mark.parametrize("name", [name for name in NAMES if not RECURRENT[name]])
+def test_a_cell_without_recurrent_matrices_has_nothing_to_drop(name: str) -> None:
+    assert not any(weight.recurrent for weight in CELLS[name].table().values())
+    with pytest.raises(ConfigError, match=f"{name} has no recurrent matrices to drop"):
+        LanguageModel(ModelConfig(vocab_size=3, start_id=3, cell=name, weight_drop=0.2))
+
+
+@every_dropping
 @both_ways
 @pytest.mark.parametrize(("batch", "time"), [(1, 1), (1, 9), (3, 35)])
 def test_one_mask_serves_a_whole_window(name: str, gradients: bool, batch: int, time: int) -> None:
@@ -485,7 +408,7 @@ def test_torchs_kernel_and_the_formula_drop_alike(name: str, gradients: bool) ->
     assert not torch.isclose(by_kernel[0], otherwise[0]).all()
 
 
-@every_layer
+@every_dropping
 @both_ways
 def test_each_window_has_a_mask_of_its_own(name: str, gradients: bool) -> None:
     layer = dropping(name)
@@ -494,25 +417,26 @@ def test_each_window_has_a_mask_of_its_own(name: str, gradients: bool) -> None:
         assert not torch.isclose(layer(x, state)[0], layer(x, state)[0]).all()
 
 
-@every_layer
+@every_dropping
 def test_gradients_reach_the_weights_that_were_used_and_no_others(name: str) -> None:
     layer = dropping(name)
     x, weighting = normal(3, 20, INPUTS), normal(3, 20, HIDDEN, seed=1)
-    twin, kept = thinned(name, layer, seed=6)
+    twin, masks = thinned(name, layer, seed=6)
     torch.manual_seed(6)
     for read in (layer, twin):
         torch.autograd.backward((read(x, some_state(read, 3))[0] * weighting).sum())
-    assert kept.any() and not kept.all()
+    assert all(kept.any() and not kept.all() for kept in masks.values())
     for own, other in zip(layer.named_parameters(), twin.named_parameters(), strict=True):
         found, expected = own[1].grad, other[1].grad
         assert own[0] == other[0] and found is not None and expected is not None
-        if own[0].endswith("weight_hh_l0"):
-            assert torch.equal(found != 0, kept)
+        kept = masks.get(own[0].removeprefix("rnn."))
+        if kept is not None:
+            assert not found[~kept].any()
             expected = expected * kept / (1 - DROPPED)
         assert (found - expected).abs().max() < EXACT
 
 
-@every_layer
+@every_dropping
 @both_ways
 def test_nothing_is_dropped_outside_training_and_no_weight_is_changed_by_dropping(name: str, gradients: bool) -> None:
     plain, layer = trained(name), dropping(name)
@@ -524,12 +448,12 @@ def test_nothing_is_dropped_outside_training_and_no_weight_is_changed_by_droppin
         assert all(isinstance(weight, nn.Parameter) for weight in layer.rnn.parameters())
         assert_same(layer.eval()(x, state), plain.eval()(x, state), tolerance=0)
         torch.manual_seed(1)
-        assert torch.equal(layer.cell().weights.w_hh, plain.cell().weights.w_hh)
+        assert all(torch.equal(weight, used(name, plain)[of]) for of, weight in used(name, layer).items())
         # And again as before, when training goes on.
         assert not torch.isclose(layer.train()(x, state)[0], plain(x, state)[0]).all()
 
 
-@every_layer
+@every_dropping
 def test_a_layer_that_drops_begins_as_one_that_does_not(name: str) -> None:
     layer = LAYERS[name](INPUTS, HIDDEN, DROPPED).double().train()
     layer.initialise(generator(0))
@@ -538,7 +462,7 @@ def test_a_layer_that_drops_begins_as_one_that_does_not(name: str) -> None:
     assert all(torch.equal(layer.state_dict()[key], value) for key, value in expected.items())
 
 
-@every_layer
+@every_dropping
 def test_a_layer_that_drops_can_be_copied_after_a_step(name: str) -> None:
     layer = dropping(name)
     torch.autograd.backward(layer(normal(2, 6, INPUTS), some_state(layer, 2))[0].sum())
@@ -551,10 +475,11 @@ def test_a_layer_that_drops_can_be_copied_after_a_step(name: str) -> None:
 
 @every_layer
 def test_recurrent_weights_begin_orthogonal_gate_by_gate(name: str) -> None:
-    cell = fresh(name).cell()
-    blocks = cell.weights.w_hh.chunk(cell.gates)
+    layer = fresh(name)
+    blocks = [block for of in RECURRENT[name] for block in layer.rnn.get_parameter(of).split(HIDDEN)]
     for block in blocks:
         assert torch.allclose(block @ block.t(), torch.eye(HIDDEN, dtype=torch.float64), atol=1e-6)
+        assert torch.equal(block, torch.eye(HIDDEN, dtype=torch.float64)) == (name == "rnn-relu")
     assert all(not torch.allclose(one, other) for one, other in itertools.combinations(blocks, 2))
 
 
@@ -568,7 +493,12 @@ def test_input_weights_begin_uniform_within_glorots_bound_of_one_gate(name: str)
 
 
 # Where the forget gate stands among the gates.
-FORGET = {"lstm": 1, "lstm-peephole": 1, "lstm-coupled": 0, "lstm-layernorm": 1}
+FORGET = {
+    "lstm": 1, "lstm-peephole": 1, "lstm-coupled": 0, "lstm-layernorm": 1, "lstm-mogrifier": 1, "lstm-nested": 1,
+    "mlstm": 1, "slstm": 1, "minlstm": 0,
+}  # fmt: skip
+# Those whose cell is nothing but what the forget gate keeps where all else is zero.
+KEEPING = ("lstm", "lstm-peephole", "lstm-coupled", "lstm-layernorm", "lstm-mogrifier", "mlstm")
 
 
 @every_layer
@@ -577,10 +507,11 @@ def test_biases_begin_at_zero_but_the_forget_gates_at_one(name: str) -> None:
     expected = torch.zeros(weights.b_ih.numel(), dtype=torch.float64)
     if name in FORGET:
         expected[FORGET[name] * HIDDEN : (FORGET[name] + 1) * HIDDEN] = 1
-    assert torch.equal((weights.b_ih + weights.b_hh).detach(), expected)
+    both = weights.b_ih if weights.b_hh is None else weights.b_ih + weights.b_hh
+    assert torch.equal(both.detach(), expected)
 
 
-@pytest.mark.parametrize("name", list(FORGET))
+@pytest.mark.parametrize("name", KEEPING)
 def test_the_forget_gate_alone_decides_what_is_kept(name: str) -> None:
     """All else at zero nothing new comes in: an open gate keeps the cell, a closed one empties it."""
     layer = fresh(name)
@@ -590,26 +521,36 @@ def test_the_forget_gate_alone_decides_what_is_kept(name: str) -> None:
         for parameter in layer.parameters():
             parameter.zero_()
         for bias, kept in ((50.0, c), (-50.0, 0 * c)):
-            layer.cell().weights.b_ih.chunk(layer.formula.gates)[FORGET[name]].fill_(bias)
+            layer.cell().weights.b_ih.split(HIDDEN)[FORGET[name]].fill_(bias)
             assert torch.allclose(layer(normal(2, 5, INPUTS), state)[1][1], kept, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("rnn", {}),
-        ("lstm", {}),
-        ("gru", {}),
-        ("lstm-peephole", {"peephole": (21, 0.0)}),
-        ("lstm-coupled", {}),
-        ("lstm-layernorm", {"gain_ih": (28, 1.0), "gain_hh": (28, 1.0), "gain_c": (7, 1.0), "bias_c": (7, 0.0)}),
-    ],
-)
-def test_a_cells_own_vectors_begin_as_if_they_were_not_there(name: str, expected: dict[str, tuple[int, float]]) -> None:
-    own = {n: p.detach() for n, p in fresh(name).rnn.named_parameters() if not n.endswith("_l0")}
-    assert own.keys() == expected.keys()
-    for vector, (length, value) in expected.items():
+# Beside the matrices: how long they are, and what they are at first.
+VECTORS: dict[str, dict[str, tuple[int, float]]] = {
+    "lstm-peephole": {"peephole": (21, 0.0)},
+    "lstm-layernorm": {"gain_ih": (28, 1.0), "gain_hh": (28, 1.0), "gain_c": (7, 1.0), "bias_c": (7, 0.0)},
+    "gru-layernorm": {"gain_ih": (21, 1.0), "gain_hh": (21, 1.0)},
+}
+
+
+@every_layer
+def test_a_cells_own_vectors_begin_as_if_they_were_not_there(name: str) -> None:
+    parameters = fresh(name).rnn.named_parameters()
+    own = {of: p.detach() for of, p in parameters if p.dim() == 1 and not of.endswith("_l0")}
+    own.pop("inner_bias", None), own.pop("memory", None)
+    assert own.keys() == VECTORS.get(name, {}).keys()
+    for vector, (length, value) in VECTORS.get(name, {}).items():
         assert torch.equal(own[vector], torch.full((length,), value, dtype=torch.float64))
+
+
+def test_the_inner_forget_gate_of_a_nested_lstm_begins_open_too() -> None:
+    bias = fresh("lstm-nested").rnn.get_parameter("inner_bias").detach().split(HIDDEN)
+    assert [float(part.mean()) for part in bias] == [0, 1, 0, 0] and all(part.unique().numel() == 1 for part in bias)
+
+
+def test_a_unit_that_hears_itself_alone_begins_by_forgetting_a_share() -> None:
+    memory = fresh("indrnn", hidden=500).rnn.get_parameter("memory").detach()
+    assert 0 <= float(memory.min()) < 0.02 and 0.98 < float(memory.max()) <= 1
 
 
 def test_fresh_peepholes_change_nothing_until_they_are_learned() -> None:
@@ -652,6 +593,6 @@ def test_torchs_kernels_stand_under_the_names_of_their_cells() -> None:
 @every_layer
 def test_every_weight_is_a_parameter_of_the_formula(name: str) -> None:
     layer = fresh(name)
-    w_ih, w_hh, b_ih, b_hh, vectors = layer.cell().weights
-    of_formula = [weight.data_ptr() for weight in (w_ih, w_hh, b_ih, b_hh, *vectors)]
-    assert of_formula == [parameter.data_ptr() for parameter in layer.parameters()]
+    w_ih, w_hh, b_ih, b_hh, own = layer.cell().weights
+    of_formula = {weight.data_ptr() for weight in (w_ih, w_hh, b_ih, b_hh, *own.values()) if weight is not None}
+    assert of_formula == {parameter.data_ptr() for parameter in layer.parameters()}

@@ -1,0 +1,66 @@
+"""Simple recurrent networks: one product of the input, one of the state, one bend."""
+
+from typing import ClassVar
+
+from charrnn.models.cells.base import Array, Cell, State, Weight
+
+GELU_SCALE, GELU_CUBE = 0.7978845608028654, 0.044715  # sqrt(2 / pi), and the constant of the approximation
+
+
+class RNN(Cell):
+    """Simple recurrent network (Elman 1990).
+
+    h' = tanh(W x + b + U h + d)
+    """
+
+    gates = 1
+
+    def step(self, projected: Array, recurrent: Array, state: State) -> State:
+        return (self.bend(projected + recurrent),)
+
+    def bend(self, x: Array) -> Array:
+        """The activation (B, H)."""
+        return self.op.tanh(x)
+
+
+class ReluRNN(RNN):
+    """Simple recurrent network of rectified units that begin as copies of themselves (Le et al. 2015).
+
+    h' = max(0, W x + b + U h + d)
+    """
+
+    recurrent_start = "identity"
+    bounded = False
+
+    def bend(self, x: Array) -> Array:
+        return self.op.relu(x)
+
+
+class GeluRNN(RNN):
+    """Simple recurrent network with Gaussian error linear units, by their tanh (Hendrycks & Gimpel 2016).
+
+    h' = gelu(W x + b + U h + d), gelu(a) = a / 2 (1 + tanh(sqrt(2 / pi) (a + 0.044715 a^3)))
+    """
+
+    bounded = False
+
+    def bend(self, x: Array) -> Array:
+        return 0.5 * x * (1 + self.op.tanh(GELU_SCALE * (x + GELU_CUBE * x * x * x)))
+
+
+class IndRNN(Cell):
+    """Independently recurrent network: each unit hears itself alone (Li et al. 2018).
+
+    h' = max(0, W x + b + u h)
+    """
+
+    gates = 1
+    recurrent = 0
+    bounded = False
+    own: ClassVar[dict[str, Weight]] = {"memory": Weight(("H",), "unit")}
+
+    def recur(self, h: Array) -> Array:
+        return self.weights.own["memory"] * h
+
+    def step(self, projected: Array, recurrent: Array, state: State) -> State:
+        return (self.op.relu(projected + recurrent),)
