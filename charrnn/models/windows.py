@@ -1,4 +1,4 @@
-"""A whole window through a cell, forward and back, in few large operations: the formulas of cells.py, differentiated.
+"""A whole window through a cell, forward and back, in few large operations: the formulas of cells/, differentiated.
 
 torch has a fused kernel for the LSTM alone on a CPU. For the cells here: the recurrent products run over weights packed
 once a window; all that an adjoint is multiplied with on its way back is computed for many steps at a time, so that a
