@@ -170,9 +170,16 @@ def test_what_the_command_line_reads_first_imports_no_heavy_library(file: str) -
     assert not outside & {"torch", "numpy", "safetensors", "sentencepiece", "matplotlib"}
 
 
-@pytest.mark.parametrize("file", ["models/cells/base.py", "models/cells/extended.py", "models/connections.py", "models/weights.py"])
-def test_the_formulas_and_the_names_of_weights_know_no_array_library(file: str) -> None:
-    outside = {found.module.split(".")[0] for found in imports(PACKAGE / file)} - {"charrnn"}
+FORMULAS = [
+    *sorted((PACKAGE / "models/cells").iterdir()),
+    PACKAGE / "models/connections.py",
+    PACKAGE / "models/weights.py",
+]
+
+
+@pytest.mark.parametrize("file", [path for path in FORMULAS if path.suffix == ".py"], ids=name_of)
+def test_the_formulas_and_the_names_of_weights_know_no_array_library(file: Path) -> None:
+    outside = {found.module.split(".")[0] for found in imports(file)} - {"charrnn"}
     assert outside <= set(sys.stdlib_module_names)
 
 

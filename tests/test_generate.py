@@ -653,7 +653,7 @@ def test_the_text_is_the_same_where_torch_is_loaded_and_where_it_never_is(tmp_pa
     for rows, written in zip([1, 3, 9], fresh["written"], strict=True):
         decoder = decoder_of(large, "int8")
         here = texts(generate(decoder, LETTERS, SampleConfig(**options), rows=rows), rows)
-        assert any(getattr(matrix, "_torch", None) for matrix in decoder._readers)
+        assert any(getattr(matrix, "_torch", None) for layer in decoder._layers for matrix in layer.matrices)
         assert not any(written["by_torch"])
         assert written["texts"] == here
 

@@ -15,6 +15,10 @@ from charrnn.models.layers import LAYERS, LockedDropout
 from charrnn.models.weights import weight_shapes
 
 every_cell = pytest.mark.parametrize("cell", list(LAYERS))
+# Without recurrent matrices there is nothing to drop.
+every_dropping_cell = pytest.mark.parametrize(
+    "cell", [cell for cell in LAYERS if cell not in ("indrnn", "mingru", "minlstm")]
+)
 every_shape = pytest.mark.parametrize(
     "shape",
     [
@@ -204,8 +208,22 @@ def test_the_start_is_an_input_of_its_own_and_no_id_lies_beyond_it(vocab_size: i
 
 
 def test_a_cell_that_is_not_in_the_table_is_an_error_that_names_those_that_are() -> None:
-    with pytest.raises(ConfigError, match=r"rnn, lstm, gru.*'transformer'"):
+    with pytest.raises(ConfigError, match=r"rnn, .*lstm, .*gru, .*'transformer'"):
         LanguageModel(ModelConfig(vocab_size=9, start_id=9, cell="transformer"))
+
+
+def test_a_connection_that_is_not_in_the_table_is_an_error_that_names_those_that_are() -> None:
+    with pytest.raises(ConfigError, match=r"residual, highway, dense, not 'skippy'"):
+        LanguageModel(ModelConfig(vocab_size=9, start_id=9, skip="skippy"))
+    with pytest.raises(ConfigError, match=r"a head that reads all layers is no embedding"):
+        ModelConfig(vocab_size=9, start_id=9, skip="dense", tie=True, embedding=6, hidden=6)
+
+
+def test_a_highway_begins_by_carrying_more_than_it_transforms() -> None:
+    model = LanguageModel(ModelConfig(vocab_size=9, start_id=9, hidden=6, layers=3, skip="highway"))
+    model.initialise(generator(0))
+    own = [dict(between.named_parameters()) for between in model.connections]
+    assert own[0] == {} and all(torch.equal(found["carry_bias"], torch.full((6,), -1.0)) for found in own[1:])
 
 
 # -- parameters ------------------------------------------------------------------------------------------------------
@@ -222,6 +240,21 @@ def test_a_cell_that_is_not_in_the_table_is_an_error_that_names_those_that_are()
         ({"cell": "lstm-peephole", "embedding": 4}, 40 + 288 + 18 + 336 + 18 + 54 + 9),
         ({"cell": "lstm-coupled", "embedding": 4}, 40 + 216 + 252 + 54 + 9),
         ({"cell": "lstm-layernorm", "embedding": 4}, 40 + 288 + 60 + 336 + 60 + 54 + 9),
+        # one vector of 6; five matrices between 4 or 6 and 6; inner gates; the share of m; a third matrix; no state's
+        ({"cell": "indrnn", "embedding": 4}, 40 + 36 + 48 + 54 + 9),
+        ({"cell": "lstm-mogrifier", "embedding": 4}, 40 + (240 + 24 + 120) + (288 + 24 + 180) + 54 + 9),
+        ({"cell": "lstm-nested", "embedding": 4}, 40 + 288 + 312 + 336 + 312 + 54 + 9),
+        ({"cell": "mlstm", "embedding": 4}, 40 + (120 + 36 + 144 + 24) + (180 + 36 + 144 + 24) + 54 + 9),
+        ({"cell": "slstm", "embedding": 4}, 40 + 288 + 336 + 54 + 9),
+        ({"cell": "gru-before", "embedding": 4}, 40 + (72 + 72 + 36 + 18) + (108 + 72 + 36 + 18) + 54 + 9),
+        ({"cell": "gru-layernorm", "embedding": 4}, 40 + 216 + 36 + 252 + 36 + 54 + 9),
+        ({"cell": "mingru", "embedding": 4}, 40 + 60 + 84 + 54 + 9),
+        ({"cell": "minlstm", "embedding": 4}, 40 + 90 + 126 + 54 + 9),
+        # gains and shifts of both layers; a gate above the second; a head for both
+        ({"cell": "rnn", "embedding": 4, "norm": True}, 40 + 72 + 84 + 24 + 54 + 9),
+        ({"cell": "rnn", "embedding": 4, "skip": "residual"}, 40 + 72 + 84 + 54 + 9),
+        ({"cell": "rnn", "embedding": 4, "skip": "highway"}, 40 + 72 + 84 + 42 + 54 + 9),
+        ({"cell": "rnn", "embedding": 4, "skip": "dense"}, 40 + 72 + 84 + 108 + 9),
         ({"cell": "lstm", "embedding": 4, "vocab_size": 10}, 40 + 288 + 336 + 60 + 10),
         ({"cell": "lstm", "embedding": 4, "layers": 1}, 40 + 288 + 54 + 9),
         ({"cell": "lstm", "tie": True}, 60 + 336 + 336 + 9),
@@ -243,7 +276,7 @@ def test_a_file_is_checked_against_the_names_and_shapes_that_the_network_has(cel
 
 
 def test_the_shapes_of_a_cell_that_is_not_in_the_table_are_an_error_that_names_those_that_are() -> None:
-    with pytest.raises(ConfigError, match=r"rnn, lstm, gru.*'transformer'"):
+    with pytest.raises(ConfigError, match=r"rnn, .*lstm, .*gru, .*'transformer'"):
         weight_shapes(ModelConfig(vocab_size=9, start_id=9, cell="transformer"))
 
 
@@ -466,7 +499,7 @@ def test_without_dropout_no_input_is_dropped() -> None:
     assert torch.equal(model.input_dropout(x), x) and torch.equal(model.dropout(x), x)
 
 
-@every_cell
+@every_dropping_cell
 @pytest.mark.parametrize("share", [None, 0.3])
 def test_every_layer_drops_the_share_of_its_recurrent_weights_that_the_configuration_says(
     cell: str, share: float | None
@@ -475,7 +508,7 @@ def test_every_layer_drops_the_share_of_its_recurrent_weights_that_the_configura
     assert [layer.weight_drop for layer in model.stack] == [share] * 3
 
 
-@every_cell
+@every_dropping_cell
 def test_a_model_with_weight_drop_is_the_plain_model_outside_training(cell: str) -> None:
     plain, dropped = tiny(cell=cell), tiny(cell=cell, weight_drop=0.5)
     tokens = some_tokens(2, 4)

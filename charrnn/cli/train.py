@@ -222,7 +222,7 @@ def train(
     skip: Annotated[
         SkipName | None,
         typer.Option(
-            help="Ways around layers: what a layer reads is added to what it gives, gated, or all layers feed the head.",
+            help="Ways around layers: inputs added to outputs, blended by a gate, or every layer read by the head.",
             show_default="none",
             rich_help_panel=NETWORK,
         ),

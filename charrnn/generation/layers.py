@@ -36,7 +36,7 @@ class Layer:
         return [matrix for matrix in (self.reader, self.above, *self.own) if matrix is not None]
 
     def step(self, projected: Floats, before: Floats, state: State) -> State:
-        """The input's share of the gates (B, G), the products of the last output (B, N), the state -> the next state."""
+        """The input's share of the gates (B, G), the last output's products (B, N), the state -> the next state."""
         return self.cell.step(projected, self.cell.recur(before if self.recurs else state[0]), state)
 
 
@@ -46,7 +46,7 @@ def lay_out(config: ModelConfig, weights: Mapping[str, Floats], precision: str) 
     operations = NumpyOperations(matrix.read)
     own = formula.recurrent_gates() * config.hidden
 
-    def held(weight: Floats) -> Matrix | Floats:
+    def held(weight: Floats) -> Matrix | Floats | slice:
         # Vectors as rows of two dimensions: for one row, NumPy then need not broadcast.
         return matrix(weight) if weight.ndim == 2 else weight[None]
 
@@ -60,16 +60,18 @@ def lay_out(config: ModelConfig, weights: Mapping[str, Floats], precision: str) 
             inputs[W_HH] = slice(own)
         kind = connection(config.skip, number)
         between = {name: held(weights[f"connections.{number}.{name}"]) for name in kind.table(config.norm)}
-        above = _above(config, weights, number)
-        stacked = kind.plain and not config.norm and above is not None
-        products = [of_layer[W_HH]] * bool(own) + [above] * stacked
+        above, plain = _above(config, weights, number), kind.plain and not config.norm
+        stacked = plain and above is not None
+        products = [of_layer[W_HH]] if own else []
+        if above is not None and stacked:
+            products.append(above)
         layers.append(
             Layer(
                 cell=formula(gather(formula, inputs), operations),
                 recurs=bool(own),
                 reader=matrix(np.vstack(products)) if products else None,
                 stacked=stacked,
-                join=None if kind.plain and not config.norm else kind(between, operations),
+                join=None if plain else kind(between, operations),
                 above=None if stacked or above is None else matrix(above),
                 own=tuple(weight for weight in (*inputs.values(), *between.values()) if isinstance(weight, Matrix)),
             )

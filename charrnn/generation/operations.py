@@ -11,7 +11,7 @@ ZERO, HALF, EPSILON = (np.array(number, np.float32) for number in (0, 0.5, 1e-5)
 
 
 class NumpyOperations:
-    """What a formula asks for, in NumPy. A weight is a matrix; or, of an input already multiplied, its products' place."""
+    """What a formula asks for. A weight is a matrix, or, of an input already multiplied, the place of its products."""
 
     def __init__(self, read: Callable[[Floats], Floats]) -> None:
         """`read` makes of an input what a matrix takes."""

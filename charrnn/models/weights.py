@@ -12,7 +12,9 @@ Shapes = dict[str, tuple[int, ...]]
 
 def weight_shapes(config: ModelConfig) -> Shapes:
     """Every weight of the network. Raises ConfigError on a cell or a connection that is not in its table."""
-    require(config.skip in CONNECTIONS, f"skip must be one of {', '.join(filter(None, CONNECTIONS))}, not {config.skip!r}")
+    require(
+        config.skip in CONNECTIONS, f"skip must be one of {', '.join(filter(None, CONNECTIONS))}, not {config.skip!r}"
+    )
     require(config.cell in CELLS, f"cell must be one of {', '.join(CELLS)}, not {config.cell!r}")
     require(
         config.weight_drop is None or any(weight.recurrent for weight in CELLS[config.cell].table().values()),

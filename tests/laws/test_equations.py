@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
-import pytest
 import torch
 
 from charrnn.models.cells import CELLS

@@ -18,13 +18,15 @@ from charrnn.models.cells import CELLS, Cell, State
 from charrnn.models.cells.gru import GRU
 from charrnn.models.cells.lstm import LSTM
 from charrnn.models.cells.simple import RNN
-from charrnn.models.layers import KERNELS, LAYERS, Recurrent, time_major
 from charrnn.models.language_model import LanguageModel
+from charrnn.models.layers import KERNELS, LAYERS, Recurrent, time_major
 from charrnn.models.unroll import TorchOperations, unroll
 
 NAMES = list(LAYERS)
 INPUTS, HIDDEN = 5, 7
 EXACT = 1e-10
+# A unit of theirs may be silent, and hand nothing on.
+RECTIFIED = ("rnn-relu", "indrnn")
 
 every_layer = pytest.mark.parametrize("name", NAMES)
 # With gradients and without, a layer may take another way through its cell.
@@ -123,7 +125,8 @@ def test_every_part_of_the_state_matters(name: str) -> None:
     y = layer(x, state)[0]
     for number in range(len(state)):
         changed = tuple(part + 1 if place == number else part for place, part in enumerate(state))
-        assert not torch.isclose(y, layer(x, changed)[0]).any(dim=-1).all()
+        differs = ~torch.isclose(y, layer(x, changed)[0]).all(dim=-1)
+        assert differs.any(1).all() if name in RECTIFIED else differs.all()
 
 
 @every_layer
@@ -175,7 +178,7 @@ def test_no_gradient_flows_from_a_row_to_another(name: str) -> None:
     total = y[1].sum() + sum(part[1].sum() for part in left)
     for gradient in torch.autograd.grad(total, (x, *state)):
         assert not gradient[0].any()
-        assert gradient[1].all()
+        assert gradient[1].any() if name in RECTIFIED else gradient[1].all()
         assert not gradient[2].any()
 
 
@@ -202,7 +205,9 @@ def test_bfloat16_is_near_float32(name: str) -> None:
     rough = trained(name).bfloat16()
     rough_y, rough_left = rough(x.bfloat16(), tuple(part.bfloat16() for part in state))
     assert {rough_y.dtype, *(part.dtype for part in rough_left)} == {torch.bfloat16}
-    assert_same((y, left), (rough_y.float(), tuple(part.float() for part in rough_left)), tolerance=0.08)
+    # What is not bounded grows, and its rounding with it.
+    tolerance = 0.08 * max(1.0, float(y.detach().abs().max()))
+    assert_same((y, left), (rough_y.float(), tuple(part.float() for part in rough_left)), tolerance)
 
 
 @every_layer
@@ -476,7 +481,9 @@ def test_a_layer_that_drops_can_be_copied_after_a_step(name: str) -> None:
 @every_layer
 def test_recurrent_weights_begin_orthogonal_gate_by_gate(name: str) -> None:
     layer = fresh(name)
-    blocks = [block for of in RECURRENT[name] for block in layer.rnn.get_parameter(of).split(HIDDEN)]
+    blocks = [
+        block for of in RECURRENT[name] for block in layer.rnn.get_parameter(of).detach().view(-1, HIDDEN, HIDDEN)
+    ]
     for block in blocks:
         assert torch.allclose(block @ block.t(), torch.eye(HIDDEN, dtype=torch.float64), atol=1e-6)
         assert torch.equal(block, torch.eye(HIDDEN, dtype=torch.float64)) == (name == "rnn-relu")
@@ -521,7 +528,7 @@ def test_the_forget_gate_alone_decides_what_is_kept(name: str) -> None:
         for parameter in layer.parameters():
             parameter.zero_()
         for bias, kept in ((50.0, c), (-50.0, 0 * c)):
-            layer.cell().weights.b_ih.split(HIDDEN)[FORGET[name]].fill_(bias)
+            layer.cell().weights.b_ih.view(-1, HIDDEN)[FORGET[name]].fill_(bias)
             assert torch.allclose(layer(normal(2, 5, INPUTS), state)[1][1], kept, rtol=0, atol=1e-12)
 
 
@@ -544,7 +551,7 @@ def test_a_cells_own_vectors_begin_as_if_they_were_not_there(name: str) -> None:
 
 
 def test_the_inner_forget_gate_of_a_nested_lstm_begins_open_too() -> None:
-    bias = fresh("lstm-nested").rnn.get_parameter("inner_bias").detach().split(HIDDEN)
+    bias = fresh("lstm-nested").rnn.get_parameter("inner_bias").detach().view(-1, HIDDEN)
     assert [float(part.mean()) for part in bias] == [0, 1, 0, 0] and all(part.unique().numel() == 1 for part in bias)
 
 
@@ -568,8 +575,10 @@ def test_the_same_generator_gives_the_same_weights_and_another_gives_others(name
     other = fresh(name, seed=5)
     third = fresh(name, seed=6)
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
-    for matrix in ("weight_ih_l0", "weight_hh_l0"):
-        assert not torch.isclose(one.rnn.get_parameter(matrix), third.rnn.get_parameter(matrix)).any()
+    drawn = [of for of, weight in CELLS[name].table().items() if weight.start in ("glorot", "orthogonal", "unit")]
+    assert drawn
+    for of in drawn:
+        assert not torch.isclose(one.rnn.get_parameter(of), third.rnn.get_parameter(of)).any()
 
 
 # -- the table -------------------------------------------------------------------------------------------------------

@@ -63,7 +63,7 @@ class Weight(NamedTuple):
         return len(self.axes) == 2 and self.start in ("orthogonal", "identity")
 
 
-# How a weight begins, and where that comes from. "glorot" and "orthogonal" matrices are drawn block by block, H rows each.
+# How a weight begins, and where that comes from. Matrices of several gates are drawn gate by gate, H rows each.
 STARTS = {
     "glorot": "uniform within sqrt(6 / (rows + columns)) (Glorot & Bengio 2010)",
     "orthogonal": "a random rotation for each gate (Saxe et al. 2014)",

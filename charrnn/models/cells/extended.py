@@ -5,6 +5,9 @@ from typing import ClassVar
 from charrnn.models.cells.base import B_IH, W_HH, Array, Cell, State, Weight
 from charrnn.models.cells.lstm import LSTM
 
+# Before anything is remembered, an input gate far below e^-80 comes to nothing, and is not to be divided by.
+LEAST = 1e-30
+
 
 class MultiplicativeLSTM(LSTM):
     """LSTM whose recurrent weights depend on the input (Krause et al. 2016).
@@ -99,7 +102,9 @@ class NestedLSTM(Cell):
         own, gates, hidden = self.weights.own, projected + recurrent, c.shape[-1]
         i, f, _, o = self.op.split(self.op.sigmoid(gates), 4)
         taken = i * self.op.tanh(gates[:, 2 * hidden : 3 * hidden])
-        within = self.op.linear(taken, own["inner_ih"], own["inner_bias"]) + self.op.linear(f * c, own["inner_hh"], None)
+        within = self.op.linear(taken, own["inner_ih"], own["inner_bias"]) + self.op.linear(
+            f * c, own["inner_hh"], None
+        )
         i, f, _, shown = self.op.split(self.op.sigmoid(within), 4)
         inner = f * inner + i * self.op.tanh(within[:, 2 * hidden : 3 * hidden])
         c = shown * self.op.tanh(inner)
@@ -126,4 +131,4 @@ class ScalarLSTM(Cell):
         m = remembered + self.op.relu(i - remembered)  # the larger of the two
         i, f = self.op.exp(i - m), self.op.exp(remembered - m)
         c, n = f * c + i * self.op.tanh(g), f * n + i
-        return self.op.sigmoid(o) * c / n, c, n, m
+        return self.op.sigmoid(o) * c / (n + LEAST), c, n, m

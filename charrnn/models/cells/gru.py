@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from charrnn.models.cells.base import B_HH, Array, Cell, State, Weight
+from charrnn.models.cells.base import Array, Cell, State, Weight
 
 
 class GRU(Cell):
