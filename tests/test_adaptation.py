@@ -88,7 +88,8 @@ def check(model: LanguageModel, part: Part, *, rate: float = 0.02, pull: float =
 @pytest.mark.parametrize("cell", list(CELLS))
 @pytest.mark.parametrize("layers", [1, 2])
 def test_every_cell_equals_a_slow_loop_in_float64(cell: str, layers: int) -> None:
-    check(make_model(cell, layers=layers), part_of(40))
+    # What is not bounded runs away at a rate that others bear.
+    check(make_model(cell, layers=layers), part_of(40), rate=0.02 if CELLS[cell].bounded else 0.001)
 
 
 def test_a_tied_head_equals_a_slow_loop_in_float64() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from charrnn.checkpoint import read_header
+from charrnn.checkpoint import FORMAT, read_header
 
 from .conftest import SMALL, CommandLine, Result
 
@@ -119,7 +119,12 @@ def test_files_that_are_no_checkpoint(charrnn: CommandLine, trained: Path) -> No
     length = int.from_bytes(whole[:8], "little")
     record = json.loads(whole[8 : 8 + length])
     newer = json.dumps(
-        {**record, "__metadata__": {"charrnn": record["__metadata__"]["charrnn"].replace('"format": 2', '"format": 9')}}
+        {
+            **record,
+            "__metadata__": {
+                "charrnn": record["__metadata__"]["charrnn"].replace(f'"format": {FORMAT}', '"format": 9')
+            },
+        }
     ).encode()
     torch.save({"weights": torch.zeros(3)}, "torch.pt")
     bad = {
