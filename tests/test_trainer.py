@@ -10,6 +10,7 @@ from torch import Tensor
 
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import DivergedError
+from charrnn.models.cells import CELLS
 from charrnn.models.language_model import LanguageModel
 from charrnn.models.layers import LAYERS
 from charrnn.text.streams import FRESH, IGNORED, Window
@@ -298,7 +299,11 @@ def test_a_loss_that_is_not_finite_is_seen_before_the_run_ends_also_where_steps_
         list(trainer.run())
 
 
-@pytest.mark.parametrize("cell", list(LAYERS))
+# Every unit of theirs has a gradient, and there are recurrent weights to drop.
+DROPPING = [cell for cell in LAYERS if cell not in ("rnn-relu", "indrnn", "mingru", "minlstm")]
+
+
+@pytest.mark.parametrize("cell", DROPPING)
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_recurrent_weights_move_in_training_but_those_that_were_dropped(cell: str, precision: str) -> None:
     """One step: a dropped weight has no gradient and stays; the others move. After a few steps all have moved."""
@@ -306,16 +311,19 @@ def test_recurrent_weights_move_in_training_but_those_that_were_dropped(cell: st
     config = TrainConfig(seed=7, steps=1, lr=0.01, warmup=0, weight_decay=0, precision=precision, optimizer="adamw")
     trainer = make(config, model=drops)
     trainer.streams = Cycle(bptt=8)
-    names = [name for name in weights(trainer) if name.endswith("weight_hh_l0")]
+    of_cell = [name for name, weight in CELLS[cell].table().items() if weight.recurrent]
+    names = [name for name in weights(trainer) if name.split(".")[-1] in of_cell]
     before = weights(trainer)
     list(trainer.run())
     moved = {name: before[name] != weights(trainer)[name] for name in names}
-    assert len(names) == 2
+    assert len(names) == 2 * len(of_cell)
     # The masks that the step drew, drawn again: it uses the generator for nothing else, from the lowest layer up.
     torch.manual_seed(7)
     for name in names:
         kept = torch.nn.functional.dropout(trainer._shadow.model.state_dict()[name] * 0 + 1, 0.5) != 0
-        assert torch.equal(moved[name], kept), name
+        assert not moved[name][~kept].any(), name
+        # In bf16 a rare gradient is rounded to nothing.
+        assert float(moved[name][kept].double().mean()) > (0.9 if precision == "bf16" else 0.9999), name
         assert 0.2 < float(kept.double().mean()) < 0.8
 
     longer = make(dataclasses.replace(config, steps=30), model=drops)
