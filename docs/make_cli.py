@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 PAGE = Path(__file__).with_name("cli.md")
-COMMANDS = ["", "train", "sample", "eval", "inspect"]
+COMMANDS = ["", "train", "sample", "eval", "inspect", "inspect gradients", "inspect memory", "inspect neurons"]
 HEAD = """# Command reference
 
 Made from `--help` by `make docs`.
@@ -18,7 +18,7 @@ interrupted, with everything saved. A reader that goes away (`charrnn sample | h
 
 def help_of(command: str) -> str:
     """The help of one command, 100 columns wide and without colour."""
-    line = [sys.executable, "-m", "charrnn", *([command] if command else []), "--help"]
+    line = [sys.executable, "-m", "charrnn", *command.split(), "--help"]
     plain = {"TERMINAL_WIDTH": "100", "COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"}
     environment = {k: v for k, v in os.environ.items() if k not in ("FORCE_COLOR", "CHARRNN_CHECKPOINTS")}
     done = subprocess.run(line, capture_output=True, check=True, env={**environment, **plain})

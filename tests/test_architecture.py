@@ -22,6 +22,7 @@ FLOORS = [
     {"evaluation", "generation", "inspection"},
     {"training"},
     {"api"},
+    {"looking"},
     {"cli"},
     {"__main__"},
 ]

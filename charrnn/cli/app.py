@@ -33,7 +33,7 @@ app = typer.Typer(
 app.command("train", epilog=train.EXAMPLES)(train.train)
 app.command("sample", epilog=sample.EXAMPLES)(sample.sample)
 app.command("eval", epilog=evaluate.EXAMPLES)(evaluate.evaluate)
-app.command("inspect", epilog=inspect.EXAMPLES)(inspect.inspect)
+app.add_typer(inspect.inspect_app, name="inspect")
 
 
 def _version(wanted: bool) -> None:

@@ -135,6 +135,18 @@ class TrainingDisplay:
             console.print(Text(f"    {first}", style="dim italic"), no_wrap=True, overflow="ellipsis", soft_wrap=False)
 
 
+def show_heat(symbols: list[str], heat: list[float]) -> None:
+    """Text on stdout, each symbol on a ground that is the redder the more heat it has, the largest being full red."""
+    most = max((abs(value) for value in heat), default=0.0) or 1.0
+    text = Text()
+    for symbol, value in zip(symbols, heat, strict=True):
+        share = max(0.0, value / most)
+        red, other = round(255 - 65 * share), round(255 - 195 * share)
+        shown = "↵\n" if symbol == "\n" else symbol
+        text.append(shown, style=f"black on rgb({red},{other},{other})")
+    Console(highlight=False).print(text, soft_wrap=True)
+
+
 def show_record(title: str, record: dict[str, Any]) -> None:
     """A titled block of names and values on stdout, for a person."""
     table = Table(show_header=False, box=None, pad_edge=False)

@@ -3,8 +3,12 @@
 import json
 from typing import Any
 
+import typer
+
+from charrnn.cli import gradients, memory, neurons
 from charrnn.cli import options as opt
 from charrnn.cli.console import show_record, write
+from charrnn.config import require
 
 EXAMPLES = """Examples:
 
@@ -17,9 +21,20 @@ BARS = "▁▂▃▄▅▆▇█"
 
 
 def inspect(
-    model: opt.Model = None, checkpoints: opt.Checkpoints = None, as_json: opt.Json = False, quiet: opt.Quiet = False
+    context: typer.Context,
+    model: opt.Model = None,
+    checkpoints: opt.Checkpoints = None,
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
 ) -> None:
-    """Everything that a checkpoint knows of itself, read from its header alone."""
+    """Everything that a checkpoint knows of itself, from its header alone; by its commands, what goes on inside."""
+    if context.invoked_subcommand is not None:
+        sources = (context.get_parameter_source(name) for name in context.params)
+        require(
+            not any(source is not None and source.name == "COMMANDLINE" for source in sources),
+            f"options stand behind the command: charrnn inspect {context.invoked_subcommand} …",
+        )
+        return
     from charrnn import runs
     from charrnn.checkpoint import read_header
     from charrnn.text.tokenizers import from_spec
@@ -69,6 +84,12 @@ def inspect(
             "saved": f"{record['saved']}, {header.bytes:,} bytes, format {record['format']}",
         },
     )
+
+
+inspect_app = typer.Typer(invoke_without_command=True, callback=inspect, epilog=EXAMPLES, rich_markup_mode="markdown")
+inspect_app.command("gradients", epilog=gradients.EXAMPLES)(gradients.gradients)
+inspect_app.command("memory", epilog=memory.EXAMPLES)(memory.memory)
+inspect_app.command("neurons", epilog=neurons.EXAMPLES)(neurons.neurons)
 
 
 def _visible(symbol: str) -> str:

@@ -108,6 +108,8 @@ class Cell(ABC):
     parts: ClassVar[tuple[str, ...]] = ("h",)
     # Which gate is the forget gate, where there is one.
     forget: ClassVar[int | None] = None
+    # Which gates the sigmoids of one step give, call by call, in equal parts; "" is no gate.
+    sigmoids: ClassVar[tuple[tuple[str, ...], ...]] = ()
     # What the cell has beside the two products and their biases.
     own: ClassVar[dict[str, Weight]] = {}
     recurrent_start: ClassVar[str] = "orthogonal"

@@ -50,6 +50,7 @@ class MogrifierLSTM(LSTM):
     mixes = True
     bounded = False
     recurrent = 0
+    sigmoids = (("q1",), ("r2",), ("q3",), ("r4",), ("q5",), ("i", "f", "", "o"))
     own: ClassVar[dict[str, Weight]] = {
         W_HH: Weight(("4H", "H"), "orthogonal"),
         "weight_q1": Weight(("E", "H"), "glorot"),
@@ -91,6 +92,7 @@ class NestedLSTM(Cell):
     gates = 4
     parts = ("h", "c", "inner")
     forget = 1
+    sigmoids = (("i", "f", "", "o"), ("inner i", "inner f", "", "inner o"))
     own: ClassVar[dict[str, Weight]] = {
         "inner_ih": Weight(("4H", "H"), "glorot"),
         "inner_hh": Weight(("4H", "H"), "orthogonal"),
@@ -123,6 +125,7 @@ class ScalarLSTM(Cell):
     gates = 4
     parts = ("h", "c", "n", "m")
     forget = 1
+    sigmoids = (("o",),)
 
     def step(self, projected: Array, recurrent: Array, state: State) -> State:
         _, c, n, m = state

@@ -14,6 +14,7 @@ class GRU(Cell):
     """
 
     gates = 3
+    sigmoids = (("r", "z"),)
 
     def project(self, x: Array) -> Array:
         return self.op.linear(x, self.weights.w_ih, self.weights.b_ih)

@@ -37,6 +37,7 @@ class MinGRU(LinearCell):
     """
 
     gates = 2
+    sigmoids = (("z",), ("",))
 
     def coefficients(self, projected: Array) -> tuple[Array, Array]:
         hidden = projected.shape[-1] // 2
@@ -53,6 +54,7 @@ class MinLSTM(LinearCell):
 
     gates = 3
     forget = 0
+    sigmoids = (("f",), ("",))
 
     def coefficients(self, projected: Array) -> tuple[Array, Array]:
         hidden = projected.shape[-1] // 3

@@ -16,6 +16,7 @@ class LSTM(Cell):
     gates = 4
     parts = ("h", "c")
     forget = 1
+    sigmoids: ClassVar[tuple[tuple[str, ...], ...]] = (("i", "f", "", "o"),)
 
     def step(self, projected: Array, recurrent: Array, state: State) -> State:
         _, c = state
@@ -42,6 +43,7 @@ class PeepholeLSTM(Cell):
     gates = 4
     parts = ("h", "c")
     forget = 1
+    sigmoids = (("f",), ("i",), ("o",))
     own: ClassVar[dict[str, Weight]] = {"peephole": Weight(("3H",), "zeros")}
 
     def step(self, projected: Array, recurrent: Array, state: State) -> State:
@@ -63,6 +65,7 @@ class CoupledLSTM(Cell):
     gates = 3
     parts = ("h", "c")
     forget = 0
+    sigmoids = (("f",), ("o",))
 
     def step(self, projected: Array, recurrent: Array, state: State) -> State:
         _, c = state

@@ -1,0 +1,95 @@
+"""charrnn inspect gradients"""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from charrnn.cli import options as opt
+from charrnn.cli.console import say, write
+from charrnn.cli.train import CellName, SkipName
+from charrnn.config import ModelConfig, draw_seed
+
+EXAMPLES = """Examples:
+
+    charrnn inspect gradients
+
+    charrnn inspect gradients --cell rnn --cell lstm --cell gru --layers 1 --svg gradients.svg
+"""
+
+NETWORK = "An untrained network"
+SHOWN = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+
+
+def gradients(
+    texts: Annotated[
+        list[str] | None, typer.Argument(metavar="[TEXT]...", help="Text to read.", show_default="the held-out part")
+    ] = None,
+    cell: Annotated[
+        list[CellName] | None,
+        typer.Option(help="Untrained networks of these cells instead of a model; repeatable.", rich_help_panel=NETWORK),
+    ] = None,
+    hidden: Annotated[
+        int, typer.Option(help="Units in a layer.", callback=opt.number("hidden", 1, 16384), rich_help_panel=NETWORK)
+    ] = 128,
+    layers: Annotated[
+        int, typer.Option(help="Recurrent layers.", callback=opt.number("layers", 1, 64), rich_help_panel=NETWORK)
+    ] = 1,
+    skip: Annotated[SkipName, typer.Option(help="Ways around layers.", rich_help_panel=NETWORK)] = SkipName.none,
+    reach: Annotated[
+        int, typer.Option(help="Steps back.", callback=opt.number("reach", 1, 10_000), rich_help_panel="Looking")
+    ] = 100,
+    places: Annotated[
+        int,
+        typer.Option(help="Places of the text.", callback=opt.number("places", 1, 4096), rich_help_panel="Looking"),
+    ] = 64,
+    svg: Annotated[
+        Path | None, typer.Option(help="Draw a picture into this file.", show_default="none", rich_help_panel="Output")
+    ] = None,
+    model: opt.Model = None,
+    checkpoints: opt.Checkpoints = None,
+    seed: opt.Seed = None,
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
+) -> None:
+    """How far gradients reach back: the norm of a token's loss by what each layer gave k steps before.
+
+    The median over many places of a text, with the band from 10 to 90%, and the steps in which it halves.
+    """
+    from charrnn import looking
+    from charrnn.inspection.gradients import gradient_flow
+    from charrnn.inspection.plots import draw_flows
+
+    seed = draw_seed() if seed is None else seed
+    if cell:
+        networks = looking.untrained(
+            [
+                ModelConfig(
+                    vocab_size=1, start_id=1, cell=each.value, hidden=hidden, layers=layers, embedding=min(128, hidden),
+                    skip=None if skip is SkipName.none else skip.value,
+                )
+                for each in cell
+            ],
+            texts,
+            seed=seed,
+        )  # fmt: skip
+        say(f"untrained, seed {seed}")
+    else:
+        networks = [looking.trained(model, texts, checkpoints=checkpoints)]
+    flows = [gradient_flow(n.network, n.tokens, name=n.name, reach=reach, places=places, seed=seed) for n in networks]
+    if svg is not None:
+        svg.write_bytes(draw_flows(flows))
+        say(f"drawn: {svg}")
+    if as_json:
+        write(json.dumps([flow.to_json() for flow in flows], ensure_ascii=False) + "\n")
+        return
+    for flow in flows:
+        for layer in range(len(flow.norms)):
+            low, middle, high = flow.band(layer)
+            half = flow.half_life(layer)
+            told = "does not fall" if half is None else f"halves in {half:.1f} steps"
+            write(f"{flow.name}, layer {layer + 1}: {told}\n" if not quiet else f"{half}\n")
+            for k in SHOWN if not quiet else ():
+                if k < len(middle):
+                    write(f"  k = {k:<5} {middle[k]:9.2e}   {low[k]:9.2e} to {high[k]:9.2e}\n")

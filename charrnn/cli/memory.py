@@ -1,0 +1,85 @@
+"""charrnn inspect memory"""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from charrnn.cli import options as opt
+from charrnn.cli.console import say, show_heat, write
+
+EXAMPLES = """Examples:
+
+    charrnn inspect memory
+
+    charrnn inspect memory --rests-on "the king and the queen of the" --html memory.html
+"""
+
+SCORED = 20_000
+
+
+def memory(
+    texts: Annotated[
+        list[str] | None, typer.Argument(metavar="[TEXT]...", help="Text to score.", show_default="the held-out part")
+    ] = None,
+    rests_on: Annotated[
+        str | None,
+        typer.Option(
+            help="Instead: a short text, and what the prediction of its last character rests on.",
+            callback=opt.utf8,
+            show_default="none",
+            rich_help_panel="Looking",
+        ),
+    ] = None,
+    length: Annotated[
+        int,
+        typer.Option(
+            help="Tokens of the text to score.", callback=opt.number("length", 2, 10**9), rich_help_panel="Looking"
+        ),
+    ] = SCORED,
+    svg: Annotated[
+        Path | None, typer.Option(help="Draw the curve into this file.", show_default="none", rich_help_panel="Output")
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --rests-on: a page with every character's prediction.",
+            show_default="none",
+            rich_help_panel="Output",
+        ),
+    ] = None,
+    model: opt.Model = None,
+    checkpoints: opt.Checkpoints = None,
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
+) -> None:
+    """How much of what came before a network uses: bits per character as its state is reset ever more seldom."""
+    from charrnn import looking
+    from charrnn.inspection.memory import memory_curve, saliency
+    from charrnn.inspection.page import page
+    from charrnn.inspection.plots import draw_memories
+
+    if rests_on is not None:
+        looked = looking.trained(model, None, checkpoints=checkpoints, text=rests_on)
+        found = saliency(looked.network, looked.tokens, looked.symbols)
+        if html is not None:
+            html.write_text(page("memory", {"title": looked.name, **found.to_json()}), encoding="utf-8")
+            say(f"written: {html}")
+        if as_json:
+            write(json.dumps(found.to_json(), ensure_ascii=False) + "\n")
+        else:
+            show_heat(found.symbols, [*found.weights[-1][1:], 0.0])
+            last = json.dumps(found.symbols[-1], ensure_ascii=False)
+            write(f"what {last} rests on; its probability was {found.probabilities[-1]:.1%}\n")
+        return
+    looked = looking.trained(model, texts, checkpoints=checkpoints).beginning(length)
+    curve = memory_curve(looked.network, looked.tokens, name=looked.name, chars=looked.chars)
+    if svg is not None:
+        svg.write_bytes(draw_memories([curve]))
+        say(f"drawn: {svg}")
+    if as_json:
+        write(json.dumps(curve.to_json(), ensure_ascii=False) + "\n")
+        return
+    for every, bits in zip(curve.resets, curve.bits, strict=True):
+        write(f"{'never' if every is None else every}\t{bits:.4f}\n")

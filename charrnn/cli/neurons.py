@@ -1,0 +1,124 @@
+"""charrnn inspect neurons"""
+
+import json
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from charrnn.cli import options as opt
+from charrnn.cli.console import say, show_heat, write
+
+EXAMPLES = """Examples:
+
+    charrnn inspect neurons --html neurons.html
+
+    charrnn inspect neurons --unit 2:17 --length 400
+"""
+
+LOOKED_AT = 2000
+
+
+class Property(StrEnum):
+    """What a unit may follow; a test holds this list to `PROPERTIES`."""
+
+    quotes = "quotes"
+    line = "line"
+    brackets = "brackets"
+    case = "case"
+    word = "word"
+
+
+def _unit(text: str) -> tuple[int, int]:
+    """'2:17' -> layer 2, unit 17, as they are shown: layers from 1, units from 0."""
+    if not re.fullmatch(r"[1-9]\d*:\d+", text):
+        raise typer.BadParameter(f"{text!r} is no unit: write layer:unit, 1:0 being the first")
+    layer, unit = map(int, text.split(":"))
+    return layer, unit
+
+
+def neurons(
+    texts: Annotated[
+        list[str] | None, typer.Argument(metavar="[TEXT]...", help="Text to read.", show_default="the held-out part")
+    ] = None,
+    follows: Annotated[
+        list[Property] | None,
+        typer.Option(
+            "--property", help="Units that follow this; repeatable.", show_default="all", rich_help_panel="Looking"
+        ),
+    ] = None,
+    unit: Annotated[
+        str | None,
+        typer.Option(help="Show the text by one unit, layer:unit.", show_default="the best", rich_help_panel="Looking"),
+    ] = None,
+    count: Annotated[
+        int,
+        typer.Option(help="Units for each property.", callback=opt.number("count", 1, 1000), rich_help_panel="Looking"),
+    ] = 3,
+    length: Annotated[
+        int,
+        typer.Option(
+            help="Tokens of the text to read.", callback=opt.number("length", 2, 10**6), rich_help_panel="Looking"
+        ),
+    ] = LOOKED_AT,
+    html: Annotated[
+        Path | None,
+        typer.Option(help="A page with the text by every unit found.", show_default="none", rich_help_panel="Output"),
+    ] = None,
+    model: opt.Model = None,
+    checkpoints: opt.Checkpoints = None,
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
+) -> None:
+    """Single units: which of them follow quotation marks, the place in a line, brackets, case or the place in a word.
+
+    And how often each gate is shut (below 0.1) or open (above 0.9).
+    """
+    from charrnn import looking
+    from charrnn.errors import ConfigError
+    from charrnn.inspection.neurons import PROPERTIES, activations, followers, saturation
+    from charrnn.inspection.page import page
+
+    chosen = None if unit is None else _unit(unit)
+    looked = looking.trained(model, texts, checkpoints=checkpoints).beginning(length)
+    tracks = activations(looked.network, looked.tokens)
+    if chosen is not None and not (chosen[0] <= len(tracks) and chosen[1] < tracks.shape[2]):
+        raise ConfigError(f"there is no unit {unit}: layers go to {len(tracks)}, units to {tracks.shape[2] - 1}")
+    # A property is one of characters; a piece has that of its last one.
+    text, ends = "".join(looked.symbols), [len(symbol) for symbol in looked.symbols]
+    last = [sum(ends[: place + 1]) - 1 for place in range(len(ends))]
+    units = []
+    for name in [each.value for each in follows] if follows else list(PROPERTIES):
+        for found in followers(tracks, PROPERTIES[name](text)[last], count):
+            units.append((name, found.layer, found.unit, found.correlation))
+    gates = saturation(looked.network, looked.tokens)
+    if html is not None:
+        shown: list[dict[str, Any]] = [
+            {"label": f"{name} {layer + 1}:{number} ({correlation:+.2f})", "track": tracks[layer, :, number].tolist()}
+            for name, layer, number, correlation in units
+        ]
+        html.write_text(
+            page("neurons", {"title": looked.name, "symbols": looked.symbols, "units": shown}), encoding="utf-8"
+        )
+        say(f"written: {html}")
+    if as_json:
+        names = ("property", "layer", "unit", "correlation")
+        record = {
+            "network": looked.name,
+            "units": [dict(zip(names, (name, layer + 1, *rest), strict=True)) for name, layer, *rest in units],
+            "gates": [{**gate.to_json(), "layer": gate.layer + 1} for gate in gates],
+        }
+        write(json.dumps(record, ensure_ascii=False) + "\n")
+        return
+    for name, layer, number, correlation in units:
+        write(f"{name}\t{layer + 1}:{number}\t{correlation:+.3f}\n")
+    for gate in gates:
+        write(f"gate {gate.gate}, layer {gate.layer + 1}\t{gate.shut:.1%} shut\t{gate.open:.1%} open\n")
+    if chosen is None and units:
+        chosen = units[0][1] + 1, units[0][2]
+    if chosen is not None and not quiet:
+        write(f"\nthe text by unit {chosen[0]}:{chosen[1]}\n")
+        track = tracks[chosen[0] - 1, :, chosen[1]]
+        show_heat(looked.symbols, ((track - track.min()) / max(float(track.max() - track.min()), 1e-30)).tolist())
