@@ -5,6 +5,7 @@ This is the only file that imports rich.
 
 import os
 import sys
+from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 PLAIN_SECONDS = 10.0
+BARS = "▁▂▃▄▅▆▇█"
 
 
 class ReaderGone(Exception):
@@ -63,6 +65,14 @@ def show_table(rows: list[tuple[str, str]]) -> None:
     """Names and values, aligned, on stdout."""
     width = max(len(name) for name, _ in rows)
     write("".join(f"{name:<{width}}  {value}\n" for name, value in rows))
+
+
+def sparkline(values: Sequence[float], width: int = 60) -> str:
+    """Values as bars from the least to the largest, thinned to so many."""
+    thinned = [values[place * len(values) // min(width, len(values))] for place in range(min(width, len(values)))]
+    low, high = min(thinned), max(thinned)
+    scale = (len(BARS) - 1) / (high - low) if high > low else 0.0
+    return "".join(BARS[round((value - low) * scale)] for value in thinned)
 
 
 def clock(seconds: float) -> str:

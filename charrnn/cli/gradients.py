@@ -2,14 +2,15 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from charrnn import runs
 from charrnn.cli import options as opt
-from charrnn.cli.console import say, write
+from charrnn.cli.console import say, sparkline, write
 from charrnn.cli.train import CellName, SkipName
-from charrnn.config import ModelConfig, draw_seed
+from charrnn.config import ModelConfig, draw_seed, finite
 
 EXAMPLES = """Examples:
 
@@ -81,8 +82,10 @@ def gradients(
     if svg is not None:
         svg.write_bytes(draw_flows(flows))
         say(f"drawn: {svg}")
+    training = None if cell else _training(model, checkpoints)
     if as_json:
-        write(json.dumps([flow.to_json() for flow in flows], ensure_ascii=False) + "\n")
+        record = {"networks": [flow.to_json() for flow in flows], "training": training}
+        write(json.dumps(finite(record), ensure_ascii=False) + "\n")
         return
     for flow in flows:
         for layer in range(len(flow.norms)):
@@ -93,3 +96,23 @@ def gradients(
             for k in SHOWN if not quiet else ():
                 if k < len(middle):
                     write(f"  k = {k:<5} {middle[k]:9.2e}   {low[k]:9.2e} to {high[k]:9.2e}\n")
+    if training is not None and not quiet:
+        norms = training["grad_norm"]
+        write(f"in training: norm before clipping {sparkline(norms)}  {norms[0]:.3g} to {norms[-1]:.3g}, ")
+        write(f"{training['clipped']:.1%} of steps clipped\n")
+        for part, ratio in (training["updates"] or {}).items():
+            write(f"  last measured step of {part}: {ratio:.1e} of its weights' length\n")
+
+
+def _training(model: str | None, checkpoints: Path | None) -> dict[str, Any] | None:
+    """What the run's own record says of its gradients; None where there is none."""
+    path = runs.model_file(runs.checkpoints_folder(checkpoints), model)
+    events = list(runs.Run(path.parent).read_metrics())
+    if not events:
+        return None
+    return {
+        "step": [event["step"] for event in events],
+        "grad_norm": [event["grad_norm"] for event in events],
+        "clipped": sum(event["clipped"] for event in events) / len(events),
+        "updates": next((event["updates"] for event in reversed(events) if "updates" in event), None),
+    }

@@ -7,7 +7,7 @@ import typer
 
 from charrnn.cli import gradients, memory, neurons
 from charrnn.cli import options as opt
-from charrnn.cli.console import show_record, write
+from charrnn.cli.console import show_record, sparkline, write
 from charrnn.config import require
 
 EXAMPLES = """Examples:
@@ -16,8 +16,6 @@ EXAMPLES = """Examples:
 
     charrnn inspect -m fables --json | jq .model
 """
-
-BARS = "▁▂▃▄▅▆▇█"
 
 
 def inspect(
@@ -77,7 +75,7 @@ def inspect(
             "trained": f"{summary.get('step', 0):,} steps, {summary.get('epoch', 0):.2f} epochs, "
             f"{summary.get('tokens', 0):,} tokens, {summary.get('seconds', 0):.0f} s",
             "loss": _loss(summary),
-            "history": _sparkline(history),
+            "history": _history(history),
             "in 8 bits": _cost_of_8_bits(summary),
             "options": ", ".join(f"{name} {value}" for name, value in config.items() if value is not None),
             "versions": ", ".join(f"{name} {value}" for name, value in record["versions"].items()),
@@ -112,11 +110,6 @@ def _cost_of_8_bits(summary: dict[str, Any]) -> str:
     return "not measured" if lost is None else f"{lost:+.5f} bits per character"
 
 
-def _sparkline(values: list[float]) -> str:
+def _history(values: list[float]) -> str:
     """Bits per character at each validation, as bars, with the first and the least in figures."""
-    if not values:
-        return "none"
-    low, high = min(values), max(values)
-    scale = (len(BARS) - 1) / (high - low) if high > low else 0.0
-    bars = "".join(BARS[round((value - low) * scale)] for value in values)
-    return f"{bars}  {values[0]:.3f} to {low:.3f} bits per character"
+    return f"{sparkline(values)}  {values[0]:.3f} to {min(values):.3f} bits per character" if values else "none"

@@ -51,7 +51,9 @@ class Flow:
         layers = []
         for layer in range(len(self.norms)):
             bands = zip(("low", "median", "high"), self.band(layer), strict=True)
-            layers.append({**{name: band.tolist() for name, band in bands}, "half_life": self.half_life(layer)})
+            # JSON has no infinity, which a gradient that explodes may come to.
+            plain = {name: [x if np.isfinite(x) else None for x in band.tolist()] for name, band in bands}
+            layers.append({**plain, "half_life": self.half_life(layer)})
         return {"network": self.name, "places": self.norms.shape[2], "layers": layers}
 
 

@@ -27,7 +27,7 @@ def draw_flows(flows: Sequence[Flow]) -> bytes:
             axes.set_yscale("log")
             axes.set_title(f"layer {layer + 1}", loc="left")
             axes.set_xlabel("steps back, k")
-            axes.legend(frameon=False, fontsize=8)
+            axes.legend(frameon=False, fontsize=8, loc="lower left")
         panels[0].set_ylabel("norm of dL(t) / dh(t - k)")
         figure.savefig(picture, format="svg", metadata={"Date": None})
     return picture.getvalue()
@@ -44,7 +44,7 @@ def draw_memories(memories: Sequence[Memory]) -> bytes:
         axes.set_xscale("log")
         axes.set_xlabel("state reset every so many tokens; last: never")
         axes.set_ylabel("bits per character")
-        axes.legend(frameon=False)
+        axes.legend(frameon=False, loc="upper right")
         figure.savefig(picture, format="svg", metadata={"Date": None})
     return picture.getvalue()
 

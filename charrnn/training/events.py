@@ -60,6 +60,8 @@ class Report:
     valid_loss: float | None = None
     valid_bpc: float | None = None
     best: bool | None = None
+    # Now and then: how far a step moved each part of the network, over the length of its weights.
+    updates: dict[str, float] | None = None
     # The last validation of a run whose weights were averaged: what the last step's weights alone would give.
     unaveraged: float | None = None
     sample: str | None = None

@@ -24,11 +24,14 @@ from charrnn.training.averaging import Average
 from charrnn.training.events import Event, Note, Progress, Report, Snapshot, Stopped
 from charrnn.training.optim import clip, learning_rate, make_optimizer
 from charrnn.training.precision import Machine, Shadow
+from charrnn.training.updates import Updates
 
 # A validation this much above the best is one of those that `patience` counts; less may be the learning rate's noise.
 WORSE = 1.003
 MOST_ROLLBACKS = 4
 SAVE_SECONDS = 60.0
+# Measuring how far a step moves the weights copies them: at one report of so many.
+REPORTS_TO_MEASURE = 10
 # What a step adds up on the device, as `Progress` has it.
 SUMS = ("summed_loss", "summed_norm", "summed_clipped")
 
@@ -58,7 +61,7 @@ class Trainer:
         self.bits = tokens_per_char / math.log(2)
         self._validate, self._save = validate, save
         self._shadow = Shadow(model, config.precision)
-        self._average = Average(model)
+        self._average, self._updates = Average(model), Updates(model)
         self._optimizer = make_optimizer(model, config)
         self._scaler = torch.amp.GradScaler(machine.device.type, enabled=config.precision == "fp16")
         exact = torch.float32 if machine.device.type == "mps" else torch.float64  # which Apple's GPUs lack
@@ -181,7 +184,12 @@ class Trainer:
         self._optimizer.number, lr = progress.step, self._lr()
         for group in self._optimizer.param_groups:
             group["lr"] = lr
+        measured = (progress.step + 1) % (REPORTS_TO_MEASURE * self.config.report_every) == 0
+        if measured:
+            self._updates.before()
         norm, clipped = self._move(loss.detach())
+        if measured:
+            self._updates.after()
         averaged = self._average_in()
 
         self._states = detach(states)
@@ -309,6 +317,7 @@ class Trainer:
             seconds=p.seconds,
             progress=min(1.0, self._share()),
             seconds_left=self._seconds_left(),
+            updates=self._updates.take(),
         )
         self.progress = dataclasses.replace(
             p, summed_loss=0.0, summed_norm=0.0, summed_steps=0, summed_clipped=0, summed_tokens=0, summed_seconds=0.0

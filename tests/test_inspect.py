@@ -1,0 +1,90 @@
+"""charrnn inspect and its commands, as a user calls them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from .conftest import CommandLine
+
+
+@pytest.fixture
+def here(trained: Path, charrnn: CommandLine) -> list[str]:
+    """The options that name the model of one stream."""
+    return ["-m", "small", "--checkpoints", str(trained)]
+
+
+def test_gradients_of_a_model_are_told_drawn_and_given_as_json(charrnn: CommandLine, here: list[str]) -> None:
+    done = charrnn("inspect", "gradients", *here, "--reach", "20", "--places", "4", "--seed", "1", "--svg", "g.svg")
+    assert done.code == 0 and "layer 1: halves in" in done.out and "k = 20" in done.out
+    assert Path("g.svg").read_text(encoding="utf-8").startswith("<?xml")
+    found = json.loads(
+        charrnn("inspect", "gradients", *here, "--reach", "20", "--places", "4", "--seed", "1", "--json").out
+    )
+    (network,) = found["networks"]
+    assert len(network["layers"][0]["median"]) == 21 and network["network"] == "small: lstm 1 x 16"
+    assert found["training"]["step"][-1] == 60 and 0 <= found["training"]["clipped"] <= 1
+    assert "of steps clipped" in done.out
+    bare = charrnn("inspect", "gradients", *here, "--reach", "20", "--places", "4", "--seed", "1", "-q")
+    assert float(bare.out) == network["layers"][0]["half_life"] and bare.err == ""
+
+
+def test_gradients_of_untrained_networks_stand_side_by_side(charrnn: CommandLine) -> None:
+    asked = ["--cell", "rnn", "--cell", "lstm", "--hidden", "8", "--layers", "2", "--reach", "10", "--places", "4"]
+    done = charrnn("inspect", "gradients", *asked, "--seed", "3")
+    assert done.code == 0
+    assert [line.split(":")[0] for line in done.out.splitlines() if "layer" in line] == [
+        "rnn 2 x 8, layer 1", "rnn 2 x 8, layer 2", "lstm 2 x 8, layer 1", "lstm 2 x 8, layer 2",
+    ]  # fmt: skip
+    assert charrnn("inspect", "gradients", *asked, "--seed", "3").out == done.out
+    assert charrnn("inspect", "gradients", *asked, "--seed", "4").out != done.out
+
+
+def test_memory_is_a_line_for_each_reset(charrnn: CommandLine, here: list[str]) -> None:
+    done = charrnn("inspect", "memory", *here, "--length", "300", "--svg", "m.svg")
+    rows = [line.split("\t") for line in done.out.splitlines()]
+    assert [row[0] for row in rows] == ["1", "2", "5", "10", "20", "50", "100", "200", "never"]
+    assert all(1 < float(row[1]) < 8 for row in rows) and Path("m.svg").exists()
+    found = json.loads(charrnn("inspect", "memory", *here, "--length", "300", "--json").out)
+    assert [f"{point['bpc']:.4f}" for point in found["curve"]] == [row[1] for row in rows]
+
+
+def test_what_a_prediction_rests_on_is_shown_and_written(charrnn: CommandLine, here: list[str]) -> None:
+    done = charrnn("inspect", "memory", *here, "--rests-on", "the fox", "--html", "m.html")
+    assert done.code == 0 and done.out.startswith("the fox") and 'what "x" rests on' in done.out
+    assert "\x1b" not in done.out
+    page = Path("m.html").read_text(encoding="utf-8")
+    assert '"symbols": ["t", "h", "e", " ", "f", "o", "x"]' in page
+    refused = charrnn("inspect", "memory", *here, "--rests-on", "the ☃")
+    assert refused.code in (1, 2) and len(refused.err.splitlines()) == 1
+
+
+def test_neurons_are_found_shown_and_written(charrnn: CommandLine, here: list[str]) -> None:
+    done = charrnn("inspect", "neurons", *here, "--length", "300", "--count", "2", "--html", "n.html")
+    rows = [line.split("\t") for line in done.out.splitlines() if line.startswith("word")]
+    assert done.code == 0 and len(rows) == 2 and abs(float(rows[0][2])) >= abs(float(rows[1][2]))
+    assert "gate f, layer 1" in done.out and "the text by unit" in done.out
+    assert '"label": "word 1:' in Path("n.html").read_text(encoding="utf-8")
+    one = charrnn("inspect", "neurons", *here, "--length", "300", "--property", "word", "--unit", "1:3", "--json")
+    found = json.loads(one.out)
+    assert [unit["property"] for unit in found["units"]] == ["word"] * 3
+    assert {gate["gate"] for gate in found["gates"]} == {"i", "f", "o"}
+
+
+@pytest.mark.parametrize("unit", ["3", "0:1", "a:b", "2:0", "1:16"])
+def test_a_unit_that_there_is_not_is_refused(charrnn: CommandLine, here: list[str], unit: str) -> None:
+    done = charrnn("inspect", "neurons", *here, "--length", "50", "--unit", unit)
+    assert done.code == 2 and len(done.err.splitlines()) == 1 and "unit" in done.err
+
+
+def test_a_model_of_lines_is_looked_at_too(charrnn: CommandLine, trained: Path) -> None:
+    place = ["-m", "lines", "--checkpoints", str(trained)]
+    assert charrnn("inspect", "memory", *place, "--length", "100").code == 0
+    assert charrnn("inspect", "neurons", *place, "--length", "100").code == 0
+    assert charrnn("inspect", "gradients", *place, "--reach", "5", "--places", "2").code == 0
+
+
+def test_options_stand_behind_the_command(charrnn: CommandLine, trained: Path) -> None:
+    done = charrnn("inspect", "--checkpoints", str(trained), "memory")
+    assert done.code == 2 and "options stand behind the command: charrnn inspect memory" in done.err
+    assert "lstm 1 x 16" in charrnn("inspect", "--checkpoints", str(trained)).out
