@@ -3,7 +3,7 @@
 Torch is loaded by the verbs that need it: to write a text, none is needed.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ from charrnn.errors import CharrnnError, CheckpointError, CorpusError
 from charrnn.generation.decoder import Decoder
 from charrnn.generation.generate import Piece, generate
 from charrnn.generation.products import MATRICES
+from charrnn.generation.propose import propose
 from charrnn.models.weights import bounded
 from charrnn.text.corpus import Corpus, in_memory
 from charrnn.text.dataset import Split, encode_lines, encode_part
@@ -23,6 +24,7 @@ from charrnn.text.tokenizers import Tokenizer
 
 if TYPE_CHECKING:
     from charrnn.evaluation.figures import Score
+    from charrnn.evaluation.filling import Filled
     from charrnn.models.language_model import LanguageModel
     from charrnn.training.events import Event
 
@@ -98,6 +100,20 @@ class Model:
         decoder = Decoder(self.header.config, self.weights, precision)
         return generate(decoder, self.tokenizer, config, prompt=prompt, rows=rows, seed=seed)
 
+    def fill(
+        self, left: str, right: str, candidates: "Sequence[str] | None" = None, *, drawn: int = 64, seed: int = 0
+    ) -> "list[Filled]":
+        """What fits between two texts, the best first, each candidate scored exactly with all that stands around it.
+
+        Without candidates, both halves of the model propose words: `drawn` each. Raises ConfigError when the model
+        reads forwards alone, VocabularyError on a character that it does not know.
+        """
+        from charrnn.evaluation.filling import fill
+
+        if candidates is None:
+            candidates = propose(self.header.config, self.weights, self.tokenizer, left, right, drawn=drawn, seed=seed)
+        return fill(self.network, self.tokenizer, left, right, candidates)
+
     def score(
         self,
         text: str | Corpus,
@@ -116,7 +132,7 @@ class Model:
         lacks a character, unless `unknown` is set; CorpusError when the text is empty.
         """
         from charrnn.evaluation.adaptation import adapted
-        from charrnn.evaluation.scoring import BATCH, score
+        from charrnn.evaluation.scoring import BATCH, score, score_backwards
         from charrnn.evaluation.temperature import fit_temperature as fit
 
         batch_size = BATCH if batch_size is None else batch_size
@@ -134,9 +150,12 @@ class Model:
                 self.network, part, facts, reset_every=reset_every, batch_size=batch_size, temperature=temperature
             )
 
-        plain = at(1.0)
+        plain, backward = at(1.0), None
+        if self.header.config.bidirectional:
+            backward = score_backwards(self.network, part, facts, reset_every=reset_every, batch_size=batch_size)
         return replace(
             plain,
+            backward=backward,
             adapted=adapted(self.network, part, plain) if adapt else None,
             fitted=at(fit(lambda temperature: at(temperature).loss)) if fit_temperature else None,
         )

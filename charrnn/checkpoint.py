@@ -32,7 +32,7 @@ Weights = dict[str, npt.NDArray[np.float32]]
 
 FORMAT = 3
 # What a format says of a model that those before it did not, and what was so before.
-SINCE: dict[int, dict[str, Any]] = {2: {"weight_drop": None}, 3: {"skip": None, "norm": False}}
+SINCE: dict[int, dict[str, Any]] = {2: {"weight_drop": None}, 3: {"skip": None, "norm": False, "bidirectional": False}}
 KEY = "charrnn"
 MODEL_PREFIX = "model."
 PICKLES = (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")

@@ -107,6 +107,7 @@ class ModelConfig(Config):
     tie: bool = False
     skip: str | None = None
     norm: bool = False
+    bidirectional: bool = False
 
     def __post_init__(self) -> None:
         require(self.start_id >= 1, f"start_id must be at least 1, not {self.start_id}")
@@ -223,6 +224,7 @@ class TrainOptions(Config):
     tie: bool | None = None
     skip: str | None = None
     norm: bool | None = None
+    bidirectional: bool | None = None
     dropout: float | None = None
     weight_drop: float | None = None
     weight_decay: float | None = None

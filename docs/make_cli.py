@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 PAGE = Path(__file__).with_name("cli.md")
-COMMANDS = ["", "train", "sample", "eval", "inspect", "inspect gradients", "inspect memory", "inspect neurons"]
+COMMANDS = ["", "train", "sample", "eval", "fill", "inspect", "inspect gradients", "inspect memory", "inspect neurons"]
 HEAD = """# Command reference
 
 Made from `--help` by `make docs`.

@@ -464,7 +464,7 @@ def test_a_newer_format_is_named_as_such_whatever_else_it_holds(tmp_path: Path) 
 
 
 # What each format has added to what is said of a model.
-ADDED = {2: ["weight_drop"], 3: ["skip", "norm"]}
+ADDED = {2: ["weight_drop"], 3: ["skip", "norm", "bidirectional"]}
 
 
 def of_format(number: int, record: dict[str, Any]) -> dict[str, Any]:
@@ -477,6 +477,7 @@ def of_format(number: int, record: dict[str, Any]) -> dict[str, Any]:
 def test_the_format_is_3_since_runs_say_which_optimiser_moves_the_weights(record: dict[str, Any]) -> None:
     assert FORMAT == 3
     assert [record["model"][name] for name in ("weight_drop", "skip", "norm")] == [None, None, False]
+    assert record["model"]["bidirectional"] is False
 
 
 @pytest.mark.parametrize("cell", list(CELLS))

@@ -32,6 +32,8 @@ every_shape = pytest.mark.parametrize(
         {"layers": 3, "skip": "highway", "tie": True},
         {"layers": 3, "skip": "dense"},
         {"layers": 2, "norm": True},
+        {"bidirectional": True},
+        {"bidirectional": True, "tie": True},
     ],
     ids=str,
 )

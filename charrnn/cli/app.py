@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from charrnn import __version__
-from charrnn.cli import evaluate, inspect, sample, train
+from charrnn.cli import evaluate, fill, inspect, sample, train
 from charrnn.cli.console import ReaderGone, error, write
 from charrnn.cli.options import utf8_streams
 from charrnn.errors import CharrnnError, ConfigError
@@ -33,6 +33,7 @@ app = typer.Typer(
 app.command("train", epilog=train.EXAMPLES)(train.train)
 app.command("sample", epilog=sample.EXAMPLES)(sample.sample)
 app.command("eval", epilog=evaluate.EXAMPLES)(evaluate.evaluate)
+app.command("fill", epilog=fill.EXAMPLES)(fill.fill)
 app.add_typer(inspect.inspect_app, name="inspect")
 
 

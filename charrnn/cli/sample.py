@@ -159,7 +159,8 @@ def sample(
     loaded = api.load(model, checkpoints=checkpoints)
     seed = draw_seed() if seed is None else seed
     numbers = loaded.precision if precision is None else precision.value
-    say(f"model: {loaded.header.path}, {numbers}, seed {seed}")
+    half = ", the half that reads forwards" if loaded.header.config.bidirectional else ""
+    say(f"model: {loaded.header.path}, {numbers}, seed {seed}{half}")
     pieces = loaded.stream(prompt, rows=rows, seed=seed, config=config, precision=numbers)
     front = prompt if echo else ""
     if json_lines:

@@ -233,6 +233,15 @@ def train(
             "--norm/--no-norm", help="Layer normalisation above each layer.", show_default="no", rich_help_panel=NETWORK
         ),
     ] = None,
+    bidirectional: Annotated[
+        bool | None,
+        typer.Option(
+            "--bidirectional/--no-bidirectional",
+            help="A second half that reads from the end, over the same embedding: for `charrnn fill`.",
+            show_default="no",
+            rich_help_panel=NETWORK,
+        ),
+    ] = None,
     tie: Annotated[
         bool | None,
         typer.Option(

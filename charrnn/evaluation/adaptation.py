@@ -60,9 +60,10 @@ def adapted_logprobs(
 
 
 def _undropped(model: LanguageModel) -> LanguageModel:
-    """A copy in training mode, which cuDNN wants for gradients, that drops nothing."""
-    network = LanguageModel(replace(model.config, dropout=None, weight_drop=None))
-    network.load_state_dict(model.state_dict())
+    """A copy in training mode, which cuDNN wants for gradients, that drops nothing and reads forwards alone."""
+    network = LanguageModel(replace(model.config, dropout=None, weight_drop=None, bidirectional=False))
+    own = network.state_dict().keys()
+    network.load_state_dict({name: weight for name, weight in model.state_dict().items() if name in own})
     return network.to(next(model.parameters())).train()
 
 

@@ -27,6 +27,8 @@ class Score:
     temperature: float = 1.0
     # The same text under other conditions, never part of the figures of this one: dynamic evaluation, and the
     # temperature at which this very text costs least.
+    # Of a bidirectional model: the same text read from its end.
+    backward: "Score | None" = None
     adapted: "Score | None" = None
     fitted: "Score | None" = None
 
@@ -109,6 +111,7 @@ class Score:
             "bpb": self.bpb,
             "word_ppl": self.word_ppl,
             "state": self.state,
+            **({"backward": self.backward.brief()} if self.backward else {}),
             **({"adapted": self.adapted.brief()} if self.adapted else {}),
             **({"fitted": {"temperature": self.fitted.temperature, **self.fitted.brief()}} if self.fitted else {}),
         }

@@ -15,7 +15,7 @@ from charrnn.config import require
 from charrnn.errors import CorpusError
 from charrnn.evaluation.figures import Logprobs, Score
 from charrnn.models.cells import States
-from charrnn.models.language_model import LanguageModel, carry, nats
+from charrnn.models.language_model import Backwards, LanguageModel, Reader, carry, nats
 from charrnn.text.corpus import Facts
 from charrnn.text.dataset import Part, Tokens
 
@@ -29,7 +29,7 @@ SHORTEST_CHUNK = 1024
 
 
 def score(
-    model: LanguageModel,
+    model: Reader,
     part: Part,
     facts: Facts,
     *,
@@ -66,9 +66,28 @@ def score(
     )
 
 
+def score_backwards(
+    model: LanguageModel,
+    part: Part,
+    facts: Facts,
+    *,
+    reset_every: int | None = None,
+    batch_size: int = BATCH,
+    temperature: float = 1.0,
+) -> Score:
+    """The same text by the half that reads from the end; the log-probabilities stand in that order.
+
+    Raises ConfigError when the model reads forwards alone.
+    """
+    turned = part.turned(model.config.start_id)
+    return score(
+        Backwards(model), turned, facts, reset_every=reset_every, batch_size=batch_size, temperature=temperature
+    )
+
+
 @torch.inference_mode()
 def token_logprobs(
-    model: LanguageModel,
+    model: Reader,
     tokens: Tokens,
     starts: Places | None = None,
     *,
@@ -107,7 +126,7 @@ def token_logprobs(
 class _Reader:
     """Reads spans of one token array side by side."""
 
-    def __init__(self, model: LanguageModel, tokens: Tokens, window: int, temperature: float) -> None:
+    def __init__(self, model: Reader, tokens: Tokens, window: int, temperature: float) -> None:
         self.model, self.tokens, self.window, self.temperature = model, tokens, window, temperature
         self.device = next(model.parameters()).device
 
@@ -160,7 +179,7 @@ class _Reader:
 
 
 def inputs_and_targets(
-    model: LanguageModel, tokens: Tokens, places: Places, inside: npt.NDArray[np.bool_]
+    model: Reader, tokens: Tokens, places: Places, inside: npt.NDArray[np.bool_]
 ) -> tuple[Tensor, Tensor]:
     """Token ids (B, T) before and at these places; what is not inside, and what stands before a text, is `start_id`."""
     start_id, device = model.config.start_id, next(model.parameters()).device

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from charrnn.config import ModelConfig
+from charrnn.config import ModelConfig, require
 from charrnn.models.cells import States
 from charrnn.models.connections import DENSE, connection
 from charrnn.models.initialisation import initialise
@@ -45,19 +45,15 @@ class Between(nn.Module):
         return joined
 
 
-class LanguageModel(nn.Module):
-    """Predicts the next token from all tokens before it.
+class Half(nn.Module):
+    """What reads a text in one direction: recurrent layers and a head over the vectors of its symbols."""
 
-    logits (B, T, V), states = model(tokens (B, T), states). Tokens are ids up to `start_id`; logits are over the
-    first V ids. Weights are not initialised: `initialise` does, or a checkpoint.
-    """
-
-    def __init__(self, config: ModelConfig) -> None:
-        """Raises ConfigError on a cell or a connection that is not in its table."""
-        weight_shapes(config)
+    def __init__(self, config: ModelConfig, embedding: nn.Embedding | None = None) -> None:
+        """The half that reads forwards owns the embedding of both."""
         super().__init__()
         self.config = config
-        self.embedding = nn.Embedding(config.start_id + 1, config.embedding)
+        if embedding is not None:
+            self.embedding = embedding
         sizes = [config.embedding] + [config.hidden] * (config.layers - 1)
         self.layers = nn.ModuleList(LAYERS[config.cell](size, config.hidden, config.weight_drop) for size in sizes)
         self.connections = nn.ModuleList(Between(config, number) for number in range(config.layers))
@@ -72,33 +68,23 @@ class LanguageModel(nn.Module):
         """The recurrent layers, from the input up."""
         return cast("list[Recurrent]", list(self.layers))
 
-    def initialise(self, generator: torch.Generator) -> None:
-        """Fresh weights: normal embedding and head, each layer by its own rule.
+    def initial_states(self, batch: int) -> States:
+        """The memory before any token: zeros (B, H)."""
+        return tuple(layer.initial_state(batch) for layer in self.stack)
 
-        The scales were found by measurement (docs/experiments.md): with smaller ones, three passes over a text end
-        where one does with these.
-        """
-        head = HEAD_SCALE / math.sqrt(head_inputs(self.config))
-        nn.init.normal_(self.embedding.weight, std=head if self.config.tie else 1.0, generator=generator)
+    def initialise_half(self, generator: torch.Generator) -> None:
+        """Fresh weights of layers and head, each by its own rule."""
         for layer in self.stack:
             layer.initialise(generator)
         for between in cast("list[Between]", list(self.connections)):
             between.initialise(generator)
         if self.head is not None:
-            nn.init.normal_(self.head, std=head, generator=generator)
+            nn.init.normal_(self.head, std=head_scale(self.config), generator=generator)
         nn.init.zeros_(self.bias)
 
-    def initial_states(self, batch: int) -> States:
-        """The memory before any token: zeros (B, H)."""
-        return tuple(layer.initial_state(batch) for layer in self.stack)
-
-    def head_weight(self) -> Tensor:
-        """(V, H), or of all layers (V, layers x H)."""
-        return self.embedding.weight[: self.config.vocab_size] if self.head is None else self.head
-
-    def forward(self, tokens: Tensor, states: States) -> tuple[Tensor, States]:
-        """tokens (B, T), states -> logits (B, T, V), states."""
-        x = self.input_dropout(time_major(self.embedding(tokens.t())))
+    def read(self, vectors: Tensor, states: States, embedding: Tensor) -> tuple[Tensor, States]:
+        """vectors (B, T, E), states, the embedding matrix for a tied head -> logits (B, T, V), states."""
+        x = self.input_dropout(vectors)
         new, handed_on = [], []
         for layer, between, state in zip(self.stack, self.connections, states, strict=True):
             y, state = layer(x, state)
@@ -107,8 +93,87 @@ class LanguageModel(nn.Module):
             handed_on.append(x)
         if self.config.skip == DENSE:
             x = torch.cat(handed_on, dim=-1)
-        logits = F.linear(time_major(x), self.head_weight(), self.bias)
-        return time_major(logits), tuple(new)
+        weight = embedding[: self.config.vocab_size] if self.head is None else self.head
+        return time_major(F.linear(time_major(x), weight, self.bias)), tuple(new)
+
+
+class LanguageModel(Half):
+    """Predicts the next token from all tokens before it.
+
+    logits (B, T, V), states = model(tokens (B, T), states). Tokens are ids up to `start_id`; logits are over the
+    first V ids. Weights are not initialised: `initialise` does, or a checkpoint. A bidirectional model has a second
+    half over the same embedding, which reads texts from their end: see `Backwards`.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        """Raises ConfigError on a cell or a connection that is not in its table."""
+        weight_shapes(config)
+        super().__init__(config, nn.Embedding(config.start_id + 1, config.embedding))
+        self.reverse = Half(config) if config.bidirectional else None
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Fresh weights: normal embedding and head, each layer by its own rule.
+
+        The scales were found by measurement (docs/experiments.md): with smaller ones, three passes over a text end
+        where one does with these.
+        """
+        std = head_scale(self.config) if self.config.tie else 1.0
+        nn.init.normal_(self.embedding.weight, std=std, generator=generator)
+        for half in self.halves:
+            half.initialise_half(generator)
+
+    @property
+    def halves(self) -> list[Half]:
+        """What reads forwards, and, if the model has it, what reads backwards."""
+        return [self] if self.reverse is None else [self, self.reverse]
+
+    def head_weight(self) -> Tensor:
+        """(V, H), or of all layers (V, layers x H)."""
+        return self.embedding.weight[: self.config.vocab_size] if self.head is None else self.head
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        """tokens (B, T) -> their vectors (B, T, E)."""
+        return time_major(self.embedding(tokens.t()))
+
+    def forward(self, tokens: Tensor, states: States) -> tuple[Tensor, States]:
+        """tokens (B, T), states -> logits (B, T, V), states."""
+        return self.read(self.embed(tokens), states, self.embedding.weight)
+
+
+class Backwards(nn.Module):
+    """The half of a bidirectional model that reads from the end, called as a model is: with texts turned round.
+
+    It owns nothing: its weights are those of the model it is a view of.
+    """
+
+    def __init__(self, model: LanguageModel) -> None:
+        """Raises ConfigError when the model reads forwards alone."""
+        require(model.reverse is not None, "the model reads forwards alone: train one with --bidirectional")
+        super().__init__()
+        self.model = model
+        self.config = model.config
+
+    @property
+    def half(self) -> Half:
+        """The half itself."""
+        assert self.model.reverse is not None
+        return self.model.reverse
+
+    def initial_states(self, batch: int) -> States:
+        """The memory before any token: zeros (B, H)."""
+        return self.half.initial_states(batch)
+
+    def forward(self, tokens: Tensor, states: States) -> tuple[Tensor, States]:
+        """tokens (B, T) from the end on, states -> logits (B, T, V), states."""
+        return self.half.read(self.model.embed(tokens), states, self.model.embedding.weight)
+
+
+Reader = LanguageModel | Backwards
+
+
+def head_scale(config: ModelConfig) -> float:
+    """The standard deviation of fresh heads, and of embeddings that are heads too."""
+    return HEAD_SCALE / math.sqrt(head_inputs(config))
 
 
 def nats(logits: Tensor, targets: Tensor, *, ignored: int = -100) -> Tensor:

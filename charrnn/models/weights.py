@@ -9,6 +9,9 @@ from charrnn.models.connections import CONNECTIONS, DENSE, connection
 
 Shapes = dict[str, tuple[int, ...]]
 
+# In front of the weights of the half that reads from the end.
+REVERSE = "reverse."
+
 
 def weight_shapes(config: ModelConfig) -> Shapes:
     """Every weight of the network. Raises ConfigError on a cell or a connection that is not in its table."""
@@ -20,8 +23,16 @@ def weight_shapes(config: ModelConfig) -> Shapes:
         config.weight_drop is None or any(weight.recurrent for weight in CELLS[config.cell].table().values()),
         f"{config.cell} has no recurrent matrices to drop: leave out weight-drop",
     )
+    shapes: Shapes = {"embedding.weight": (config.start_id + 1, config.embedding)}
+    for prefix in ("", REVERSE) if config.bidirectional else ("",):
+        shapes |= {prefix + name: shape for name, shape in _half(config).items()}
+    return shapes
+
+
+def _half(config: ModelConfig) -> Shapes:
+    """What reads the text in one direction."""
     table, hidden = CELLS[config.cell].table(), config.hidden
-    shapes: Shapes = {"embedding.weight": (config.start_id + 1, config.embedding), "bias": (config.vocab_size,)}
+    shapes: Shapes = {"bias": (config.vocab_size,)}
     if not config.tie:
         shapes["head"] = (config.vocab_size, head_inputs(config))
     for layer in range(config.layers):

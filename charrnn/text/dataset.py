@@ -79,6 +79,18 @@ class Part:
         end = int(self.starts[kept]) if kept < self.starts.size else self.tokens.size
         return replace(self, tokens=self.tokens[:end], starts=self.starts[:kept])
 
+    def turned(self, start_id: int) -> "Part":
+        """The same read from its end: the whole stream, or each document, whose end id stays at its end."""
+        if self.starts is None:
+            return replace(self, tokens=self.tokens[::-1])
+        ends = np.append(self.starts[1:], self.tokens.size)
+        # Where each place of a document finds its token: from the last one back, the end id last.
+        places = np.arange(self.tokens.size)
+        inner = ends - (self.tokens[ends - 1] == start_id)
+        document = np.searchsorted(self.starts, places, side="right") - 1
+        mirrored = self.starts[document] + inner[document] - 1 - places
+        return replace(self, tokens=self.tokens[np.where(places < inner[document], mirrored, places)])
+
 
 @dataclass(frozen=True)
 class Dataset:

@@ -105,7 +105,7 @@ def plan(
         tie = size > SYMBOLS_TO_TIE and options.embedding in (None, hidden) if options.tie is None else options.tie
         network = ModelConfig(
             vocab_size=size, start_id=size, cell=cell, layers=layers, hidden=hidden, tie=tie,
-            skip=options.skip, norm=options.norm or False,
+            skip=options.skip, norm=options.norm or False, bidirectional=options.bidirectional or False,
             embedding=options.embedding or (hidden if tie else min(EMBEDDING, hidden)),
         )  # fmt: skip
     weights = weight_count(network.hidden, network.cell, network.layers)

@@ -18,12 +18,12 @@ from charrnn.errors import CheckpointError, CorpusError, RunError
 from charrnn.evaluation.scoring import token_logprobs
 from charrnn.generation.decoder import Decoder
 from charrnn.generation.generate import generate
-from charrnn.models.language_model import LanguageModel
+from charrnn.models.language_model import Backwards, LanguageModel
 from charrnn.models.weights import bounded
 from charrnn.runs import Run
 from charrnn.text.corpus import Corpus, keep_stdin
-from charrnn.text.dataset import Dataset, Split, build, documents_to_learn, split_corpus
-from charrnn.text.streams import open_streams
+from charrnn.text.dataset import Dataset, Part, Split, build, documents_to_learn, split_corpus
+from charrnn.text.streams import Streams, open_streams
 from charrnn.text.tokenizers import extend, from_spec
 from charrnn.training import precision
 from charrnn.training.budget import plan
@@ -228,21 +228,29 @@ def _whole_path(source: str) -> str:
 def _training(
     run: Run, network: LanguageModel, config: TrainConfig, data: Dataset, machine: precision.Machine, notes: list[str]
 ) -> Training:
-    streams = open_streams(
-        data.train,
-        start_id=network.config.start_id,
-        batch_size=config.batch_size,
-        bptt=config.bptt,
-        seed=config.seed,
-        state_drop=config.state_drop,
-        newline=_newline(data),
-    )
+
+    def windows(part: Part) -> Streams:
+        return open_streams(
+            part,
+            start_id=network.config.start_id,
+            batch_size=config.batch_size,
+            bptt=config.bptt,
+            seed=config.seed,
+            state_drop=config.state_drop,
+            newline=_newline(data),
+        )
+
+    both = network.config.bidirectional
     valid = data.valid.beginning(config.validated) if data.valid is not None else None
 
     def validate() -> float:
         assert valid is not None
-        logprobs = token_logprobs(network, valid.tokens, valid.starts, chunks=VALIDATION_CHUNKS)
-        return -float(logprobs.mean())
+        loss = -float(token_logprobs(network, valid.tokens, valid.starts, chunks=VALIDATION_CHUNKS).mean())
+        if not both:
+            return loss
+        turned = valid.turned(network.config.start_id)
+        other = token_logprobs(Backwards(network), turned.tokens, turned.starts, chunks=VALIDATION_CHUNKS)
+        return (loss - float(other.mean())) / 2
 
     def save(snapshot: Snapshot, best: bool) -> None:
         record = _record(network.config, data, config, snapshot.progress)
@@ -255,12 +263,13 @@ def _training(
 
     trainer = Trainer(
         network,
-        streams,
+        windows(data.train),
         config,
         machine,
         tokens_per_char=data.train.tokens.size / max(1, data.train.chars),
         validate=validate if valid is not None else None,
         save=save,
+        reverse=windows(data.train.turned(network.config.start_id)) if both else None,
     )
     return Training(run, trainer, data, notes, machine)
 

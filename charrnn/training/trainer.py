@@ -18,7 +18,7 @@ from torch import Tensor
 
 from charrnn.config import TrainConfig
 from charrnn.errors import DivergedError
-from charrnn.models.language_model import LanguageModel, carry, detach, nats
+from charrnn.models.language_model import Backwards, LanguageModel, Reader, carry, detach, nats
 from charrnn.text.streams import IGNORED, Streams
 from charrnn.training.averaging import Average
 from charrnn.training.events import Event, Note, Progress, Report, Snapshot, Stopped
@@ -32,6 +32,8 @@ MOST_ROLLBACKS = 4
 SAVE_SECONDS = 60.0
 # Measuring how far a step moves the weights copies them: at one report of so many.
 REPORTS_TO_MEASURE = 10
+# Under what names the states of the halves are saved.
+MEMORIES = ("state", "state_reverse")
 # What a step adds up on the device, as `Progress` has it.
 SUMS = ("summed_loss", "summed_norm", "summed_clipped")
 
@@ -53,7 +55,9 @@ class Trainer:
         tokens_per_char: float = 1.0,
         validate: Callable[[], float] | None,
         save: Callable[[Snapshot, bool], None],
+        reverse: Streams | None = None,
     ) -> None:
+        """`reverse`: of a bidirectional model, the same text from its end, in windows as many as `streams` has."""
         self.model, self.streams, self.config, self.machine = model, streams, config, machine
         self.stop = False
         self.progress = Progress()
@@ -68,7 +72,11 @@ class Trainer:
         self._sums = torch.zeros(len(SUMS), dtype=exact, device=machine.device)
         # On a CPU there is nothing to wait for: every step is looked at.
         self._waits = machine.device.type != "cpu"
-        self._states = self._shadow.model.initial_states(streams.batch_size)
+        # Each half reads its own windows with its own states.
+        self._readers: list[tuple[Reader, Streams]] = [(self._shadow.model, streams)]
+        if reverse is not None:
+            self._readers.append((Backwards(self._shadow.model), reverse))
+        self._states = [reader.initial_states(streams.batch_size) for reader, _ in self._readers]
         self._good: Snapshot | None = None
         self._ticked = time.monotonic()
         torch.manual_seed(config.seed)
@@ -86,9 +94,8 @@ class Trainer:
         for name, parameter in self.model.named_parameters():
             for slot, value in self._optimizer.state.get(parameter, {}).items():
                 tensors[f"optimizer.{name}.{slot}"] = value
-        for number, state in enumerate(self._states):
-            for part, value in enumerate(state):
-                tensors[f"state.{number}.{part}"] = value
+        for name, value in self._memory().items():
+            tensors[name] = value
         tensors |= self._average.tensors()
         tensors["random"] = torch.get_rng_state()
         if self.machine.device.type == "cuda":
@@ -105,16 +112,28 @@ class Trainer:
         for name, parameter in self.model.named_parameters():
             self._optimizer.state[parameter] = _slots(tensors, f"optimizer.{name}.", parameter.device)
         self._average.restore(tensors, self.progress.averaged)
-        self._states = tuple(
-            tuple(tensors[f"state.{number}.{part}"].to(value) for part, value in enumerate(state))
-            for number, state in enumerate(self._states)
-        )
+        self._states = [
+            tuple(
+                tuple(tensors[f"{name}.{number}.{part}"].to(value) for part, value in enumerate(state))
+                for number, state in enumerate(states)
+            )
+            for name, states in zip(MEMORIES, self._states, strict=False)
+        ]
         torch.set_rng_state(tensors["random"].cpu())
         if self.machine.device.type == "cuda":
             torch.cuda.set_rng_state(tensors["random.cuda"].cpu(), self.machine.device)
         self._scaler.load_state_dict({name: tensors[f"scaler.{name}"].item() for name in self._scaler.state_dict()})
         self._sums.zero_()
         self._shadow.refresh()
+
+    def _memory(self) -> dict[str, Tensor]:
+        """The recurrent states under the names that a snapshot has for them."""
+        return {
+            f"{name}.{number}.{part}": value
+            for name, states in zip(MEMORIES, self._states, strict=False)
+            for number, state in enumerate(states)
+            for part, value in enumerate(state)
+        }
 
     # -- the loop ----------------------------------------------------------------------------------------------------
 
@@ -169,16 +188,21 @@ class Trainer:
                 saved_at = time.monotonic()
 
     def _step(self) -> None:
-        """One window. Where loss or gradient is not finite, no weight moves."""
+        """One window of each half. Where loss or gradient is not finite, no weight moves."""
         started = time.monotonic()
-        model, progress = self._shadow.model.train(), self.progress
-        window = self.streams.window(progress.epoch, progress.index)
-        states = self._states if window.carry is None else carry(self._states, self._to_device(window.carry))
-        inputs, targets = self._to_device(window.inputs), self._to_device(window.targets)
-        count = int((window.targets != IGNORED).sum())
-
-        logits, states = model(inputs, detach(states))
-        loss = nats(logits, targets).sum() / count
+        progress = self.progress
+        self._shadow.model.train()
+        total, count = torch.zeros((), device=self.machine.device), 0
+        for number, (reader, streams) in enumerate(self._readers):
+            window = streams.window(progress.epoch, progress.index)
+            count += int((window.targets != IGNORED).sum())
+            states = self._states[number]
+            if window.carry is not None:
+                states = carry(states, self._to_device(window.carry))
+            logits, states = reader(self._to_device(window.inputs), detach(states))
+            total = total + nats(logits, self._to_device(window.targets)).sum()
+            self._states[number] = detach(states)
+        loss = total / count
         torch.autograd.backward(self._scaler.scale(loss))
         self._shadow.hand_over_gradients()
         self._optimizer.number, lr = progress.step, self._lr()
@@ -192,13 +216,12 @@ class Trainer:
             self._updates.after()
         averaged = self._average_in()
 
-        self._states = detach(states)
         self._sums += torch.stack([loss.detach() * count, norm, clipped]).to(self._sums)
         last = progress.index + 1 == self.streams.windows(progress.epoch)
         self.progress = dataclasses.replace(
             progress,
             step=progress.step + 1,
-            tokens=progress.tokens + count,
+            tokens=progress.tokens + count // len(self._readers),
             epoch=progress.epoch + last,
             index=0 if last else progress.index + 1,
             averaged=averaged,

@@ -13,7 +13,7 @@ from charrnn.models.language_model import LanguageModel
 from charrnn.text.tokenizers import Tokenizer, ids_in
 
 # What a model brings with it, and where an option may not ask for something else.
-KEPT = ("cell", "layers", "hidden", "embedding", "skip", "norm", "tie")
+KEPT = ("cell", "layers", "hidden", "embedding", "skip", "norm", "bidirectional", "tie")
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,10 @@ class Source:
                 match name:
                     case "embedding.weight":
                         weight[inputs] = old
-                    case "head":
+                    case "head" | "reverse.head":
                         weight.zero_()
                         weight[outputs] = old[: len(outputs)]
-                    case "bias":
+                    case "bias" | "reverse.bias":
                         weight.fill_(float(old.min()))
                         weight[outputs] = old[: len(outputs)]
                     case _:

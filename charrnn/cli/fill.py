@@ -1,0 +1,72 @@
+"""charrnn fill"""
+
+import json
+import math
+from typing import Annotated
+
+import typer
+
+from charrnn.cli import options as opt
+from charrnn.cli.console import say, write
+from charrnn.config import draw_seed, require
+
+EXAMPLES = """Examples:
+
+    charrnn train --bidirectional --for 10m
+
+    charrnn fill "The [...] stood in the shallows."
+
+    charrnn fill "The [...] stood in the shallows." --candidate heron --candidate miller -q
+"""
+
+GAP = "[...]"
+
+
+def fill(
+    text: Annotated[str, typer.Argument(help="A text with one gap, written [...].", callback=opt.utf8)],
+    candidate: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What may stand there; repeatable.", callback=opt.utf8, show_default="words that the model proposes"
+        ),
+    ] = None,
+    count: Annotated[
+        int, typer.Option("--num", "-n", help="How many to show.", callback=opt.number("a number", 1, 10_000))
+    ] = 5,
+    drawn: Annotated[
+        int,
+        typer.Option(help="Words that each half of the model proposes.", callback=opt.number("drawn", 1, 4096)),
+    ] = 64,
+    model: opt.Model = None,
+    checkpoints: opt.Checkpoints = None,
+    seed: opt.Seed = None,
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
+) -> None:
+    """Fill a gap in a text, with a model that reads from both ends.
+
+    Every candidate is scored exactly: the log-probability of the whole text with it, read forwards and backwards, in
+    bits; the best first.
+    """
+    from charrnn import api
+
+    require(text.count(GAP) == 1, f"the text must have one gap, written {GAP}")
+    left, right = text.split(GAP)
+    loaded = api.load(model, checkpoints=checkpoints)
+    seed = draw_seed() if seed is None else seed
+    say(f"model: {loaded.header.path}" + ("" if candidate else f", seed {seed}"))
+    found = loaded.fill(left, right, candidate, drawn=drawn, seed=seed)
+    for one in found[:count]:
+        if as_json:
+            record = {"text": one.text, "nats": -one.both, "forward": -one.forward, "backward": -one.backward}
+            write(json.dumps(record, ensure_ascii=False) + "\n")
+        elif quiet:
+            write(f"{one.text}\n")
+        else:
+            parts = (one.text, f"{bits(one.both):.2f}", f"forward {bits(one.forward):.2f}")
+            write("\t".join([*parts, f"backward {bits(one.backward):.2f}"]) + "\n")
+
+
+def bits(log_probability: float) -> float:
+    """Surprisal in bits."""
+    return -log_probability / math.log(2)

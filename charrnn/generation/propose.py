@@ -1,0 +1,47 @@
+"""Words that a bidirectional model would write into a gap, from either side of it."""
+
+import re
+from collections.abc import Mapping
+
+from charrnn.config import ModelConfig, SampleConfig, require
+from charrnn.generation.decoder import Decoder
+from charrnn.generation.generate import generate
+from charrnn.generation.products import Floats
+from charrnn.models.weights import REVERSE
+from charrnn.text.tokenizers import Tokenizer
+
+LONGEST = 24
+WORD = re.compile(r"\w+")
+
+
+def propose(
+    config: ModelConfig,
+    weights: Mapping[str, Floats],
+    tokenizer: Tokenizer,
+    left: str,
+    right: str,
+    *,
+    drawn: int,
+    seed: int,
+) -> list[str]:
+    """The words that `drawn` samples of the forward half begin with behind `left`, and, of a model of characters, those
+    that as many of the backward half begin with in front of `right`; each once.
+
+    Raises ConfigError when the model reads forwards alone.
+    """
+    require(config.bidirectional, "the model reads forwards alone: train one with --bidirectional")
+    options = SampleConfig(temperature=1.0, length=LONGEST)
+
+    def words(own: Mapping[str, Floats], prompt: str) -> list[str]:
+        texts = [""] * drawn
+        for piece in generate(Decoder(config, own, "fp32"), tokenizer, options, prompt=prompt, rows=drawn, seed=seed):
+            texts[piece.row] += piece.text
+        return [found.group() for text in texts if (found := WORD.match(text))]
+
+    found = words(weights, left)
+    if tokenizer.kind == "char":
+        # Of bytes and pieces, the backward half reads the tokens turned round, not the letters.
+        reverse = {name.removeprefix(REVERSE): weight for name, weight in weights.items() if name.startswith(REVERSE)}
+        reverse["embedding.weight"] = weights["embedding.weight"]
+        found += [word[::-1] for word in words(reverse, right[::-1])]
+    return list(dict.fromkeys(found))
