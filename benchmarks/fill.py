@@ -42,7 +42,7 @@ def main() -> None:
         model = api.load(checkpoints=Path(place))
         whole, held = source.path.read_text(encoding="utf-8"), api.held_out(model).read()
         known = sorted(set(re.findall(r"\b[a-z]+\b", whole[: len(whole) - len(held)])))
-        places = [found for found in re.finditer(r"\b[a-z]{%d,}\b" % SHORTEST, held) if found.start() >= LEFT]
+        places = [found for found in re.finditer(rf"\b[a-z]{{{SHORTEST},}}\b", held) if found.start() >= LEFT]
         right = dict.fromkeys(("the left side alone", "forward", "backward", "both"), 0)
         for gap in chance.sample(places, arguments.gaps):
             others = [word for word in known if len(word) == len(gap.group()) and word != gap.group()]
@@ -61,7 +61,7 @@ def main() -> None:
                 right[name] += chosen == gap.group()
     append(
         f"Gaps filled, `--bidirectional --for {arguments.budget}`",
-        f"{source.name}, {arguments.gaps} words of the held-out tenth, {OTHERS + 1} candidates of the same length each.\n",
+        f"{source.name}, {arguments.gaps} words of the held-out tenth, {OTHERS + 1} candidates of one length each.\n",
         table(["by", "right"], [[name, f"{count / arguments.gaps:.1%}"] for name, count in right.items()]),
     )
 

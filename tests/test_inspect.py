@@ -46,7 +46,10 @@ def test_memory_is_a_line_for_each_reset(charrnn: CommandLine, here: list[str]) 
     assert [row[0] for row in rows] == ["1", "2", "5", "10", "20", "50", "100", "200", "never"]
     assert all(1 < float(row[1]) < 8 for row in rows) and Path("m.svg").exists()
     found = json.loads(charrnn("inspect", "memory", *here, "--length", "300", "--json").out)
-    assert [f"{point['bpc']:.4f}" for point in found["curve"]] == [row[1] for row in rows]
+    assert [f"{point['bpc']:.4f}" for point in found[0]["curve"]] == [row[1] for row in rows]
+    both = charrnn("inspect", "memory", *here, "--beside", "lines", "--length", "300").out.splitlines()
+    assert both[0] == "reset every\tsmall: lstm 1 x 16\tlines: lstm 1 x 16"
+    assert [line.split("\t")[1] for line in both[1:]] == [row[1] for row in rows]
 
 
 def test_what_a_prediction_rests_on_is_shown_and_written(charrnn: CommandLine, here: list[str]) -> None:

@@ -35,6 +35,8 @@ def inspect(
         return
     from charrnn import runs
     from charrnn.checkpoint import read_header
+    from charrnn.models.cells import CELLS
+    from charrnn.models.cells.base import STARTS
     from charrnn.text.tokenizers import from_spec
 
     folder = runs.checkpoints_folder(checkpoints)
@@ -52,6 +54,10 @@ def inspect(
         "versions": header.record.get("versions", {}),
         "parameters": header.parameters,
         "model": header.config.to_json(),
+        "weights": {
+            name: {"axes": list(weight.axes), "start": weight.start}
+            for name, weight in CELLS[header.config.cell].table().items()
+        },
         "tokenizer": {"kind": tokenizer.kind, "size": tokenizer.size},
         "vocabulary": [tokenizer.symbol(token) for token in range(tokenizer.size)],
         "training": summary,
@@ -67,6 +73,10 @@ def inspect(
         {
             "network": f"{network.cell} {network.layers} x {network.hidden}, embedding {network.embedding}, "
             f"{header.parameters:,} parameters, dropout {network.dropout or 'none'}{', tied' if network.tie else ''}",
+            "weights": "\n".join(
+                f"{name} ({', '.join(weight.axes)}): {STARTS[weight.start]}"
+                for name, weight in CELLS[network.cell].table().items()
+            ),
             "tokenizer": f"{tokenizer.kind}, {tokenizer.size:,} symbols",
             "vocabulary": _shorten(" ".join(_visible(symbol) for symbol in record["vocabulary"])),
             "corpus": f"{' '.join(summary.get('corpus', []))}, {summary.get('train_tokens', 0):,} tokens to learn "

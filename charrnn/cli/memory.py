@@ -32,6 +32,12 @@ def memory(
             rich_help_panel="Looking",
         ),
     ] = None,
+    beside: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Another model on the same text; repeatable.", show_default="none", rich_help_panel="Looking"
+        ),
+    ] = None,
     length: Annotated[
         int,
         typer.Option(
@@ -73,13 +79,17 @@ def memory(
             last = json.dumps(found.symbols[-1], ensure_ascii=False)
             write(f"what {last} rests on; its probability was {found.probabilities[-1]:.1%}\n")
         return
-    looked = looking.trained(model, texts, checkpoints=checkpoints).beginning(length)
-    curve = memory_curve(looked.network, looked.tokens, name=looked.name, chars=looked.chars)
+    curves = []
+    for each in [model, *(beside or [])]:
+        looked = looking.trained(each, texts, checkpoints=checkpoints).beginning(length)
+        curves.append(memory_curve(looked.network, looked.tokens, name=looked.name, chars=looked.chars))
     if svg is not None:
-        svg.write_bytes(draw_memories([curve]))
+        svg.write_bytes(draw_memories(curves))
         say(f"drawn: {svg}")
     if as_json:
-        write(json.dumps(curve.to_json(), ensure_ascii=False) + "\n")
+        write(json.dumps([curve.to_json() for curve in curves], ensure_ascii=False) + "\n")
         return
-    for every, bits in zip(curve.resets, curve.bits, strict=True):
-        write(f"{'never' if every is None else every}\t{bits:.4f}\n")
+    if len(curves) > 1:
+        write("\t".join(["reset every", *(curve.name for curve in curves)]) + "\n")
+    for every, *bits in zip(curves[0].resets, *(curve.bits for curve in curves), strict=True):
+        write("\t".join(["never" if every is None else str(every), *(f"{one:.4f}" for one in bits)]) + "\n")
