@@ -133,6 +133,17 @@ class ModelConfig(Config):
         )
 
     @property
+    def manner(self) -> str:
+        """In words, what is not plain about how the layers stand: ', tied embeddings, residual', or nothing."""
+        said = {
+            "tied embeddings": self.tie,
+            f"{self.skip}": self.skip is not None,
+            "layer norm between layers": self.norm,
+            "both directions": self.bidirectional,
+        }
+        return "".join(f", {words}" for words, holds in said.items() if holds)
+
+    @property
     def documents(self) -> bool:
         """Whether the model knows the end of a document."""
         return self.vocab_size > self.start_id

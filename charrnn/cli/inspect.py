@@ -72,7 +72,7 @@ def inspect(
         str(path),
         {
             "network": f"{network.cell} {network.layers} x {network.hidden}, embedding {network.embedding}, "
-            f"{header.parameters:,} parameters, dropout {network.dropout or 'none'}{', tied' if network.tie else ''}",
+            f"{header.parameters:,} parameters, dropout {network.dropout or 'none'}{network.manner}",
             "weights": "\n".join(
                 f"{name} ({', '.join(weight.axes)}): {STARTS[weight.start]}"
                 for name, weight in CELLS[network.cell].table().items()

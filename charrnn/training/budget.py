@@ -94,13 +94,15 @@ def plan(
     operations = (seconds or DEFAULT_SECONDS) * speed(machine)
 
     cell, layers = options.cell or CELL, options.layers or LAYERS
+    # What reads from both ends costs twice as much for each width.
+    halves = 2 if (options.bidirectional if source is None else source.bidirectional) else 1
     if source is not None:
         network = source
     else:
         # Steps and epochs name no time: then the network is one that the default time would pay for, or a smaller one.
         wanted = math.sqrt(operations / OPERATIONS / TOKENS_PER_WEIGHT)
         wanted = min(wanted, WEIGHTS_PER_TOKEN * tokens, to_read / TOKENS_PER_WEIGHT if to_read else math.inf)
-        hidden = options.hidden or width(wanted, cell, layers)
+        hidden = options.hidden or width(wanted / halves, cell, layers)
         # Many symbols: one matrix for both ends saves what is most of the weights.
         tie = size > SYMBOLS_TO_TIE and options.embedding in (None, hidden) if options.tie is None else options.tie
         network = ModelConfig(
@@ -108,7 +110,7 @@ def plan(
             skip=options.skip, norm=options.norm or False, bidirectional=options.bidirectional or False,
             embedding=options.embedding or (hidden if tie else min(EMBEDDING, hidden)),
         )  # fmt: skip
-    weights = weight_count(network.hidden, network.cell, network.layers)
+    weights = halves * weight_count(network.hidden, network.cell, network.layers)
     to_read = to_read or int(operations / OPERATIONS / weights)
     passes = to_read / tokens
     average = AVERAGE if options.average is None else options.average or None
@@ -216,9 +218,10 @@ def explain(model: ModelConfig, train: TrainConfig, options: TrainOptions, data:
         if train.epochs is not None
         else duration(train.seconds or 0)
     )
-    tied = ", tied embeddings" if model.tie else ""
     chosen = "as asked" if options.hidden else f"for about {passes:.1f} passes over the text in {budget}"
-    network = f"network: {model.cell} {model.layers} x {model.hidden}, embedding {model.embedding}{tied}, {chosen}"
+    network = (
+        f"network: {model.cell} {model.layers} x {model.hidden}, embedding {model.embedding}{model.manner}, {chosen}"
+    )
     drops = f"dropout {model.dropout:g}" if model.dropout else "no dropout"
     if train.average:
         drops += f", weights averaged over the last {train.average:.0%}"
