@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from charrnn.config import ModelConfig, TrainConfig, TrainOptions, require
 from charrnn.models.cells import CELLS
+from charrnn.models.connections import DENSE
 from charrnn.text.dataset import Dataset, Part
 from charrnn.text.streams import fit
 from charrnn.training.optim import final_share
@@ -104,7 +105,8 @@ def plan(
         wanted = min(wanted, WEIGHTS_PER_TOKEN * tokens, to_read / TOKENS_PER_WEIGHT if to_read else math.inf)
         hidden = options.hidden or width(wanted / halves, cell, layers)
         # Many symbols: one matrix for both ends saves what is most of the weights.
-        tie = size > SYMBOLS_TO_TIE and options.embedding in (None, hidden) if options.tie is None else options.tie
+        may_tie = options.embedding in (None, hidden) and options.skip != DENSE
+        tie = size > SYMBOLS_TO_TIE and may_tie if options.tie is None else options.tie
         network = ModelConfig(
             vocab_size=size, start_id=size, cell=cell, layers=layers, hidden=hidden, tie=tie,
             skip=options.skip, norm=options.norm or False, bidirectional=options.bidirectional or False,
