@@ -221,9 +221,8 @@ def explain(model: ModelConfig, train: TrainConfig, options: TrainOptions, data:
         else duration(train.seconds or 0)
     )
     chosen = "as asked" if options.hidden else f"for about {passes:.1f} passes over the text in {budget}"
-    network = (
-        f"network: {model.cell} {model.layers} x {model.hidden}, embedding {model.embedding}{model.manner}, {chosen}"
-    )
+    size = f"{model.layers} x {model.hidden}, embedding {model.embedding}"
+    network = f"network: {model.cell} {size}{model.manner}, {chosen}"
     drops = f"dropout {model.dropout:g}" if model.dropout else "no dropout"
     if train.average:
         drops += f", weights averaged over the last {train.average:.0%}"
