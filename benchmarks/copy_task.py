@@ -35,7 +35,7 @@ class Copies:
     batch_size = ROWS
 
     def __init__(self, gap: int, seed: int) -> None:
-        self.gap, self.seed = gap, seed
+        self.gap, self.seed, self.bptt = gap, seed, 2 * KEPT + gap
 
     def windows(self, epoch: int) -> int:
         """As many as an epoch may ever need."""

@@ -73,13 +73,16 @@ class Trainer:
         # On a CPU there is nothing to wait for: every step is looked at.
         self._waits = machine.device.type != "cpu"
         # Each half reads its own windows with its own states.
-        self._readers: list[tuple[Reader, Streams]] = [(self._shadow.model, streams)]
-        if reverse is not None:
-            self._readers.append((Backwards(self._shadow.model), reverse))
+        self._reverse = None if reverse is None else (Backwards(self._shadow.model), reverse)
         self._states = [reader.initial_states(streams.batch_size) for reader, _ in self._readers]
         self._good: Snapshot | None = None
         self._ticked = time.monotonic()
         torch.manual_seed(config.seed)
+
+    @property
+    def _readers(self) -> list[tuple[Reader, Streams]]:
+        forwards: tuple[Reader, Streams] = (self._shadow.model, self.streams)
+        return [forwards] if self._reverse is None else [forwards, self._reverse]
 
     def begin(self, seconds: float, *, trained: bool) -> None:
         """A new run that has spent so many seconds of its budget on its text; `trained` weights are judged first."""
