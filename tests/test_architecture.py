@@ -26,7 +26,7 @@ FLOORS = [
     {"cli"},
     {"__main__"},
 ]
-NEIGHBOURS = {("config", "errors")}
+NEIGHBOURS = {("config", "errors"), ("inspection", "evaluation")}
 # Their own imports inside a function, and those for the type checker, count too: one way is one way.
 
 

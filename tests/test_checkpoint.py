@@ -500,7 +500,7 @@ def test_a_file_of_an_older_format_is_read_as_a_model_without_what_came_later(
         assert np.array_equal(weights[name], tensor.numpy())
 
 
-@pytest.mark.parametrize(("number", "field"), [(2, "weight_drop"), (3, "norm")])
+@pytest.mark.parametrize(("number", "field"), [(2, "weight_drop"), (3, "bidirectional")])
 def test_a_file_must_say_of_its_model_what_its_format_says(
     tmp_path: Path, model: LanguageModel, record: dict[str, Any], number: int, field: str
 ) -> None:

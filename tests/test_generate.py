@@ -304,8 +304,7 @@ def plain_text(model: LanguageModel, prompt: str, seed: int, temperature: float,
 
 
 @every_cell
-@pytest.mark.parametrize("temperature", [0, 0.8])
-@pytest.mark.parametrize("prompt", ["", "the fox"])
+@pytest.mark.parametrize(("temperature", "prompt"), [(0, ""), (0.8, "the fox")])
 def test_the_text_is_the_one_that_single_steps_in_torch_write(cell: str, temperature: float, prompt: str) -> None:
     # More than one lot of uniforms; and a network that does not magnify the last bit's difference.
     model, length = network(LETTERS, cell=cell, hidden=40), 2 * UNIFORMS_AT_ONCE + 40

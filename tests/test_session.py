@@ -60,7 +60,7 @@ def assert_same(some: dict[str, Tensor], others: dict[str, Tensor]) -> None:
         assert torch.equal(some[name], others[name]), name
 
 
-FAST = ("rnn", "lstm", "gru", "lstm-peephole", "lstm-coupled", "lstm-layernorm")
+LONG = ("rnn", "lstm", "gru")
 COMBINATIONS = [
     *[("char", cell, "stream") for cell in LAYERS],
     ("byte", "lstm", "stream"),
@@ -74,8 +74,8 @@ COMBINATIONS = [
 def test_a_run_equals_half_of_it_a_kill_and_the_other_half(
     tmp_path: Path, corpus: Path, tokenizer: str, cell: str, documents: str
 ) -> None:
-    """Two hundred steps; fewer of those cells that go step by step."""
-    steps = 200 if cell in FAST else 60
+    """Two hundred steps of torch's own cells, fewer of the others: bases are turned at the fiftieth."""
+    steps = 200 if cell in LONG else 60
     asked = options(
         corpus, tokenizer=tokenizer, vocab_size=400, cell=cell, documents=documents, steps=steps, save_every=steps // 4
     )
