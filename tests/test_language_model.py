@@ -10,7 +10,7 @@ from torch import Tensor
 from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError
 from charrnn.models.cells import States
-from charrnn.models.language_model import Backwards, LanguageModel, carry, detach, nats, parameter_count
+from charrnn.models.language_model import Backwards, LanguageModel, Reader, carry, detach, nats, parameter_count
 from charrnn.models.layers import LAYERS, LockedDropout
 from charrnn.models.weights import weight_shapes
 
@@ -310,7 +310,7 @@ def test_a_tied_matrix_learns_from_both_its_uses(vocab_size: int) -> None:
 def test_every_parameter_gets_a_gradient(cell: str, shape: dict[str, Any]) -> None:
     model = tiny(cell=cell, **shape)
     tokens, targets = some_tokens(4, 9), some_tokens(4, 9, seed=1).clamp(max=8)
-    readers = [model, Backwards(model)] if model.config.bidirectional else [model]
+    readers: list[Reader] = [model, Backwards(model)] if model.config.bidirectional else [model]
     for reader in readers:
         torch.autograd.backward(nats(reader(tokens, reader.initial_states(4))[0], targets).sum())
     for name, parameter in model.named_parameters():

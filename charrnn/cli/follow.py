@@ -25,8 +25,8 @@ def follow(training: Training, *, json_lines: bool) -> str:
                     display.show(event)
                     if json_lines:
                         write(json.dumps(event.to_json(), ensure_ascii=False, allow_nan=False) + "\n")
-                case Note(text):
-                    warn(text)
+                case Note(text, warning):
+                    (warn if warning else say)(text)
                 case Stopped(why):
                     reason = why
     return reason

@@ -75,9 +75,10 @@ class Report:
 
 @dataclass(frozen=True)
 class Note:
-    """Something to say in one line."""
+    """Something to say in one line; what should not be overlooked is a warning."""
 
     text: str
+    warning: bool = False
 
 
 @dataclass(frozen=True)

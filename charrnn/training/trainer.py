@@ -430,7 +430,8 @@ class Trainer:
         )
         return Note(
             f"loss or gradient is not finite at step {failed.step}: back to step {self.progress.step}, learning rate "
-            "halved"
+            "halved",
+            warning=True,
         )
 
 
