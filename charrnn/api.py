@@ -132,8 +132,9 @@ class Model:
         lacks a character, unless `unknown` is set; CorpusError when the text is empty.
         """
         from charrnn.evaluation.adaptation import adapted
-        from charrnn.evaluation.scoring import BATCH, score, score_backwards
+        from charrnn.evaluation.scoring import BATCH, score
         from charrnn.evaluation.temperature import fit_temperature as fit
+        from charrnn.models.language_model import Backwards
 
         batch_size = BATCH if batch_size is None else batch_size
         require(reset_every is None or reset_every >= 1, f"reset-every must be at least 1, not {reset_every}")
@@ -152,7 +153,8 @@ class Model:
 
         plain, backward = at(1.0), None
         if self.header.config.bidirectional:
-            backward = score_backwards(self.network, part, facts, reset_every=reset_every, batch_size=batch_size)
+            turned = part.turned(self.header.config.start_id)
+            backward = score(Backwards(self.network), turned, facts, reset_every=reset_every, batch_size=batch_size)
         return replace(
             plain,
             backward=backward,

@@ -24,9 +24,7 @@ SHOWN = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
 def gradients(
-    texts: Annotated[
-        list[str] | None, typer.Argument(metavar="[TEXT]...", help="Text to read.", show_default="the held-out part")
-    ] = None,
+    texts: opt.Texts = None,
     cell: Annotated[
         list[CellName] | None,
         typer.Option(help="Untrained networks of these cells instead of a model; repeatable.", rich_help_panel=NETWORK),
@@ -45,9 +43,7 @@ def gradients(
         int,
         typer.Option(help="Places of the text.", callback=opt.number("places", 1, 4096), rich_help_panel="Looking"),
     ] = 64,
-    svg: Annotated[
-        Path | None, typer.Option(help="Draw a picture into this file.", show_default="none", rich_help_panel="Output")
-    ] = None,
+    svg: opt.Svg = None,
     model: opt.Model = None,
     checkpoints: opt.Checkpoints = None,
     seed: opt.Seed = None,

@@ -20,9 +20,7 @@ SCORED = 20_000
 
 
 def memory(
-    texts: Annotated[
-        list[str] | None, typer.Argument(metavar="[TEXT]...", help="Text to score.", show_default="the held-out part")
-    ] = None,
+    texts: opt.Texts = None,
     rests_on: Annotated[
         str | None,
         typer.Option(
@@ -44,9 +42,7 @@ def memory(
             help="Tokens of the text to score.", callback=opt.number("length", 2, 10**9), rich_help_panel="Looking"
         ),
     ] = SCORED,
-    svg: Annotated[
-        Path | None, typer.Option(help="Draw the curve into this file.", show_default="none", rich_help_panel="Output")
-    ] = None,
+    svg: opt.Svg = None,
     html: Annotated[
         Path | None,
         typer.Option(

@@ -40,9 +40,7 @@ def _unit(text: str) -> tuple[int, int]:
 
 
 def neurons(
-    texts: Annotated[
-        list[str] | None, typer.Argument(metavar="[TEXT]...", help="Text to read.", show_default="the held-out part")
-    ] = None,
+    texts: opt.Texts = None,
     follows: Annotated[
         list[Property] | None,
         typer.Option(

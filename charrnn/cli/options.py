@@ -85,6 +85,13 @@ Checkpoints = Annotated[
         rich_help_panel="Model",
     ),
 ]
+Texts = Annotated[
+    list[str] | None, typer.Argument(metavar="[TEXT]...", help="Text to read.", show_default="the held-out part")
+]
+Svg = Annotated[
+    Path | None,
+    typer.Option("--svg", help="Draw a picture into this file.", show_default="none", rich_help_panel="Output"),
+]
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, floats unrounded.", rich_help_panel="Output")]
 Quiet = Annotated[
     bool,

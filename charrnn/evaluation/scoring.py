@@ -15,7 +15,7 @@ from charrnn.config import require
 from charrnn.errors import CorpusError
 from charrnn.evaluation.figures import Logprobs, Score
 from charrnn.models.cells import States
-from charrnn.models.language_model import Backwards, LanguageModel, Reader, carry, nats
+from charrnn.models.language_model import Reader, carry, nats
 from charrnn.text.corpus import Facts
 from charrnn.text.dataset import Part, Tokens
 
@@ -63,25 +63,6 @@ def score(
         state=state,
         unknown=part.tokens == model.config.start_id + 1,
         temperature=temperature,
-    )
-
-
-def score_backwards(
-    model: LanguageModel,
-    part: Part,
-    facts: Facts,
-    *,
-    reset_every: int | None = None,
-    batch_size: int = BATCH,
-    temperature: float = 1.0,
-) -> Score:
-    """The same text by the half that reads from the end; the log-probabilities stand in that order.
-
-    Raises ConfigError when the model reads forwards alone.
-    """
-    turned = part.turned(model.config.start_id)
-    return score(
-        Backwards(model), turned, facts, reset_every=reset_every, batch_size=batch_size, temperature=temperature
     )
 
 

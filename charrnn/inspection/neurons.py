@@ -4,7 +4,7 @@ Source: Karpathy, Johnson & Fei-Fei 2015, "Visualizing and Understanding Recurre
 layers, H hidden, G gates.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from charrnn.errors import CorpusError
 from charrnn.inspection.steps import embed, step
-from charrnn.models.cells import CELLS
+from charrnn.models.cells import CELLS, Operations, States
 from charrnn.models.language_model import LanguageModel
 from charrnn.models.unroll import TorchOperations
 from charrnn.text.dataset import Tokens
@@ -35,12 +35,16 @@ def activations(model: LanguageModel, tokens: Tokens, part: int = -1) -> Track:
     """
     if not tokens.size:
         raise CorpusError("there is no text to look at: it is empty")
-    ids = torch.from_numpy(np.minimum(tokens, model.config.start_id).astype(np.int64))
-    states, kept = model.initial_states(1), []
-    for token in ids:
-        _, states = step(model, embed(model, token[None]), states)
-        kept.append(torch.stack([state[part][0] for state in states]))
+    kept = [torch.stack([state[part][0] for state in states]) for states in _states(model, tokens)]
     return torch.stack(kept, dim=1).double().numpy()
+
+
+def _states(model: LanguageModel, tokens: Tokens, operations: Sequence[Operations] = ()) -> Iterator[States]:
+    """The states behind each token of a text, one row; what the vocabulary lacks is read as the start id."""
+    states = model.initial_states(1)
+    for token in torch.from_numpy(np.minimum(tokens, model.config.start_id).astype(np.int64)):
+        _, states = step(model, embed(model, token[None]), states, operations)
+        yield states
 
 
 def inside_quotes(text: str) -> Track:
@@ -153,10 +157,9 @@ class _Watched(TorchOperations):
 def saturation(model: LanguageModel, tokens: Tokens) -> list[Saturation]:
     """How often each gate of each layer is shut or open along a text; empty for cells without gates."""
     names = CELLS[model.config.cell].sigmoids
-    ids = torch.from_numpy(np.minimum(tokens, model.config.start_id).astype(np.int64))
-    states, watched = model.initial_states(1), [_Watched() for _ in model.stack]
-    for token in ids:
-        _, states = step(model, embed(model, token[None]), states, watched)
+    watched = [_Watched() for _ in model.stack]
+    for _ in _states(model, tokens, watched):
+        pass
     found = []
     for layer, operations in enumerate(watched):
         # What is called once a step, every so many calls.

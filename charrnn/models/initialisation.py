@@ -13,57 +13,18 @@ def initialise(tensor: Tensor, weight: Weight, forget: int | None, generator: to
     # A matrix of several gates is as many matrices side by side.
     rows = weight.axes[0]
     blocks = tensor.chunk(int(rows[:-1] or 1)) if rows.endswith("H") else (tensor,)
-    FILL[weight.start](blocks, forget, generator)
+    for gate, block in enumerate(blocks):
+        FILL[weight.start](block, generator, gate == forget)
 
 
-def _glorot(blocks: tuple[Tensor, ...], forget: int | None, generator: torch.Generator) -> None:
-    for block in blocks:
-        nn.init.xavier_uniform_(block, generator=generator)
-
-
-def _orthogonal(blocks: tuple[Tensor, ...], forget: int | None, generator: torch.Generator) -> None:
-    for block in blocks:
-        nn.init.orthogonal_(block, generator=generator)
-
-
-def _identity(blocks: tuple[Tensor, ...], forget: int | None, generator: torch.Generator) -> None:
-    for block in blocks:
-        nn.init.eye_(block)
-
-
-def _unit(blocks: tuple[Tensor, ...], forget: int | None, generator: torch.Generator) -> None:
-    for block in blocks:
-        nn.init.uniform_(block, 0, 1, generator=generator)
-
-
-def _zeros(blocks: tuple[Tensor, ...], forget: int | None, generator: torch.Generator) -> None:
-    for block in blocks:
-        nn.init.zeros_(block)
-
-
-def _ones(blocks: tuple[Tensor, ...], forget: int | None, generator: torch.Generator) -> None:
-    for block in blocks:
-        nn.init.ones_(block)
-
-
-def _carry(blocks: tuple[Tensor, ...], forget: int | None, generator: torch.Generator) -> None:
-    for block in blocks:
-        nn.init.constant_(block, -1)
-
-
-def _forget(blocks: tuple[Tensor, ...], forget: int | None, generator: torch.Generator) -> None:
-    _zeros(blocks, forget, generator)
-    assert forget is not None
-    nn.init.ones_(blocks[forget])
-
-
-FILL: dict[str, Callable[[tuple[Tensor, ...], int | None, torch.Generator], None]] = {
-    "glorot": _glorot,
-    "orthogonal": _orthogonal,
-    "identity": _identity,
-    "unit": _unit,
-    "carry": _carry,
-    "zeros": _zeros,
-    "ones": _ones,
-    "forget": _forget,
+# One gate's block, the generator, whether it is the forget gate's.
+FILL: dict[str, Callable[[Tensor, torch.Generator, bool], Tensor]] = {
+    "glorot": lambda block, generator, _: nn.init.xavier_uniform_(block, generator=generator),
+    "orthogonal": lambda block, generator, _: nn.init.orthogonal_(block, generator=generator),
+    "identity": lambda block, *_: nn.init.eye_(block),
+    "unit": lambda block, generator, _: nn.init.uniform_(block, 0, 1, generator=generator),
+    "carry": lambda block, *_: nn.init.constant_(block, -1),
+    "zeros": lambda block, *_: nn.init.zeros_(block),
+    "ones": lambda block, *_: nn.init.ones_(block),
+    "forget": lambda block, _, forgets: nn.init.constant_(block, float(forgets)),
 }

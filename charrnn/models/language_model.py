@@ -93,8 +93,11 @@ class Half(nn.Module):
             handed_on.append(x)
         if self.config.skip == DENSE:
             x = torch.cat(handed_on, dim=-1)
-        weight = embedding[: self.config.vocab_size] if self.head is None else self.head
-        return time_major(F.linear(time_major(x), weight, self.bias)), tuple(new)
+        return time_major(F.linear(time_major(x), self.head_over(embedding), self.bias)), tuple(new)
+
+    def head_over(self, embedding: Tensor) -> Tensor:
+        """The head (V, H), or of all layers (V, layers x H); where it is tied, the embedding's first rows."""
+        return embedding[: self.config.vocab_size] if self.head is None else self.head
 
 
 class LanguageModel(Half):
@@ -128,8 +131,8 @@ class LanguageModel(Half):
         return [self] if self.reverse is None else [self, self.reverse]
 
     def head_weight(self) -> Tensor:
-        """(V, H), or of all layers (V, layers x H)."""
-        return self.embedding.weight[: self.config.vocab_size] if self.head is None else self.head
+        """The forward half's head (V, H), or of all layers (V, layers x H)."""
+        return self.head_over(self.embedding.weight)
 
     def embed(self, tokens: Tensor) -> Tensor:
         """tokens (B, T) -> their vectors (B, T, E)."""

@@ -49,6 +49,7 @@ class Recurrent(nn.Module):
         self.hidden = hidden
         self.weight_drop = weight_drop
         self.parts = formula.parts
+        self.table = formula.table()
         self.rnn = CellWeights(formula, inputs, hidden) if kernel is None else kernel(inputs, hidden)
 
     def initial_state(self, batch: int) -> State:
@@ -92,19 +93,19 @@ class Recurrent(nn.Module):
     def _weight(self, name: str) -> Tensor:
         """One weight; in training, recurrent matrices lose a share anew for each window (Merity et al. 2018)."""
         weight = self.rnn.get_parameter(name)
-        if not (self._dropping and self.formula.table()[name].recurrent):
+        if not (self._dropping and self.table[name].recurrent):
             return weight
         assert self.weight_drop is not None
         return F.dropout(weight, self.weight_drop)
 
     def cell(self, operations: Operations | None = None) -> Cell:
         """One step of this layer as a formula over the same weights."""
-        weights = {name: self._weight(name) for name in self.formula.table()}
+        weights = {name: self._weight(name) for name in self.table}
         return self.formula(gather(self.formula, weights), operations or TorchOperations())
 
     def initialise(self, generator: torch.Generator) -> None:
         """Fresh weights, as the formula's table says."""
-        for name, weight in self.formula.table().items():
+        for name, weight in self.table.items():
             initialise(self.rnn.get_parameter(name), weight, self.formula.forget, generator)
 
 

@@ -4,7 +4,7 @@ Shapes: V vocabulary, E embedding, H hidden.
 """
 
 from charrnn.config import ModelConfig, require
-from charrnn.models.cells import CELLS
+from charrnn.models.cells import CELLS, Cell
 from charrnn.models.connections import CONNECTIONS, DENSE, connection
 
 Shapes = dict[str, tuple[int, ...]]
@@ -18,15 +18,21 @@ def weight_shapes(config: ModelConfig) -> Shapes:
     require(
         config.skip in CONNECTIONS, f"skip must be one of {', '.join(filter(None, CONNECTIONS))}, not {config.skip!r}"
     )
-    require(config.cell in CELLS, f"cell must be one of {', '.join(CELLS)}, not {config.cell!r}")
+    table = formula(config.cell).table()
     require(
-        config.weight_drop is None or any(weight.recurrent for weight in CELLS[config.cell].table().values()),
+        config.weight_drop is None or any(weight.recurrent for weight in table.values()),
         f"{config.cell} has no recurrent matrices to drop: leave out weight-drop",
     )
     shapes: Shapes = {"embedding.weight": (config.start_id + 1, config.embedding)}
     for prefix in ("", REVERSE) if config.bidirectional else ("",):
         shapes |= {prefix + name: shape for name, shape in _half(config).items()}
     return shapes
+
+
+def formula(cell: str) -> type[Cell]:
+    """The cell of this name. Raises ConfigError when it is not in the table."""
+    require(cell in CELLS, f"cell must be one of {', '.join(CELLS)}, not {cell!r}")
+    return CELLS[cell]
 
 
 def _half(config: ModelConfig) -> Shapes:

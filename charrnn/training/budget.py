@@ -10,9 +10,9 @@ import dataclasses
 import math
 from dataclasses import dataclass
 
-from charrnn.config import ModelConfig, TrainConfig, TrainOptions, require
-from charrnn.models.cells import CELLS
+from charrnn.config import ModelConfig, TrainConfig, TrainOptions
 from charrnn.models.connections import DENSE
+from charrnn.models.weights import formula
 from charrnn.text.dataset import Dataset, Part
 from charrnn.text.streams import fit
 from charrnn.training.optim import final_share
@@ -75,10 +75,6 @@ def plan(
 
     Raises ConfigError when options contradict each other.
     """
-    require(
-        options.cell is None or options.cell in CELLS,
-        f"cell must be one of {', '.join(CELLS)}, not {options.cell!r}",
-    )
     tokens, size = data.train.tokens.size, data.tokenizer.size
     seconds = options.seconds
     if (options.steps, options.epochs, seconds) == (None, None, None):
@@ -174,7 +170,7 @@ def speed(machine: Machine) -> float:
 
 def weight_count(hidden: int, cell: str, layers: int) -> int:
     """Weights of the recurrent layers' matrices, near enough for a plan: as if every layer read `hidden` numbers."""
-    shapes = (weight.shape(hidden, hidden) for weight in CELLS[cell].table().values())
+    shapes = (weight.shape(hidden, hidden) for weight in formula(cell).table().values())
     return layers * sum(math.prod(shape) for shape in shapes if len(shape) == 2)
 
 

@@ -97,8 +97,7 @@ class Trainer:
         for name, parameter in self.model.named_parameters():
             for slot, value in self._optimizer.state.get(parameter, {}).items():
                 tensors[f"optimizer.{name}.{slot}"] = value
-        for name, value in self._memory().items():
-            tensors[name] = value
+        tensors |= self._memory()
         tensors |= self._average.tensors()
         tensors["random"] = torch.get_rng_state()
         if self.machine.device.type == "cuda":
