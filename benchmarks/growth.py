@@ -17,6 +17,8 @@ from pathlib import Path
 
 from results import append, table
 
+from charrnn.pictures import COLOURS, picture
+
 PLOT = Path(__file__).with_name("growth.svg")
 STEPS = 300
 
@@ -95,25 +97,19 @@ def sample(characters: int, folder: Path, name: str) -> Cost:
 
 def draw(trained: list[Cost], sampled: list[Cost]) -> None:
     """Speed and memory against size, both axes logarithmic: flat lines are good."""
-    import matplotlib
-
-    matplotlib.use("svg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(1, 2, figsize=(11, 4), layout="constrained")
-    for axis, costs, size in ((axes[0], trained, "MB of corpus"), (axes[1], sampled, "characters written")):
-        sizes = [cost.size for cost in costs]
-        axis.plot(sizes, [cost.rate for cost in costs], "o-", color="#2f6f9f", label="characters a second")
-        axis.plot(sizes, [cost.peak for cost in costs], "s--", color="#b0552f", label="peak memory, MB")
-        axis.set_xscale("log")
-        axis.set_yscale("log")
-        axis.set_ylim(10, 10 ** (len(str(int(max(cost.rate for cost in costs))))))
-        axis.set_xlabel(size)
-        axis.legend(frameon=False)
-        axis.spines[["top", "right"]].set_visible(False)
-    axes[0].set_title("training")
-    axes[1].set_title("generation")
-    figure.savefig(PLOT, metadata={"Date": None})
+    with picture(columns=2, size=(11, 4)) as (axes, drawn):
+        for axis, costs, size in ((axes[0], trained, "MB of corpus"), (axes[1], sampled, "characters written")):
+            sizes = [cost.size for cost in costs]
+            axis.plot(sizes, [cost.rate for cost in costs], "o-", color=COLOURS[0], label="characters a second")
+            axis.plot(sizes, [cost.peak for cost in costs], "s--", color=COLOURS[1], label="peak memory, MB")
+            axis.set_xscale("log")
+            axis.set_yscale("log")
+            axis.set_ylim(10, 10 ** (len(str(int(max(cost.rate for cost in costs))))))
+            axis.set_xlabel(size)
+            axis.legend(frameon=False)
+        axes[0].set_title("training")
+        axes[1].set_title("generation")
+    PLOT.write_bytes(drawn.getvalue())
 
 
 def rows(costs: list[Cost]) -> list[list[str]]:

@@ -21,6 +21,8 @@ from command import charrnn
 from results import append, table
 from texts import Text, texts
 
+from charrnn.pictures import COLOURS, picture
+
 PLOT = Path(__file__).with_name("quality.svg")
 COLD = 256
 
@@ -75,27 +77,20 @@ def train(text: Text, budget: str, seed: int, folder: Path, beside: bool) -> Run
 
 def draw(runs: list[Run]) -> None:
     """Validation against the clock, one panel for each corpus, one line for each run."""
-    import matplotlib
-
-    matplotlib.use("svg")
-    from matplotlib import pyplot
-
     names = list(dict.fromkeys(run.text for run in runs))
     times = list(dict.fromkeys(run.time for run in runs))
-    figure, panels = pyplot.subplots(1, len(names), figsize=(4 * len(names), 3.6), squeeze=False, layout="constrained")
-    colours = ["#7aa6c2", "#2f6f9f", "#b0552f", "#5a7d3a", "#444444"]
-    for axis, name in zip(panels[0], names, strict=True):
-        for run in (run for run in runs if run.text == name):
-            number = times.index(run.time)
-            label = f"--for {run.time}" if run.seed == runs[0].seed else None
-            axis.plot(*zip(*run.curve, strict=True), ".-", color=colours[number % len(colours)], label=label)
-        axis.set_xscale("log")
-        axis.set_title(name)
-        axis.set_xlabel("seconds")
-        axis.spines[["top", "right"]].set_visible(False)
-    panels[0][0].set_ylabel("validation, bits per character")
-    panels[0][0].legend(frameon=False)
-    figure.savefig(PLOT, metadata={"Date": None})
+    with picture(columns=len(names), size=(4 * len(names), 3.6)) as (panels, drawn):
+        for axis, name in zip(panels, names, strict=True):
+            for run in (run for run in runs if run.text == name):
+                colour = COLOURS[times.index(run.time) % len(COLOURS)]
+                label = f"--for {run.time}" if run.seed == runs[0].seed else None
+                axis.plot(*zip(*run.curve, strict=True), ".-", color=colour, label=label)
+            axis.set_xscale("log")
+            axis.set_title(name)
+            axis.set_xlabel("seconds")
+        panels[0].set_ylabel("validation, bits per character")
+        panels[0].legend(frameon=False)
+    PLOT.write_bytes(drawn.getvalue())
 
 
 def rows(runs: list[Run]) -> list[list[str]]:

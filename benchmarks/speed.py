@@ -417,29 +417,25 @@ def _until_first_byte(command: list[str]) -> float:
 
 def draw(panels: dict[str, dict[str, tuple[float, float]]]) -> None:
     """Ours and the stock loop side by side, characters a second, on a logarithmic scale."""
-    import matplotlib
+    from charrnn.pictures import COLOURS, picture
 
-    matplotlib.use("svg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(1, len(panels), figsize=(11, 4), layout="constrained")
-    for axis, (title, values) in zip(axes, panels.items(), strict=True):
-        places = range(len(values))
-        axis.bar(
-            [p - 0.2 for p in places], [stock for stock, _ in values.values()], 0.4, label="stock", color="#b8b8b8"
-        )
-        axis.bar(
-            [p + 0.2 for p in places], [ours for _, ours in values.values()], 0.4, label="charrnn", color="#2f6f9f"
-        )
-        for place, (stock, ours) in zip(places, values.values(), strict=True):
-            axis.text(place + 0.2, ours, f"x {ours / stock:.1f}", ha="center", va="bottom", fontsize=8)
-        axis.set_yscale("log")
-        axis.set_xticks(list(places), [name.replace(" ", "\n", 1) for name in values], fontsize=8)
-        axis.set_ylabel("characters a second")
-        axis.set_title(title)
-        axis.legend(frameon=False)
-        axis.spines[["top", "right"]].set_visible(False)
-    figure.savefig(PLOT, metadata={"Date": None})
+    with picture(columns=len(panels), size=(11, 4)) as (axes, drawn):
+        for axis, (title, values) in zip(axes, panels.items(), strict=True):
+            places = range(len(values))
+            axis.bar(
+                [p - 0.2 for p in places], [stock for stock, _ in values.values()], 0.4, label="stock", color="#b8b8b8"
+            )
+            axis.bar(
+                [p + 0.2 for p in places], [ours for _, ours in values.values()], 0.4, label="charrnn", color=COLOURS[0]
+            )
+            for place, (stock, ours) in zip(places, values.values(), strict=True):
+                axis.text(place + 0.2, ours, f"x {ours / stock:.1f}", ha="center", va="bottom", fontsize=8)
+            axis.set_yscale("log")
+            axis.set_xticks(list(places), [name.replace(" ", "\n", 1) for name in values], fontsize=8)
+            axis.set_ylabel("characters a second")
+            axis.set_title(title)
+            axis.legend(frameon=False)
+    PLOT.write_bytes(drawn.getvalue())
 
 
 def main() -> None:

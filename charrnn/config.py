@@ -224,7 +224,7 @@ class TrainOptions(Config):
     name: str | None = None
     start_from: str | None = None
     tokenizer: str | None = None
-    vocab_size: int = 1000
+    vocab_size: int | None = None
     documents: str | None = None
     valid: float | str | None = None
     test: float | str | None = None
@@ -236,6 +236,7 @@ class TrainOptions(Config):
     skip: str | None = None
     norm: bool | None = None
     bidirectional: bool | None = None
+    radius: float | None = None
     dropout: float | None = None
     weight_drop: float | None = None
     weight_decay: float | None = None

@@ -1,5 +1,7 @@
 """Networks and the text that they are looked at with: a trained model and its text, or fresh networks and any text."""
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,8 +56,13 @@ def trained(model: str | None, texts: list[str] | None, *, checkpoints: Path | N
     return Looked(name, loaded.network, loaded.tokenizer, ids.astype(np.uint32), len(text))
 
 
-def untrained(configs: list[ModelConfig], texts: list[str] | None, *, seed: int) -> list[Looked]:
-    """Fresh networks of these configurations, their vocabulary that of the texts, or of the bundled corpus."""
+def untrained(
+    configs: list[ModelConfig], texts: list[str] | None, *, seed: int, radii: Sequence[float] = (1.0,)
+) -> list[Looked]:
+    """Fresh networks of these configurations, their vocabulary that of the texts, or of the bundled corpus.
+
+    One network of each for every spectral radius that its recurrent matrices are to have.
+    """
     import torch
 
     from charrnn.models.language_model import LanguageModel
@@ -64,10 +71,9 @@ def untrained(configs: list[ModelConfig], texts: list[str] | None, *, seed: int)
     require(bool(text), "there is no text to look at: it is empty")
     tokenizer = CharTokenizer("".join(sorted(set(text))))
     tokens, found = tokenizer.encode(text).astype(np.uint32), []
-    for config in configs:
+    for config, radius in itertools.product(configs, radii):
         network = LanguageModel(replace(config, vocab_size=tokenizer.size, start_id=tokenizer.size))
-        network.initialise(torch.Generator().manual_seed(seed))
-        found.append(
-            Looked(f"{config.cell} {config.layers} x {config.hidden}", network.eval(), tokenizer, tokens, len(text))
-        )
+        network.initialise(torch.Generator().manual_seed(seed), radius)
+        name = f"{config.cell} {config.layers} x {config.hidden}" + f", radius {radius:g}" * (radius != 1)
+        found.append(Looked(name, network.eval(), tokenizer, tokens, len(text)))
     return found

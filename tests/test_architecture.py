@@ -16,7 +16,7 @@ PACKAGE = Path(charrnn.__file__).parent
 
 # Lower floors first. A room imports from itself and from lower floors; of its neighbours, only what is said here.
 FLOORS = [
-    {"errors", "config"},
+    {"errors", "config", "pictures"},
     {"text", "models"},
     {"checkpoint", "runs"},
     {"evaluation", "generation", "inspection"},

@@ -70,7 +70,7 @@ def test_a_corpus_that_is_missing_or_a_folder(charrnn: CommandLine) -> None:
         ["train", "--lr", "nan"],
         ["train", "--valid", "1.5"],
         ["train", "--cell", "lstn"],
-        ["train", "--clip", "0"],
+        ["train", "--clip", "-1"],
         ["train", "--nonsense"],
         ["train", "--device", "cuda:99"],
         ["eval", "--metric", "bpx"],

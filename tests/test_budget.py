@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from charrnn.config import ModelConfig, TrainOptions
+from charrnn.errors import ConfigError
 from charrnn.text.corpus import Facts
 from charrnn.text.dataset import Dataset, Part, Split
 from charrnn.text.tokenizers import CharTokenizer
@@ -186,3 +187,18 @@ def test_the_lines_say_what_was_chosen() -> None:
 @pytest.mark.parametrize(("seconds", "words"), [(90, "1m30s"), (3600, "1h"), (45, "45s"), (0, "0s"), (3661, "1h1m1s")])
 def test_a_duration_reads_as_it_is_written(seconds: float, words: str) -> None:
     assert budget.duration(seconds) == words
+
+
+def test_clipping_at_zero_is_none() -> None:
+    assert choose(clip=0.0).train.clip is None and choose(clip=0.5).train.clip == 0.5 and choose().train.clip == 1.0
+
+
+def test_plain_descent_has_a_rate_of_its_own() -> None:
+    assert {choose(optimizer="sgd", hidden=hidden).train.lr for hidden in (64, 512)} == {budget.DESCENT_RATE}
+    assert choose(optimizer="sgd", lr=0.3).train.lr == 0.3
+
+
+def test_a_radius_is_refused_where_there_is_nothing_to_give_it_to() -> None:
+    choose(cell="rnn", radius=1.5)
+    with pytest.raises(ConfigError, match="mingru has no recurrent matrices: leave out --radius"):
+        choose(cell="mingru", radius=1.5)

@@ -40,6 +40,25 @@ def test_gradients_of_untrained_networks_stand_side_by_side(charrnn: CommandLine
     assert charrnn("inspect", "gradients", *asked, "--seed", "4").out != done.out
 
 
+def test_a_larger_radius_makes_gradients_of_untrained_networks_last_longer(charrnn: CommandLine) -> None:
+    asked = ["--cell", "rnn", "--hidden", "16", "--reach", "20", "--places", "8", "--seed", "3", "--json"]
+    done = charrnn("inspect", "gradients", *asked, "--radius", "0.5", "--radius", "1", "--radius", "1.5")
+    networks = json.loads(done.out)["networks"]
+    assert [network["network"] for network in networks] == [
+        "rnn 1 x 16, radius 0.5", "rnn 1 x 16", "rnn 1 x 16, radius 1.5",
+    ]  # fmt: skip
+    halves = [network["layers"][0]["half_life"] for network in networks]
+    assert halves == sorted(halves)
+
+
+@pytest.mark.parametrize("option", [["--radius", "2"], ["--hidden", "9"], ["--skip", "dense"]], ids=" ".join)
+def test_what_describes_an_untrained_network_is_refused_beside_a_trained_one(
+    charrnn: CommandLine, here: list[str], option: list[str]
+) -> None:
+    done = charrnn("inspect", "gradients", *here, *option)
+    assert done.code == 2 and f"{option[0]} is of untrained networks" in done.err
+
+
 def test_memory_is_a_line_for_each_reset(charrnn: CommandLine, here: list[str]) -> None:
     done = charrnn("inspect", "memory", *here, "--length", "300", "--svg", "m.svg")
     rows = [line.split("\t") for line in done.out.splitlines()]

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from charrnn.cli.train import OptimizerName
+from charrnn.cli.names import OptimizerName
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import ConfigError
 from charrnn.models.language_model import LanguageModel
@@ -108,9 +108,27 @@ def test_matrices_decay_and_biases_and_embedding_do_not() -> None:
 
 def test_an_optimiser_that_is_not_in_the_list_is_refused_and_the_command_line_lists_the_same() -> None:
     model = LanguageModel(ModelConfig(vocab_size=5, start_id=5, embedding=3, hidden=4, layers=1))
-    with pytest.raises(ConfigError, match="soap, adamw"):
-        make_optimizer(model, TrainConfig(seed=0, steps=1, optimizer="sgd"))
+    with pytest.raises(ConfigError, match="soap, adamw, sgd"):
+        make_optimizer(model, TrainConfig(seed=0, steps=1, optimizer="muon"))
     assert tuple(name.value for name in OptimizerName) == OPTIMIZERS
+
+
+def test_plain_descent_steps_down_its_gradient_and_not_where_it_is_told_to_stand() -> None:
+    model = LanguageModel(ModelConfig(vocab_size=5, start_id=5, embedding=3, hidden=4, layers=1))
+    model.initialise(torch.Generator().manual_seed(0))
+    optimizer = make_optimizer(model, TrainConfig(seed=0, steps=1, optimizer="sgd", lr=0.5, weight_decay=0.2))
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    for number, p in enumerate(model.parameters()):
+        p.grad = torch.full_like(p, 0.1 * (number + 1))
+    optimizer.found_inf = torch.tensor(1.0)
+    optimizer.step()
+    assert all(torch.equal(p, before[name]) for name, p in model.named_parameters())
+    optimizer.found_inf = torch.tensor(0.0)
+    optimizer.step()
+    for number, (name, p) in enumerate(model.named_parameters()):
+        decay = 0.0 if p.dim() == 1 or name == "embedding.weight" else 0.2
+        expected = before[name] - 0.5 * (0.1 * (number + 1) + decay * before[name])
+        torch.testing.assert_close(p.detach(), expected)
 
 
 @pytest.mark.parametrize(("precision", "products"), [("fp32", "float32"), ("bf16", "bfloat16"), ("fp16", "float32")])

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.text.streams import Window
+from charrnn.training import clock as clocks
 from charrnn.training import trainer as loop
 from charrnn.training.events import Event, Note, Progress, Report, Snapshot, Stopped
 from charrnn.training.optim import learning_rate
@@ -206,7 +207,8 @@ def simulate(monkeypatch: pytest.MonkeyPatch) -> Simulate:
         **fields: float | int | None,
     ) -> Simulation:
         clock = Clock()
-        monkeypatch.setattr(loop, "time", clock)
+        for module in (loop, clocks):
+            monkeypatch.setattr(module, "time", clock)
         config: dict[str, float | int | None] = {"seconds": BUDGET, "report_every": 1, "patience": None, **fields}
         streams = Timed(clock, cost)
         saved = Saved()
@@ -293,15 +295,15 @@ def test_a_new_plan_goes_on_from_the_share_where_the_old_one_stood(
     simulate: Simulate, times: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = simulate(lambda step: 1.0 if step < 0.5 * BUDGET else times)
-    keep, leaps = Trainer._keep_pace, []
+    keep, leaps = clocks.Clock.keep_pace, []
 
-    def watched(trainer: Trainer) -> None:
-        before, plan = trainer._share(), trainer.progress.pace.total
-        keep(trainer)
-        if trainer.progress.pace.total != plan:
-            leaps.append(trainer._share() - before)
+    def watched(clock: clocks.Clock, before: Progress) -> Progress:
+        after = keep(clock, before)
+        if after.pace.total != before.pace.total:
+            leaps.append(clock.share(after) - clock.share(before))
+        return after
 
-    monkeypatch.setattr(Trainer, "_keep_pace", watched)
+    monkeypatch.setattr(clocks.Clock, "keep_pace", watched)
     run.finish()
     assert len(leaps) >= 3
     assert leaps == pytest.approx([0.0] * len(leaps), abs=1e-12)

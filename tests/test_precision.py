@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from charrnn.cli.train import PrecisionName
+from charrnn.cli.names import PrecisionName
 from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError
 from charrnn.models.language_model import LanguageModel

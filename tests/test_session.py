@@ -26,6 +26,7 @@ from charrnn.models.language_model import LanguageModel
 from charrnn.models.layers import LAYERS
 from charrnn.runs import Run
 from charrnn.text.dataset import Tokens
+from charrnn.training import clock as clocks
 from charrnn.training import session
 from charrnn.training import trainer as loop
 from charrnn.training.eight_bits import arrays, int8_cost
@@ -379,8 +380,9 @@ class Ticking:
 def test_a_run_against_the_clock_goes_on_by_its_plan_and_when_it_is_complete_for_more_time(
     tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "time", Ticking())
-    monkeypatch.setattr(session, "time", Ticking())
+    ticking = Ticking()
+    for module in (loop, clocks, session):
+        monkeypatch.setattr(module, "time", ticking)
     stop_dead(start(options(corpus, seconds=6.0, save_every=10), checkpoints=tmp_path), 35)
     again = resume("run", checkpoints=tmp_path)
     pace = again.trainer.progress.pace

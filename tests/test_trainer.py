@@ -112,7 +112,7 @@ def test_the_state_is_carried_from_window_to_window_and_dropped_where_the_window
     tokens = torch.cat([Cycle().window(0, 0).inputs, Cycle().window(0, 1).inputs], dim=1)
     with torch.no_grad():
         _, states = trainer.model(tokens, trainer.model.initial_states(2))
-    torch.testing.assert_close(trainer._states[0], states, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(trainer._state.memories[0], states, rtol=1e-4, atol=1e-6)
 
 
 def test_padding_counts_for_nothing() -> None:
@@ -198,7 +198,7 @@ def test_a_step_that_is_not_finite_moves_no_weight(precision: str, broken: float
     assert not trainer._settle()
     for name, tensor in weights(trainer).items():
         assert torch.equal(tensor.nan_to_num(7.0), before[name].nan_to_num(7.0)), name
-        slot = trainer._optimizer.state[dict(trainer.model.named_parameters())[name]]
+        slot = trainer._state.optimizer.state[dict(trainer.model.named_parameters())[name]]
         assert slot["step"] == 1 and all(torch.isfinite(value).all() for value in slot.values())
 
 

@@ -9,21 +9,26 @@ import typer
 from charrnn import runs
 from charrnn.cli import options as opt
 from charrnn.cli.console import say, sparkline, write
-from charrnn.cli.train import CellName, SkipName
-from charrnn.config import ModelConfig, draw_seed, finite
+from charrnn.cli.names import CellName, SkipName
+from charrnn.config import ModelConfig, draw_seed, finite, require
 
 EXAMPLES = """Examples:
 
     charrnn inspect gradients
 
-    charrnn inspect gradients --cell rnn --cell lstm --cell gru --layers 1 --svg gradients.svg
+    charrnn inspect gradients --cell rnn --cell lstm --cell gru --svg gradients.svg
+
+    charrnn inspect gradients --cell rnn --radius 0.5 --radius 1 --radius 2
 """
 
 NETWORK = "An untrained network"
+# What describes a network, and so says nothing beside a trained one.
+UNTRAINED = ("hidden", "layers", "skip", "radius")
 SHOWN = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
 def gradients(
+    context: typer.Context,
     texts: opt.Texts = None,
     cell: Annotated[
         list[CellName] | None,
@@ -36,6 +41,15 @@ def gradients(
         int, typer.Option(help="Recurrent layers.", callback=opt.number("layers", 1, 64), rich_help_panel=NETWORK)
     ] = 1,
     skip: Annotated[SkipName, typer.Option(help="Ways around layers.", rich_help_panel=NETWORK)] = SkipName.none,
+    radius: Annotated[
+        list[float] | None,
+        typer.Option(
+            help="Spectral radius of recurrent matrices; repeatable.",
+            show_default="1",
+            callback=opt.number("radius", 0, 1e3),
+            rich_help_panel=NETWORK,
+        ),
+    ] = None,
     reach: Annotated[
         int, typer.Option(help="Steps back.", callback=opt.number("reach", 1, 10_000), rich_help_panel="Looking")
     ] = 100,
@@ -70,9 +84,16 @@ def gradients(
             ],
             texts,
             seed=seed,
+            radii=radius or [1.0],
         )  # fmt: skip
         say(f"untrained, seed {seed}")
     else:
+        for option in UNTRAINED:
+            asked = context.get_parameter_source(option)
+            require(
+                asked is None or asked.name != "COMMANDLINE",
+                f"--{option} is of untrained networks: name their --cell as well, or leave it out for a trained model",
+            )
         networks = [looking.trained(model, texts, checkpoints=checkpoints)]
     flows = [gradient_flow(n.network, n.tokens, name=n.name, reach=reach, places=places, seed=seed) for n in networks]
     if svg is not None:

@@ -41,13 +41,15 @@ def number(name: str, least: float, most: float, *, open_at_least: bool = False)
     bracket = "above" if open_at_least else "from"
 
     def check(value: Any) -> Any:
-        if value is not None:
-            low = value > least if open_at_least else value >= least
-            if not (low and value <= most):
+        for one in value if isinstance(value, list) else [value]:
+            if one is None:
+                continue
+            low = one > least if open_at_least else one >= least
+            if not (low and one <= most):
                 top = f" to {most:.12g}" if math.isfinite(most) else " upwards"
                 if open_at_least and not math.isfinite(most):
                     top = ""
-                raise typer.BadParameter(f"{value} is out of range: {name} goes {bracket} {least:g}{top}")
+                raise typer.BadParameter(f"{one} is out of range: {name} goes {bracket} {least:g}{top}")
         return value
 
     return check

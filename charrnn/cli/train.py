@@ -1,12 +1,13 @@
 """charrnn train"""
 
-from enum import Enum, StrEnum
+from enum import Enum
 from typing import Annotated, Any
 
 import typer
 
 from charrnn.cli import options as opt
 from charrnn.cli.console import say
+from charrnn.cli.names import CellName, DocumentsName, OptimizerName, PrecisionName, SkipName, TokenizerName
 from charrnn.config import TrainOptions
 from charrnn.errors import ConfigError
 
@@ -32,70 +33,6 @@ EXAMPLES = """Examples:
 RESUMABLE = {"resume", "name", "steps", "epochs", "budget", "checkpoints", "device", "threads", "json_lines", "quiet"}
 
 TEXT, NETWORK, REGULAR, TRAINING, MACHINE = "Text", "Network", "Regularisation", "Training", "Machine"
-
-
-class CellName(StrEnum):
-    """Cells of the network; a test holds this list to `LAYERS`."""
-
-    rnn = "rnn"
-    rnn_relu = "rnn-relu"
-    rnn_gelu = "rnn-gelu"
-    indrnn = "indrnn"
-    lstm = "lstm"
-    lstm_peephole = "lstm-peephole"
-    lstm_coupled = "lstm-coupled"
-    lstm_layernorm = "lstm-layernorm"
-    lstm_mogrifier = "lstm-mogrifier"
-    lstm_nested = "lstm-nested"
-    mlstm = "mlstm"
-    slstm = "slstm"
-    gru = "gru"
-    gru_update = "gru-update"
-    gru_before = "gru-before"
-    gru_before_update = "gru-before-update"
-    gru_layernorm = "gru-layernorm"
-    mingru = "mingru"
-    minlstm = "minlstm"
-
-
-class SkipName(StrEnum):
-    """What stands between two layers; a test holds this list to `CONNECTIONS`."""
-
-    none = "none"
-    residual = "residual"
-    highway = "highway"
-    dense = "dense"
-
-
-class TokenizerName(StrEnum):
-    """Units of text."""
-
-    char = "char"
-    byte = "byte"
-    subword = "subword"
-
-
-class Documents(StrEnum):
-    """How documents are told apart."""
-
-    stream = "stream"
-    lines = "lines"
-    blank = "blank"
-
-
-class OptimizerName(StrEnum):
-    """What moves the weights; a test holds this list to `OPTIMIZERS`."""
-
-    soap = "soap"
-    adamw = "adamw"
-
-
-class PrecisionName(StrEnum):
-    """Number formats of the training step; fp16 on a GPU."""
-
-    fp32 = "fp32"
-    bf16 = "bf16"
-    fp16 = "fp16"
 
 
 def train(
@@ -161,11 +98,16 @@ def train(
         ),
     ] = None,
     vocab_size: Annotated[
-        int,
-        typer.Option(help="Subword pieces.", callback=opt.number("a vocabulary", 259, 1_000_000), rich_help_panel=TEXT),
-    ] = TrainOptions.vocab_size,
+        int | None,
+        typer.Option(
+            help="Subword pieces.",
+            show_default="1000",
+            callback=opt.number("a vocabulary", 259, 1_000_000),
+            rich_help_panel=TEXT,
+        ),
+    ] = None,
     documents: Annotated[
-        Documents | None,
+        DocumentsName | None,
         typer.Option(
             help="One stream; or one document a line, or a paragraph, each with its own beginning and end.",
             show_default="stream",
@@ -242,6 +184,15 @@ def train(
             rich_help_panel=NETWORK,
         ),
     ] = None,
+    radius: Annotated[
+        float | None,
+        typer.Option(
+            help="Spectral radius that recurrent matrices begin with; above 1, gradients may explode.",
+            show_default="1",
+            callback=opt.number("radius", 0, 1000),
+            rich_help_panel=NETWORK,
+        ),
+    ] = None,
     tie: Annotated[
         bool | None,
         typer.Option(
@@ -308,7 +259,7 @@ def train(
         float | None,
         typer.Option(
             help="Highest learning rate.",
-            show_default="3.1 / hidden, at most 0.012",
+            show_default="4.4 / hidden, at most 0.017, for 4,096 tokens a step",
             callback=opt.number("lr", 0, INFINITY, open_at_least=True),
             rich_help_panel=TRAINING,
         ),
@@ -316,7 +267,9 @@ def train(
     optimizer: Annotated[
         OptimizerName | None,
         typer.Option(
-            help="SOAP, or AdamW: less memory, less learned a step.", show_default="soap", rich_help_panel=TRAINING
+            help="SOAP; AdamW: less memory, less learned a step; plain descent, for looking at gradients.",
+            show_default="soap",
+            rich_help_panel=TRAINING,
         ),
     ] = None,
     average: Annotated[
@@ -331,8 +284,8 @@ def train(
     clip: Annotated[
         float,
         typer.Option(
-            help="Largest gradient norm.",
-            callback=opt.number("clip", 0, INFINITY, open_at_least=True),
+            help="Largest gradient norm; 0 for none.",
+            callback=opt.number("clip", 0, INFINITY),
             rich_help_panel=TRAINING,
         ),
     ] = 1.0,

@@ -8,13 +8,21 @@ from torch import Tensor, nn
 from charrnn.models.cells.base import Weight
 
 
-def initialise(tensor: Tensor, weight: Weight, forget: int | None, generator: torch.Generator) -> None:
-    """Fill a weight with what its table says it is at first; `forget` is which of its gates is the forget gate."""
+def initialise(
+    tensor: Tensor, weight: Weight, forget: int | None, generator: torch.Generator, radius: float = 1.0
+) -> None:
+    """Fill a weight with what its table says it is at first; `forget` is which of its gates is the forget gate.
+
+    What multiplies the state has all its eigenvalues on the circle of this `radius`.
+    """
     # A matrix of several gates is as many matrices side by side.
     rows = weight.axes[0]
     blocks = tensor.chunk(int(rows[:-1] or 1)) if rows.endswith("H") else (tensor,)
     for gate, block in enumerate(blocks):
         FILL[weight.start](block, generator, gate == forget)
+        if weight.recurrent:
+            with torch.no_grad():
+                block.mul_(radius)
 
 
 # One gate's block, the generator, whether it is the forget gate's.

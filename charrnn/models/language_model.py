@@ -72,10 +72,10 @@ class Half(nn.Module):
         """The memory before any token: zeros (B, H)."""
         return tuple(layer.initial_state(batch) for layer in self.stack)
 
-    def initialise_half(self, generator: torch.Generator) -> None:
+    def initialise_half(self, generator: torch.Generator, radius: float) -> None:
         """Fresh weights of layers and head, each by its own rule."""
         for layer in self.stack:
-            layer.initialise(generator)
+            layer.initialise(generator, radius)
         for between in cast("list[Between]", list(self.connections)):
             between.initialise(generator)
         if self.head is not None:
@@ -114,8 +114,8 @@ class LanguageModel(Half):
         super().__init__(config, nn.Embedding(config.start_id + 1, config.embedding))
         self.reverse = Half(config) if config.bidirectional else None
 
-    def initialise(self, generator: torch.Generator) -> None:
-        """Fresh weights: normal embedding and head, each layer by its own rule.
+    def initialise(self, generator: torch.Generator, radius: float = 1.0) -> None:
+        """Fresh weights: normal embedding and head, each layer by its own rule, recurrent matrices of this radius.
 
         The scales were found by measurement (docs/experiments.md): with smaller ones, three passes over a text end
         where one does with these.
@@ -123,7 +123,7 @@ class LanguageModel(Half):
         std = head_scale(self.config) if self.config.tie else 1.0
         nn.init.normal_(self.embedding.weight, std=std, generator=generator)
         for half in self.halves:
-            half.initialise_half(generator)
+            half.initialise_half(generator, radius)
 
     @property
     def halves(self) -> list[Half]:

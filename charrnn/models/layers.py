@@ -103,10 +103,10 @@ class Recurrent(nn.Module):
         weights = {name: self._weight(name) for name in self.table}
         return self.formula(gather(self.formula, weights), operations or TorchOperations())
 
-    def initialise(self, generator: torch.Generator) -> None:
-        """Fresh weights, as the formula's table says."""
+    def initialise(self, generator: torch.Generator, radius: float = 1.0) -> None:
+        """Fresh weights, as the formula's table says; `radius` is that of the recurrent matrices' eigenvalues."""
         for name, weight in self.table.items():
-            initialise(self.rnn.get_parameter(name), weight, self.formula.forget, generator)
+            initialise(self.rnn.get_parameter(name), weight, self.formula.forget, generator, radius)
 
 
 LAYERS: dict[str, Callable[..., Recurrent]] = {

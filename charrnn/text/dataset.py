@@ -20,6 +20,7 @@ from charrnn.text.tokenizers import Tokenizer, train_tokenizer
 
 IN_MEMORY_BYTES = 64 << 20
 LEAST_HELD_OUT = 200
+SUBWORD_PIECES = 1000
 
 Tokens = npt.NDArray[np.unsignedinteger[Any]]
 
@@ -136,7 +137,7 @@ def build(
     *,
     tokenizer: Tokenizer | None = None,
     kind: str = "char",
-    vocab_size: int = 1000,
+    vocab_size: int = SUBWORD_PIECES,
     folder: Path | None = None,
     threads: int = 1,
 ) -> Dataset:

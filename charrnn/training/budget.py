@@ -10,7 +10,7 @@ import dataclasses
 import math
 from dataclasses import dataclass
 
-from charrnn.config import ModelConfig, TrainConfig, TrainOptions
+from charrnn.config import ModelConfig, TrainConfig, TrainOptions, require
 from charrnn.models.connections import DENSE
 from charrnn.models.weights import formula
 from charrnn.text.dataset import Dataset, Part
@@ -48,6 +48,8 @@ BPTT = 64
 RATE_TIMES_WIDTH, MOST_RATE = 4.4, 0.017
 RATE_TOKENS = 4096
 FINE_TUNING_RATE = 0.25
+# Of plain gradient descent, whose steps clipping holds: whatever the width.
+DESCENT_RATE = 2.0
 # What decay alone would leave of a weight at the end of the run: e to the minus this.
 DECAY_OVER_RUN = 1.2
 LEAST_DECAY, MOST_DECAY = 0.001, 0.2
@@ -108,6 +110,8 @@ def plan(
             skip=options.skip, norm=options.norm or False, bidirectional=options.bidirectional or False,
             embedding=options.embedding or (hidden if tie else min(EMBEDDING, hidden)),
         )  # fmt: skip
+    recurrent = any(weight.recurrent for weight in formula(network.cell).table().values())
+    require(options.radius is None or recurrent, f"{network.cell} has no recurrent matrices: leave out --radius")
     weights = halves * weight_count(network.hidden, network.cell, network.layers)
     to_read = to_read or int(operations / OPERATIONS / weights)
     passes = to_read / tokens
@@ -116,7 +120,9 @@ def plan(
     if seconds is not None:
         evaluations = min(EVALUATIONS, max(LEAST_EVALUATIONS, int(seconds / SECONDS_BETWEEN)))
     validated = int(VALIDATION_SHARE / VALIDATION_COST * to_read / evaluations)
-    lr = options.lr or learning_rate(network.hidden, a_step) * (1.0 if source is None else FINE_TUNING_RATE)
+    optimizer = options.optimizer or OPTIMIZER
+    fresh_rate = DESCENT_RATE if optimizer == "sgd" else learning_rate(network.hidden, a_step)
+    lr = options.lr or fresh_rate * (1.0 if source is None else FINE_TUNING_RATE)
     decay = weight_decay(lr, to_read / a_step, average) if options.weight_decay is None else options.weight_decay
     model = dataclasses.replace(
         network,
@@ -133,10 +139,10 @@ def plan(
         bptt=bptt,
         batch_size=batch_size,
         lr=lr,
-        optimizer=options.optimizer or OPTIMIZER,
+        optimizer=optimizer,
         average=average,
         weight_decay=decay,
-        clip=options.clip,
+        clip=options.clip or None,
         clip_value=options.clip_value,
         eval_every=options.eval_every,
         evaluations=evaluations,

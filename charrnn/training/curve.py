@@ -1,23 +1,16 @@
-"""The picture of a run: training and validation loss and the learning rate against steps, as SVG."""
+"""The picture of a run: training and validation loss and the learning rate against steps."""
 
-import io
 from collections.abc import Sequence
 from typing import Any
+
+from charrnn.pictures import picture
 
 TRAIN, VALID, RATE = "#7aa6c2", "#b3402a", "#9a9a9a"
 
 
 def draw_curve(events: Sequence[dict[str, Any]], title: str) -> bytes:
-    """An SVG of the run's events (as `metrics.jsonl` has them). matplotlib is loaded here and nowhere else."""
-    import matplotlib
-
-    matplotlib.use("svg")
-    from matplotlib import pyplot as plt
-
-    with plt.rc_context({"svg.hashsalt": "charrnn", "font.family": "sans-serif", "font.size": 10}):
-        figure, (losses, rates) = plt.subplots(
-            2, 1, figsize=(8, 5), sharex=True, height_ratios=(4, 1), layout="constrained"
-        )
+    """An SVG of the run's events, as `metrics.jsonl` has them."""
+    with picture(rows=2, size=(8, 5), sharex=True, height_ratios=(4, 1)) as ((losses, rates), drawn):
         steps = [event["step"] for event in events]
         losses.plot(steps, [event["bpc"] for event in events], color=TRAIN, linewidth=1.2, label="training")
         checked = [event for event in events if "valid_bpc" in event]
@@ -42,10 +35,4 @@ def draw_curve(events: Sequence[dict[str, Any]], title: str) -> bytes:
         rates.set_ylabel("learning rate")
         rates.set_xlabel("steps")
         rates.set_ylim(bottom=0)
-        for axes in (losses, rates):
-            axes.spines[["top", "right"]].set_visible(False)
-            axes.grid(axis="y", alpha=0.25)
-        picture = io.BytesIO()
-        figure.savefig(picture, format="svg", metadata={"Date": None})
-        plt.close(figure)
-    return picture.getvalue()
+    return drawn.getvalue()

@@ -11,15 +11,23 @@ from charrnn.config import TrainConfig, require
 from charrnn.models.language_model import LanguageModel
 from charrnn.training.soap import Soap
 
-OPTIMIZERS = ("soap", "adamw")
+OPTIMIZERS = ("soap", "adamw", "sgd")
 # Of the highest learning rate, what is left at the end: with averaged weights, enough for them to keep moving.
 FINAL_SHARE, FINAL_SHARE_AVERAGED = 0.01, 0.2
 
 
-def make_optimizer(model: LanguageModel, config: TrainConfig) -> Soap:
-    """SOAP, or AdamW (Loshchilov & Hutter 2019), which it is without a basis; biases and the embedding never have one.
+class Descent(torch.optim.SGD):
+    """Plain gradient descent, called as SOAP is: a step is as long as its gradient, so one that explodes is seen."""
 
-    Weight matrices decay, biases and the embedding do not. Raises ConfigError on another optimiser's name.
+    number = 0
+    found_inf: Tensor | None = None
+
+
+def make_optimizer(model: LanguageModel, config: TrainConfig) -> Soap | Descent:
+    """SOAP, or AdamW (Loshchilov & Hutter 2019), which it is without a basis, or plain gradient descent.
+
+    Weight matrices decay, biases and the embedding do not, nor have they a basis. Raises ConfigError on another
+    optimiser's name.
     """
     require(
         config.optimizer in OPTIMIZERS, f"optimizer must be one of {', '.join(OPTIMIZERS)}, not {config.optimizer!r}"
@@ -29,6 +37,9 @@ def make_optimizer(model: LanguageModel, config: TrainConfig) -> Soap:
     for parameter in model.parameters():
         matrix = parameter.dim() > 1 and parameter is not model.embedding.weight
         (matrices if matrix else others).append(parameter)
+    if config.optimizer == "sgd":
+        decaying = {"params": matrices, "weight_decay": config.weight_decay}
+        return Descent([decaying, {"params": others}], config.lr, fused=True)
     groups: list[dict[str, Any]] = [
         {"params": matrices, "weight_decay": config.weight_decay, "turned": config.optimizer == "soap"},
         {"params": others},

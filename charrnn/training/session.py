@@ -22,7 +22,7 @@ from charrnn.models.language_model import Backwards, LanguageModel
 from charrnn.models.weights import bounded
 from charrnn.runs import Run
 from charrnn.text.corpus import Corpus, keep_stdin
-from charrnn.text.dataset import Dataset, Part, Split, build, documents_to_learn, split_corpus
+from charrnn.text.dataset import SUBWORD_PIECES, Dataset, Part, Split, build, documents_to_learn, split_corpus
 from charrnn.text.streams import Streams, open_streams
 from charrnn.text.tokenizers import extend, from_spec
 from charrnn.training import precision
@@ -126,7 +126,7 @@ def start(options: TrainOptions, *, checkpoints: Path | None = None) -> Training
         seed = draw_seed() if options.seed is None else options.seed
         choice = plan(options, data, seed=seed, machine=machine, source=source.config if source else None)
         network = LanguageModel(choice.model)
-        network.initialise(torch.Generator().manual_seed(seed))
+        network.initialise(torch.Generator().manual_seed(seed), 1.0 if options.radius is None else options.radius)
         notes = [*data.notes, *choice.reasons, f"machine: {machine}, seed {seed}"]
         if source is not None:
             source.give(network, data.tokenizer)
@@ -211,7 +211,7 @@ def _dataset(
         split,
         tokenizer=extend(source.tokenizer, documents_to_learn(split, corpus)) if source else None,
         kind=options.tokenizer or "char",
-        vocab_size=options.vocab_size,
+        vocab_size=options.vocab_size or SUBWORD_PIECES,
         folder=run.folder,
         threads=machine.threads,
     )

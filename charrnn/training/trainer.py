@@ -11,7 +11,7 @@ finite moves no weight by the device's own decision. So a GPU is never waited fo
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -21,9 +21,11 @@ from charrnn.errors import DivergedError
 from charrnn.models.language_model import Backwards, LanguageModel, Reader, carry, detach, nats
 from charrnn.text.streams import IGNORED, Streams
 from charrnn.training.averaging import Average
+from charrnn.training.clock import Clock
 from charrnn.training.events import Event, Note, Progress, Report, Snapshot, Stopped
 from charrnn.training.optim import clip, learning_rate, make_optimizer
 from charrnn.training.precision import Machine, Shadow
+from charrnn.training.state import TrainingState
 from charrnn.training.updates import Updates
 
 # A validation this much above the best is one of those that `patience` counts; less may be the learning rate's noise.
@@ -32,8 +34,6 @@ MOST_ROLLBACKS = 4
 SAVE_SECONDS = 60.0
 # Measuring how far a step moves the weights copies them: at one report of so many.
 REPORTS_TO_MEASURE = 10
-# Under what names the states of the halves are saved.
-MEMORIES = ("state", "state_reverse")
 # What a step adds up on the device, as `Progress` has it.
 SUMS = ("summed_loss", "summed_norm", "summed_clipped")
 
@@ -65,18 +65,23 @@ class Trainer:
         self.bits = tokens_per_char / math.log(2)
         self._validate, self._save = validate, save
         self._shadow = Shadow(model, config.precision)
-        self._average, self._updates = Average(model), Updates(model)
-        self._optimizer = make_optimizer(model, config)
-        self._scaler = torch.amp.GradScaler(machine.device.type, enabled=config.precision == "fp16")
+        self._updates = Updates(model)
         exact = torch.float32 if machine.device.type == "mps" else torch.float64  # which Apple's GPUs lack
         self._sums = torch.zeros(len(SUMS), dtype=exact, device=machine.device)
         # On a CPU there is nothing to wait for: every step is looked at.
         self._waits = machine.device.type != "cpu"
         # Each half reads its own windows with its own states.
         self._reverse = None if reverse is None else (Backwards(self._shadow.model), reverse)
-        self._states = [reader.initial_states(streams.batch_size) for reader, _ in self._readers]
+        self._state = TrainingState(
+            model,
+            make_optimizer(model, config),
+            Average(model),
+            torch.amp.GradScaler(machine.device.type, enabled=config.precision == "fp16"),
+            machine.device,
+            memories=[reader.initial_states(streams.batch_size) for reader, _ in self._readers],
+        )
+        self._clock = Clock(config, self._epochs)
         self._good: Snapshot | None = None
-        self._ticked = time.monotonic()
         torch.manual_seed(config.seed)
 
     @property
@@ -89,53 +94,16 @@ class Trainer:
         self.progress = Progress(seconds=seconds, seconds_beside=seconds)
         self._judge_first = trained
 
-    # -- what a run is made of, as tensors ---------------------------------------------------------------------------
-
     def snapshot(self) -> Snapshot:
         """A copy of everything, as it stands between two steps."""
-        tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
-        for name, parameter in self.model.named_parameters():
-            for slot, value in self._optimizer.state.get(parameter, {}).items():
-                tensors[f"optimizer.{name}.{slot}"] = value
-        tensors |= self._memory()
-        tensors |= self._average.tensors()
-        tensors["random"] = torch.get_rng_state()
-        if self.machine.device.type == "cuda":
-            tensors["random.cuda"] = torch.cuda.get_rng_state(self.machine.device)
-        for name, number in self._scaler.state_dict().items():
-            tensors[f"scaler.{name}"] = torch.tensor(number)
-        return Snapshot(self.progress, {name: tensor.detach().clone() for name, tensor in tensors.items()})
+        return Snapshot(self.progress, self._state.tensors())
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go back, or on, to a snapshot."""
-        tensors = snapshot.tensors
         self.progress = snapshot.progress
-        self.model.load_state_dict({n: tensors[f"model.{n}"] for n in self.model.state_dict()})
-        for name, parameter in self.model.named_parameters():
-            self._optimizer.state[parameter] = _slots(tensors, f"optimizer.{name}.", parameter.device)
-        self._average.restore(tensors, self.progress.averaged)
-        self._states = [
-            tuple(
-                tuple(tensors[f"{name}.{number}.{part}"].to(value) for part, value in enumerate(state))
-                for number, state in enumerate(states)
-            )
-            for name, states in zip(MEMORIES, self._states, strict=False)
-        ]
-        torch.set_rng_state(tensors["random"].cpu())
-        if self.machine.device.type == "cuda":
-            torch.cuda.set_rng_state(tensors["random.cuda"].cpu(), self.machine.device)
-        self._scaler.load_state_dict({name: tensors[f"scaler.{name}"].item() for name in self._scaler.state_dict()})
+        self._state.restore(snapshot.tensors, self.progress.averaged)
         self._sums.zero_()
         self._shadow.refresh()
-
-    def _memory(self) -> dict[str, Tensor]:
-        """The recurrent states under the names that a snapshot has for them."""
-        return {
-            f"{name}.{number}.{part}": value
-            for name, states in zip(MEMORIES, self._states, strict=False)
-            for number, state in enumerate(states)
-            for part, value in enumerate(state)
-        }
 
     # -- the loop ----------------------------------------------------------------------------------------------------
 
@@ -144,11 +112,11 @@ class Trainer:
 
         Raises DivergedError when no finite loss is found again after a few returns to the last good state.
         """
-        self._ticked = time.monotonic()
+        self._clock.start()
         if self._judge_first and self._validate is not None:
             loss = self._validate()
-            took = self._tick(beside=True)
-            self.progress = dataclasses.replace(self.progress, best=loss, validation_seconds=took)
+            self._tick(validation=True)
+            self.progress = dataclasses.replace(self.progress, best=loss)
             yield Note(f"before the first step: valid {loss:.4f} nats per token")
         self._keep(best=self.progress.step == 0)
         self._tick(beside=True)
@@ -170,12 +138,12 @@ class Trainer:
             step = self.progress.step
             reporting = step % self.config.report_every == 0
             saving = step % every == 0 if every else time.monotonic() - saved_at > SAVE_SECONDS
-            validating = self._validation_due()
+            validating = self._clock.validation_due(self.progress)
             if (reporting or saving or validating or not self._waits) and not self._settle():
                 yield self._roll_back()
                 continue
             self._tick()
-            self._keep_pace()
+            self.progress = self._clock.keep_pace(self.progress)
             if validating:
                 yield from self._validation()
                 saved_at = time.monotonic()
@@ -198,17 +166,18 @@ class Trainer:
         for number, (reader, streams) in enumerate(self._readers):
             window = streams.window(progress.epoch, progress.index)
             count += int((window.targets != IGNORED).sum())
-            states = self._states[number]
+            states = self._state.memories[number]
             if window.carry is not None:
                 states = carry(states, self._to_device(window.carry))
             logits, states = reader(self._to_device(window.inputs), detach(states))
             total = total + nats(logits, self._to_device(window.targets)).sum()
-            self._states[number] = detach(states)
+            self._state.memories[number] = detach(states)
         loss = total / count
-        torch.autograd.backward(self._scaler.scale(loss))
+        torch.autograd.backward(self._state.scaler.scale(loss))
         self._shadow.hand_over_gradients()
-        self._optimizer.number, lr = progress.step, self._lr()
-        for group in self._optimizer.param_groups:
+        optimizer, lr = self._state.optimizer, self._lr()
+        optimizer.number = progress.step
+        for group in optimizer.param_groups:
             group["lr"] = lr
         measured = (progress.step + 1) % (REPORTS_TO_MEASURE * self.config.report_every) == 0
         if measured:
@@ -237,28 +206,30 @@ class Trainer:
 
         In fp16 a gradient beyond the format's range is no divergence: the scaler skips the step and scales less.
         """
-        if self._scaler.is_enabled():
-            self._scaler.unscale_(self._optimizer)
+        optimizer, scaler = self._state.optimizer, self._state.scaler
+        if scaler.is_enabled():
+            scaler.unscale_(optimizer)
         norm, clipped = clip(self.model.parameters(), self.config)
-        if self._scaler.is_enabled():
-            self._scaler.step(self._optimizer)
-            self._scaler.update()
+        if scaler.is_enabled():
+            scaler.step(optimizer)
+            scaler.update()
             norm = norm.nan_to_num(0.0, 0.0, 0.0)
         else:
             # The optimiser looks at this where it stands, on the device.
-            self._optimizer.found_inf = (~(loss.isfinite() & norm.isfinite())).float()
-            self._optimizer.step()
-        self._optimizer.zero_grad()
+            optimizer.found_inf = (~(loss.isfinite() & norm.isfinite())).float()
+            optimizer.step()
+        optimizer.zero_grad()
         self._shadow.refresh()
         return norm, clipped
 
     def _average_in(self) -> int:
         """In the last part of the run, take the weights into their mean; how many are in it now."""
+        average = self._state.average
         if self.config.average is None or self._share() < 1 - self.config.average:
-            self._average.clear()
+            average.clear()
         else:
-            self._average.add()
-        return self._average.count
+            average.add()
+        return average.count
 
     def _to_device(self, tensor: Tensor) -> Tensor:
         if self.machine.device.type == "cuda":
@@ -278,48 +249,14 @@ class Trainer:
 
     # -- time --------------------------------------------------------------------------------------------------------
 
-    def _tick(self, *, beside: bool = False) -> float:
-        """Count the wall-clock time since the last tick: spent on steps, or beside them."""
-        now, p = time.monotonic(), self.progress
-        passed, self._ticked = now - self._ticked, now
-        self.progress = dataclasses.replace(
-            p, seconds=p.seconds + passed, seconds_beside=p.seconds_beside + passed * beside
-        )
-        return passed
-
-    def _epochs(self) -> float:
-        return self.progress.epoch + self.progress.index / self.streams.windows(self.progress.epoch)
+    def _tick(self, *, beside: bool = False, validation: bool = False) -> None:
+        self.progress = self._clock.tick(self.progress, beside=beside, validation=validation)
 
     def _share(self) -> float:
-        """How much of the budget is spent, 0 … 1."""
-        config, progress = self.config, self.progress
-        if config.steps is not None:
-            return progress.step / config.steps
-        if config.epochs is not None:
-            return self._epochs() / config.epochs
-        assert config.seconds is not None
-        if progress.pace.total is None:
-            # Reading the text is no part of the warm-up.
-            return min(1.0, (progress.seconds - progress.seconds_beside) / config.seconds)
-        return progress.pace.share_at(progress.step)
+        return self._clock.share(self.progress)
 
-    def _keep_pace(self) -> None:
-        """With a time budget: fix the number of steps once the speed is known, and anew where it has changed."""
-        progress, budget = self.progress, self.config.seconds
-        stepping = progress.seconds - progress.seconds_beside
-        if budget is None or not progress.pace.due(progress.step, stepping, budget):
-            return
-        # What comes after the last step, measuring and saving, takes about as long as another validation.
-        validations = self._validations_left() + 1 + (self.config.average is not None)
-        left = budget - progress.seconds - validations * progress.validation_seconds
-        pace = progress.pace.measure(progress.step, stepping).fix(progress.step, self._share(), left, budget)
-        self.progress = dataclasses.replace(progress, pace=pace)
-
-    def _validations_left(self) -> int:
-        p, every = self.progress, self.config.eval_every
-        if every is None:
-            return max(0, self.config.evaluations - p.evaluations)
-        return ((p.pace.total or p.step) - p.step) // every + 1
+    def _epochs(self, progress: Progress) -> float:
+        return progress.epoch + progress.index / self.streams.windows(progress.epoch)
 
     def _lr(self) -> float:
         return learning_rate(self.config, self._share()) * self.progress.lr_scale
@@ -332,7 +269,7 @@ class Trainer:
         report = Report(
             step=p.step,
             tokens=p.tokens,
-            epoch=self._epochs(),
+            epoch=self._epochs(p),
             loss=p.summed_loss / max(1, p.summed_tokens),
             bpc=p.summed_loss / max(1, p.summed_tokens) * self.bits,
             lr=self._lr(),
@@ -341,24 +278,13 @@ class Trainer:
             tokens_per_second=p.summed_tokens / max(p.summed_seconds, 1e-9),
             seconds=p.seconds,
             progress=min(1.0, self._share()),
-            seconds_left=self._seconds_left(),
+            seconds_left=self._clock.seconds_left(p),
             updates=self._updates.take(),
         )
         self.progress = dataclasses.replace(
             p, summed_loss=0.0, summed_norm=0.0, summed_steps=0, summed_clipped=0, summed_tokens=0, summed_seconds=0.0
         )
         return report
-
-    def _seconds_left(self) -> float:
-        if self.config.seconds is not None:
-            return max(0.0, self.config.seconds - self.progress.seconds)
-        share = self._share()
-        return self.progress.seconds * (1 - share) / max(share, 1e-6)
-
-    def _validation_due(self) -> bool:
-        if self.config.eval_every is not None:
-            return self.progress.step % self.config.eval_every == 0
-        return int(min(1.0, self._share()) * self.config.evaluations) > self.progress.evaluations
 
     def _validation(self) -> Iterator[Event]:
         """Score the validation part, keep what is best, save."""
@@ -368,30 +294,29 @@ class Trainer:
         better = math.isfinite(loss) and (p.best is None or loss < p.best)
         self.progress = dataclasses.replace(
             p,
-            evaluations=max(p.evaluations + 1, int(min(1.0, self._share()) * self.config.evaluations)),
+            evaluations=max(p.evaluations + 1, self._clock.validations(p)),
             best=loss if better else p.best,
             best_step=p.step if better else p.best_step,
             stale=0 if better or self._validate is None else p.stale + self._is_worse(loss),
             rollbacks=0,
         )
         self._keep(best=better or self._validate is None)
-        took = self._tick(beside=True)
-        self.progress = dataclasses.replace(self.progress, validation_seconds=took)
+        self._tick(validation=True)
         if self._validate is not None:
             report = dataclasses.replace(report, valid_loss=loss, valid_bpc=loss * self.bits, best=better)
-            if self._average.count and self._share() >= 1:
+            if self._state.average.count and self._share() >= 1:
                 report = dataclasses.replace(report, unaveraged=self._validate())
         yield report
         if report.unaveraged is not None:
             yield Note(
-                f"weights averaged over {self._average.count:,} steps: valid {loss:.4f} nats per token; the last "
+                f"weights averaged over {self._state.average.count:,} steps: valid {loss:.4f} nats per token; the last "
                 f"step's alone: {report.unaveraged:.4f}"
             )
 
     def _judge(self) -> float:
         """Validation of what would be saved: the mean of the weights, where there is one."""
         assert self._validate is not None
-        with self._average.in_place():
+        with self._state.average.in_place():
             return self._validate()
 
     def _is_worse(self, loss: float) -> bool:
@@ -432,12 +357,3 @@ class Trainer:
             "halved",
             warning=True,
         )
-
-
-def _slots(tensors: Mapping[str, Tensor], prefix: str, device: torch.device) -> dict[str, Tensor]:
-    """One parameter's optimiser slots; AdamW keeps its step count as a tensor too."""
-    return {
-        name.removeprefix(prefix): tensor.clone().to(device)
-        for name, tensor in tensors.items()
-        if name.startswith(prefix)
-    }

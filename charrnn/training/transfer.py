@@ -41,6 +41,11 @@ class Source:
                 asked is None or asked == value,
                 f"{self.path} has {name} {value}, which stays: leave out --{name}, or train anew without --from",
             )
+        for name in ("vocab_size", "radius"):
+            require(
+                getattr(options, name) is None,
+                f"{self.path} brings its symbols and weights: leave out --{name.replace('_', '-')}, or --from",
+            )
 
     def give(self, network: LanguageModel, tokenizer: Tokenizer) -> None:
         """Put the weights into a freshly initialised network whose vocabulary holds this one's, symbol by symbol.

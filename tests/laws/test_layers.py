@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from charrnn.cli.train import CellName
+from charrnn.cli.names import CellName
 from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError
 from charrnn.models.cells import CELLS, Cell, State
@@ -579,6 +579,21 @@ def test_the_same_generator_gives_the_same_weights_and_another_gives_others(name
     assert drawn
     for of in drawn:
         assert not torch.isclose(one.rnn.get_parameter(of), third.rnn.get_parameter(of)).any()
+
+
+@every_layer
+def test_recurrent_matrices_begin_with_the_radius_that_is_asked_for_and_nothing_else_changes(name: str) -> None:
+    layer, plain = fresh(name), fresh(name)
+    layer.initialise(generator(0), radius=1.5)
+    plain.initialise(generator(0))
+    for of, weight in CELLS[name].table().items():
+        found, expected = layer.rnn.get_parameter(of).detach(), plain.rnn.get_parameter(of).detach()
+        if not weight.recurrent:
+            assert torch.equal(found, expected)
+            continue
+        for block in found.split(HIDDEN):
+            circle = torch.full((HIDDEN,), 1.5, dtype=torch.float64)
+            torch.testing.assert_close(torch.linalg.eigvals(block).abs(), circle)
 
 
 # -- the table -------------------------------------------------------------------------------------------------------

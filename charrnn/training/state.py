@@ -1,0 +1,69 @@
+"""All that training changes and that is a tensor: with `Progress`, which has the numbers, an exact resume."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from charrnn.models.cells import States
+from charrnn.models.language_model import LanguageModel
+from charrnn.training.averaging import Average
+from charrnn.training.optim import Descent
+from charrnn.training.soap import Soap
+
+# Under what names the memories of the halves are saved.
+MEMORIES = ("state", "state_reverse")
+
+
+@dataclass
+class TrainingState:
+    """Weights, their mean, the optimiser's slots, what each half of the network remembers, the random generators."""
+
+    model: LanguageModel
+    optimizer: Soap | Descent
+    average: Average
+    scaler: torch.amp.GradScaler
+    device: torch.device
+    memories: list[States]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Copies of everything, by name, as it stands between two steps."""
+        found = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
+        for name, parameter in self.model.named_parameters():
+            for slot, value in self.optimizer.state.get(parameter, {}).items():
+                found[f"optimizer.{name}.{slot}"] = value
+        for name, states in zip(MEMORIES, self.memories, strict=False):
+            for number, state in enumerate(states):
+                for part, value in enumerate(state):
+                    found[f"{name}.{number}.{part}"] = value
+        found |= self.average.tensors()
+        found["random"] = torch.get_rng_state()
+        if self.device.type == "cuda":
+            found["random.cuda"] = torch.cuda.get_rng_state(self.device)
+        for name, number in self.scaler.state_dict().items():
+            found[f"scaler.{name}"] = torch.tensor(number)
+        return {name: tensor.detach().clone() for name, tensor in found.items()}
+
+    def restore(self, tensors: Mapping[str, Tensor], averaged: int) -> None:
+        """Go back, or on, to what `tensors` gave, when so many steps' weights were in their mean."""
+        self.model.load_state_dict({name: tensors[f"model.{name}"] for name in self.model.state_dict()})
+        for name, parameter in self.model.named_parameters():
+            prefix = f"optimizer.{name}."
+            self.optimizer.state[parameter] = {
+                slot.removeprefix(prefix): value.clone().to(parameter.device)
+                for slot, value in tensors.items()
+                if slot.startswith(prefix)
+            }
+        self.memories = [
+            tuple(
+                tuple(tensors[f"{name}.{number}.{part}"].to(value) for part, value in enumerate(state))
+                for number, state in enumerate(states)
+            )
+            for name, states in zip(MEMORIES, self.memories, strict=False)
+        ]
+        self.average.restore(tensors, averaged)
+        torch.set_rng_state(tensors["random"].cpu())
+        if self.device.type == "cuda":
+            torch.cuda.set_rng_state(tensors["random.cuda"].cpu(), self.device)
+        self.scaler.load_state_dict({name: tensors[f"scaler.{name}"].item() for name in self.scaler.state_dict()})
