@@ -24,6 +24,8 @@ def test_gradients_of_a_model_are_told_drawn_and_given_as_json(charrnn: CommandL
     (network,) = found["networks"]
     assert len(network["layers"][0]["median"]) == 21 and network["network"] == "small: lstm 1 x 16"
     assert found["training"]["step"][-1] == 60 and 0 <= found["training"]["clipped"] <= 1
+    picture = Path("g.svg").read_text(encoding="utf-8")
+    assert f"{found['training']['clipped']:.1%} of steps clipped" in picture and "halves in" in picture
     assert "of steps clipped" in done.out
     bare = charrnn("inspect", "gradients", *here, "--reach", "20", "--places", "4", "--seed", "1", "-q")
     assert float(bare.out) == network["layers"][0]["half_life"] and bare.err == ""

@@ -32,6 +32,7 @@ from charrnn.inspection.neurons import (
 )  # fmt: skip
 from charrnn.inspection.page import page
 from charrnn.inspection.plots import draw_flows, draw_memories
+from charrnn.inspection.record import GradientRecord
 from charrnn.inspection.steps import embed, step
 from charrnn.models.cells import CELLS, States
 from charrnn.models.language_model import LanguageModel
@@ -336,3 +337,32 @@ def test_pictures_show_every_network_by_name() -> None:
     assert all(name in picture for name in ("rnn 1 x 8, halves in 5.0 steps", "layer 1"))
     curve = draw_memories([memory_curve(network(), text(60), name="here")]).decode()
     assert "here" in curve and "bits per character" in curve
+
+
+# -- a run's own record ----------------------------------------------------------------------------------------------
+
+
+def test_a_record_is_what_the_reports_say() -> None:
+    events = [
+        {"step": 10, "grad_norm": 2.0, "clipped": 0.5},
+        {"step": 20, "grad_norm": 1.0, "clipped": 0.1, "updates": {"head": 1e-3}},
+        {"step": 30, "grad_norm": 0.5, "clipped": 0.0, "updates": {"head": 2e-3, "bias": 1.0}},
+    ]
+    record = GradientRecord.of(events)
+    assert record is not None and record.share_clipped == pytest.approx(0.2)
+    assert record.to_json() == {
+        "step": [10, 20, 30],
+        "grad_norm": [2.0, 1.0, 0.5],
+        "clipped": record.share_clipped,
+        "updates": [{"step": 20, "ratios": {"head": 1e-3}}, {"step": 30, "ratios": {"head": 2e-3, "bias": 1.0}}],
+    }
+    assert GradientRecord.of([]) is None
+
+
+def test_a_record_is_drawn_beside_the_flows() -> None:
+    flow = Flow("one", np.full((1, 3, 4), 0.5))
+    record = GradientRecord([10, 20], [2.0, 1.0], [0.5, 0.5], [(20, {"head": 1e-3})])
+    plain, whole = draw_flows([flow]).decode(), draw_flows([flow], record).decode()
+    assert "50.0% of steps clipped" in whole and "50.0% of steps clipped" not in plain
+    assert "head" in whole
+    draw_flows([flow], GradientRecord([10], [2.0], [0.5], []))

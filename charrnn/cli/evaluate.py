@@ -50,50 +50,39 @@ def evaluate(
             show_default="the validation part of the run's own corpus",
         ),
     ] = None,
-    metric: Annotated[
-        Metric, typer.Option(help="The figure for -q and --fail-above.", rich_help_panel="Output")
-    ] = Metric.ppl,
+    metric: Annotated[Metric, opt.option("Output", "The figure for -q and --fail-above.")] = Metric.ppl,
     fail_above: Annotated[
-        float | None,
-        typer.Option(help="Exit with 3 when the figure is greater.", show_default="off", rich_help_panel="Output"),
+        float | None, opt.option("Output", "Exit with 3 when the figure is greater.", default="off")
     ] = None,
-    test: Annotated[
-        bool, typer.Option("--test", help="Score the test part of the run's own corpus.", rich_help_panel="Scoring")
-    ] = False,
-    lines: Annotated[
-        bool, typer.Option("--lines", help="Score each line alone, from a fresh state.", rich_help_panel="Scoring")
-    ] = False,
+    test: Annotated[bool, opt.option("Scoring", "Score the test part of the run's own corpus.", "--test")] = False,
+    lines: Annotated[bool, opt.option("Scoring", "Score each line alone, from a fresh state.", "--lines")] = False,
     reset_every: Annotated[
         int | None,
-        typer.Option(
-            help="Reset the state every so many tokens.",
-            show_default="off",
-            callback=opt.number("reset-every", 1, 10**12),
-            rich_help_panel="Scoring",
+        opt.option(
+            "Scoring",
+            "Reset the state every so many tokens.",
+            default="off",
+            check=opt.number("reset-every", 1, 10**12),
         ),
     ] = None,
     unknown: Annotated[
         bool,
-        typer.Option(
-            "--unk",
-            help="Score characters that the vocabulary lacks at ln V nats each, and count them.",
-            rich_help_panel="Scoring",
-        ),
+        opt.option("Scoring", "Score characters that the vocabulary lacks at ln V nats each, and count them.", "--unk"),
     ] = False,
     adapt: Annotated[
         bool,
-        typer.Option(
+        opt.option(
+            "Beside the plain figures",
+            "Dynamic evaluation as well: figures of a copy that learns from the text as it reads.",
             "--adapt",
-            help="Dynamic evaluation as well: figures of a copy that learns from the text as it reads.",
-            rich_help_panel="Beside the plain figures",
         ),
     ] = False,
     fit_temperature: Annotated[
         bool,
-        typer.Option(
+        opt.option(
+            "Beside the plain figures",
+            "Figures at the temperature at which this text costs least as well.",
             "--fit-temperature",
-            help="Figures at the temperature at which this text costs least as well.",
-            rich_help_panel="Beside the plain figures",
         ),
     ] = False,
     model: opt.Model = None,

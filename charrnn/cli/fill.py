@@ -20,22 +20,23 @@ EXAMPLES = """Examples:
 """
 
 GAP = "[...]"
+FILLING = "Filling"
 
 
 def fill(
     text: Annotated[str, typer.Argument(help="A text with one gap, written [...].", callback=opt.utf8)],
     candidate: Annotated[
         list[str] | None,
-        typer.Option(
-            help="What may stand there; repeatable.", callback=opt.utf8, show_default="words that the model proposes"
+        opt.option(
+            FILLING, "What may stand there; repeatable.", default="words that the model proposes", check=opt.utf8
         ),
     ] = None,
     count: Annotated[
-        int, typer.Option("--num", "-n", help="How many to show.", callback=opt.number("a number", 1, 10_000))
+        int, opt.option(FILLING, "How many to show.", "--num", "-n", check=opt.number("a number", 1, 10_000))
     ] = 5,
     drawn: Annotated[
         int,
-        typer.Option(help="Words that each half of the model proposes.", callback=opt.number("drawn", 1, 4096)),
+        opt.option(FILLING, "Words that each half of the model proposes.", check=opt.number("drawn", 1, 4096)),
     ] = 64,
     model: opt.Model = None,
     checkpoints: opt.Checkpoints = None,

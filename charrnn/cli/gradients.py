@@ -1,8 +1,7 @@
 """charrnn inspect gradients"""
 
 import json
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -31,32 +30,22 @@ def gradients(
     context: typer.Context,
     texts: opt.Texts = None,
     cell: Annotated[
-        list[CellName] | None,
-        typer.Option(help="Untrained networks of these cells instead of a model; repeatable.", rich_help_panel=NETWORK),
+        list[CellName] | None, opt.option(NETWORK, "Untrained networks of these cells instead of a model; repeatable.")
     ] = None,
-    hidden: Annotated[
-        int, typer.Option(help="Units in a layer.", callback=opt.number("hidden", 1, 16384), rich_help_panel=NETWORK)
-    ] = 128,
-    layers: Annotated[
-        int, typer.Option(help="Recurrent layers.", callback=opt.number("layers", 1, 64), rich_help_panel=NETWORK)
-    ] = 1,
-    skip: Annotated[SkipName, typer.Option(help="Ways around layers.", rich_help_panel=NETWORK)] = SkipName.none,
+    hidden: Annotated[int, opt.option(NETWORK, "Units in a layer.", check=opt.number("hidden", 1, 16384))] = 128,
+    layers: Annotated[int, opt.option(NETWORK, "Recurrent layers.", check=opt.number("layers", 1, 64))] = 1,
+    skip: Annotated[SkipName, opt.option(NETWORK, "Ways around layers.")] = SkipName.none,
     radius: Annotated[
         list[float] | None,
-        typer.Option(
-            help="Spectral radius of recurrent matrices; repeatable.",
-            show_default="1",
-            callback=opt.number("radius", 0, 1e3),
-            rich_help_panel=NETWORK,
+        opt.option(
+            NETWORK,
+            "Spectral radius of recurrent matrices; repeatable.",
+            default="1",
+            check=opt.number("radius", 0, 1e3),
         ),
     ] = None,
-    reach: Annotated[
-        int, typer.Option(help="Steps back.", callback=opt.number("reach", 1, 10_000), rich_help_panel="Looking")
-    ] = 100,
-    places: Annotated[
-        int,
-        typer.Option(help="Places of the text.", callback=opt.number("places", 1, 4096), rich_help_panel="Looking"),
-    ] = 64,
+    reach: Annotated[int, opt.option("Looking", "Steps back.", check=opt.number("reach", 1, 10_000))] = 100,
+    places: Annotated[int, opt.option("Looking", "Places of the text.", check=opt.number("places", 1, 4096))] = 64,
     svg: opt.Svg = None,
     model: opt.Model = None,
     checkpoints: opt.Checkpoints = None,
@@ -71,6 +60,7 @@ def gradients(
     from charrnn import looking
     from charrnn.inspection.gradients import gradient_flow
     from charrnn.inspection.plots import draw_flows
+    from charrnn.inspection.record import GradientRecord
 
     seed = draw_seed() if seed is None else seed
     if cell:
@@ -95,13 +85,16 @@ def gradients(
                 f"--{option} is of untrained networks: name their --cell as well, or leave it out for a trained model",
             )
         networks = [looking.trained(model, texts, checkpoints=checkpoints)]
+    training = None
+    if not cell:
+        folder = runs.model_file(runs.checkpoints_folder(checkpoints), model).parent
+        training = GradientRecord.of(runs.Run(folder).read_metrics())
     flows = [gradient_flow(n.network, n.tokens, name=n.name, reach=reach, places=places, seed=seed) for n in networks]
     if svg is not None:
-        svg.write_bytes(draw_flows(flows))
+        svg.write_bytes(draw_flows(flows, training))
         say(f"drawn: {svg}")
-    training = None if cell else _training(model, checkpoints)
     if as_json:
-        record = {"networks": [flow.to_json() for flow in flows], "training": training}
+        record = {"networks": [flow.to_json() for flow in flows], "training": training and training.to_json()}
         write(json.dumps(finite(record), ensure_ascii=False) + "\n")
         return
     for flow in flows:
@@ -114,22 +107,9 @@ def gradients(
                 if k < len(middle):
                     write(f"  k = {k:<5} {middle[k]:9.2e}   {low[k]:9.2e} to {high[k]:9.2e}\n")
     if training is not None and not quiet:
-        norms = training["grad_norm"]
+        norms = training.norms
         write(f"in training: norm before clipping {sparkline(norms)}  {norms[0]:.3g} to {norms[-1]:.3g}, ")
-        write(f"{training['clipped']:.1%} of steps clipped\n")
-        for part, ratio in (training["updates"] or {}).items():
-            write(f"  last measured step of {part}: {ratio:.1e} of its weights' length\n")
-
-
-def _training(model: str | None, checkpoints: Path | None) -> dict[str, Any] | None:
-    """What the run's own record says of its gradients; None where there is none."""
-    path = runs.model_file(runs.checkpoints_folder(checkpoints), model)
-    events = list(runs.Run(path.parent).read_metrics())
-    if not events:
-        return None
-    return {
-        "step": [event["step"] for event in events],
-        "grad_norm": [event["grad_norm"] for event in events],
-        "clipped": sum(event["clipped"] for event in events) / len(events),
-        "updates": next((event["updates"] for event in reversed(events) if "updates" in event), None),
-    }
+        write(f"{training.share_clipped:.1%} of steps clipped\n")
+        for step, ratios in training.updates[-1:]:
+            for part, ratio in ratios.items():
+                write(f"  step {step:,} moved {part} by {ratio:.1e} of its weights' length\n")

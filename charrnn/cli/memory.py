@@ -4,8 +4,6 @@ import json
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from charrnn.cli import options as opt
 from charrnn.cli.console import say, show_heat, write
 
@@ -23,33 +21,22 @@ def memory(
     texts: opt.Texts = None,
     rests_on: Annotated[
         str | None,
-        typer.Option(
-            help="Instead: a short text, and what the prediction of its last character rests on.",
-            callback=opt.utf8,
-            show_default="none",
-            rich_help_panel="Looking",
+        opt.option(
+            "Looking",
+            "Instead: a short text, and what the prediction of its last character rests on.",
+            default="none",
+            check=opt.utf8,
         ),
     ] = None,
     beside: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Another model on the same text; repeatable.", show_default="none", rich_help_panel="Looking"
-        ),
+        list[str] | None, opt.option("Looking", "Another model on the same text; repeatable.", default="none")
     ] = None,
     length: Annotated[
-        int,
-        typer.Option(
-            help="Tokens of the text to score.", callback=opt.number("length", 2, 10**9), rich_help_panel="Looking"
-        ),
+        int, opt.option("Looking", "Tokens of the text to score.", check=opt.number("length", 2, 10**9))
     ] = SCORED,
     svg: opt.Svg = None,
     html: Annotated[
-        Path | None,
-        typer.Option(
-            help="With --rests-on: a page with every character's prediction.",
-            show_default="none",
-            rich_help_panel="Output",
-        ),
+        Path | None, opt.option("Output", "With --rests-on: a page with every character's prediction.", default="none")
     ] = None,
     model: opt.Model = None,
     checkpoints: opt.Checkpoints = None,

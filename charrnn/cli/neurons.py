@@ -42,28 +42,17 @@ def _unit(text: str) -> tuple[int, int]:
 def neurons(
     texts: opt.Texts = None,
     follows: Annotated[
-        list[Property] | None,
-        typer.Option(
-            "--property", help="Units that follow this; repeatable.", show_default="all", rich_help_panel="Looking"
-        ),
+        list[Property] | None, opt.option("Looking", "Units that follow this; repeatable.", "--property", default="all")
     ] = None,
     unit: Annotated[
-        str | None,
-        typer.Option(help="Show the text by one unit, layer:unit.", show_default="the best", rich_help_panel="Looking"),
+        str | None, opt.option("Looking", "Show the text by one unit, layer:unit.", default="the best")
     ] = None,
-    count: Annotated[
-        int,
-        typer.Option(help="Units for each property.", callback=opt.number("count", 1, 1000), rich_help_panel="Looking"),
-    ] = 3,
+    count: Annotated[int, opt.option("Looking", "Units for each property.", check=opt.number("count", 1, 1000))] = 3,
     length: Annotated[
-        int,
-        typer.Option(
-            help="Tokens of the text to read.", callback=opt.number("length", 2, 10**6), rich_help_panel="Looking"
-        ),
+        int, opt.option("Looking", "Tokens of the text to read.", check=opt.number("length", 2, 10**6))
     ] = LOOKED_AT,
     html: Annotated[
-        Path | None,
-        typer.Option(help="A page with the text by every unit found.", show_default="none", rich_help_panel="Output"),
+        Path | None, opt.option("Output", "A page with the text by every unit found.", default="none")
     ] = None,
     model: opt.Model = None,
     checkpoints: opt.Checkpoints = None,

@@ -62,6 +62,18 @@ def utf8(text: Any) -> Any:
     return os.fsencode(text).decode("utf-8", "surrogateescape") if isinstance(text, str) else text
 
 
+def option(
+    panel: str,
+    words: str,
+    *names: str,
+    default: str | bool = True,
+    check: Callable[[Any], Any] | None = None,
+    **more: Any,
+) -> Any:
+    """An option under the heading `panel`: what it is for, and what the help says of its default."""
+    return typer.Option(*names, help=words, show_default=default, callback=check, rich_help_panel=panel, **more)
+
+
 def _set_quiet(value: bool) -> bool:
     Talk.quiet = value
     return value
@@ -69,69 +81,32 @@ def _set_quiet(value: bool) -> bool:
 
 Model = Annotated[
     str | None,
-    typer.Option(
-        "--model",
-        "-m",
-        help="A run's name, its folder, or a model file.",
-        show_default="the run trained last",
-        rich_help_panel="Model",
-    ),
+    option("Model", "A run's name, its folder, or a model file.", "--model", "-m", default="the run trained last"),
 ]
 Checkpoints = Annotated[
     Path | None,
-    typer.Option(
-        "--checkpoints",
-        help="The folder that holds the runs.",
-        envvar="CHARRNN_CHECKPOINTS",
-        show_default="checkpoints",
-        rich_help_panel="Model",
+    option(
+        "Model", "The folder that holds the runs.", "--checkpoints", default="checkpoints", envvar="CHARRNN_CHECKPOINTS"
     ),
 ]
 Texts = Annotated[
     list[str] | None, typer.Argument(metavar="[TEXT]...", help="Text to read.", show_default="the held-out part")
 ]
-Svg = Annotated[
-    Path | None,
-    typer.Option("--svg", help="Draw a picture into this file.", show_default="none", rich_help_panel="Output"),
-]
-Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, floats unrounded.", rich_help_panel="Output")]
-Quiet = Annotated[
-    bool,
-    typer.Option("--quiet", "-q", help="The bare result alone.", callback=_set_quiet, rich_help_panel="Output"),
-]
+Svg = Annotated[Path | None, option("Output", "Draw a picture into this file.", "--svg", default="none")]
+Json = Annotated[bool, option("Output", "JSON on stdout, floats unrounded.", "--json")]
+Quiet = Annotated[bool, option("Output", "The bare result alone.", "--quiet", "-q", check=_set_quiet)]
 Seed = Annotated[
     int | None,
-    typer.Option(
-        "--seed",
-        help="Same seed, same result.",
-        show_default="drawn and said",
-        callback=number("a seed", 0, SEEDS - 1),
-        rich_help_panel="Machine",
+    option(
+        "Machine", "Same seed, same result.", "--seed", default="drawn and said", check=number("a seed", 0, SEEDS - 1)
     ),
 ]
-Device = Annotated[
-    str | None,
-    typer.Option("--device", help="cpu, cuda or mps.", show_default="a GPU if there is one", rich_help_panel="Machine"),
-]
+Device = Annotated[str | None, option("Machine", "cpu, cuda or mps.", "--device", default="a GPU if there is one")]
 Threads = Annotated[
-    int | None,
-    typer.Option(
-        "--threads",
-        help="CPU threads.",
-        show_default="all cores",
-        callback=number("threads", 1, 1024),
-        rich_help_panel="Machine",
-    ),
+    int | None, option("Machine", "CPU threads.", "--threads", default="all cores", check=number("threads", 1, 1024))
 ]
 BatchSize = Annotated[
-    int | None,
-    typer.Option(
-        "--batch-size",
-        help="Rows side by side.",
-        show_default="32",
-        callback=number("a batch", 1, 65536),
-        rich_help_panel="Machine",
-    ),
+    int | None, option("Machine", "Rows side by side.", "--batch-size", default="32", check=number("a batch", 1, 65536))
 ]
 
 

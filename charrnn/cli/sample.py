@@ -6,8 +6,6 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from charrnn.cli import options as opt
 from charrnn.cli.console import say, write
 from charrnn.config import SampleConfig, draw_seed
@@ -40,81 +38,61 @@ class Numbers(StrEnum):
 def sample(
     repetition_penalty: Annotated[
         float | None,
-        typer.Option(
-            help="Make symbols that were used less likely.",
-            show_default="off",
-            callback=opt.number("a penalty", 1, float("inf")),
-            rich_help_panel=DRAW,
+        opt.option(
+            DRAW,
+            "Make symbols that were used less likely.",
+            default="off",
+            check=opt.number("a penalty", 1, float("inf")),
         ),
     ] = None,
     temp: Annotated[
         float,
-        typer.Option(
+        opt.option(
+            DRAW,
+            "Low is safe and repetitive, high surprising and wrong; 1 is the model as it is, 0 the likeliest.",
             "--temp",
             "--temperature",
-            help="Low is safe and repetitive, high surprising and wrong; 1 is the model as it is, 0 the likeliest.",
-            callback=opt.number("temperature", 0, float("inf")),
-            rich_help_panel=DRAW,
+            check=opt.number("temperature", 0, float("inf")),
         ),
     ] = SampleConfig.temperature,
     length: Annotated[
         int,
-        typer.Option(
-            "--length",
-            "-l",
-            help="Characters, the prompt not counted.",
-            callback=opt.number("length", 1, 10**12),
-            rich_help_panel="Text",
+        opt.option(
+            "Text", "Characters, the prompt not counted.", "--length", "-l", check=opt.number("length", 1, 10**12)
         ),
     ] = SampleConfig.length,
-    prompt: Annotated[
-        str, typer.Option("--prompt", "-p", help="Text to go on from.", callback=opt.utf8, rich_help_panel="Text")
-    ] = "",
-    prompt_file: Annotated[
-        str | None, typer.Option(help="The same from a file, or - for stdin.", rich_help_panel="Text")
-    ] = None,
-    echo: Annotated[
-        bool, typer.Option("--echo/--no-echo", help="Print the prompt in front.", rich_help_panel=OUTPUT)
-    ] = True,
+    prompt: Annotated[str, opt.option("Text", "Text to go on from.", "--prompt", "-p", check=opt.utf8)] = "",
+    prompt_file: Annotated[str | None, opt.option("Text", "The same from a file, or - for stdin.")] = None,
+    echo: Annotated[bool, opt.option(OUTPUT, "Print the prompt in front.", "--echo/--no-echo")] = True,
     rows: Annotated[
         int,
-        typer.Option(
-            "--num",
-            "-n",
-            help="Samples; sample i has the seed plus i.",
-            callback=opt.number("num", 1, 100_000),
-            rich_help_panel="Text",
+        opt.option(
+            "Text", "Samples; sample i has the seed plus i.", "--num", "-n", check=opt.number("num", 1, 100_000)
         ),
     ] = 1,
     stop: Annotated[
-        list[str] | None,
-        typer.Option(help="End before this text; may be repeated.", callback=opt.utf8, rich_help_panel="Text"),
+        list[str] | None, opt.option("Text", "End before this text; may be repeated.", check=opt.utf8)
     ] = None,
     top_k: Annotated[
         int | None,
-        typer.Option(
-            help="Only the k likeliest symbols.",
-            show_default="off",
-            callback=opt.number("top-k", 1, 10**9),
-            rich_help_panel=DRAW,
-        ),
+        opt.option(DRAW, "Only the k likeliest symbols.", default="off", check=opt.number("top-k", 1, 10**9)),
     ] = None,
     top_p: Annotated[
         float | None,
-        typer.Option(
-            help="Only the likeliest symbols that make up this probability.",
-            show_default="off",
-            callback=opt.number("top-p", 0, 1, open_at_least=True),
-            rich_help_panel=DRAW,
+        opt.option(
+            DRAW,
+            "Only the likeliest symbols that make up this probability.",
+            default="off",
+            check=opt.number("top-p", 0, 1, open_at_least=True),
         ),
     ] = None,
     min_p: Annotated[
         float | None,
-        typer.Option(
-            help="Only symbols at least this share as likely as the likeliest.",
-            show_default="off",
-            callback=opt.number("min-p", 0, 1, open_at_least=True),
-            rich_help_panel=DRAW,
+        opt.option(
+            DRAW,
+            "Only symbols at least this share as likely as the likeliest.",
+            default="off",
+            check=opt.number("min-p", 0, 1, open_at_least=True),
         ),
     ] = None,
     model: opt.Model = None,
@@ -122,10 +100,10 @@ def sample(
     seed: opt.Seed = None,
     precision: Annotated[
         Numbers | None,
-        typer.Option(
-            help="8-bit weights or 32-bit floats; either gives its own text.",
-            show_default="int8 where it costs less than 0.003 bits per character",
-            rich_help_panel="Machine",
+        opt.option(
+            "Machine",
+            "8-bit weights or 32-bit floats; either gives its own text.",
+            default="int8 where it costs less than 0.003 bits per character",
         ),
     ] = None,
     threads: opt.Threads = None,

@@ -47,294 +47,222 @@ def train(
     ] = None,
     budget: Annotated[
         float | None,
-        typer.Option(
-            "--for",
-            parser=opt.seconds,
-            metavar="TIME",
-            help="Time to train: 90s, 10m, 2h.",
-            show_default="10m",
-            rich_help_panel=TRAINING,
+        opt.option(
+            TRAINING, "Time to train: 90s, 10m, 2h.", "--for", default="10m", parser=opt.seconds, metavar="TIME"
         ),
     ] = None,
     steps: Annotated[
-        int | None,
-        typer.Option(
-            help="Steps to train, instead.", callback=opt.number("steps", 1, 10**12), rich_help_panel=TRAINING
-        ),
+        int | None, opt.option(TRAINING, "Steps to train, instead.", check=opt.number("steps", 1, 10**12))
     ] = None,
     epochs: Annotated[
         float | None,
-        typer.Option(
-            help="Passes over the text, instead.",
-            callback=opt.number("epochs", 0, 1e9, open_at_least=True),
-            rich_help_panel=TRAINING,
-        ),
+        opt.option(TRAINING, "Passes over the text, instead.", check=opt.number("epochs", 0, 1e9, open_at_least=True)),
     ] = None,
-    name: Annotated[
-        str | None,
-        typer.Option(help="The run's name.", show_default="from the corpus", rich_help_panel="Model"),
-    ] = None,
+    name: Annotated[str | None, opt.option("Model", "The run's name.", default="from the corpus")] = None,
     resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume", help="Go on exactly where the run stopped (--name, or the last).", rich_help_panel=TRAINING
-        ),
+        bool, opt.option(TRAINING, "Go on exactly where the run stopped (--name, or the last).", "--resume")
     ] = False,
     start_from: Annotated[
         str | None,
-        typer.Option(
+        opt.option(
+            TRAINING,
+            "Go on from a trained model, on another text: its symbols keep what they have learned, new ones are added.",
             "--from",
+            default="fresh weights",
             metavar="MODEL",
-            help="Go on from a trained model, on another text: its symbols keep what they have learned, new ones are "
-            "added.",
-            show_default="fresh weights",
-            rich_help_panel=TRAINING,
         ),
     ] = None,
     tokenizer: Annotated[
-        TokenizerName | None,
-        typer.Option(
-            help="Characters, UTF-8 bytes, or sentencepiece pieces.", show_default="char", rich_help_panel=TEXT
-        ),
+        TokenizerName | None, opt.option(TEXT, "Characters, UTF-8 bytes, or sentencepiece pieces.", default="char")
     ] = None,
     vocab_size: Annotated[
         int | None,
-        typer.Option(
-            help="Subword pieces.",
-            show_default="1000",
-            callback=opt.number("a vocabulary", 259, 1_000_000),
-            rich_help_panel=TEXT,
-        ),
+        opt.option(TEXT, "Subword pieces.", default="1000", check=opt.number("a vocabulary", 259, 1_000_000)),
     ] = None,
     documents: Annotated[
         DocumentsName | None,
-        typer.Option(
-            help="One stream; or one document a line, or a paragraph, each with its own beginning and end.",
-            show_default="stream",
-            rich_help_panel=TEXT,
+        opt.option(
+            TEXT,
+            "One stream; or one document a line, or a paragraph, each with its own beginning and end.",
+            default="stream",
         ),
     ] = None,
     valid: Annotated[
         str | None,
-        typer.Option(
-            parser=opt.share_or_file,
-            metavar="FILE|SHARE",
-            help="Held out to choose the best model.",
-            show_default="0.05",
-            rich_help_panel=TEXT,
+        opt.option(
+            TEXT, "Held out to choose the best model.", default="0.05", parser=opt.share_or_file, metavar="FILE|SHARE"
         ),
     ] = None,
     test: Annotated[
         str | None,
-        typer.Option(
-            parser=opt.share_or_file,
-            metavar="FILE|SHARE",
-            help="Held out and never looked at.",
-            show_default="none",
-            rich_help_panel=TEXT,
+        opt.option(
+            TEXT, "Held out and never looked at.", default="none", parser=opt.share_or_file, metavar="FILE|SHARE"
         ),
     ] = None,
-    cell: Annotated[
-        CellName | None, typer.Option(help="The recurrent cell.", show_default="lstm", rich_help_panel=NETWORK)
-    ] = None,
+    cell: Annotated[CellName | None, opt.option(NETWORK, "The recurrent cell.", default="lstm")] = None,
     layers: Annotated[
-        int | None,
-        typer.Option(
-            help="Recurrent layers.", show_default="2", callback=opt.number("layers", 1, 64), rich_help_panel=NETWORK
-        ),
+        int | None, opt.option(NETWORK, "Recurrent layers.", default="2", check=opt.number("layers", 1, 64))
     ] = None,
     hidden: Annotated[
         int | None,
-        typer.Option(
-            help="Units in a layer.",
-            show_default="from text and time",
-            callback=opt.number("hidden", 1, 16384),
-            rich_help_panel=NETWORK,
-        ),
+        opt.option(NETWORK, "Units in a layer.", default="from text and time", check=opt.number("hidden", 1, 16384)),
     ] = None,
     embedding: Annotated[
         int | None,
-        typer.Option(
-            help="Size of a symbol's vector.",
-            show_default="128, or hidden where tied",
-            callback=opt.number("embedding", 1, 16384),
-            rich_help_panel=NETWORK,
+        opt.option(
+            NETWORK,
+            "Size of a symbol's vector.",
+            default="128, or hidden where tied",
+            check=opt.number("embedding", 1, 16384),
         ),
     ] = None,
     skip: Annotated[
         SkipName | None,
-        typer.Option(
-            help="Ways around layers: inputs added to outputs, blended by a gate, or every layer read by the head.",
-            show_default="none",
-            rich_help_panel=NETWORK,
+        opt.option(
+            NETWORK,
+            "Ways around layers: inputs added to outputs, blended by a gate, or every layer read by the head.",
+            default="none",
         ),
     ] = None,
     norm: Annotated[
-        bool | None,
-        typer.Option(
-            "--norm/--no-norm", help="Layer normalisation above each layer.", show_default="no", rich_help_panel=NETWORK
-        ),
+        bool | None, opt.option(NETWORK, "Layer normalisation above each layer.", "--norm/--no-norm", default="no")
     ] = None,
     bidirectional: Annotated[
         bool | None,
-        typer.Option(
+        opt.option(
+            NETWORK,
+            "A second half that reads from the end, over the same embedding: for `charrnn fill`.",
             "--bidirectional/--no-bidirectional",
-            help="A second half that reads from the end, over the same embedding: for `charrnn fill`.",
-            show_default="no",
-            rich_help_panel=NETWORK,
+            default="no",
         ),
     ] = None,
     radius: Annotated[
         float | None,
-        typer.Option(
-            help="Spectral radius that recurrent matrices begin with; above 1, gradients may explode.",
-            show_default="1",
-            callback=opt.number("radius", 0, 1000),
-            rich_help_panel=NETWORK,
+        opt.option(
+            NETWORK,
+            "Spectral radius that recurrent matrices begin with; above 1, gradients may explode.",
+            default="1",
+            check=opt.number("radius", 0, 1000),
         ),
     ] = None,
     tie: Annotated[
         bool | None,
-        typer.Option(
-            "--tie/--no-tie",
-            help="One matrix for input and output symbols.",
-            show_default="above 512 symbols",
-            rich_help_panel=NETWORK,
-        ),
+        opt.option(NETWORK, "One matrix for input and output symbols.", "--tie/--no-tie", default="above 512 symbols"),
     ] = None,
     dropout: Annotated[
         float | None,
-        typer.Option(
-            help="Share of units dropped, held over time; 0 for none.",
-            show_default="from text and time",
-            callback=opt.number("dropout", 0, 0.95),
-            rich_help_panel=REGULAR,
+        opt.option(
+            REGULAR,
+            "Share of units dropped, held over time; 0 for none.",
+            default="from text and time",
+            check=opt.number("dropout", 0, 0.95),
         ),
     ] = None,
     weight_drop: Annotated[
         float | None,
-        typer.Option(
-            help="Share of recurrent weights dropped, anew for each window.",
-            show_default="none",
-            callback=opt.number("weight-drop", 0, 0.95),
-            rich_help_panel=REGULAR,
+        opt.option(
+            REGULAR,
+            "Share of recurrent weights dropped, anew for each window.",
+            default="none",
+            check=opt.number("weight-drop", 0, 0.95),
         ),
     ] = None,
     weight_decay: Annotated[
         float | None,
-        typer.Option(
-            help="Decay of the weight matrices.",
-            show_default="from text and time",
-            callback=opt.number("weight-decay", 0, 0.99),
-            rich_help_panel=REGULAR,
+        opt.option(
+            REGULAR,
+            "Decay of the weight matrices.",
+            default="from text and time",
+            check=opt.number("weight-decay", 0, 0.99),
         ),
     ] = None,
     patience: Annotated[
         int,
-        typer.Option(
-            help="Validations without a new best before it stops early.",
-            callback=opt.number("patience", 1, 10**9),
-            rich_help_panel=REGULAR,
+        opt.option(
+            REGULAR, "Validations without a new best before it stops early.", check=opt.number("patience", 1, 10**9)
         ),
     ] = 5,
     bptt: Annotated[
         int | None,
-        typer.Option(
-            help="Window of truncated back-propagation through time.",
-            show_default="64",
-            callback=opt.number("bptt", 1, 65536),
-            rich_help_panel=TRAINING,
+        opt.option(
+            TRAINING,
+            "Window of truncated back-propagation through time.",
+            default="64",
+            check=opt.number("bptt", 1, 65536),
         ),
     ] = None,
     batch_size: Annotated[
         int | None,
-        typer.Option(
-            help="Streams side by side.",
-            show_default="from text and time",
-            callback=opt.number("a batch", 1, 65536),
-            rich_help_panel=TRAINING,
+        opt.option(
+            TRAINING, "Streams side by side.", default="from text and time", check=opt.number("a batch", 1, 65536)
         ),
     ] = None,
     lr: Annotated[
         float | None,
-        typer.Option(
-            help="Highest learning rate.",
-            show_default="4.4 / hidden, at most 0.017, for 4,096 tokens a step",
-            callback=opt.number("lr", 0, INFINITY, open_at_least=True),
-            rich_help_panel=TRAINING,
+        opt.option(
+            TRAINING,
+            "Highest learning rate.",
+            default="4.4 / hidden, at most 0.017, for 4,096 tokens a step",
+            check=opt.number("lr", 0, INFINITY, open_at_least=True),
         ),
     ] = None,
     optimizer: Annotated[
         OptimizerName | None,
-        typer.Option(
-            help="SOAP; AdamW: less memory, less learned a step; plain descent, for looking at gradients.",
-            show_default="soap",
-            rich_help_panel=TRAINING,
+        opt.option(
+            TRAINING,
+            "SOAP; AdamW: less memory, less learned a step; plain descent, for looking at gradients.",
+            default="soap",
         ),
     ] = None,
     average: Annotated[
         float | None,
-        typer.Option(
-            help="Share of the run, at its end, whose weights are averaged; 0 for none.",
-            show_default="0.3",
-            callback=opt.number("average", 0, 0.99),
-            rich_help_panel=REGULAR,
+        opt.option(
+            REGULAR,
+            "Share of the run, at its end, whose weights are averaged; 0 for none.",
+            default="0.3",
+            check=opt.number("average", 0, 0.99),
         ),
     ] = None,
     clip: Annotated[
-        float,
-        typer.Option(
-            help="Largest gradient norm; 0 for none.",
-            callback=opt.number("clip", 0, INFINITY),
-            rich_help_panel=TRAINING,
-        ),
+        float, opt.option(TRAINING, "Largest gradient norm; 0 for none.", check=opt.number("clip", 0, INFINITY))
     ] = 1.0,
     clip_value: Annotated[
         float | None,
-        typer.Option(
-            help="Largest gradient element as well.",
-            show_default="none",
-            callback=opt.number("clip-value", 0, INFINITY, open_at_least=True),
-            rich_help_panel=TRAINING,
+        opt.option(
+            TRAINING,
+            "Largest gradient element as well.",
+            default="none",
+            check=opt.number("clip-value", 0, INFINITY, open_at_least=True),
         ),
     ] = None,
     eval_every: Annotated[
         int | None,
-        typer.Option(
-            help="Steps between validations.",
-            show_default="15 times, evenly",
-            callback=opt.number("eval-every", 1, 10**12),
-            rich_help_panel=TRAINING,
+        opt.option(
+            TRAINING,
+            "Steps between validations.",
+            default="15 times, evenly",
+            check=opt.number("eval-every", 1, 10**12),
         ),
     ] = None,
     save_every: Annotated[
         int | None,
-        typer.Option(
-            help="Steps between saves.",
-            show_default="every minute, and at validations",
-            callback=opt.number("save-every", 1, 10**12),
-            rich_help_panel=TRAINING,
+        opt.option(
+            TRAINING,
+            "Steps between saves.",
+            default="every minute, and at validations",
+            check=opt.number("save-every", 1, 10**12),
         ),
     ] = None,
     checkpoints: opt.Checkpoints = None,
     precision: Annotated[
         PrecisionName | None,
-        typer.Option(
-            help="Numbers of the training step; weights are kept in fp32.",
-            show_default="bf16 where it is fast",
-            rich_help_panel=MACHINE,
-        ),
+        opt.option(MACHINE, "Numbers of the training step; weights are kept in fp32.", default="bf16 where it is fast"),
     ] = None,
     device: opt.Device = None,
     threads: opt.Threads = None,
-    tune: Annotated[
-        bool,
-        typer.Option(help="Settings of C library and torch that speed up a CPU.", rich_help_panel=MACHINE),
-    ] = True,
+    tune: Annotated[bool, opt.option(MACHINE, "Settings of C library and torch that speed up a CPU.")] = True,
     seed: opt.Seed = None,
-    json_lines: Annotated[
-        bool, typer.Option("--json", help="One event a line on stdout.", rich_help_panel="Output")
-    ] = False,
+    json_lines: Annotated[bool, opt.option("Output", "One event a line on stdout.", "--json")] = False,
     quiet: opt.Quiet = False,
 ) -> None:
     """Train a model on a text and keep the best of it.

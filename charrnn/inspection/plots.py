@@ -2,17 +2,23 @@
 
 from collections.abc import Sequence
 from itertools import cycle
+from typing import Any
 
 from charrnn.inspection.gradients import Flow
 from charrnn.inspection.memory import Memory
+from charrnn.inspection.record import GradientRecord
 from charrnn.pictures import COLOURS, picture
 
 
-def draw_flows(flows: Sequence[Flow]) -> bytes:
-    """Norms against steps back, the median and its 10-90% band; a panel for each layer, a colour for each network."""
+def draw_flows(flows: Sequence[Flow], training: GradientRecord | None = None) -> bytes:
+    """Norms against steps back, the median and its 10-90% band; a panel for each layer, a colour for each network.
+
+    Where a run's record is given, two panels more: norms before clipping and relative updates against its steps.
+    """
     layers = max(len(flow.norms) for flow in flows)
-    with picture(columns=layers, sharey=True) as (panels, drawn):
-        for layer, axes in enumerate(panels):
+    with picture(columns=layers + (2 if training else 0)) as (panels, drawn):
+        for layer, axes in enumerate(panels[:layers]):
+            axes.sharey(panels[0])
             for flow, colour in zip(flows, cycle(COLOURS), strict=False):
                 if layer >= len(flow.norms):
                     continue
@@ -26,7 +32,23 @@ def draw_flows(flows: Sequence[Flow]) -> bytes:
             axes.set_xlabel("steps back, k")
             axes.legend(frameon=False, fontsize=8, loc="lower left")
         panels[0].set_ylabel("norm of dL(t) / dh(t - k)")
+        if training:
+            _draw_record(training, *panels[layers:])
     return drawn.getvalue()
+
+
+def _draw_record(training: GradientRecord, norms: Any, updates: Any) -> None:
+    norms.plot(training.steps, training.norms, color=COLOURS[0], linewidth=1.2)
+    norms.set_title(f"norm before clipping; {training.share_clipped:.1%} of steps clipped", loc="left")
+    for part, colour in zip(dict.fromkeys(part for _, of in training.updates for part in of), COLOURS, strict=False):
+        at = [(step, ratios[part]) for step, ratios in training.updates if part in ratios]
+        updates.plot(*zip(*at, strict=True), color=colour, marker="o", markersize=3, linewidth=1.2, label=part)
+    updates.set_title("a step's length over its weights'", loc="left")
+    if training.updates:
+        updates.legend(frameon=False, fontsize=8)
+    for axes in (norms, updates):
+        axes.set_yscale("log")
+        axes.set_xlabel("steps of training")
 
 
 def draw_memories(memories: Sequence[Memory]) -> bytes:

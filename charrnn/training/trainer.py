@@ -337,9 +337,10 @@ class Trainer:
         assert self._good is not None
         tries = self.progress.rollbacks + 1
         if tries > MOST_ROLLBACKS:
+            clipping = "--clip 1" if self.config.clip is None else "a smaller --clip"
             raise DivergedError(
                 f"the loss is not finite at step {self.progress.step}, {MOST_ROLLBACKS} returns to the last good "
-                "state did not help: start again with a lower --lr or a smaller --clip; the best model is kept"
+                f"state did not help: start again with a lower --lr or {clipping}; the best model is kept"
             )
         failed = self.progress
         self.restore(self._good)
