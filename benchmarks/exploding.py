@@ -12,6 +12,7 @@ import argparse
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
 from results import append, table
 from texts import CORPORA
@@ -56,7 +57,7 @@ class Course:
 def course(cell: str, clip: float | None, radius: float, lr: float, steps: int) -> Course:
     """Train one network, looking at every step."""
     tokenizer = CharTokenizer.train([TEXT.read_text(encoding="utf-8")])
-    tokens = tokenizer.encode(Corpus([str(TEXT)]).read())
+    tokens = tokenizer.encode(Corpus([str(TEXT)]).read()).astype(np.uint32)
     streams = open_streams(
         Part(tokens, tokens.size), start_id=tokenizer.size, batch_size=ROWS, bptt=BPTT, seed=SEED, state_drop=0.0,
         newline=None,

@@ -188,7 +188,7 @@ OPTIONAL = [
     ("threads", TrainOptions), ("top_k", SampleConfig), ("top_p", SampleConfig), ("min_p", SampleConfig),
     ("repetition_penalty", SampleConfig),
     *[(name, TrainOptions) for name in ("start_from", "tokenizer", "documents", "cell", "layers", "weight_drop")],
-    *[(name, TrainOptions) for name in ("weight_decay", "bptt", "batch_size")],
+    *[(name, TrainOptions) for name in ("weight_decay", "bptt", "batch_size", "vocab_size", "radius")],
 ]  # fmt: skip
 
 

@@ -343,7 +343,7 @@ def test_pictures_show_every_network_by_name() -> None:
 
 
 def test_a_record_is_what_the_reports_say() -> None:
-    events = [
+    events: list[dict[str, Any]] = [
         {"step": 10, "grad_norm": 2.0, "clipped": 0.5},
         {"step": 20, "grad_norm": 1.0, "clipped": 0.1, "updates": {"head": 1e-3}},
         {"step": 30, "grad_norm": 0.5, "clipped": 0.0, "updates": {"head": 2e-3, "bias": 1.0}},

@@ -11,6 +11,7 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import ConfigError
 from charrnn.models.language_model import LanguageModel
 from charrnn.training.optim import OPTIMIZERS, clip, learning_rate, make_optimizer
+from charrnn.training.soap import Soap
 
 
 def gradients(*rows: list[float]) -> list[nn.Parameter]:
@@ -135,7 +136,7 @@ def test_plain_descent_steps_down_its_gradient_and_not_where_it_is_told_to_stand
 def test_soap_turns_matrices_in_numbers_that_hold_their_squares(precision: str, products: str) -> None:
     model = LanguageModel(ModelConfig(vocab_size=5, start_id=5, embedding=3, hidden=4, layers=1))
     optimizer = make_optimizer(model, TrainConfig(seed=0, steps=1, precision=precision))
-    assert optimizer.products is getattr(torch, products)
+    assert isinstance(optimizer, Soap) and optimizer.products is getattr(torch, products)
     turned = {id(p) for group in optimizer.param_groups if group["turned"] for p in group["params"]}
     assert {name for name, p in model.named_parameters() if id(p) in turned} == {
         "layers.0.rnn.weight_ih_l0",

@@ -37,13 +37,10 @@ def make_optimizer(model: LanguageModel, config: TrainConfig) -> Soap | Descent:
     for parameter in model.parameters():
         matrix = parameter.dim() > 1 and parameter is not model.embedding.weight
         (matrices if matrix else others).append(parameter)
+    groups: list[dict[str, Any]] = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": others}]
     if config.optimizer == "sgd":
-        decaying = {"params": matrices, "weight_decay": config.weight_decay}
-        return Descent([decaying, {"params": others}], config.lr, fused=True)
-    groups: list[dict[str, Any]] = [
-        {"params": matrices, "weight_decay": config.weight_decay, "turned": config.optimizer == "soap"},
-        {"params": others},
-    ]
+        return Descent(groups, config.lr, fused=True)
+    groups[0]["turned"] = config.optimizer == "soap"
     # fp16 cannot hold the squares of small gradients.
     return Soap(groups, config.lr, torch.bfloat16 if config.precision == "bf16" else torch.float32)
 

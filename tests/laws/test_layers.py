@@ -591,7 +591,7 @@ def test_recurrent_matrices_begin_with_the_radius_that_is_asked_for_and_nothing_
         if not weight.recurrent:
             assert torch.equal(found, expected)
             continue
-        for block in found.split(HIDDEN):
+        for block in found.chunk(len(found) // HIDDEN):
             circle = torch.full((HIDDEN,), 1.5, dtype=torch.float64)
             torch.testing.assert_close(torch.linalg.eigvals(block).abs(), circle)
 
