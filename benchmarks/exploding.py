@@ -103,6 +103,8 @@ def draw(courses: list[Course]) -> bytes:
             axes.set_yscale("log")
             axes.set_title(title, loc="left")
             axes.set_xlabel("step")
+        # Where runs can be told apart; what leaves it is to be seen on the right.
+        losses.set_ylim(1, 100)
         losses.legend(frameon=False, fontsize=8)
     return drawn.getvalue()
 
