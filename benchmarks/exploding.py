@@ -21,7 +21,6 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import DivergedError
 from charrnn.models.language_model import LanguageModel
 from charrnn.pictures import COLOURS, picture
-from charrnn.text.corpus import Corpus
 from charrnn.text.dataset import Part
 from charrnn.text.streams import open_streams
 from charrnn.text.tokenizers import CharTokenizer
@@ -56,8 +55,9 @@ class Course:
 
 def course(cell: str, clip: float | None, radius: float, lr: float, steps: int) -> Course:
     """Train one network, looking at every step."""
-    tokenizer = CharTokenizer.train([TEXT.read_text(encoding="utf-8")])
-    tokens = tokenizer.encode(Corpus([str(TEXT)]).read()).astype(np.uint32)
+    text = TEXT.read_text(encoding="utf-8")
+    tokenizer = CharTokenizer.train([text])
+    tokens = tokenizer.encode(text).astype(np.uint32)
     streams = open_streams(
         Part(tokens, tokens.size), start_id=tokenizer.size, batch_size=ROWS, bptt=BPTT, seed=SEED, state_drop=0.0,
         newline=None,

@@ -20,6 +20,7 @@ from results import append, table
 from texts import texts
 
 from charrnn.config import ModelConfig
+from charrnn.inspection.record import GradientRecord
 from charrnn.models.cells import CELLS
 from charrnn.models.connections import CONNECTIONS
 from charrnn.models.weights import weight_shapes
@@ -52,12 +53,13 @@ def measure(text: Path, cell: str, skip: str | None, wanted: int, budget: str) -
         halves = charrnn("inspect", "gradients", "-q", "--seed", "1", *place).split()
         (metrics,) = Path(folder).glob("*/metrics.jsonl")
         events = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
-    clipped = sum(event["clipped"] for event in events) / len(events)
+    training = GradientRecord.of(events)
+    assert training is not None
     row = [
         cell if skip is None else f"{cell}, {skip}", f"{LAYERS} x {hidden}", f"{parameters(cell, skip, hidden):,}",
         f"{events[-1]['tokens'] / 1e6:.2f} M", f"{events[-1]['tokens'] / events[-1]['seconds'] / 1e3:.1f} k",
-        " / ".join("never" if half == "None" else f"{float(half):.1f}" for half in halves), f"{clipped:.0%}",
-        f"{bpc:.4f}",
+        " / ".join("never" if half == "None" else f"{float(half):.1f}" for half in halves),
+        f"{training.share_clipped:.0%}", f"{bpc:.4f}",
     ]  # fmt: skip
     print(*row, flush=True)
     return row

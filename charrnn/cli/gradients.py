@@ -79,9 +79,8 @@ def gradients(
         say(f"untrained, seed {seed}")
     else:
         for option in UNTRAINED:
-            asked = context.get_parameter_source(option)
             require(
-                asked is None or asked.name != "COMMANDLINE",
+                not opt.typed(context, option),
                 f"--{option} is of untrained networks: name their --cell as well, or leave it out for a trained model",
             )
         networks = [looking.trained(model, texts, checkpoints=checkpoints)]

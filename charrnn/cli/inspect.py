@@ -27,9 +27,8 @@ def inspect(
 ) -> None:
     """Everything that a checkpoint knows of itself, from its header alone; by its commands, what goes on inside."""
     if context.invoked_subcommand is not None:
-        sources = (context.get_parameter_source(name) for name in context.params)
         require(
-            not any(source is not None and source.name == "COMMANDLINE" for source in sources),
+            not any(opt.typed(context, name) for name in context.params),
             f"options stand behind the command: charrnn inspect {context.invoked_subcommand} …",
         )
         return

@@ -74,6 +74,12 @@ def option(
     return typer.Option(*names, help=words, show_default=default, callback=check, rich_help_panel=panel, **more)
 
 
+def typed(context: typer.Context, name: str) -> bool:
+    """Whether the user wrote this option or argument, rather than leaving it at its default."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
 def _set_quiet(value: bool) -> bool:
     Talk.quiet = value
     return value

@@ -304,8 +304,7 @@ def train(
 def _refuse_beside_resume(context: typer.Context) -> None:
     """A run goes on as it began: say so, where an option asks for something else."""
     for parameter in context.command.params:
-        source = context.get_parameter_source(parameter.name or "")
-        if parameter.name not in RESUMABLE and source is not None and source.name == "COMMANDLINE":
+        if parameter.name not in RESUMABLE and opt.typed(context, parameter.name or ""):
             raise ConfigError(
                 f"--resume goes on as the run began: leave out {parameter.opts[0]}, or start a new run without --resume"
             )
