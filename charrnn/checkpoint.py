@@ -30,9 +30,13 @@ if TYPE_CHECKING:
 
 Weights = dict[str, npt.NDArray[np.float32]]
 
-FORMAT = 3
+FORMAT = 4
 # What a format says of a model that those before it did not, and what was so before.
-SINCE: dict[int, dict[str, Any]] = {2: {"weight_drop": None}, 3: {"skip": None, "norm": False, "bidirectional": False}}
+SINCE: dict[int, dict[str, Any]] = {
+    2: {"weight_drop": None},
+    3: {"skip": None, "norm": False, "bidirectional": False},
+    4: {"members": 1},
+}
 KEY = "charrnn"
 MODEL_PREFIX = "model."
 PICKLES = (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
@@ -166,8 +170,9 @@ def read_header(path: Path) -> Header:
 def _check_model(header: Header) -> None:
     """The model's tensors must be the ones that its configuration calls for, before any is allocated."""
     try:
-        if header.config.layers > len(header.shapes):
-            raise CheckpointError(f"{header.config.layers} layers in {len(header.shapes)} tensors")
+        layers = header.config.layers * header.config.members
+        if layers > len(header.shapes):
+            raise CheckpointError(f"{layers} layers in {len(header.shapes)} tensors")
         expected = {MODEL_PREFIX + name: shape for name, shape in weight_shapes(header.config).items()}
     except (CharrnnError, OverflowError, TypeError) as error:
         reason = str(error).splitlines()[0]

@@ -93,7 +93,8 @@ class ModelConfig(Config):
     """The network. Token ids 0 … start_id - 1 are text, `start_id` is the context of a first token.
 
     A model of one stream predicts `start_id` symbols. A model of documents predicts one more: the same id, met
-    as a target, is the end of a document.
+    as a target, is the end of a document. More than one of `members` are an ensemble: as many networks, alike but for
+    their weights, whose probabilities are averaged.
     """
 
     vocab_size: int
@@ -108,6 +109,7 @@ class ModelConfig(Config):
     skip: str | None = None
     norm: bool = False
     bidirectional: bool = False
+    members: int = 1
 
     def __post_init__(self) -> None:
         require(self.start_id >= 1, f"start_id must be at least 1, not {self.start_id}")
@@ -115,7 +117,7 @@ class ModelConfig(Config):
             self.vocab_size in (self.start_id, self.start_id + 1),
             f"vocab_size must be start_id or one more, not {self.vocab_size} beside {self.start_id}",
         )
-        for name in ("embedding", "hidden", "layers"):
+        for name in ("embedding", "hidden", "layers", "members"):
             require(getattr(self, name) >= 1, f"{name} must be at least 1, not {getattr(self, name)}")
         for name in ("dropout", "weight_drop"):
             share = getattr(self, name)
@@ -140,8 +142,14 @@ class ModelConfig(Config):
             f"{self.skip}": self.skip is not None,
             "layer norm between layers": self.norm,
             "both directions": self.bidirectional,
+            f"{self.members} such networks averaged": self.members > 1,
         }
         return "".join(f", {words}" for words, holds in said.items() if holds)
+
+    @property
+    def member(self) -> Self:
+        """Each network of an ensemble by itself."""
+        return dataclasses.replace(self, members=1)
 
     @property
     def documents(self) -> bool:
@@ -236,6 +244,7 @@ class TrainOptions(Config):
     skip: str | None = None
     norm: bool | None = None
     bidirectional: bool | None = None
+    members: int | None = None
     radius: float | None = None
     dropout: float | None = None
     weight_drop: float | None = None

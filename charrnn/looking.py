@@ -42,10 +42,18 @@ class Looked:
         return replace(self, tokens=self.tokens[:length], chars=chars)
 
 
-def trained(model: str | None, texts: list[str] | None, *, checkpoints: Path | None, text: str | None = None) -> Looked:
+def trained(
+    model: str | None,
+    texts: list[str] | None,
+    *,
+    checkpoints: Path | None,
+    text: str | None = None,
+    alone: bool = False,
+) -> Looked:
     """A model with these texts, this text, or the held-out part of its own corpus.
 
-    Raises RunError, CheckpointError, CorpusError, VocabularyError (of a text that is named).
+    What looks at single units or gradients looks at one network `alone`, the first of an ensemble. Raises RunError,
+    CheckpointError, CorpusError, VocabularyError (of a text that is named).
     """
     loaded = api.load(model, checkpoints=checkpoints)
     if text is None:
@@ -53,7 +61,10 @@ def trained(model: str | None, texts: list[str] | None, *, checkpoints: Path | N
     ids = loaded.tokenizer.encode(text, unknown=not texts)
     config = loaded.header.config
     name = f"{loaded.header.path.parent.name}: {config.cell} {config.layers} x {config.hidden}"
-    return Looked(name, loaded.network, loaded.tokenizer, ids.astype(np.uint32), len(text))
+    if config.members > 1:
+        name += f", the first of {config.members}" if alone else f", {config.members} of them"
+    network = loaded.network.alone() if alone else loaded.network
+    return Looked(name, network, loaded.tokenizer, ids.astype(np.uint32), len(text))
 
 
 def untrained(

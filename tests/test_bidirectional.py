@@ -154,7 +154,7 @@ def test_a_step_learns_from_the_mean_of_both_halves() -> None:
 def test_a_run_goes_on_as_if_it_had_never_stopped(tmp_path: Path, corpus: Path, documents: str) -> None:
     asked = small_options(corpus, documents=documents, bidirectional=True, steps=40, save_every=10)
     whole = finish(start(asked, checkpoints=tmp_path / "whole"))
-    assert any(name.startswith("state_reverse.") for name in whole)
+    assert any(name.startswith("state.0.1.") for name in whole)
     stop_dead(start(asked, checkpoints=tmp_path / "killed"), step=25)
     torch.manual_seed(99)
     assert_same(whole, finish(resume("run", checkpoints=tmp_path / "killed")))
@@ -164,7 +164,7 @@ def test_the_windows_of_both_halves_are_as_many(tmp_path: Path, corpus: Path) ->
     for documents in ("stream", "lines", "blank"):
         asked = small_options(corpus, documents=documents, bidirectional=True, steps=2, name=documents)
         trainer = start(asked, checkpoints=tmp_path).trainer
-        counts = [[streams.windows(epoch) for epoch in range(4)] for _, streams in trainer._readers]
+        counts = [[streams.windows(epoch) for epoch in range(4)] for streams in trainer._halves]
         assert counts[0] == counts[1]
 
 

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from charrnn.config import ModelConfig
 from charrnn.generation import acceleration as acceleration_module
-from charrnn.generation.decoder import Decoder, Ids, Memory, carry
+from charrnn.generation.decoder import Decoder, carry
+from charrnn.generation.network import Ids, Memory
 from charrnn.generation.products import LEVELS, MATRICES, Floats
 from charrnn.generation.products import _TorchProduct as TorchProduct
 from charrnn.models.cells import CELLS, States, gather
@@ -48,6 +49,8 @@ SHAPES: list[dict[str, Any]] = [
     {"layers": 3, "skip": "dense"},
     {"layers": 3, "norm": True},
     {"layers": 2, "skip": "highway", "norm": True, "embedding": 8, "tie": True},
+    {"members": 3},
+    {"layers": 3, "skip": "dense", "members": 2},
 ]
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
 every_bounded_shape = pytest.mark.parametrize(
@@ -83,7 +86,7 @@ def some_memory(model: LanguageModel, batch: int, precision: str = "fp32") -> Me
     rng, shape = np.random.default_rng(5), (batch, model.config.hidden)
     parts = CELLS[model.config.cell].parts
     states = []
-    for _ in range(model.config.layers):
+    for _ in range(model.config.layers * model.config.members):
         drawn = {name: rng.standard_normal(shape).astype(np.float32) for name in parts}
         drawn["h"] = np.tanh(drawn["h"])
         if "n" in drawn:  # which is divided by: a sum of what is positive
@@ -211,6 +214,12 @@ class SlowOperations:
         return np.split(x, parts, axis=-1)
 
 
+def softmax(logits: Doubles) -> Doubles:
+    weights = np.exp(logits - logits.max(-1, keepdims=True))
+    probabilities: Doubles = weights / weights.sum(-1, keepdims=True)
+    return probabilities
+
+
 def rounded(weight: Doubles) -> Doubles:
     """Each row to whole multiples of a 127th of its largest weight."""
     level = np.abs(weight).max(axis=1, keepdims=True) / LEVELS
@@ -234,7 +243,7 @@ class Twin:
         formula, x = CELLS[self.config.cell], self.weights["embedding.weight"][tokens]
         states: list[tuple[Doubles, ...]] = []
         given: list[Doubles] = []
-        for layer, state in enumerate(before.states):
+        for layer, state in enumerate(before.states[: self.config.layers]):
             weights = {name: self.weights[f"layers.{layer}.rnn.{name}"] for name in formula.table()}
             # The embedding is looked up, not read from a layer: its product is not rounded. Vectors are rows.
             weights = {
@@ -280,11 +289,22 @@ def read(h: Floats) -> Doubles:
 @pytest.mark.parametrize("accelerated", [False, True], ids=["numpy", "torch"])
 def test_steps_in_8_bits_equal_the_slow_twins(cell: str, shape: dict[str, Any], batch: int, accelerated: bool) -> None:
     model = tiny(cell=cell, **shape)
-    decoder, twin = decoder_of(model, "int8", accelerated=accelerated), Twin(model)
+    decoder = decoder_of(model, "int8", accelerated=accelerated)
+    twins, layers = [Twin(member) for member in model.members], model.config.layers
     before = some_memory(model, batch, "int8")
     for tokens in some_tokens(batch, 12).T:
         logits, after = decoder.step(tokens, before)
-        expected, states = twin.step(tokens, before, after)
+        expected, states = twins[0].step(tokens, before, after)
+        if len(twins) > 1:
+            probabilities = [softmax(expected)]
+            for number, twin in enumerate(twins[1:], 1):
+                of_it = slice(number * layers, (number + 1) * layers)
+                one, more = twin.step(
+                    tokens, Memory(before.states[of_it], before.products[of_it]), Memory(after.states[of_it], ())
+                )
+                probabilities.append(softmax(one))
+                states += more
+            expected = np.log(sum(probabilities) / len(twins))
         assert np.allclose(logits, expected, rtol=0, atol=1e-5)
         for state, own in zip(states, after.states, strict=True):
             assert all(np.allclose(part, other, rtol=0, atol=1e-5) for part, other in zip(state, own, strict=True))

@@ -620,7 +620,7 @@ for rows in asked["rows"]:
         texts[piece.row] += piece.text
         if number == asked["torch_after"]:
             acceleration._torch._thread.join()
-    matrices = [matrix for layer in decoder._layers for matrix in layer.matrices]
+    matrices = [matrix for member in decoder._members for matrix in member.matrices]
     by_torch = [getattr(matrix, "_torch", None) is not None for matrix in matrices]
     written.append({"texts": texts, "by_torch": by_torch})
 print(json.dumps({"written": written, "torch": "torch" in sys.modules}))
@@ -666,7 +666,7 @@ def test_the_text_is_the_same_where_torch_is_loaded_and_where_it_never_is(tmp_pa
     for rows, written in zip([1, 3, 9], fresh["written"], strict=True):
         decoder = decoder_of(large, "int8")
         here = texts(generate(decoder, LETTERS, SampleConfig(**options), rows=rows), rows)
-        assert any(getattr(matrix, "_torch", None) for layer in decoder._layers for matrix in layer.matrices)
+        assert any(getattr(matrix, "_torch", None) for member in decoder._members for matrix in member.matrices)
         assert not any(written["by_torch"])
         assert written["texts"] == here
 

@@ -83,7 +83,7 @@ def gradients(
                 not opt.typed(context, option),
                 f"--{option} is of untrained networks: name their --cell as well, or leave it out for a trained model",
             )
-        networks = [looking.trained(model, texts, checkpoints=checkpoints)]
+        networks = [looking.trained(model, texts, checkpoints=checkpoints, alone=True)]
     training = None
     if not cell:
         folder = runs.model_file(runs.checkpoints_folder(checkpoints), model).parent

@@ -50,7 +50,7 @@ def memory(
     from charrnn.inspection.plots import draw_memories
 
     if rests_on is not None:
-        looked = looking.trained(model, None, checkpoints=checkpoints, text=rests_on)
+        looked = looking.trained(model, None, checkpoints=checkpoints, text=rests_on, alone=True)
         found = saliency(looked.network, looked.tokens, looked.symbols)
         if html is not None:
             html.write_text(page("memory", {"title": looked.name, **found.to_json()}), encoding="utf-8")

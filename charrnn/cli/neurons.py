@@ -69,7 +69,7 @@ def neurons(
     from charrnn.inspection.page import page
 
     chosen = None if unit is None else _unit(unit)
-    looked = looking.trained(model, texts, checkpoints=checkpoints).beginning(length)
+    looked = looking.trained(model, texts, checkpoints=checkpoints, alone=True).beginning(length)
     tracks = activations(looked.network, looked.tokens)
     if chosen is not None and not (chosen[0] <= len(tracks) and chosen[1] < tracks.shape[2]):
         raise ConfigError(f"there is no unit {unit}: layers go to {len(tracks)}, units to {tracks.shape[2] - 1}")

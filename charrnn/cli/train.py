@@ -136,6 +136,15 @@ def train(
             default="no",
         ),
     ] = None,
+    members: Annotated[
+        int | None,
+        opt.option(
+            NETWORK,
+            "Networks trained side by side, their predictions averaged: better than one that learns its text by heart.",
+            default="from text and time",
+            check=opt.number("members", 1, 64),
+        ),
+    ] = None,
     radius: Annotated[
         float | None,
         opt.option(

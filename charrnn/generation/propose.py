@@ -41,7 +41,7 @@ def propose(
     found = words(weights, left)
     if tokenizer.kind == "char":
         # Of bytes and pieces, the backward half reads the tokens turned round, not the letters.
-        reverse = {name.removeprefix(REVERSE): weight for name, weight in weights.items() if name.startswith(REVERSE)}
-        reverse["embedding.weight"] = weights["embedding.weight"]
-        found += [word[::-1] for word in words(reverse, right[::-1])]
+        # A half's weights take the place of the other's; the embedding is that of both.
+        turned = {name.replace(REVERSE, ""): weight for name, weight in weights.items() if REVERSE in name}
+        found += [word[::-1] for word in words({**weights, **turned}, right[::-1])]
     return list(dict.fromkeys(found))

@@ -1,9 +1,10 @@
-"""Embedding -> recurrent layers -> head. State in, state out.
+"""Embedding -> recurrent layers -> head. State in, state out; several such networks, their predictions averaged.
 
 Shapes: B batch, T time, E embedding, H hidden, V vocabulary (predicted symbols).
 """
 
 import math
+from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -11,12 +12,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from charrnn.config import ModelConfig, require
-from charrnn.models.cells import States
+from charrnn.models.cells import State, States
 from charrnn.models.connections import DENSE, connection
 from charrnn.models.initialisation import initialise
 from charrnn.models.layers import LAYERS, LockedDropout, Recurrent, time_major
 from charrnn.models.unroll import TorchOperations
-from charrnn.models.weights import head_inputs, weight_shapes
+from charrnn.models.weights import head_inputs, of_member, weight_shapes
 
 HEAD_SCALE = 4.0
 # A symbol's vector is all that the network sees of it: dropping as much of that as between layers costs more than it
@@ -68,8 +69,8 @@ class Half(nn.Module):
         """The recurrent layers, from the input up."""
         return cast("list[Recurrent]", list(self.layers))
 
-    def initial_states(self, batch: int) -> States:
-        """The memory before any token: zeros (B, H)."""
+    def initial_states_of_half(self, batch: int) -> States:
+        """The memory of its layers before any token: zeros (B, H)."""
         return tuple(layer.initial_state(batch) for layer in self.stack)
 
     def initialise_half(self, generator: torch.Generator, radius: float) -> None:
@@ -106,6 +107,9 @@ class LanguageModel(Half):
     logits (B, T, V), states = model(tokens (B, T), states). Tokens are ids up to `start_id`; logits are over the
     first V ids. Weights are not initialised: `initialise` does, or a checkpoint. A bidirectional model has a second
     half over the same embedding, which reads texts from their end: see `Backwards`.
+
+    An ensemble (Hansen & Salamon 1990) is several networks of which none knows of the others: this one is the first,
+    and holds the rest. Its probabilities are the mean of theirs, and its logits the logarithms of these.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -113,6 +117,7 @@ class LanguageModel(Half):
         weight_shapes(config)
         super().__init__(config, nn.Embedding(config.start_id + 1, config.embedding))
         self.reverse = Half(config) if config.bidirectional else None
+        self.member = nn.ModuleDict({str(n): LanguageModel(config.member) for n in range(2, config.members + 1)})
 
     def initialise(self, generator: torch.Generator, radius: float = 1.0) -> None:
         """Fresh weights: normal embedding and head, each layer by its own rule, recurrent matrices of this radius.
@@ -121,14 +126,38 @@ class LanguageModel(Half):
         where one does with these.
         """
         std = head_scale(self.config) if self.config.tie else 1.0
-        nn.init.normal_(self.embedding.weight, std=std, generator=generator)
-        for half in self.halves:
-            half.initialise_half(generator, radius)
+        for member in self.members:
+            nn.init.normal_(member.embedding.weight, std=std, generator=generator)
+            for half in member.halves:
+                half.initialise_half(generator, radius)
+
+    @property
+    def members(self) -> "list[LanguageModel]":
+        """The networks of an ensemble, itself the first; itself alone where it is none."""
+        return [self, *cast("list[LanguageModel]", list(self.member.values()))]
+
+    def own_parameters(self) -> list[nn.Parameter]:
+        """The weights of this network, without those of the other members."""
+        return list(of_member(dict(self.named_parameters()), "").values())
+
+    def alone(self) -> "LanguageModel":
+        """The first member by itself, its weights the same tensors."""
+        if not self.member:
+            return self
+        with torch.device("meta"):
+            model = LanguageModel(self.config.member)
+        model.load_state_dict(of_member(self.state_dict(), ""), assign=True)
+        return model.train(self.training)
 
     @property
     def halves(self) -> list[Half]:
         """What reads forwards, and, if the model has it, what reads backwards."""
         return [self] if self.reverse is None else [self, self.reverse]
+
+    @property
+    def voices(self) -> "list[Voice]":
+        """Who reads forwards."""
+        return [Voice(member, member) for member in self.members]
 
     def head_weight(self) -> Tensor:
         """The forward half's head (V, H), or of all layers (V, layers x H)."""
@@ -138,9 +167,46 @@ class LanguageModel(Half):
         """tokens (B, T) -> their vectors (B, T, E)."""
         return time_major(self.embedding(tokens.t()))
 
+    def initial_states(self, batch: int) -> States:
+        """The memory before any token, member by member: zeros (B, H)."""
+        return initial_states(self.voices, batch)
+
     def forward(self, tokens: Tensor, states: States) -> tuple[Tensor, States]:
         """tokens (B, T), states -> logits (B, T, V), states."""
-        return self.read(self.embed(tokens), states, self.embedding.weight)
+        return together(self.voices, tokens, states)
+
+
+@dataclass(frozen=True)
+class Voice:
+    """One half of one network, called as a model is: what is trained by itself and heard together with others."""
+
+    network: LanguageModel
+    half: Half
+
+    def initial_states(self, batch: int) -> States:
+        """The memory before any token: zeros (B, H)."""
+        return self.half.initial_states_of_half(batch)
+
+    def __call__(self, tokens: Tensor, states: States) -> tuple[Tensor, States]:
+        """tokens (B, T), as this half reads them, states -> logits (B, T, V), states."""
+        return self.half.read(self.network.embed(tokens), states, self.network.embedding.weight)
+
+
+def initial_states(voices: list[Voice], batch: int) -> States:
+    """The memories of all voices before any token, one behind the other."""
+    return tuple(state for voice in voices for state in voice.initial_states(batch))
+
+
+def together(voices: list[Voice], tokens: Tensor, states: States) -> tuple[Tensor, States]:
+    """What the voices say, each by itself or log mean p where they are several (B, T, V); their states in a row."""
+    if len(voices) == 1:
+        return voices[0](tokens, states)
+    found, new, layers = list[Tensor](), list[State](), len(states) // len(voices)
+    for number, voice in enumerate(voices):
+        logits, own = voice(tokens, states[number * layers : (number + 1) * layers])
+        found.append(logits.log_softmax(-1))
+        new += own
+    return torch.stack(found).logsumexp(0) - math.log(len(voices)), tuple(new)
 
 
 class Backwards(nn.Module):
@@ -157,18 +223,17 @@ class Backwards(nn.Module):
         self.config = model.config
 
     @property
-    def half(self) -> Half:
-        """The half itself."""
-        assert self.model.reverse is not None
-        return self.model.reverse
+    def voices(self) -> list[Voice]:
+        """Who reads backwards."""
+        return [Voice(member, member.reverse) for member in self.model.members if member.reverse is not None]
 
     def initial_states(self, batch: int) -> States:
-        """The memory before any token: zeros (B, H)."""
-        return self.half.initial_states(batch)
+        """The memory before any token, member by member: zeros (B, H)."""
+        return initial_states(self.voices, batch)
 
     def forward(self, tokens: Tensor, states: States) -> tuple[Tensor, States]:
         """tokens (B, T) from the end on, states -> logits (B, T, V), states."""
-        return self.half.read(self.model.embed(tokens), states, self.model.embedding.weight)
+        return together(self.voices, tokens, states)
 
 
 Reader = LanguageModel | Backwards

@@ -3,14 +3,21 @@
 Shapes: V vocabulary, E embedding, H hidden.
 """
 
+from collections.abc import Mapping
+from typing import TypeVar
+
 from charrnn.config import ModelConfig, require
 from charrnn.models.cells import CELLS, Cell
 from charrnn.models.connections import CONNECTIONS, DENSE, connection
 
 Shapes = dict[str, tuple[int, ...]]
 
-# In front of the weights of the half that reads from the end.
+# In front of the weights of the half that reads from the end, and of an ensemble's second member and those behind it:
+# 'member.2.layers.0.rnn.weight_ih_l0', 'member.2.reverse.bias'.
 REVERSE = "reverse."
+MEMBER = "member."
+
+Array = TypeVar("Array")
 
 
 def weight_shapes(config: ModelConfig) -> Shapes:
@@ -23,10 +30,22 @@ def weight_shapes(config: ModelConfig) -> Shapes:
         config.weight_drop is None or any(weight.recurrent for weight in table.values()),
         f"{config.cell} has no recurrent matrices to drop: leave out weight-drop",
     )
-    shapes: Shapes = {"embedding.weight": (config.start_id + 1, config.embedding)}
+    member: Shapes = {"embedding.weight": (config.start_id + 1, config.embedding)}
     for prefix in ("", REVERSE) if config.bidirectional else ("",):
-        shapes |= {prefix + name: shape for name, shape in _half(config).items()}
-    return shapes
+        member |= {prefix + name: shape for name, shape in _half(config).items()}
+    return {prefix + name: shape for prefix in members(config) for name, shape in member.items()}
+
+
+def members(config: ModelConfig) -> list[str]:
+    """What stands in front of the names of each member's weights: nothing in front of the first's."""
+    return ["", *(f"{MEMBER}{number}." for number in range(2, config.members + 1))]
+
+
+def of_member(weights: Mapping[str, Array], prefix: str) -> dict[str, Array]:
+    """The weights of the member with this prefix, under the names that they would have by themselves."""
+    if not prefix:
+        return {name: weight for name, weight in weights.items() if not name.startswith(MEMBER)}
+    return {name.removeprefix(prefix): weight for name, weight in weights.items() if name.startswith(prefix)}
 
 
 def formula(cell: str) -> type[Cell]:

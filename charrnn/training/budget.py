@@ -108,6 +108,7 @@ def plan(
         network = ModelConfig(
             vocab_size=size, start_id=size, cell=cell, layers=layers, hidden=hidden, tie=tie,
             skip=options.skip, norm=options.norm or False, bidirectional=options.bidirectional or False,
+            members=options.members or 1,
             embedding=options.embedding or (hidden if tie else min(EMBEDDING, hidden)),
         )  # fmt: skip
     recurrent = any(weight.recurrent for weight in formula(network.cell).table().values())

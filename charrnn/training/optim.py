@@ -34,8 +34,9 @@ def make_optimizer(model: LanguageModel, config: TrainConfig) -> Soap | Descent:
     )
     matrices: list[nn.Parameter] = []
     others: list[nn.Parameter] = []
+    embeddings = {id(member.embedding.weight) for member in model.members}
     for parameter in model.parameters():
-        matrix = parameter.dim() > 1 and parameter is not model.embedding.weight
+        matrix = parameter.dim() > 1 and id(parameter) not in embeddings
         (matrices if matrix else others).append(parameter)
     groups: list[dict[str, Any]] = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": others}]
     if config.optimizer == "sgd":

@@ -12,20 +12,22 @@ from charrnn.training.averaging import Average
 from charrnn.training.optim import Descent
 from charrnn.training.soap import Soap
 
-# Under what names the memories of the halves are saved.
-MEMORIES = ("state", "state_reverse")
+
+def memory_name(network: int, half: int, layer: int, part: int) -> str:
+    """Under what name one part of a layer's state is saved."""
+    return f"state.{network}.{half}.{layer}.{part}"
 
 
 @dataclass
 class TrainingState:
-    """Weights, their mean, the optimiser's slots, what each half of the network remembers, the random generators."""
+    """Weights, their mean, the optimiser's slots, what each half of each network remembers, the random generators."""
 
     model: LanguageModel
     optimizer: Soap | Descent
     average: Average
     scaler: torch.amp.GradScaler
     device: torch.device
-    memories: list[States]
+    memories: list[list[States]]
 
     def tensors(self) -> dict[str, Tensor]:
         """Copies of everything, by name, as it stands between two steps."""
@@ -33,10 +35,11 @@ class TrainingState:
         for name, parameter in self.model.named_parameters():
             for slot, value in self.optimizer.state.get(parameter, {}).items():
                 found[f"optimizer.{name}.{slot}"] = value
-        for name, states in zip(MEMORIES, self.memories, strict=False):
-            for number, state in enumerate(states):
-                for part, value in enumerate(state):
-                    found[f"{name}.{number}.{part}"] = value
+        for network, halves in enumerate(self.memories):
+            for half, states in enumerate(halves):
+                for layer, state in enumerate(states):
+                    for part, value in enumerate(state):
+                        found[memory_name(network, half, layer, part)] = value
         found |= self.average.tensors()
         found["random"] = torch.get_rng_state()
         if self.device.type == "cuda":
@@ -56,11 +59,14 @@ class TrainingState:
                 if slot.startswith(prefix)
             }
         self.memories = [
-            tuple(
-                tuple(tensors[f"{name}.{number}.{part}"].to(value) for part, value in enumerate(state))
-                for number, state in enumerate(states)
-            )
-            for name, states in zip(MEMORIES, self.memories, strict=False)
+            [
+                tuple(
+                    tuple(tensors[memory_name(network, half, layer, part)].to(v) for part, v in enumerate(state))
+                    for layer, state in enumerate(states)
+                )
+                for half, states in enumerate(halves)
+            ]
+            for network, halves in enumerate(self.memories)
         ]
         self.average.restore(tensors, averaged)
         torch.set_rng_state(tensors["random"].cpu())

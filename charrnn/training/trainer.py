@@ -2,7 +2,8 @@
 
 window -> model(inputs, detached states) -> nats per token -> backward -> finite? -> clip -> step -> report; every so
 often: score the validation part, save. All that changes while it runs stands in `Progress`, the weights, the optimiser,
-the states and the random generators: saving those is an exact resume.
+the states and the random generators: saving those is an exact resume. The networks of an ensemble go through the same
+windows side by side, and each learns as if it were alone.
 
 A step reads nothing back from the device: sums stay there until they are reported, and a step whose numbers are not
 finite moves no weight by the device's own decision. So a GPU is never waited for inside the loop.
@@ -18,8 +19,8 @@ from torch import Tensor
 
 from charrnn.config import TrainConfig
 from charrnn.errors import DivergedError
-from charrnn.models.language_model import Backwards, LanguageModel, Reader, carry, detach, nats
-from charrnn.text.streams import IGNORED, Streams
+from charrnn.models.language_model import LanguageModel, Voice, carry, detach, nats
+from charrnn.text.streams import IGNORED, Streams, Window
 from charrnn.training.averaging import Average
 from charrnn.training.clock import Clock
 from charrnn.training.events import Event, Note, Progress, Report, Snapshot, Stopped
@@ -70,24 +71,21 @@ class Trainer:
         self._sums = torch.zeros(len(SUMS), dtype=exact, device=machine.device)
         # On a CPU there is nothing to wait for: every step is looked at.
         self._waits = machine.device.type != "cpu"
-        # Each half reads its own windows with its own states.
-        self._reverse = None if reverse is None else (Backwards(self._shadow.model), reverse)
+        # Each half of each network reads its own windows with its own states.
+        self._halves = [streams] if reverse is None else [streams, reverse]
+        self._networks = [[Voice(network, half) for half in network.halves] for network in self._shadow.model.members]
+        self._weights = [network.own_parameters() for network in model.members]
         self._state = TrainingState(
             model,
             make_optimizer(model, config),
             Average(model),
             torch.amp.GradScaler(machine.device.type, enabled=config.precision == "fp16"),
             machine.device,
-            memories=[reader.initial_states(streams.batch_size) for reader, _ in self._readers],
+            memories=[[half.initial_states(streams.batch_size) for half in network] for network in self._networks],
         )
         self._clock = Clock(config, self._epochs)
         self._good: Snapshot | None = None
         torch.manual_seed(config.seed)
-
-    @property
-    def _readers(self) -> list[tuple[Reader, Streams]]:
-        forwards: tuple[Reader, Streams] = (self._shadow.model, self.streams)
-        return [forwards] if self._reverse is None else [forwards, self._reverse]
 
     def begin(self, seconds: float, *, trained: bool) -> None:
         """A new run that has spent so many seconds of its budget on its text; `trained` weights are judged first."""
@@ -162,18 +160,9 @@ class Trainer:
         started = time.monotonic()
         progress = self.progress
         self._shadow.model.train()
-        total, count = torch.zeros((), device=self.machine.device), 0
-        for number, (reader, streams) in enumerate(self._readers):
-            window = streams.window(progress.epoch, progress.index)
-            count += int((window.targets != IGNORED).sum())
-            states = self._state.memories[number]
-            if window.carry is not None:
-                states = carry(states, self._to_device(window.carry))
-            logits, states = reader(self._to_device(window.inputs), detach(states))
-            total = total + nats(logits, self._to_device(window.targets)).sum()
-            self._state.memories[number] = detach(states)
-        loss = total / count
-        torch.autograd.backward(self._state.scaler.scale(loss))
+        windows = [streams.window(progress.epoch, progress.index) for streams in self._halves]
+        count = sum(int((window.targets != IGNORED).sum()) for window in windows)
+        loss = torch.stack([self._learn(number, windows, count) for number in range(len(self._networks))]).mean()
         self._shadow.hand_over_gradients()
         optimizer, lr = self._state.optimizer, self._lr()
         optimizer.number = progress.step
@@ -182,17 +171,17 @@ class Trainer:
         measured = (progress.step + 1) % (REPORTS_TO_MEASURE * self.config.report_every) == 0
         if measured:
             self._updates.before()
-        norm, clipped = self._move(loss.detach())
+        norm, clipped = self._move(loss)
         if measured:
             self._updates.after()
         averaged = self._average_in()
 
-        self._sums += torch.stack([loss.detach() * count, norm, clipped]).to(self._sums)
+        self._sums += torch.stack([loss * count, norm, clipped]).to(self._sums)
         last = progress.index + 1 == self.streams.windows(progress.epoch)
         self.progress = dataclasses.replace(
             progress,
             step=progress.step + 1,
-            tokens=progress.tokens + count // len(self._readers),
+            tokens=progress.tokens + count // len(windows),
             epoch=progress.epoch + last,
             index=0 if last else progress.index + 1,
             averaged=averaged,
@@ -201,15 +190,32 @@ class Trainer:
             summed_seconds=progress.summed_seconds + time.monotonic() - started,
         )
 
+    def _learn(self, number: int, windows: list[Window], count: int) -> Tensor:
+        """Gradients of one network's nats per token over the windows of its halves, `count` tokens; the loss."""
+        total = torch.zeros((), device=self.machine.device)
+        memories = self._state.memories[number]
+        for half, (voice, window) in enumerate(zip(self._networks[number], windows, strict=True)):
+            states = memories[half]
+            if window.carry is not None:
+                states = carry(states, self._to_device(window.carry))
+            logits, states = voice(self._to_device(window.inputs), detach(states))
+            total = total + nats(logits, self._to_device(window.targets)).sum()
+            memories[half] = detach(states)
+        loss = total / count
+        torch.autograd.backward(self._state.scaler.scale(loss))
+        return loss.detach()
+
     def _move(self, loss: Tensor) -> tuple[Tensor, Tensor]:
         """Clip, move the master weights, copy them to the shadow; the norm before, and 1 where something was clipped.
 
+        Each network of an ensemble is clipped by its own norm; the figures are their means.
         In fp16 a gradient beyond the format's range is no divergence: the scaler skips the step and scales less.
         """
         optimizer, scaler = self._state.optimizer, self._state.scaler
         if scaler.is_enabled():
             scaler.unscale_(optimizer)
-        norm, clipped = clip(self.model.parameters(), self.config)
+        of_each = [torch.stack(clip(weights, self.config)) for weights in self._weights]
+        norm, clipped = torch.stack(of_each).mean(0)
         if scaler.is_enabled():
             scaler.step(optimizer)
             scaler.update()

@@ -1,5 +1,6 @@
 """Fine-tuning: what a trained network has learned, carried over to one whose vocabulary has grown, symbol by symbol."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +11,13 @@ from charrnn import checkpoint
 from charrnn.checkpoint import Weights
 from charrnn.config import ModelConfig, TrainOptions, require
 from charrnn.models.language_model import LanguageModel
+from charrnn.models.weights import MEMBER, REVERSE
 from charrnn.text.tokenizers import Tokenizer, ids_in
 
 # What a model brings with it, and where an option may not ask for something else.
-KEPT = ("cell", "layers", "hidden", "embedding", "skip", "norm", "bidirectional", "tie")
+KEPT = ("cell", "layers", "hidden", "embedding", "skip", "norm", "bidirectional", "members", "tie")
+# In front of a weight's own name: whose network it is of, and which half's.
+OWNER = re.compile(rf"^({re.escape(MEMBER)}\d+\.)?({re.escape(REVERSE)})?")
 
 
 @dataclass(frozen=True)
@@ -59,13 +63,13 @@ class Source:
         with torch.no_grad():
             for name, weight in network.state_dict().items():
                 old = torch.from_numpy(self.weights[name])
-                match name:
+                match OWNER.sub("", name):
                     case "embedding.weight":
                         weight[inputs] = old
-                    case "head" | "reverse.head":
+                    case "head":
                         weight.zero_()
                         weight[outputs] = old[: len(outputs)]
-                    case "bias" | "reverse.bias":
+                    case "bias":
                         weight.fill_(float(old.min()))
                         weight[outputs] = old[: len(outputs)]
                     case _:

@@ -1,0 +1,242 @@
+"""Several networks side by side: each trained as if it were alone, their probabilities averaged."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from torch import Tensor
+
+from charrnn import api
+from charrnn.config import ModelConfig, TrainConfig
+from charrnn.errors import ConfigError
+from charrnn.evaluation.adaptation import adapted_logprobs
+from charrnn.evaluation.scoring import token_logprobs
+from charrnn.generation.decoder import mixed
+from charrnn.generation.propose import propose
+from charrnn.models.language_model import Backwards, LanguageModel
+from charrnn.models.weights import weight_shapes
+from charrnn.text.dataset import Part
+from charrnn.text.streams import FRESH, Window
+from charrnn.text.tokenizers import CharTokenizer
+from charrnn.training.eight_bits import arrays
+from charrnn.training.events import Report
+from charrnn.training.precision import Machine
+from charrnn.training.session import resume, start
+from charrnn.training.trainer import Trainer
+
+from .conftest import SMALL, CommandLine
+from .test_session import assert_same, finish, stop_dead
+from .test_session import options as small_options
+
+LETTERS = CharTokenizer("abcdef ")
+
+
+def ensemble(**fields: Any) -> LanguageModel:
+    chosen: dict[str, Any] = {"vocab_size": 7, "start_id": 7, "embedding": 5, "hidden": 6, "layers": 2, "members": 3}
+    model = LanguageModel(ModelConfig(**(chosen | fields))).eval()
+    model.initialise(torch.Generator().manual_seed(4))
+    return model
+
+
+def by_itself(model: LanguageModel, number: int) -> LanguageModel:
+    """A model of one network with the weights of one member."""
+    alone = LanguageModel(model.config.member).eval()
+    prefix = f"member.{number}." if number > 1 else ""
+    alone.load_state_dict({name: model.state_dict()[prefix + name].clone() for name in alone.state_dict()})
+    return alone
+
+
+def text(count: int, seed: int = 0) -> npt.NDArray[np.uint8]:
+    return np.random.default_rng(seed).integers(0, 7, count).astype(np.uint8)
+
+
+def some_tokens() -> Tensor:
+    return torch.from_numpy(text(36).reshape(3, 12).astype(np.int64))
+
+
+# -- the model -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fields", [{}, {"cell": "gru", "layers": 1}, {"cell": "lstm-nested", "skip": "dense"}])
+def test_probabilities_are_the_mean_of_the_members(fields: dict[str, Any]) -> None:
+    model = ensemble(**fields).double()
+    alone, tokens = [by_itself(model, n).double() for n in (1, 2, 3)], some_tokens()
+    logits, states = model(tokens, model.initial_states(3))
+    found = [one(tokens, one.initial_states(3)) for one in alone]
+    mean = sum(one.softmax(-1) for one, _ in found) / 3
+    torch.testing.assert_close(logits.exp(), mean, rtol=1e-12, atol=0)
+    left = [part for _, own in found for state in own for part in state]
+    assert all(torch.equal(a, b) for a, b in zip((p for s in states for p in s), left, strict=True))
+
+
+def test_one_pass_equals_any_chunks() -> None:
+    model, tokens = ensemble().double(), some_tokens()
+    whole, _ = model(tokens, model.initial_states(3))
+    states, parts = model.initial_states(3), []
+    for begin, end in ((0, 1), (1, 6), (6, 12)):
+        logits, states = model(tokens[:, begin:end], states)
+        parts.append(logits)
+    torch.testing.assert_close(torch.cat(parts, 1), whole, rtol=0, atol=1e-10)
+
+
+def test_members_begin_differently_and_the_first_as_if_it_were_alone() -> None:
+    model = ensemble()
+    alone = LanguageModel(model.config.member)
+    alone.initialise(torch.Generator().manual_seed(4))
+    weights = model.state_dict()
+    for name, weight in alone.state_dict().items():
+        assert torch.equal(weight, weights[name])
+        if "bias" not in name:
+            assert not torch.isclose(weights[f"member.2.{name}"], weights[f"member.3.{name}"]).any()
+
+
+def test_the_file_names_what_the_network_has() -> None:
+    for fields in ({}, {"members": 1}, {"bidirectional": True, "tie": True, "embedding": 6}):
+        model = ensemble(**fields)
+        assert {name: tuple(weight.shape) for name, weight in model.state_dict().items()} == weight_shapes(model.config)
+
+
+def test_the_first_member_alone_shares_its_weights() -> None:
+    model = ensemble(bidirectional=True)
+    first, tokens = model.alone(), some_tokens()
+    assert first.config == model.config.member and not first.training
+    assert torch.equal(
+        first(tokens, first.initial_states(3))[0],
+        (one := by_itself(model, 1))(tokens, one.initial_states(3))[0],
+    )
+    assert all(a.data_ptr() == b.data_ptr() for a, b in zip(first.parameters(), model.own_parameters(), strict=True))
+    assert (single := ensemble(members=1)).alone() is single
+
+
+def test_no_members_are_refused() -> None:
+    with pytest.raises(ConfigError, match="members must be at least 1"):
+        ensemble(members=0)
+
+
+def test_means_of_probabilities_that_float32_cannot_hold() -> None:
+    logits = np.array([[[0.0, -200.0, 3.0]], [[1000.0, 800.0, -1000.0]]], np.float32)
+    doubles = logits.astype(np.float64)
+    log_p = doubles - np.log(np.exp(doubles - doubles.max(2, keepdims=True)).sum(2, keepdims=True))
+    log_p -= doubles.max(2, keepdims=True)
+    expected = np.logaddexp(log_p[0], log_p[1]) - math.log(2)
+    assert np.allclose(mixed(list(logits)), expected, rtol=1e-6)
+
+
+# -- training --------------------------------------------------------------------------------------------------------
+
+
+class Given:
+    """Three windows, again and again."""
+
+    batch_size, bptt = 2, 6
+
+    def __init__(self, seed: int) -> None:
+        self.rows = torch.from_numpy(text(14 * 3, seed).reshape(3, 2, 7).astype(np.int64))
+
+    def windows(self, epoch: int) -> int:
+        return 3
+
+    def window(self, epoch: int, index: int) -> Window:
+        rows = self.rows[index]
+        return Window(rows[:, :-1].clone(), rows[:, 1:].clone(), torch.full((2,), FRESH))
+
+
+def trained(model: LanguageModel, **fields: Any) -> tuple[LanguageModel, list[Report]]:
+    config = TrainConfig(**({"seed": 0, "steps": 12, "lr": 0.05, "weight_decay": 0.1, "report_every": 1} | fields))
+    reverse = Given(2) if model.config.bidirectional else None
+    trainer = Trainer(
+        model, Given(1), config, Machine(torch.device("cpu"), config.precision, 1), validate=None,
+        save=lambda *_: None, reverse=reverse,
+    )  # fmt: skip
+    return model, [event for event in trainer.run() if isinstance(event, Report)]
+
+
+@pytest.mark.parametrize("fields", [{}, {"optimizer": "adamw", "clip": 0.05}, {"precision": "bf16"}])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_each_member_learns_what_it_would_learn_alone(fields: dict[str, Any], bidirectional: bool) -> None:
+    begun = [by_itself(ensemble(bidirectional=bidirectional), number) for number in (1, 2, 3)]
+    model, together = trained(ensemble(bidirectional=bidirectional), **fields)
+    of_each = []
+    for number, alone in enumerate(begun, 1):
+        _, reports = trained(alone, **fields)
+        of_each.append(reports)
+        same = by_itself(model, number).state_dict()
+        assert all(torch.equal(weight, same[name]) for name, weight in alone.state_dict().items())
+    for together_, *alone_ in zip(together, *of_each, strict=True):
+        assert together_.tokens == alone_[0].tokens
+        assert together_.loss == pytest.approx(np.mean([one.loss for one in alone_]), rel=1e-6)
+        assert together_.grad_norm == pytest.approx(np.mean([one.grad_norm for one in alone_]), rel=1e-5)
+        assert together_.clipped == pytest.approx(np.mean([one.clipped for one in alone_]), rel=1e-6)
+
+
+@pytest.mark.parametrize("more", [{}, {"bidirectional": True}, {"documents": "lines", "cell": "gru"}])
+def test_a_run_goes_on_as_if_it_had_never_stopped(tmp_path: Path, corpus: Path, more: dict[str, Any]) -> None:
+    asked = small_options(corpus, members=2, steps=40, save_every=10, **more)
+    whole = finish(start(asked, checkpoints=tmp_path / "whole"))
+    assert any(name.startswith("state.1.0.") for name in whole)
+    stop_dead(start(asked, checkpoints=tmp_path / "killed"), step=25)
+    torch.manual_seed(99)
+    assert_same(whole, finish(resume("run", checkpoints=tmp_path / "killed")))
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_the_same_text_continues_at_the_same_loss(tmp_path: Path, corpus: Path, bidirectional: bool) -> None:
+    more = {"members": 2, "bidirectional": bidirectional}
+    finish(start(small_options(corpus, steps=30, average=0, **more), checkpoints=tmp_path))
+    source = api.load("run", checkpoints=tmp_path)
+    asked = small_options(corpus, steps=1, start_from="run", name="on", lr=1e-9, hidden=None, embedding=None)
+    finish(start(asked, checkpoints=tmp_path))
+    went_on = api.load("on", checkpoints=tmp_path)
+    assert went_on.header.config.members == 2
+    line = "the fox and the crow\n"
+    assert went_on.score(line).loss == pytest.approx(source.score(line).loss, rel=1e-5)
+    with pytest.raises(ConfigError, match="members 2, which stays"):
+        start(small_options(corpus, start_from="run", members=3), checkpoints=tmp_path)
+
+
+# -- scoring and generation ------------------------------------------------------------------------------------------
+
+
+def test_scores_are_those_of_the_mean(tmp_path: Path) -> None:
+    model, tokens = ensemble(bidirectional=True).double(), text(90)
+    alone = [by_itself(model, n).double() for n in (1, 2, 3)]
+    for reader, singles in ((model, alone), (Backwards(model), [Backwards(one) for one in alone])):
+        found = np.stack([token_logprobs(one, tokens) for one in singles])
+        assert np.allclose(token_logprobs(reader, tokens), np.log(np.exp(found).mean(0)), rtol=0, atol=1e-6)
+
+
+def test_what_does_not_adapt_scores_the_plain_figures_and_what_does_leaves_the_model() -> None:
+    model, part = ensemble(bidirectional=True), Part(text(100), 100)
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    plain = token_logprobs(model, part.tokens)
+    assert np.allclose(adapted_logprobs(model, part, rate=0.0), plain, rtol=0, atol=1e-5)
+    assert not np.allclose(adapted_logprobs(model, part, rate=0.01), plain, rtol=0, atol=1e-3)
+    assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
+
+
+def test_words_are_proposed_by_all_members_of_both_halves() -> None:
+    model = ensemble(bidirectional=True)
+    weights = arrays(model)
+    found = propose(model.config, weights, LETTERS, "a", "b", drawn=8, seed=0)
+    for name in ("member.3.bias", "member.3.reverse.bias"):
+        other = {**weights, name: np.where(np.arange(7) == 2, 50, 0).astype(np.float32)}
+        assert propose(model.config, other, LETTERS, "a", "b", drawn=8, seed=0) != found
+
+
+# -- the command line ------------------------------------------------------------------------------------------------
+
+
+def test_an_ensemble_from_the_command_line(charrnn: CommandLine, corpus: Path) -> None:
+    asked = ["--members", "2", "--bidirectional", "--steps", "20", "--seed", "1", *SMALL]
+    assert "both directions, 2 such networks averaged" in charrnn("train", str(corpus), *asked).err
+    assert "2 such networks averaged" in charrnn("inspect").out
+    assert "backward_bpc\t" in charrnn("eval").out
+    assert charrnn("sample", "--length", "40").code == 0
+    assert "the first of 2" in charrnn("inspect", "gradients", "--reach", "5").out
+    assert "2 of them" in charrnn("inspect", "memory", "--beside", "corpus").out
+    assert charrnn("inspect", "memory", "--rests-on", "the fox").code == 0
+    assert charrnn("inspect", "neurons").code == 0
