@@ -67,12 +67,17 @@ def train(text: Text, budget: str, seed: int, folder: Path, beside: bool) -> Run
         bpc=plain["bpc"],
         cold=cold,
         beside={part: plain[part]["bpc"] for part in ("adapted", "fitted") if part in plain},
-        network=f"{config['cell']} {config['layers']} x {config['hidden']}",
+        network=f"{config['cell']} {config['layers']} x {config['hidden']}{times(config['members'])}",
         weights=header["parameters"],
         seen=events[-1]["tokens"],
         seconds=seconds,
         curve=[(event["seconds"], event["valid_bpc"]) for event in events if "valid_bpc" in event],
     )
+
+
+def times(members: int) -> str:
+    """How many such networks there are, where they are several."""
+    return f", {members} times" if members > 1 else ""
 
 
 def draw(runs: list[Run]) -> None:

@@ -54,15 +54,40 @@ def test_the_width_is_the_one_whose_weights_are_as_many_as_the_tokens_that_the_t
 def test_more_time_never_chooses_a_narrower_network_nor_does_more_text() -> None:
     by_time = [choose(seconds=seconds).model.hidden for seconds in (5.0, 30.0, 60.0, 180.0, 600.0, 3600.0, 36000.0)]
     by_text = [choose(tokens, seconds=3600.0).model.hidden for tokens in (10, 10**3, 10**4, 10**5, 10**6, 10**8)]
-    assert by_time == sorted(by_time) and len(set(by_time)) > 4
+    assert by_time == sorted(by_time) and len(set(by_time)) > 3
     assert by_text == sorted(by_text) and len(set(by_text)) > 3
 
 
 def test_a_slower_machine_gets_a_smaller_network() -> None:
     alone = dataclasses.replace(CPU, threads=1)
     fp32 = dataclasses.replace(CPU, precision="fp32")
-    usual = choose(seconds=600.0).model.hidden
-    assert choose(seconds=600.0, machine=alone).model.hidden < usual > choose(seconds=600.0, machine=fp32).model.hidden
+    usual = choose(10**8).model.hidden
+    assert choose(10**8, machine=alone).model.hidden < usual > choose(10**8, machine=fp32).model.hidden
+
+
+@pytest.mark.parametrize("seconds", [60.0, 180.0, 600.0, 3600.0, 36000.0])
+@pytest.mark.parametrize("tokens", [10**4, 10**5, 10**6, 10**8])
+@pytest.mark.parametrize("more", [{}, {"hidden": 1024}, {"bidirectional": True}], ids=str)
+def test_networks_share_the_time_that_one_would_spend_on_reading_the_text_too_often(
+    seconds: float, tokens: int, more: dict[str, Any]
+) -> None:
+    choice = choose(tokens, seconds=seconds, **more)
+    weights = choice.model.layers * 8 * choice.model.hidden**2 * (2 if choice.model.bidirectional else 1)
+    passes = seconds * 2 * budget.THREAD_SPEED["bf16"] / 6 / weights / tokens
+    members = choice.model.members
+    assert members == min(budget.MOST_MEMBERS, max(1, round(passes / budget.PASSES_EACH)))
+    assert f"about {passes / members:.1f} passes" in choice.reasons[1]
+    assert (f"{members} such networks averaged" in choice.reasons[1]) == (members > 1)
+    one = choose(tokens, seconds=seconds, **more, members=1)
+    assert one.model.members == 1 and f"about {passes:.1f} passes" in one.reasons[1]
+    assert (one.model.dropout or 0) >= (choice.model.dropout or 0)
+
+
+def test_steps_and_epochs_are_those_of_one_network_unless_more_are_asked_for() -> None:
+    for named in ({"steps": 10**6}, {"epochs": 100.0}):
+        alone, three = choose(10**5, **named), choose(10**5, **named, members=3)
+        assert alone.model.members == 1 and three.model.members == 3
+        assert three.model == dataclasses.replace(alone.model, members=3) and three.train == alone.train
 
 
 def test_more_passes_over_the_text_drop_out_more_up_to_a_limit() -> None:
@@ -91,7 +116,8 @@ def test_steps_and_epochs_choose_no_wider_network_than_the_default_time(named: d
 
 
 def test_few_steps_choose_a_small_network() -> None:
-    assert choose(steps=100).model.hidden < choose(steps=1000).model.hidden < choose(steps=10_000).model.hidden
+    widths = [choose(10**8, steps=steps).model.hidden for steps in (100, 1000, 10_000)]
+    assert widths == sorted(set(widths))
     assert choose(epochs=0.1).model.hidden < choose(epochs=10).model.hidden
 
 
@@ -144,7 +170,7 @@ def test_validation_takes_its_share_of_the_time_and_no_more(seconds: float) -> N
     """Tokens read in validations, at their cost, against tokens read in training."""
     choice = plan(TrainOptions(seconds=seconds), text(10**6, valid=10**6), seed=1, machine=CPU)
     weights = choice.model.layers * 8 * choice.model.hidden**2
-    trained = seconds * 2 * budget.THREAD_SPEED["bf16"] / 6 / weights
+    trained = seconds * 2 * budget.THREAD_SPEED["bf16"] / 6 / weights / choice.model.members
     spent = choice.train.evaluations * choice.train.validated * 2 / 3 / trained
     assert spent == pytest.approx(0.04, rel=0.01) or choice.train.validated in (1 << 14, 1 << 17)
     assert 3 <= choice.train.evaluations <= 15

@@ -2,8 +2,9 @@
 
 One thought decides the size: the time pays for so many multiplications, a token costs six for each weight (forward and
 backward), and a network does best when it sees about as many tokens as it has weights, whether they are new ones or
-the same text again. Where the text is short against that, dropout grows and the width stops growing. The figures that
-the numbers below are fitted to are in docs/experiments.md. Whatever the user named stays as it is, and the rest adapts.
+the same text again. Where the text is short against that, the width stops growing, several networks share the time and
+average what they predict, and dropout grows. The figures that the numbers below are fitted to are in
+docs/experiments.md. Whatever the user named stays as it is, and the rest adapts.
 """
 
 import dataclasses
@@ -26,7 +27,9 @@ GPU_SPEED = 30e12
 OPERATIONS = 6
 
 TOKENS_PER_WEIGHT = 1.0
-WEIGHTS_PER_TOKEN = 16.0
+WEIGHTS_PER_TOKEN = 5.0
+# Of a time that would read the text more often than this, a second network makes more, and a third; each more, less.
+PASSES_EACH, MOST_MEMBERS = 6.0, 8
 WIDTHS = (64, 96, 128, 192, 256, 320, 384, 448, 512, 640, 768, 896, 1024, 1280, 1536, 2048)
 CELL = "lstm"
 LAYERS = 2
@@ -95,6 +98,12 @@ def plan(
     cell, layers = options.cell or CELL, options.layers or LAYERS
     # What reads from both ends costs twice as much for each width.
     halves = 2 if (options.bidirectional if source is None else source.bidirectional) else 1
+
+    def passes_of(network: ModelConfig) -> float:
+        """How often the whole text would be read if all the time were one network's."""
+        weights = halves * weight_count(network.hidden, network.cell, network.layers)
+        return (to_read or operations / OPERATIONS / weights) / tokens
+
     if source is not None:
         network = source
     else:
@@ -108,14 +117,16 @@ def plan(
         network = ModelConfig(
             vocab_size=size, start_id=size, cell=cell, layers=layers, hidden=hidden, tie=tie,
             skip=options.skip, norm=options.norm or False, bidirectional=options.bidirectional or False,
-            members=options.members or 1,
             embedding=options.embedding or (hidden if tie else min(EMBEDDING, hidden)),
         )  # fmt: skip
+        # Steps and epochs are those of one network, unless more are asked for.
+        shared = 1 if to_read else min(MOST_MEMBERS, max(1, round(passes_of(network) / PASSES_EACH)))
+        network = dataclasses.replace(network, members=options.members or shared)
     recurrent = any(weight.recurrent for weight in formula(network.cell).table().values())
     require(options.radius is None or recurrent, f"{network.cell} has no recurrent matrices: leave out --radius")
+    passes = passes_of(network) / (1 if to_read else network.members)
     weights = halves * weight_count(network.hidden, network.cell, network.layers)
-    to_read = to_read or int(operations / OPERATIONS / weights)
-    passes = to_read / tokens
+    to_read = int(passes * tokens)
     average = AVERAGE if options.average is None else options.average or None
     evaluations = EVALUATIONS
     if seconds is not None:
@@ -223,9 +234,9 @@ def explain(model: ModelConfig, train: TrainConfig, options: TrainOptions, data:
         if train.epochs is not None
         else duration(train.seconds or 0)
     )
-    chosen = "as asked" if options.hidden else f"for about {passes:.1f} passes over the text in {budget}"
-    size = f"{model.layers} x {model.hidden}, embedding {model.embedding}"
-    network = f"network: {model.cell} {size}{model.manner}, {chosen}"
+    asked = ", the size as asked" if options.hidden else ""
+    size = f"{model.layers} x {model.hidden}, embedding {model.embedding}{model.manner}{asked}"
+    network = f"network: {model.cell} {size}, for about {passes:.1f} passes over the text in {budget}"
     drops = f"dropout {model.dropout:g}" if model.dropout else "no dropout"
     if train.average:
         drops += f", weights averaged over the last {train.average:.0%}"
