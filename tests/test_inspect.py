@@ -68,6 +68,9 @@ def test_memory_is_a_line_for_each_reset(charrnn: CommandLine, here: list[str]) 
     assert all(1 < float(row[1]) < 8 for row in rows) and Path("m.svg").exists()
     found = json.loads(charrnn("inspect", "memory", *here, "--length", "300", "--json").out)
     assert [f"{point['bpc']:.4f}" for point in found[0]["curve"]] == [row[1] for row in rows]
+    exact = charrnn("inspect", "memory", *here, "--length", "300", "--exact", "--svg", "e.svg").out.splitlines()
+    assert [line.split("\t")[0] for line in exact] == ["1", "2", "5", "10", "20", "50", "100", "all"]
+    assert "tokens read before the one scored" in Path("e.svg").read_text(encoding="utf-8")
     both = charrnn("inspect", "memory", *here, "--beside", "lines", "--length", "300").out.splitlines()
     assert both[0] == "reset every\tsmall: lstm 1 x 16\tlines: lstm 1 x 16"
     assert [line.split("\t")[1] for line in both[1:]] == [row[1] for row in rows]

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError, CorpusError
 from charrnn.evaluation.scoring import token_logprobs
 from charrnn.inspection.gradients import Flow, gradient_flow
-from charrnn.inspection.memory import RESETS, memory_curve, saliency
+from charrnn.inspection.memory import REACHES, Memory, context_curve, memory_curve, saliency
 from charrnn.inspection.neurons import (
     OPEN,
     PROPERTIES,
@@ -175,20 +176,47 @@ def test_a_text_that_is_too_short_is_refused_with_the_length_that_is_needed() ->
 def test_the_curve_is_what_scoring_says_at_each_reset() -> None:
     model, tokens = network(), text(120)
     curve = memory_curve(model, tokens, chars=240)
-    assert curve.resets == (1, 2, 5, 10, 20, 50, 100, None) and set(curve.resets) <= set(RESETS)
-    for every, loss, bits in zip(curve.resets, curve.losses, curve.bits, strict=True):
+    assert curve.reaches == (1, 2, 5, 10, 20, 50, 100, None) and set(curve.reaches) <= set(REACHES)
+    for every, loss, bits in zip(curve.reaches, curve.losses, curve.bits, strict=True):
         expected = -float(token_logprobs(model, tokens, reset_every=every).mean())
         assert loss == pytest.approx(expected, rel=1e-9)
         assert bits == pytest.approx(loss / math.log(2) / 2)
     assert [point["reset_every"] for point in curve.to_json()["curve"]][-2:] == [100, None]
 
 
-def test_a_network_without_memory_has_a_flat_curve() -> None:
+def test_the_exact_curve_is_what_single_steps_from_no_memory_say() -> None:
+    model, tokens = network(), text(410)
+    curve = context_curve(model, tokens, chars=820, places=9)
+    assert curve.reaches == (1, 2, 5, 10, 20, 50, 100, 200, None)
+    targets = sorted({int(place) for place in np.linspace(200, 409, 9)})
+    for reach, loss, bits in zip(curve.reaches, curve.losses, curve.bits, strict=True):
+        losses = []
+        for target in targets:
+            states = model.initial_states(1)
+            # The state carried from end to end begins with the start id.
+            whole = [model.config.start_id, *tokens[:target].tolist()]
+            for token in whole if reach is None else whole[-reach:]:
+                logits, states = step(model, embed(model, torch.tensor([int(token)])), states)
+            losses.append(-float(logits[0].log_softmax(0)[int(tokens[target])].detach()))
+        assert loss == pytest.approx(np.mean(losses), rel=1e-6)
+        assert bits == pytest.approx(loss / math.log(2) / 2)
+    assert [point["context"] for point in curve.to_json()["curve"]][-2:] == [200, None]
+
+
+@pytest.mark.parametrize("curve_of", [memory_curve, context_curve])
+def test_a_network_without_memory_has_a_flat_curve(curve_of: Callable[..., Memory]) -> None:
     model = network("rnn", layers=1)
     with torch.no_grad():
         model.get_parameter("layers.0.rnn.weight_hh_l0").zero_()
-    losses = memory_curve(model, text(120)).losses
+    losses = curve_of(model, text(120)).losses
     assert max(losses) - min(losses) < 1e-9
+
+
+@pytest.mark.parametrize("size", [0, 1, 2])
+def test_an_exact_curve_needs_something_to_read(size: int) -> None:
+    with pytest.raises(CorpusError, match="fewer than three"):
+        context_curve(network(), text(size))
+    assert context_curve(network(), text(3)).reaches == (1, None)
 
 
 @every_cell

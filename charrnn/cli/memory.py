@@ -11,6 +11,8 @@ EXAMPLES = """Examples:
 
     charrnn inspect memory
 
+    charrnn inspect memory --exact --beside rnn --svg memory.svg
+
     charrnn inspect memory --rests-on "the king and the queen of the" --html memory.html
 """
 
@@ -28,6 +30,14 @@ def memory(
             check=opt.utf8,
         ),
     ] = None,
+    exact: Annotated[
+        bool,
+        opt.option(
+            "Looking",
+            "Instead of resets, score characters with exactly so many before them: a reset costs its start as well.",
+            "--exact",
+        ),
+    ] = False,
     beside: Annotated[
         list[str] | None, opt.option("Looking", "Another model on the same text; repeatable.", default="none")
     ] = None,
@@ -45,7 +55,7 @@ def memory(
 ) -> None:
     """How much of what came before a network uses: bits per character as its state is reset ever more seldom."""
     from charrnn import looking
-    from charrnn.inspection.memory import memory_curve, saliency
+    from charrnn.inspection.memory import context_curve, memory_curve, saliency
     from charrnn.inspection.page import page
     from charrnn.inspection.plots import draw_memories
 
@@ -62,10 +72,10 @@ def memory(
             last = json.dumps(found.symbols[-1], ensure_ascii=False)
             write(f"what {last} rests on; its probability was {found.probabilities[-1]:.1%}\n")
         return
-    curves = []
+    curves, curve_of = [], context_curve if exact else memory_curve
     for each in [model, *(beside or [])]:
         looked = looking.trained(each, texts, checkpoints=checkpoints).beginning(length)
-        curves.append(memory_curve(looked.network, looked.tokens, name=looked.name, chars=looked.chars))
+        curves.append(curve_of(looked.network, looked.tokens, name=looked.name, chars=looked.chars))
     if svg is not None:
         svg.write_bytes(draw_memories(curves))
         say(f"drawn: {svg}")
@@ -73,6 +83,7 @@ def memory(
         write(json.dumps([curve.to_json() for curve in curves], ensure_ascii=False) + "\n")
         return
     if len(curves) > 1:
-        write("\t".join(["reset every", *(curve.name for curve in curves)]) + "\n")
-    for every, *bits in zip(curves[0].resets, *(curve.bits for curve in curves), strict=True):
-        write("\t".join(["never" if every is None else str(every), *(f"{one:.4f}" for one in bits)]) + "\n")
+        write("\t".join(["read before" if exact else "reset every", *(curve.name for curve in curves)]) + "\n")
+    last = "all" if exact else "never"
+    for reach, *bits in zip(curves[0].reaches, *(curve.bits for curve in curves), strict=True):
+        write("\t".join([last if reach is None else str(reach), *(f"{one:.4f}" for one in bits)]) + "\n")

@@ -13,24 +13,28 @@ from torch import Tensor
 
 from charrnn.config import require
 from charrnn.errors import CorpusError
-from charrnn.evaluation.scoring import token_logprobs
+from charrnn.evaluation.scoring import inputs_and_targets, prices, token_logprobs
 from charrnn.inspection.steps import embed, step
-from charrnn.models.language_model import LanguageModel
+from charrnn.models.language_model import LanguageModel, Reader
 from charrnn.text.dataset import Tokens
 
-# How many tokens a network is left its memory for; None: for ever.
-RESETS: tuple[int | None, ...] = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, None)
-BATCH = 256
+# How many tokens a network is left its memory for, or may read; None: all.
+REACHES: tuple[int | None, ...] = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, None)
+BATCH, WINDOW, PLACES = 256, 128, 4000
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Nats per token where the state is reset every so many tokens; the last entry is the state carried on."""
+    """Nats per token by how far the network may look back; the last entry is the state carried from end to end.
+
+    Either its state is reset every so many tokens, or, if `exact`, each token is scored with so many before it.
+    """
 
     name: str
-    resets: tuple[int | None, ...]
+    reaches: tuple[int | None, ...]
     losses: tuple[float, ...]
     tokens_per_char: float
+    exact: bool = False
 
     @property
     def bits(self) -> list[float]:
@@ -38,9 +42,12 @@ class Memory:
         return [loss * self.tokens_per_char / float(np.log(2)) for loss in self.losses]
 
     def to_json(self) -> dict[str, Any]:
-        """`reset_every` null is the state carried from end to end."""
-        curve = [{"reset_every": every, "bpc": bits} for every, bits in zip(self.resets, self.bits, strict=True)]
-        return {"network": self.name, "curve": curve}
+        """`reset_every`, or `context` if exact, is null for the state carried from end to end."""
+        key = "context" if self.exact else "reset_every"
+        return {
+            "network": self.name,
+            "curve": [{key: reach, "bpc": bits} for reach, bits in zip(self.reaches, self.bits, strict=True)],
+        }
 
 
 def memory_curve(
@@ -53,11 +60,44 @@ def memory_curve(
     """
     if not tokens.size:
         raise CorpusError("there is no text to remember: it is empty")
-    resets = tuple(every for every in RESETS if every is None or every < tokens.size)
+    resets = tuple(every for every in REACHES if every is None or every < tokens.size)
     losses = [
         -float(token_logprobs(model, tokens, reset_every=every, batch_size=batch_size).mean()) for every in resets
     ]
     return Memory(name, resets, tuple(losses), tokens.size / (chars or tokens.size))
+
+
+@torch.inference_mode()
+def context_curve(
+    model: Reader, tokens: Tokens, *, name: str = "", chars: int | None = None, places: int = PLACES
+) -> Memory:
+    """Score the same tokens, evenly spread, with exactly 1, 2, 5, … tokens before each, from no memory.
+
+    A reset costs its start as well, which is paid the more seldom the more seldom it comes; here nothing but what the
+    network reads changes, so the curve is flat where it uses nothing older. Raises CorpusError on a text that is
+    shorter than any reach.
+    """
+    reaches = tuple(reach for reach in REACHES if reach is None or 2 * reach < tokens.size)
+    furthest = max((reach for reach in reaches if reach is not None), default=0)
+    if not furthest:
+        raise CorpusError("there is no text to remember: it has fewer than three tokens")
+    targets = np.unique(np.linspace(furthest, tokens.size - 1, places).astype(np.int64))
+    carried = -token_logprobs(model, tokens)[targets]
+    losses = [float(carried.mean() if reach is None else _after(model, tokens, targets, reach)) for reach in reaches]
+    return Memory(name, reaches, tuple(losses), tokens.size / (chars or tokens.size), exact=True)
+
+
+def _after(model: Reader, tokens: Tokens, targets: npt.NDArray[np.int64], reach: int) -> float:
+    """Mean nats of the tokens at these places, each read from no memory with so many before it."""
+    total = 0.0
+    for some in np.split(targets, range(BATCH, len(targets), BATCH)):
+        states = model.initial_states(len(some))
+        for begin in range(0, reach, WINDOW):
+            places = some[:, None] - reach + 1 + np.arange(begin, min(begin + WINDOW, reach))
+            inputs, asked = inputs_and_targets(model, tokens, places, np.ones_like(places, bool))
+            logits, states = model(inputs, states)
+        total += float(prices(logits[:, -1:], asked[:, -1:], model.config.start_id).sum())
+    return total / len(targets)
 
 
 @dataclass(frozen=True)

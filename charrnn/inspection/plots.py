@@ -52,14 +52,17 @@ def _draw_record(training: GradientRecord, norms: Any, updates: Any) -> None:
 
 
 def draw_memories(memories: Sequence[Memory]) -> bytes:
-    """Bits per character against how long the state is left; the right-most point is a state that is never reset."""
+    """Bits per character against how far the network may look back; the right-most point is the state carried on."""
     with picture() as ((axes,), drawn):
         for memory, colour in zip(memories, cycle(COLOURS), strict=False):
-            known = [every for every in memory.resets if every is not None]
+            known = [reach for reach in memory.reaches if reach is not None]
             at = [*known, 2 * max(known, default=1)]
             axes.plot(at[: len(memory.bits)], memory.bits, color=colour, marker="o", markersize=3.5, label=memory.name)
         axes.set_xscale("log")
-        axes.set_xlabel("state reset every so many tokens; last: never")
+        exact = any(memory.exact for memory in memories)
+        axes.set_xlabel(
+            "tokens read before the one scored; last: all" if exact else "state reset every so many tokens; last: never"
+        )
         axes.set_ylabel("bits per character")
         axes.legend(frameon=False, loc="upper right")
     return drawn.getvalue()

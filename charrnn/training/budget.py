@@ -2,8 +2,8 @@
 
 One thought decides the size: the time pays for so many multiplications, a token costs six for each weight (forward and
 backward), and a network does best when it sees about as many tokens as it has weights, whether they are new ones or
-the same text again. Where the text is short against that, the width stops growing, several networks share the time and
-average what they predict, and dropout grows. The figures that the numbers below are fitted to are in
+the same text again. Where the text is short against that, several networks share the time and average what they
+predict; beyond, the width stops growing and dropout grows. The figures that the numbers below are fitted to are in
 docs/experiments.md. Whatever the user named stays as it is, and the rest adapts.
 """
 
@@ -27,9 +27,11 @@ GPU_SPEED = 30e12
 OPERATIONS = 6
 
 TOKENS_PER_WEIGHT = 1.0
-WEIGHTS_PER_TOKEN = 5.0
-# Of a time that would read the text more often than this, a second network makes more, and a third; each more, less.
-PASSES_EACH, MOST_MEMBERS = 6.0, 8
+# The most weights, times the square root of the text's tokens: a short text needs more of them for each.
+MOST_WEIGHTS = 5000.0
+# For every so many weights for each token that one network would have, a network more, if each still reads so many
+# tokens. The eighth brings an eighth of what the second does, and all are paid for in every text that is written.
+WEIGHTS_EACH, TOKENS_EACH, MOST_MEMBERS = 2.0, 2.5e6, 8
 WIDTHS = (64, 96, 128, 192, 256, 320, 384, 448, 512, 640, 768, 896, 1024, 1280, 1536, 2048)
 CELL = "lstm"
 LAYERS = 2
@@ -98,18 +100,17 @@ def plan(
     cell, layers = options.cell or CELL, options.layers or LAYERS
     # What reads from both ends costs twice as much for each width.
     halves = 2 if (options.bidirectional if source is None else source.bidirectional) else 1
-
-    def passes_of(network: ModelConfig) -> float:
-        """How often the whole text would be read if all the time were one network's."""
-        weights = halves * weight_count(network.hidden, network.cell, network.layers)
-        return (to_read or operations / OPERATIONS / weights) / tokens
-
+    # Weights times the tokens that each of them reads.
+    product = operations / OPERATIONS
     if source is not None:
         network = source
     else:
-        # Steps and epochs name no time: then the network is one that the default time would pay for, or a smaller one.
-        wanted = math.sqrt(operations / OPERATIONS / TOKENS_PER_WEIGHT)
-        wanted = min(wanted, WEIGHTS_PER_TOKEN * tokens, to_read / TOKENS_PER_WEIGHT if to_read else math.inf)
+        # Steps and epochs name no time: then it is one network, such as the default time pays for, or a smaller one.
+        most = MOST_WEIGHTS * math.sqrt(tokens)
+        asked_for = halves * weight_count(options.hidden, cell, layers) if options.hidden else None
+        members = options.members or (1 if to_read else shared(product, tokens, asked_for or most))
+        wanted = math.sqrt(product / (1 if to_read else members) / TOKENS_PER_WEIGHT)
+        wanted = min(wanted, most, to_read / TOKENS_PER_WEIGHT if to_read else math.inf)
         hidden = options.hidden or width(wanted / halves, cell, layers)
         # Many symbols: one matrix for both ends saves what is most of the weights.
         may_tie = options.embedding in (None, hidden) and options.skip != DENSE
@@ -117,16 +118,13 @@ def plan(
         network = ModelConfig(
             vocab_size=size, start_id=size, cell=cell, layers=layers, hidden=hidden, tie=tie,
             skip=options.skip, norm=options.norm or False, bidirectional=options.bidirectional or False,
-            embedding=options.embedding or (hidden if tie else min(EMBEDDING, hidden)),
+            embedding=options.embedding or (hidden if tie else min(EMBEDDING, hidden)), members=members,
         )  # fmt: skip
-        # Steps and epochs are those of one network, unless more are asked for.
-        shared = 1 if to_read else min(MOST_MEMBERS, max(1, round(passes_of(network) / PASSES_EACH)))
-        network = dataclasses.replace(network, members=options.members or shared)
     recurrent = any(weight.recurrent for weight in formula(network.cell).table().values())
     require(options.radius is None or recurrent, f"{network.cell} has no recurrent matrices: leave out --radius")
-    passes = passes_of(network) / (1 if to_read else network.members)
     weights = halves * weight_count(network.hidden, network.cell, network.layers)
-    to_read = int(passes * tokens)
+    to_read = to_read or int(product / weights / network.members)
+    passes = to_read / tokens
     average = AVERAGE if options.average is None else options.average or None
     evaluations = EVALUATIONS
     if seconds is not None:
@@ -184,6 +182,16 @@ def speed(machine: Machine) -> float:
     if machine.device.type != "cpu":
         return GPU_SPEED
     return THREAD_SPEED[machine.precision] * machine.threads
+
+
+def shared(product: float, tokens: int, weights: float) -> int:
+    """How many networks do best together, where one alone would have so many weights times tokens.
+
+    `weights` is the most that each may have, or what was asked for.
+    """
+    by_text = math.sqrt(product / TOKENS_PER_WEIGHT) / tokens / WEIGHTS_EACH
+    by_time = product / TOKENS_EACH / min(weights, TOKENS_EACH / TOKENS_PER_WEIGHT)
+    return min(MOST_MEMBERS, max(1, round(min(by_text, by_time))))
 
 
 def weight_count(hidden: int, cell: str, layers: int) -> int:

@@ -32,7 +32,8 @@ from charrnn.training.updates import Updates
 # A validation this much above the best is one of those that `patience` counts; less may be the learning rate's noise.
 WORSE = 1.003
 MOST_ROLLBACKS = 4
-SAVE_SECONDS = 60.0
+# A large model takes a while to save: then more seldom, so that saving takes no more than this share of the time.
+SAVE_SECONDS, SAVE_SHARE = 60.0, 0.01
 # Measuring how far a step moves the weights copies them: at one report of so many.
 REPORTS_TO_MEASURE = 10
 # What a step adds up on the device, as `Progress` has it.
@@ -63,6 +64,7 @@ class Trainer:
         self.stop = False
         self.progress = Progress()
         self._judge_first = False
+        self._save_seconds = SAVE_SECONDS
         self.bits = tokens_per_char / math.log(2)
         self._validate, self._save = validate, save
         self._shadow = Shadow(model, config.precision)
@@ -72,7 +74,7 @@ class Trainer:
         # On a CPU there is nothing to wait for: every step is looked at.
         self._waits = machine.device.type != "cpu"
         # Each half of each network reads its own windows with its own states.
-        self._halves = [streams] if reverse is None else [streams, reverse]
+        self._reverse = reverse
         self._networks = [[Voice(network, half) for half in network.halves] for network in self._shadow.model.members]
         self._weights = [network.own_parameters() for network in model.members]
         self._state = TrainingState(
@@ -86,6 +88,11 @@ class Trainer:
         self._clock = Clock(config, self._epochs)
         self._good: Snapshot | None = None
         torch.manual_seed(config.seed)
+
+    @property
+    def _halves(self) -> list[Streams]:
+        """What the halves of a network read."""
+        return [self.streams] if self._reverse is None else [self.streams, self._reverse]
 
     def begin(self, seconds: float, *, trained: bool) -> None:
         """A new run that has spent so many seconds of its budget on its text; `trained` weights are judged first."""
@@ -135,7 +142,7 @@ class Trainer:
             every = self.config.save_every
             step = self.progress.step
             reporting = step % self.config.report_every == 0
-            saving = step % every == 0 if every else time.monotonic() - saved_at > SAVE_SECONDS
+            saving = step % every == 0 if every else time.monotonic() - saved_at > self._save_seconds
             validating = self._clock.validation_due(self.progress)
             if (reporting or saving or validating or not self._waits) and not self._settle():
                 yield self._roll_back()
@@ -336,8 +343,10 @@ class Trainer:
         yield Stopped(reason)
 
     def _keep(self, *, best: bool) -> None:
+        started = time.monotonic()
         self._good = self.snapshot()
         self._save(self._good, best)
+        self._save_seconds = max(SAVE_SECONDS, (time.monotonic() - started) / SAVE_SHARE)
 
     def _roll_back(self) -> Note:
         assert self._good is not None
