@@ -464,7 +464,7 @@ def test_a_newer_format_is_named_as_such_whatever_else_it_holds(tmp_path: Path) 
 
 
 # What each format has added to what is said of a model.
-ADDED = {2: ["weight_drop"], 3: ["skip", "norm", "bidirectional"]}
+ADDED = {2: ["weight_drop"], 3: ["skip", "norm", "bidirectional"], 4: ["members"]}
 
 
 def of_format(number: int, record: dict[str, Any]) -> dict[str, Any]:
@@ -474,14 +474,14 @@ def of_format(number: int, record: dict[str, Any]) -> dict[str, Any]:
     return {**record, "format": number, "model": model}
 
 
-def test_the_format_is_3_since_runs_say_which_optimiser_moves_the_weights(record: dict[str, Any]) -> None:
-    assert FORMAT == 3
+def test_the_format_is_4_since_a_model_may_be_several_networks(record: dict[str, Any]) -> None:
+    assert FORMAT == 4
     assert [record["model"][name] for name in ("weight_drop", "skip", "norm")] == [None, None, False]
-    assert record["model"]["bidirectional"] is False
+    assert record["model"]["bidirectional"] is False and record["model"]["members"] == 1
 
 
 @pytest.mark.parametrize("cell", list(CELLS))
-@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("number", [1, 2, 3])
 def test_a_file_of_an_older_format_is_read_as_a_model_without_what_came_later(
     tmp_path: Path, cell: str, number: int
 ) -> None:
@@ -500,7 +500,7 @@ def test_a_file_of_an_older_format_is_read_as_a_model_without_what_came_later(
         assert np.array_equal(weights[name], tensor.numpy())
 
 
-@pytest.mark.parametrize(("number", "field"), [(2, "weight_drop"), (3, "bidirectional")])
+@pytest.mark.parametrize(("number", "field"), [(2, "weight_drop"), (3, "bidirectional"), (4, "members")])
 def test_a_file_must_say_of_its_model_what_its_format_says(
     tmp_path: Path, model: LanguageModel, record: dict[str, Any], number: int, field: str
 ) -> None:
@@ -703,11 +703,12 @@ except CheckpointError as error:
 """
 
 
+@pytest.mark.parametrize("promise", [{"layers": 10**6}, {"members": 10**6}, {"layers": 10**9, "members": 10**9}], ids=str)
 def test_a_promise_of_a_million_layers_is_refused_at_once(
-    tmp_path: Path, model: LanguageModel, record: dict[str, Any]
+    tmp_path: Path, model: LanguageModel, record: dict[str, Any], promise: dict[str, int]
 ) -> None:
     """More layers than the file has tensors: the kernel ends a reader that begins to build them one by one."""
-    record["model"].update(layers=10**6)
+    record["model"].update(promise)
     path = with_record(tmp_path / "m", {"format": FORMAT, **record}, model_tensors(model))
     done = in_a_process(IMPATIENT, path)
     assert (done.returncode, done.stderr) == (0, "")

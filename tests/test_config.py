@@ -177,7 +177,8 @@ def test_a_mistyped_field_is_named(config: Config, name: str, value: object) -> 
 
 OPTIONAL = [
     ("weight_drop", ModelConfig), ("skip", ModelConfig), ("average", TrainConfig), ("skip", TrainOptions),
-    ("norm", TrainOptions), ("bidirectional", TrainOptions), ("optimizer", TrainOptions), ("average", TrainOptions),
+    ("norm", TrainOptions), ("bidirectional", TrainOptions), ("members", TrainOptions),
+    ("optimizer", TrainOptions), ("average", TrainOptions),
     ("dropout", ModelConfig), ("steps", TrainConfig), ("epochs", TrainConfig), ("seconds", TrainConfig),
     ("clip", TrainConfig), ("clip_value", TrainConfig), ("eval_every", TrainConfig), ("save_every", TrainConfig),
     ("patience", TrainConfig), ("name", TrainOptions), ("valid", TrainOptions), ("test", TrainOptions),
