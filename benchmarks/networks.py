@@ -47,7 +47,7 @@ def measure(text: Path, cell: str, skip: str | None, wanted: int, budget: str) -
     network = ["--cell", cell, "--layers", str(LAYERS), "--hidden", str(hidden), "--skip", skip or "none"]
     with tempfile.TemporaryDirectory() as folder:
         place = ["--checkpoints", folder]
-        how = ["--valid", "0.1", "--for", budget, "--seed", "1", "--threads", "1", "-q"]
+        how = ["--valid", "0.1", "--for", budget, "--members", "1", "--seed", "1", "--threads", "1", "-q"]
         charrnn("train", str(text), *how, *network, *place)
         bpc = float(charrnn("eval", "-q", "--metric", "bpc", *place))
         halves = charrnn("inspect", "gradients", "-q", "--seed", "1", *place).split()

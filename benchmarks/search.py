@@ -2,9 +2,9 @@
 
     python benchmarks/search.py [--shakespeare FILE] [--for 1m] [--runs 12] [--only book names]
 
-Each draw takes cell, layers, width, dropout, weight drop, learning rate, weight decay, rows and window at random from
-wide ranges; the draws are the same for every corpus. Prints each run's bits per character on the held-out tenth, and
-how far the default is from the best. Appends to RESULTS.md.
+Each draw takes cell, layers, width, dropout, weight drop, learning rate, weight decay, rows, window and the number of
+networks at random from wide ranges; the draws are the same for every corpus. Prints each run's bits per character on
+the held-out tenth, and how far the default is from the best. Appends to RESULTS.md.
 """
 
 import argparse
@@ -30,6 +30,7 @@ def draw(random: random.Random) -> dict[str, str]:
         "--weight-decay": f"{10 ** random.uniform(-3, -0.7):.2g}",
         "--batch-size": str(random.choice([16, 32, 32, 64])),
         "--bptt": str(random.choice([32, 64, 64, 128])),
+        "--members": str(random.choice([1, 1, 2, 3])),
     }
 
 

@@ -113,7 +113,7 @@ def test_the_state_is_carried_from_window_to_window_and_dropped_where_the_window
     tokens = torch.cat([Cycle().window(0, 0).inputs, Cycle().window(0, 1).inputs], dim=1)
     with torch.no_grad():
         _, states = trainer.model(tokens, trainer.model.initial_states(2))
-    torch.testing.assert_close(trainer._state.memories[0][0], states, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(trainer._learner.state.memories[0][0], states, rtol=1e-4, atol=1e-6)
 
 
 def test_padding_counts_for_nothing() -> None:
@@ -175,7 +175,7 @@ def poison(trainer: Trainer, steps: set[int]) -> None:
         if trainer.progress.step in steps:
             steps.discard(trainer.progress.step)
             with torch.no_grad():
-                trainer._shadow.model.bias.fill_(math.nan)
+                trainer._learner.shadow.model.bias.fill_(math.nan)
         return window(epoch, index)
 
     trainer.streams.window = poisoned  # type: ignore[method-assign]
@@ -188,7 +188,7 @@ def test_a_step_that_is_not_finite_moves_no_weight(precision: str, broken: float
     trainer = make(TrainConfig(seed=0, steps=30, lr=0.01, warmup=0, precision=precision))
     trainer._step()
     assert trainer._settle()
-    before, shadow = weights(trainer), trainer._shadow.model
+    before, shadow = weights(trainer), trainer._learner.shadow.model
     if where == "loss":
         with torch.no_grad():
             shadow.bias.fill_(broken)
@@ -199,7 +199,7 @@ def test_a_step_that_is_not_finite_moves_no_weight(precision: str, broken: float
     assert not trainer._settle()
     for name, tensor in weights(trainer).items():
         assert torch.equal(tensor.nan_to_num(7.0), before[name].nan_to_num(7.0)), name
-        slot = trainer._state.optimizer.state[dict(trainer.model.named_parameters())[name]]
+        slot = trainer._learner.state.optimizer.state[dict(trainer.model.named_parameters())[name]]
         assert slot["step"] == 1 and all(torch.isfinite(value).all() for value in slot.values())
 
 
@@ -295,7 +295,7 @@ def test_a_loss_that_is_not_finite_is_seen_before_the_run_ends_also_where_steps_
     trainer = make(TrainConfig(seed=0, steps=3, report_every=100, eval_every=100))
     trainer._waits = True
     with torch.no_grad():
-        trainer._shadow.model.bias.fill_(math.nan)
+        trainer._learner.shadow.model.bias.fill_(math.nan)
     with pytest.raises(DivergedError):
         list(trainer.run())
 
@@ -321,7 +321,7 @@ def test_recurrent_weights_move_in_training_but_those_that_were_dropped(cell: st
     # The masks that the step drew, drawn again: it uses the generator for nothing else, from the lowest layer up.
     torch.manual_seed(7)
     for name in names:
-        kept = torch.nn.functional.dropout(trainer._shadow.model.state_dict()[name] * 0 + 1, 0.5) != 0
+        kept = torch.nn.functional.dropout(trainer._learner.shadow.model.state_dict()[name] * 0 + 1, 0.5) != 0
         assert not moved[name][~kept].any(), name
         # In bf16 a rare gradient is rounded to nothing.
         assert float(moved[name][kept].double().mean()) > (0.9 if precision == "bf16" else 0.9999), name

@@ -12,7 +12,7 @@ from charrnn.generation.acceleration import Acceleration
 from charrnn.generation.network import Ids, Memory, Network
 from charrnn.generation.products import WORTH_A_CALL, Floats
 from charrnn.models.cells import CELLS, State
-from charrnn.models.weights import members, of_member
+from charrnn.models.weights import member_prefixes, of_member
 
 # Multiplications a second of a single stream here, for guessing what a text will cost.
 RATE = 4e10
@@ -23,7 +23,8 @@ class Decoder:
 
     def __init__(self, config: ModelConfig, weights: Mapping[str, Floats], precision: str = "fp32") -> None:
         """Weights under the names of a model's file; precision is a name in `MATRICES`."""
-        self._members = [Network(config, of_member(weights, prefix), precision) for prefix in members(config)]
+        of_each = [of_member(weights, prefix) for prefix in member_prefixes(config)]
+        self._members = [Network(config, own, precision) for own in of_each]
         self.config = config
 
     def start(self, rows: int) -> Memory:

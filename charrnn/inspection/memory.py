@@ -13,14 +13,14 @@ from torch import Tensor
 
 from charrnn.config import require
 from charrnn.errors import CorpusError
-from charrnn.evaluation.scoring import inputs_and_targets, prices, token_logprobs
+from charrnn.evaluation.scoring import LOGITS_AT_ONCE, inputs_and_targets, prices, token_logprobs
 from charrnn.inspection.steps import embed, step
 from charrnn.models.language_model import LanguageModel, Reader
 from charrnn.text.dataset import Tokens
 
 # How many tokens a network is left its memory for, or may read; None: all.
 REACHES: tuple[int | None, ...] = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, None)
-BATCH, WINDOW, PLACES = 256, 128, 4000
+BATCH, WINDOW, PLACES = 256, 128, 2000
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,9 @@ def _after(model: Reader, tokens: Tokens, targets: npt.NDArray[np.int64], reach:
     total = 0.0
     for some in np.split(targets, range(BATCH, len(targets), BATCH)):
         states = model.initial_states(len(some))
-        for begin in range(0, reach, WINDOW):
-            places = some[:, None] - reach + 1 + np.arange(begin, min(begin + WINDOW, reach))
+        window = max(1, min(WINDOW, LOGITS_AT_ONCE // (len(some) * model.config.vocab_size)))
+        for begin in range(0, reach, window):
+            places = some[:, None] - reach + 1 + np.arange(begin, min(begin + window, reach))
             inputs, asked = inputs_and_targets(model, tokens, places, np.ones_like(places, bool))
             logits, states = model(inputs, states)
         total += float(prices(logits[:, -1:], asked[:, -1:], model.config.start_id).sum())

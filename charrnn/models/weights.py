@@ -33,10 +33,10 @@ def weight_shapes(config: ModelConfig) -> Shapes:
     member: Shapes = {"embedding.weight": (config.start_id + 1, config.embedding)}
     for prefix in ("", REVERSE) if config.bidirectional else ("",):
         member |= {prefix + name: shape for name, shape in _half(config).items()}
-    return {prefix + name: shape for prefix in members(config) for name, shape in member.items()}
+    return {prefix + name: shape for prefix in member_prefixes(config) for name, shape in member.items()}
 
 
-def members(config: ModelConfig) -> list[str]:
+def member_prefixes(config: ModelConfig) -> list[str]:
     """What stands in front of the names of each member's weights: nothing in front of the first's."""
     return ["", *(f"{MEMBER}{number}." for number in range(2, config.members + 1))]
 

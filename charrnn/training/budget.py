@@ -29,8 +29,8 @@ OPERATIONS = 6
 TOKENS_PER_WEIGHT = 1.0
 # The most weights, times the square root of the text's tokens: a short text needs more of them for each.
 MOST_WEIGHTS = 5000.0
-# For every so many weights for each token that one network would have, a network more, if each still reads so many
-# tokens. The eighth brings an eighth of what the second does, and all are paid for in every text that is written.
+# One network for every so many weights for each token that a single one would have, if each still reads so many
+# tokens. The eighth brings a 28th of what the second does, and all are paid for in every text that is written.
 WEIGHTS_EACH, TOKENS_EACH, MOST_MEMBERS = 2.0, 2.5e6, 8
 WIDTHS = (64, 96, 128, 192, 256, 320, 384, 448, 512, 640, 768, 896, 1024, 1280, 1536, 2048)
 CELL = "lstm"

@@ -1,9 +1,7 @@
 """The loop: one straight path that yields events. It prints nothing and draws nothing.
 
-window -> model(inputs, detached states) -> nats per token -> backward -> finite? -> clip -> step -> report; every so
-often: score the validation part, save. All that changes while it runs stands in `Progress`, the weights, the optimiser,
-the states and the random generators: saving those is an exact resume. The networks of an ensemble go through the same
-windows side by side, and each learns as if it were alone.
+window -> step (`Learner`) -> finite? -> report; every so often: score the validation part, save. All that changes while
+it runs stands in `Progress` and in the learner's `TrainingState`: saving those is an exact resume.
 
 A step reads nothing back from the device: sums stay there until they are reported, and a step whose numbers are not
 finite moves no weight by the device's own decision. So a GPU is never waited for inside the loop.
@@ -15,18 +13,16 @@ import time
 from collections.abc import Callable, Iterator
 
 import torch
-from torch import Tensor
 
 from charrnn.config import TrainConfig
 from charrnn.errors import DivergedError
-from charrnn.models.language_model import LanguageModel, Voice, carry, detach, nats
-from charrnn.text.streams import IGNORED, Streams, Window
-from charrnn.training.averaging import Average
+from charrnn.models.language_model import LanguageModel
+from charrnn.text.streams import IGNORED, Streams
 from charrnn.training.clock import Clock
 from charrnn.training.events import Event, Note, Progress, Report, Snapshot, Stopped
-from charrnn.training.optim import clip, learning_rate, make_optimizer
-from charrnn.training.precision import Machine, Shadow
-from charrnn.training.state import TrainingState
+from charrnn.training.learner import Learner
+from charrnn.training.optim import learning_rate
+from charrnn.training.precision import Machine
 from charrnn.training.updates import Updates
 
 # A validation this much above the best is one of those that `patience` counts; less may be the learning rate's noise.
@@ -67,24 +63,13 @@ class Trainer:
         self._save_seconds = SAVE_SECONDS
         self.bits = tokens_per_char / math.log(2)
         self._validate, self._save = validate, save
-        self._shadow = Shadow(model, config.precision)
+        self._learner = Learner(model, config, machine, streams.batch_size)
         self._updates = Updates(model)
         exact = torch.float32 if machine.device.type == "mps" else torch.float64  # which Apple's GPUs lack
         self._sums = torch.zeros(len(SUMS), dtype=exact, device=machine.device)
         # On a CPU there is nothing to wait for: every step is looked at.
         self._waits = machine.device.type != "cpu"
-        # Each half of each network reads its own windows with its own states.
         self._reverse = reverse
-        self._networks = [[Voice(network, half) for half in network.halves] for network in self._shadow.model.members]
-        self._weights = [network.own_parameters() for network in model.members]
-        self._state = TrainingState(
-            model,
-            make_optimizer(model, config),
-            Average(model),
-            torch.amp.GradScaler(machine.device.type, enabled=config.precision == "fp16"),
-            machine.device,
-            memories=[[half.initial_states(streams.batch_size) for half in network] for network in self._networks],
-        )
         self._clock = Clock(config, self._epochs)
         self._good: Snapshot | None = None
         torch.manual_seed(config.seed)
@@ -101,14 +86,13 @@ class Trainer:
 
     def snapshot(self) -> Snapshot:
         """A copy of everything, as it stands between two steps."""
-        return Snapshot(self.progress, self._state.tensors())
+        return Snapshot(self.progress, self._learner.state.tensors())
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go back, or on, to a snapshot."""
         self.progress = snapshot.progress
-        self._state.restore(snapshot.tensors, self.progress.averaged)
+        self._learner.restore(snapshot.tensors, self.progress.averaged)
         self._sums.zero_()
-        self._shadow.refresh()
 
     # -- the loop ----------------------------------------------------------------------------------------------------
 
@@ -163,25 +147,19 @@ class Trainer:
                 saved_at = time.monotonic()
 
     def _step(self) -> None:
-        """One window of each half. Where loss or gradient is not finite, no weight moves."""
+        """One window of each half of the model."""
         started = time.monotonic()
         progress = self.progress
-        self._shadow.model.train()
         windows = [streams.window(progress.epoch, progress.index) for streams in self._halves]
         count = sum(int((window.targets != IGNORED).sum()) for window in windows)
-        loss = torch.stack([self._learn(number, windows, count) for number in range(len(self._networks))]).mean()
-        self._shadow.hand_over_gradients()
-        optimizer, lr = self._state.optimizer, self._lr()
-        optimizer.number = progress.step
-        for group in optimizer.param_groups:
-            group["lr"] = lr
         measured = (progress.step + 1) % (REPORTS_TO_MEASURE * self.config.report_every) == 0
         if measured:
             self._updates.before()
-        norm, clipped = self._move(loss)
+        loss, norm, clipped = self._learner.learn(windows, count, lr=self._lr(), number=progress.step)
         if measured:
             self._updates.after()
-        averaged = self._average_in()
+        average = self.config.average
+        averaged = self._learner.average_in(average is not None and self._share() >= 1 - average)
 
         self._sums += torch.stack([loss * count, norm, clipped]).to(self._sums)
         last = progress.index + 1 == self.streams.windows(progress.epoch)
@@ -196,58 +174,6 @@ class Trainer:
             summed_tokens=progress.summed_tokens + count,
             summed_seconds=progress.summed_seconds + time.monotonic() - started,
         )
-
-    def _learn(self, number: int, windows: list[Window], count: int) -> Tensor:
-        """Gradients of one network's nats per token over the windows of its halves, `count` tokens; the loss."""
-        total = torch.zeros((), device=self.machine.device)
-        memories = self._state.memories[number]
-        for half, (voice, window) in enumerate(zip(self._networks[number], windows, strict=True)):
-            states = memories[half]
-            if window.carry is not None:
-                states = carry(states, self._to_device(window.carry))
-            logits, states = voice(self._to_device(window.inputs), detach(states))
-            total = total + nats(logits, self._to_device(window.targets)).sum()
-            memories[half] = detach(states)
-        loss = total / count
-        torch.autograd.backward(self._state.scaler.scale(loss))
-        return loss.detach()
-
-    def _move(self, loss: Tensor) -> tuple[Tensor, Tensor]:
-        """Clip, move the master weights, copy them to the shadow; the norm before, and 1 where something was clipped.
-
-        Each network of an ensemble is clipped by its own norm; the figures are their means.
-        In fp16 a gradient beyond the format's range is no divergence: the scaler skips the step and scales less.
-        """
-        optimizer, scaler = self._state.optimizer, self._state.scaler
-        if scaler.is_enabled():
-            scaler.unscale_(optimizer)
-        of_each = [torch.stack(clip(weights, self.config)) for weights in self._weights]
-        norm, clipped = torch.stack(of_each).mean(0)
-        if scaler.is_enabled():
-            scaler.step(optimizer)
-            scaler.update()
-            norm = norm.nan_to_num(0.0, 0.0, 0.0)
-        else:
-            # The optimiser looks at this where it stands, on the device.
-            optimizer.found_inf = (~(loss.isfinite() & norm.isfinite())).float()
-            optimizer.step()
-        optimizer.zero_grad()
-        self._shadow.refresh()
-        return norm, clipped
-
-    def _average_in(self) -> int:
-        """In the last part of the run, take the weights into their mean; how many are in it now."""
-        average = self._state.average
-        if self.config.average is None or self._share() < 1 - self.config.average:
-            average.clear()
-        else:
-            average.add()
-        return average.count
-
-    def _to_device(self, tensor: Tensor) -> Tensor:
-        if self.machine.device.type == "cuda":
-            return tensor.pin_memory().to(self.machine.device, non_blocking=True)
-        return tensor.to(self.machine.device)
 
     def _settle(self) -> bool:
         """Read the sums back from the device; False when they are not finite."""
@@ -317,19 +243,19 @@ class Trainer:
         self._tick(validation=True)
         if self._validate is not None:
             report = dataclasses.replace(report, valid_loss=loss, valid_bpc=loss * self.bits, best=better)
-            if self._state.average.count and self._share() >= 1:
+            if self._learner.state.average.count and self._share() >= 1:
                 report = dataclasses.replace(report, unaveraged=self._validate())
         yield report
         if report.unaveraged is not None:
             yield Note(
-                f"weights averaged over {self._state.average.count:,} steps: valid {loss:.4f} nats per token; the last "
-                f"step's alone: {report.unaveraged:.4f}"
+                f"weights averaged over {self._learner.state.average.count:,} steps: valid {loss:.4f} nats per token; "
+                f"the last step's alone: {report.unaveraged:.4f}"
             )
 
     def _judge(self) -> float:
         """Validation of what would be saved: the mean of the weights, where there is one."""
         assert self._validate is not None
-        with self._state.average.in_place():
+        with self._learner.state.average.in_place():
             return self._validate()
 
     def _is_worse(self, loss: float) -> bool:
