@@ -703,7 +703,9 @@ except CheckpointError as error:
 """
 
 
-@pytest.mark.parametrize("promise", [{"layers": 10**6}, {"members": 10**6}, {"layers": 10**9, "members": 10**9}], ids=str)
+@pytest.mark.parametrize(
+    "promise", [{"layers": 10**6}, {"members": 10**6}, {"layers": 10**9, "members": 10**9}], ids=str
+)
 def test_a_promise_of_a_million_layers_is_refused_at_once(
     tmp_path: Path, model: LanguageModel, record: dict[str, Any], promise: dict[str, int]
 ) -> None:
