@@ -21,6 +21,7 @@ from command import charrnn
 from results import append, table
 from texts import Text, texts
 
+from charrnn.config import ModelConfig
 from charrnn.pictures import COLOURS, picture
 
 PLOT = Path(__file__).with_name("quality.svg")
@@ -57,7 +58,7 @@ def train(text: Text, budget: str, seed: int, folder: Path, beside: bool) -> Run
     lines = "lines" in text.options
     cold = None if lines else json.loads(charrnn("eval", *model, "--reset-every", str(COLD)))["loss"]
     header: dict[str, Any] = json.loads(charrnn("inspect", *model[:-1]))
-    config = header["model"]
+    config = ModelConfig.from_json(header["model"])
     events = [json.loads(line) for line in (folder / name / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     return Run(
         text=text.name,
@@ -67,17 +68,12 @@ def train(text: Text, budget: str, seed: int, folder: Path, beside: bool) -> Run
         bpc=plain["bpc"],
         cold=cold,
         beside={part: plain[part]["bpc"] for part in ("adapted", "fitted") if part in plain},
-        network=f"{config['cell']} {config['layers']} x {config['hidden']}{times(config['members'])}",
+        network=f"{config.size}{config.manner}",
         weights=header["parameters"],
         seen=events[-1]["tokens"],
         seconds=seconds,
         curve=[(event["seconds"], event["valid_bpc"]) for event in events if "valid_bpc" in event],
     )
-
-
-def times(members: int) -> str:
-    """How many such networks there are, where they are several."""
-    return f", {members} times" if members > 1 else ""
 
 
 def draw(runs: list[Run]) -> None:

@@ -135,6 +135,11 @@ class ModelConfig(Config):
         )
 
     @property
+    def size(self) -> str:
+        """Cell, layers and width: 'lstm 2 x 384'."""
+        return f"{self.cell} {self.layers} x {self.hidden}"
+
+    @property
     def manner(self) -> str:
         """In words, what is not plain about how the layers stand: ', tied embeddings, residual', or nothing."""
         said = {

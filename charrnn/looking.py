@@ -60,7 +60,7 @@ def trained(
         text = Corpus(texts).read() if texts else api.held_out(loaded).read()
     ids = loaded.tokenizer.encode(text, unknown=not texts)
     config = loaded.header.config
-    name = f"{loaded.header.path.parent.name}: {config.cell} {config.layers} x {config.hidden}"
+    name = f"{loaded.header.path.parent.name}: {config.size}"
     if config.members > 1:
         name += f", the first of {config.members}" if alone else f", {config.members} of them"
     network = loaded.network.alone() if alone else loaded.network
@@ -85,6 +85,6 @@ def untrained(
     for config, radius in itertools.product(configs, radii):
         network = LanguageModel(replace(config, vocab_size=tokenizer.size, start_id=tokenizer.size))
         network.initialise(torch.Generator().manual_seed(seed), radius)
-        name = f"{config.cell} {config.layers} x {config.hidden}" + f", radius {radius:g}" * (radius != 1)
+        name = config.size + f", radius {radius:g}" * (radius != 1)
         found.append(Looked(name, network.eval(), tokenizer, tokens, len(text)))
     return found

@@ -55,6 +55,8 @@ def test_more_time_never_chooses_a_narrower_network_nor_does_more_text() -> None
     by_time = [choose(seconds=seconds).model.hidden for seconds in (5.0, 30.0, 60.0, 180.0, 600.0, 3600.0, 36000.0)]
     by_text = [choose(tokens, seconds=3600.0).model.hidden for tokens in (10, 10**3, 10**4, 10**5, 10**6, 10**8)]
     assert by_time == sorted(by_time) and len(set(by_time)) > 3
+    by_time = [choose(10**8, seconds=seconds).model.hidden for seconds in (5.0, 30.0, 60.0, 180.0, 600.0, 3600.0)]
+    assert by_time == sorted(by_time) and len(set(by_time)) > 4
     assert by_text == sorted(by_text) and len(set(by_text)) > 3
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
 from torch import Tensor
@@ -20,8 +19,6 @@ from charrnn.generation.propose import propose
 from charrnn.models.language_model import Backwards, LanguageModel
 from charrnn.models.weights import weight_shapes
 from charrnn.text.dataset import Part
-from charrnn.text.streams import FRESH, Window
-from charrnn.text.tokenizers import CharTokenizer
 from charrnn.training.eight_bits import arrays
 from charrnn.training.events import Report
 from charrnn.training.precision import Machine
@@ -29,10 +26,9 @@ from charrnn.training.session import resume, start
 from charrnn.training.trainer import Trainer
 
 from .conftest import SMALL, CommandLine
+from .test_bidirectional import LETTERS, Given, text
 from .test_session import assert_same, finish, stop_dead
 from .test_session import options as small_options
-
-LETTERS = CharTokenizer("abcdef ")
 
 
 def ensemble(**fields: Any) -> LanguageModel:
@@ -48,10 +44,6 @@ def by_itself(model: LanguageModel, number: int) -> LanguageModel:
     prefix = f"member.{number}." if number > 1 else ""
     alone.load_state_dict({name: model.state_dict()[prefix + name].clone() for name in alone.state_dict()})
     return alone
-
-
-def text(count: int, seed: int = 0) -> npt.NDArray[np.uint8]:
-    return np.random.default_rng(seed).integers(0, 7, count).astype(np.uint8)
 
 
 def some_tokens() -> Tensor:
@@ -127,22 +119,6 @@ def test_means_of_probabilities_that_float32_cannot_hold() -> None:
 
 
 # -- training --------------------------------------------------------------------------------------------------------
-
-
-class Given:
-    """Three windows, again and again."""
-
-    batch_size, bptt = 2, 6
-
-    def __init__(self, seed: int) -> None:
-        self.rows = torch.from_numpy(text(14 * 3, seed).reshape(3, 2, 7).astype(np.int64))
-
-    def windows(self, epoch: int) -> int:
-        return 3
-
-    def window(self, epoch: int, index: int) -> Window:
-        rows = self.rows[index]
-        return Window(rows[:, :-1].clone(), rows[:, 1:].clone(), torch.full((2,), FRESH))
 
 
 def trained(model: LanguageModel, **fields: Any) -> tuple[LanguageModel, list[Report]]:

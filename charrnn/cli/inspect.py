@@ -70,7 +70,7 @@ def inspect(
     show_record(
         str(path),
         {
-            "network": f"{network.cell} {network.layers} x {network.hidden}, embedding {network.embedding}, "
+            "network": f"{network.size}, embedding {network.embedding}, "
             f"{header.parameters:,} parameters, dropout {network.dropout or 'none'}{network.manner}",
             "weights": "\n".join(
                 f"{name} ({', '.join(weight.axes)}): {STARTS[weight.start]}"

@@ -25,6 +25,9 @@ class Decoder:
         """Weights under the names of a model's file; precision is a name in `MATRICES`."""
         of_each = [of_member(weights, prefix) for prefix in member_prefixes(config)]
         self._members = [Network(config, own, precision) for own in of_each]
+        # Which layers of a memory are whose.
+        firsts = range(0, len(of_each) * config.layers, config.layers)
+        self._layers = [slice(first, first + config.layers) for first in firsts]
         self.config = config
 
     def start(self, rows: int) -> Memory:
@@ -58,12 +61,6 @@ class Decoder:
         seconds = rows * tokens * 2 * largest * self.config.layers * len(self._members) / RATE
         matrices = [matrix for member in self._members for matrix in member.matrices]
         return Acceleration(matrices, small=rows == 1 and largest < WORTH_A_CALL, seconds=seconds)
-
-    @property
-    def _layers(self) -> list[slice]:
-        """Which layers of a memory are whose."""
-        count = self.config.layers
-        return [slice(number * count, (number + 1) * count) for number in range(len(self._members))]
 
 
 def carry(memory: Memory, rows: Sequence[int]) -> Memory:

@@ -69,10 +69,6 @@ class Half(nn.Module):
         """The recurrent layers, from the input up."""
         return cast("list[Recurrent]", list(self.layers))
 
-    def initial_states_of_half(self, batch: int) -> States:
-        """The memory of its layers before any token: zeros (B, H)."""
-        return tuple(layer.initial_state(batch) for layer in self.stack)
-
     def initialise_half(self, generator: torch.Generator, radius: float) -> None:
         """Fresh weights of layers and head, each by its own rule."""
         for layer in self.stack:
@@ -185,7 +181,7 @@ class Voice:
 
     def initial_states(self, batch: int) -> States:
         """The memory before any token: zeros (B, H)."""
-        return self.half.initial_states_of_half(batch)
+        return tuple(layer.initial_state(batch) for layer in self.half.stack)
 
     def __call__(self, tokens: Tensor, states: States) -> tuple[Tensor, States]:
         """tokens (B, T), as this half reads them, states -> logits (B, T, V), states."""

@@ -243,8 +243,8 @@ def explain(model: ModelConfig, train: TrainConfig, options: TrainOptions, data:
         else duration(train.seconds or 0)
     )
     asked = ", the size as asked" if options.hidden else ""
-    size = f"{model.layers} x {model.hidden}, embedding {model.embedding}{model.manner}{asked}"
-    network = f"network: {model.cell} {size}, for about {passes:.1f} passes over the text in {budget}"
+    size = f"{model.size}, embedding {model.embedding}{model.manner}{asked}"
+    network = f"network: {size}, for about {passes:.1f} passes over the text in {budget}"
     drops = f"dropout {model.dropout:g}" if model.dropout else "no dropout"
     if train.average:
         drops += f", weights averaged over the last {train.average:.0%}"

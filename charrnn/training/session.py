@@ -84,7 +84,7 @@ class Training:
             self._measure_int8()
         if self._metrics:
             config = self.trainer.model.config
-            title = f"{self.run.name}: {config.cell} {config.layers} x {config.hidden}{config.manner}"
+            title = f"{self.run.name}: {config.size}{config.manner}"
             checkpoint.write_atomically(self.run.curve, draw_curve(self._metrics, title))
 
     def _measure_int8(self) -> None:
