@@ -11,6 +11,7 @@ import argparse
 import json
 import math
 import os
+import subprocess
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -42,13 +43,19 @@ def width(cell: str, skip: str | None, wanted: int) -> int:
 
 
 def measure(text: Path, cell: str, skip: str | None, wanted: int, budget: str) -> list[str]:
-    """Train one network as a user would; its row of the table."""
+    """Train one network as a user would; its row of the table, also where it does not come to a finite end."""
     hidden = width(cell, skip, wanted)
+    name, size = cell if skip is None else f"{cell}, {skip}", f"{LAYERS} x {hidden}"
     network = ["--cell", cell, "--layers", str(LAYERS), "--hidden", str(hidden), "--skip", skip or "none"]
     with tempfile.TemporaryDirectory() as folder:
         place = ["--checkpoints", folder]
         how = ["--valid", "0.1", "--for", budget, "--members", "1", "--seed", "1", "--threads", "1", "-q"]
-        charrnn("train", str(text), *how, *network, *place)
+        try:
+            charrnn("train", str(text), *how, *network, *place)
+        except subprocess.CalledProcessError:
+            given_up = [name, size, f"{parameters(cell, skip, hidden):,}", *["-"] * 4, "given up"]
+            print(*given_up, flush=True)
+            return given_up
         bpc = float(charrnn("eval", "-q", "--metric", "bpc", *place))
         halves = charrnn("inspect", "gradients", "-q", "--seed", "1", *place).split()
         (metrics,) = Path(folder).glob("*/metrics.jsonl")
@@ -56,7 +63,7 @@ def measure(text: Path, cell: str, skip: str | None, wanted: int, budget: str) -
     training = GradientRecord.of(events)
     assert training is not None
     row = [
-        cell if skip is None else f"{cell}, {skip}", f"{LAYERS} x {hidden}", f"{parameters(cell, skip, hidden):,}",
+        name, size, f"{parameters(cell, skip, hidden):,}",
         f"{events[-1]['tokens'] / 1e6:.2f} M", f"{events[-1]['tokens'] / events[-1]['seconds'] / 1e3:.1f} k",
         " / ".join("never" if half == "None" else f"{float(half):.1f}" for half in halves),
         f"{training.share_clipped:.0%}", f"{bpc:.4f}",

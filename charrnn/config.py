@@ -1,4 +1,4 @@
-"""What a model, a training and a sampling are: frozen dataclasses, strict JSON in and out.
+"""What a model, a training and a sampling are: frozen records with their ranges.
 
 No torch here: the command line reads its defaults from these classes.
 """
@@ -6,12 +6,11 @@ No torch here: the command line reads its defaults from these classes.
 import dataclasses
 import math
 import secrets
-import types
-import typing
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 from charrnn.errors import ConfigError
+from charrnn.records import Record
 
 # torch's generator takes 32 bits of a seed and ignores the rest.
 SEEDS = 2**32
@@ -36,60 +35,8 @@ def _finite(value: float) -> bool:
         return False
 
 
-def finite(record: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no NaN and no infinity: null stands for them, also in records within the record."""
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, dict):
-            return finite(value)
-        return None if isinstance(value, float) and not math.isfinite(value) else value
-
-    return {name: plain(value) for name, value in record.items()}
-
-
-def _fits(value: object, annotation: Any) -> bool:
-    if isinstance(annotation, types.UnionType):
-        return any(_fits(value, option) for option in typing.get_args(annotation))
-    if typing.get_origin(annotation) is tuple:
-        item = typing.get_args(annotation)[0]
-        return isinstance(value, tuple | list) and all(_fits(part, item) for part in value)
-    if annotation is float:
-        return isinstance(value, float | int) and not isinstance(value, bool)
-    if annotation is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    return isinstance(value, annotation)
-
-
 @dataclass(frozen=True, kw_only=True)
-class Config:
-    """A frozen record that goes to JSON and comes back, every key named, none unknown."""
-
-    def to_json(self) -> dict[str, Any]:
-        """The fields as plain JSON values."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_json(cls, record: object) -> Self:
-        """Read what `to_json` wrote. Raises ConfigError on a missing, unknown or mistyped field."""
-        if not isinstance(record, dict):
-            raise ConfigError(f"{cls.__name__}: expected an object, got {type(record).__name__}")
-        hints = typing.get_type_hints(cls)
-        names = {field.name for field in dataclasses.fields(cls)}
-        if unknown := sorted(map(str, set(record) - names)):
-            raise ConfigError(f"{cls.__name__}: unknown field {unknown[0]!r}")
-        if missing := sorted(names - set(record)):
-            raise ConfigError(f"{cls.__name__}: missing field {missing[0]!r}")
-        values = dict(record)
-        for name, value in record.items():
-            if isinstance(hints[name], type) and issubclass(hints[name], Config):
-                values[name] = hints[name].from_json(value)
-            elif not _fits(value, hints[name]):
-                raise ConfigError(f"{cls.__name__}: {name} cannot be {value!r}")
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelConfig(Config):
+class ModelConfig(Record):
     """The network. Token ids 0 … start_id - 1 are text, `start_id` is the context of a first token.
 
     A model of one stream predicts `start_id` symbols. A model of documents predicts one more: the same id, met
@@ -163,7 +110,7 @@ class ModelConfig(Config):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig(Config):
+class TrainConfig(Record):
     """One training, all of it decided. Periods are counted in steps; None is off.
 
     Exactly one of `steps`, `epochs` and `seconds` is the budget; over its last share `average`, weights are averaged
@@ -227,7 +174,7 @@ class TrainConfig(Config):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainOptions(Config):
+class TrainOptions(Record):
     """What a user asked of a training. None is left open: corpus and time decide it (`training/budget.py`).
 
     `valid` and `test` are a share of the corpus or a file; `start_from` is a trained model to go on from.
@@ -286,7 +233,7 @@ class TrainOptions(Config):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SampleConfig(Config):
+class SampleConfig(Record):
     """One sampling. `temperature` 0 is greedy; filters that are None are off; `length` counts code points."""
 
     temperature: float = 0.8

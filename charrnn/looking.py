@@ -10,6 +10,7 @@ import numpy as np
 
 from charrnn import api
 from charrnn.config import ModelConfig, require
+from charrnn.models.cells import CELLS
 from charrnn.text.corpus import Corpus
 from charrnn.text.dataset import Tokens
 from charrnn.text.tokenizers import CharTokenizer, Tokenizer
@@ -68,11 +69,11 @@ def trained(
 
 
 def untrained(
-    configs: list[ModelConfig], texts: list[str] | None, *, seed: int, radii: Sequence[float] = (1.0,)
+    configs: list[ModelConfig], texts: list[str] | None, *, seed: int, radii: Sequence[float | None] = (None,)
 ) -> list[Looked]:
     """Fresh networks of these configurations, their vocabulary that of the texts, or of the bundled corpus.
 
-    One network of each for every spectral radius that its recurrent matrices are to have.
+    One network of each for every spectral radius that its recurrent matrices are to have; None: its cell's own.
     """
     import torch
 
@@ -85,6 +86,6 @@ def untrained(
     for config, radius in itertools.product(configs, radii):
         network = LanguageModel(replace(config, vocab_size=tokenizer.size, start_id=tokenizer.size))
         network.initialise(torch.Generator().manual_seed(seed), radius)
-        name = config.size + f", radius {radius:g}" * (radius != 1)
+        name = config.size + ("" if radius in (None, CELLS[config.cell].radius) else f", radius {radius:g}")
         found.append(Looked(name, network.eval(), tokenizer, tokens, len(text)))
     return found

@@ -200,7 +200,7 @@ def test_a_model_that_is_gone_on_from_keeps_its_network_and_takes_smaller_steps(
     kept = {name: getattr(choice.model, name) for name in ("cell", "layers", "hidden", "embedding", "tie")}
     assert kept == {"cell": "gru", "layers": 3, "hidden": 48, "embedding": 20, "tie": False}
     assert choice.model.start_id == len(SYMBOLS)
-    assert choice.train.lr == pytest.approx(budget.learning_rate(48, 64 * 64) * budget.FINE_TUNING_RATE)
+    assert choice.train.lr == pytest.approx(budget.learning_rate(48, 64 * 64, "gru") * budget.FINE_TUNING_RATE)
 
 
 def test_the_lines_say_what_was_chosen() -> None:
@@ -226,6 +226,12 @@ def test_clipping_at_zero_is_none() -> None:
 def test_plain_descent_has_a_rate_of_its_own() -> None:
     assert {choose(optimizer="sgd", hidden=hidden).train.lr for hidden in (64, 512)} == {budget.DESCENT_RATE}
     assert choose(optimizer="sgd", lr=0.3).train.lr == 0.3
+
+
+def test_a_simple_network_takes_half_the_steps_of_others_as_wide() -> None:
+    by_cell = {cell: choose(cell=cell, hidden=640).train.lr for cell in ("lstm", "gru", "rnn-relu", "rnn-gelu", "rnn")}
+    assert by_cell.pop("rnn") == pytest.approx(by_cell["lstm"] / 2, rel=0.02)
+    assert len(set(by_cell.values())) == 1
 
 
 def test_a_radius_is_refused_where_there_is_nothing_to_give_it_to() -> None:

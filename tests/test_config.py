@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charrnn.config import Config, ModelConfig, SampleConfig, TrainConfig, TrainOptions, require
+from charrnn.config import ModelConfig, SampleConfig, TrainConfig, TrainOptions, require
 from charrnn.errors import ConfigError
+from charrnn.records import Record
 from charrnn.training.events import Progress
 from charrnn.training.pace import Pace
 
@@ -21,7 +22,7 @@ MODEL: dict[str, Any] = {"vocab_size": 65, "start_id": 65}
 TRAIN: dict[str, Any] = {"seed": 1, "steps": 100}
 
 # A configuration of each kind, every field given.
-FULL: list[Config] = [
+FULL: list[Record] = [
     ModelConfig(
         vocab_size=66, start_id=65, cell="gru", embedding=32, hidden=32, layers=3, dropout=0.25, weight_drop=0.3,
         tie=True,
@@ -74,19 +75,19 @@ FULL: list[Config] = [
         temperature=0.0, length=1, top_k=1, top_p=1.0, min_p=0.5, repetition_penalty=1.0, stop=("\n\n", "é")
     ),
 ]  # fmt: skip
-DEFAULTS: list[Config] = [ModelConfig(**MODEL), TrainConfig(**TRAIN), TrainOptions(), SampleConfig()]
+DEFAULTS: list[Record] = [ModelConfig(**MODEL), TrainConfig(**TRAIN), TrainOptions(), SampleConfig()]
 FIELDS = [(config, field.name) for config in FULL for field in dataclasses.fields(config)]
 
 
 def kind(config: object) -> str:
-    return type(config).__name__ if isinstance(config, Config) else str(config)
+    return type(config).__name__ if isinstance(config, Record) else str(config)
 
 
 # ---- there and back
 
 
 @pytest.mark.parametrize("config", FULL + DEFAULTS, ids=kind)
-def test_a_configuration_comes_back_from_json(config: Config) -> None:
+def test_a_configuration_comes_back_from_json(config: Record) -> None:
     text = json.dumps(config.to_json(), allow_nan=False)
     again = type(config).from_json(json.loads(text))
     assert again == config
@@ -95,7 +96,7 @@ def test_a_configuration_comes_back_from_json(config: Config) -> None:
 
 
 @pytest.mark.parametrize("config", FULL, ids=kind)
-def test_json_names_every_field(config: Config) -> None:
+def test_json_names_every_field(config: Record) -> None:
     assert list(config.to_json()) == [field.name for field in dataclasses.fields(config)]
 
 
@@ -131,7 +132,7 @@ def test_an_integer_serves_as_a_number() -> None:
 
 
 @pytest.mark.parametrize("config", FULL, ids=kind)
-def test_a_configuration_cannot_be_changed(config: Config) -> None:
+def test_a_configuration_cannot_be_changed(config: Record) -> None:
     name = dataclasses.fields(config)[0].name
     with pytest.raises(dataclasses.FrozenInstanceError):
         setattr(config, name, 1)
@@ -147,7 +148,7 @@ def test_fields_are_given_by_name_only(config_class: Any) -> None:
 
 
 @pytest.mark.parametrize("config, name", FIELDS, ids=kind)
-def test_a_missing_field_is_named(config: Config, name: str) -> None:
+def test_a_missing_field_is_named(config: Record, name: str) -> None:
     record = config.to_json()
     del record[name]
     with pytest.raises(ConfigError, match=f"^{type(config).__name__}: missing field '{name}'$"):
@@ -156,7 +157,7 @@ def test_a_missing_field_is_named(config: Config, name: str) -> None:
 
 @pytest.mark.parametrize("config", FULL, ids=kind)
 @pytest.mark.parametrize("key", ["surprise", "", 3, None])
-def test_an_unknown_field_is_named(config: Config, key: object) -> None:
+def test_an_unknown_field_is_named(config: Record, key: object) -> None:
     record: dict[Any, Any] = {**config.to_json(), key: 1}
     with pytest.raises(ConfigError, match=f"^{type(config).__name__}: unknown field {str(key)!r}$"):
         type(config).from_json(record)
@@ -170,7 +171,7 @@ def test_what_is_no_object_is_refused(record: object) -> None:
 
 @pytest.mark.parametrize("config, name", FIELDS, ids=kind)
 @pytest.mark.parametrize("value", [{}, [1], [None], b"x", 1j], ids=repr)
-def test_a_mistyped_field_is_named(config: Config, name: str, value: object) -> None:
+def test_a_mistyped_field_is_named(config: Record, name: str, value: object) -> None:
     with pytest.raises(ConfigError, match=f"^{type(config).__name__}: {name} cannot be "):
         type(config).from_json({**config.to_json(), name: value})
 
@@ -194,7 +195,7 @@ OPTIONAL = [
 
 
 @pytest.mark.parametrize("config, name", FIELDS, ids=kind)
-def test_only_what_can_be_off_may_be_null(config: Config, name: str) -> None:
+def test_only_what_can_be_off_may_be_null(config: Record, name: str) -> None:
     record = {**config.to_json(), name: None}
     if (name, type(config)) in OPTIONAL:
         with_budget = {**record, "steps": 1} if isinstance(config, TrainConfig) and name == "epochs" else record
@@ -226,7 +227,7 @@ def test_only_what_can_be_off_may_be_null(config: Config, name: str) -> None:
         (FULL[3], "stop", None),
     ],
 )
-def test_a_type_that_is_nearly_right_is_refused(config: Config, name: str, value: object) -> None:
+def test_a_type_that_is_nearly_right_is_refused(config: Record, name: str, value: object) -> None:
     with pytest.raises(ConfigError, match=f"{name} cannot be"):
         type(config).from_json({**config.to_json(), name: value})
 
@@ -235,13 +236,13 @@ def test_a_type_that_is_nearly_right_is_refused(config: Config, name: str, value
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inner(Config):
+class Inner(Record):
     number: int
     words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outer(Config):
+class Outer(Record):
     name: str
     inner: Inner
 
@@ -288,11 +289,11 @@ def test_where_a_run_stands_comes_back_with_its_pace() -> None:
 # ---- ranges
 
 
-def accept(config_class: type[Config], base: dict[str, Any], name: str, value: object) -> None:
+def accept(config_class: type[Record], base: dict[str, Any], name: str, value: object) -> None:
     assert getattr(config_class(**{**base, name: value}), name) == value
 
 
-def refuse(config_class: type[Config], base: dict[str, Any], changes: dict[str, Any], message: str) -> None:
+def refuse(config_class: type[Record], base: dict[str, Any], changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         config_class(**{**base, **changes})
     assert str(caught.value) == message
@@ -462,7 +463,7 @@ def test_a_value_out_of_range_is_refused_when_it_comes_from_json_too() -> None:
      (FULL[3], "repetition_penalty")],
     ids=kind,
 )  # fmt: skip
-def test_a_number_beyond_all_floats_is_refused_or_taken_but_no_crash(config: Config, name: str) -> None:
+def test_a_number_beyond_all_floats_is_refused_or_taken_but_no_crash(config: Record, name: str) -> None:
     """JSON integers have no limit."""
     try:
         found = type(config).from_json({**config.to_json(), name: 10**400})

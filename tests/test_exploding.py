@@ -7,7 +7,8 @@ import pytest
 from charrnn.config import TrainOptions
 from charrnn.errors import DivergedError
 from charrnn.training.events import Note, Report
-from charrnn.training.session import Training, start
+from charrnn.training.recording import Training
+from charrnn.training.session import start
 
 
 def training(corpus: Path, place: Path, clip: float, cell: str) -> Training:

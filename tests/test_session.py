@@ -27,11 +27,12 @@ from charrnn.models.layers import LAYERS
 from charrnn.runs import Run
 from charrnn.text.dataset import Tokens
 from charrnn.training import clock as clocks
-from charrnn.training import session
+from charrnn.training import recording, session
 from charrnn.training import trainer as loop
 from charrnn.training.eight_bits import arrays, int8_cost
 from charrnn.training.events import Report
-from charrnn.training.session import Training, resume, start
+from charrnn.training.recording import Training
+from charrnn.training.session import resume, start
 
 SMALL = {"hidden": 12, "embedding": 8, "layers": 2, "batch_size": 4, "bptt": 16, "dropout": 0.2, "threads": 1}
 
@@ -244,7 +245,7 @@ def test_measuring_changes_no_weight_and_nothing_else_that_the_header_says(
         records.append(read_header(training.run.model).record)
         return 0.25
 
-    monkeypatch.setattr(session, "int8_cost", watched)
+    monkeypatch.setattr(recording, "int8_cost", watched)
     finish(training)
     after, (record,) = load_file(training.run.model), records
     assert before.keys() == after.keys()
@@ -257,7 +258,7 @@ def test_measuring_changes_no_weight_and_nothing_else_that_the_header_says(
 def test_a_cost_that_is_no_number_is_written_as_none(
     tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "int8_cost", lambda model, tokens: math.nan)
+    monkeypatch.setattr(recording, "int8_cost", lambda model, tokens: math.nan)
     training = start(options(corpus, steps=5), checkpoints=tmp_path / "c")
     finish(training)
     assert read_header(training.run.model).summary["int8_bpc"] is None

@@ -23,7 +23,8 @@ from charrnn.models.layers import LAYERS
 from charrnn.text.subword import SubwordTokenizer
 from charrnn.text.tokenizers import ByteTokenizer, CharTokenizer, Tokenizer, extend, ids_in
 from charrnn.training.events import Note
-from charrnn.training.session import Training, resume, start
+from charrnn.training.recording import Training
+from charrnn.training.session import resume, start
 from charrnn.training.transfer import Source
 
 from .conftest import CommandLine

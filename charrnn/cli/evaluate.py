@@ -11,8 +11,8 @@ import typer
 
 from charrnn.cli import options as opt
 from charrnn.cli.console import say, warn, write
-from charrnn.config import finite
 from charrnn.errors import CharrnnError, VocabularyError
+from charrnn.records import finite
 
 GATE_FAILED = 3
 

@@ -12,7 +12,7 @@ from types import FrameType
 from charrnn.cli.console import TrainingDisplay, say, warn, write
 from charrnn.runs import checkpoints_folder
 from charrnn.training.events import Note, Report, Stopped
-from charrnn.training.session import Training
+from charrnn.training.recording import Training
 
 
 def follow(training: Training, *, json_lines: bool) -> str:

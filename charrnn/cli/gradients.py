@@ -9,7 +9,8 @@ from charrnn import runs
 from charrnn.cli import options as opt
 from charrnn.cli.console import say, sparkline, write
 from charrnn.cli.names import CellName, SkipName
-from charrnn.config import ModelConfig, draw_seed, finite, require
+from charrnn.config import ModelConfig, draw_seed, require
+from charrnn.records import finite
 
 EXAMPLES = """Examples:
 
@@ -74,7 +75,7 @@ def gradients(
             ],
             texts,
             seed=seed,
-            radii=radius or [1.0],
+            radii=radius or [None],
         )  # fmt: skip
         say(f"untrained, seed {seed}")
     else:

@@ -67,6 +67,7 @@ def inspect(
         write(json.dumps(record, ensure_ascii=False) + "\n")
         return
     network = header.config
+    cell = CELLS[network.cell]
     show_record(
         str(path),
         {
@@ -74,7 +75,8 @@ def inspect(
             f"{header.parameters:,} parameters, dropout {network.dropout or 'none'}{network.manner}",
             "weights": "\n".join(
                 f"{name} ({', '.join(weight.axes)}): {STARTS[weight.start]}"
-                for name, weight in CELLS[network.cell].table().items()
+                + (f", times {cell.radius:g}" if weight.recurrent and cell.radius != 1 else "")
+                for name, weight in cell.table().items()
             ),
             "tokenizer": f"{tokenizer.kind}, {tokenizer.size:,} symbols",
             "vocabulary": _shorten(" ".join(_visible(symbol) for symbol in record["vocabulary"])),

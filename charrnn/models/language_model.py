@@ -69,7 +69,7 @@ class Half(nn.Module):
         """The recurrent layers, from the input up."""
         return cast("list[Recurrent]", list(self.layers))
 
-    def initialise_half(self, generator: torch.Generator, radius: float) -> None:
+    def initialise_half(self, generator: torch.Generator, radius: float | None) -> None:
         """Fresh weights of layers and head, each by its own rule."""
         for layer in self.stack:
             layer.initialise(generator, radius)
@@ -115,8 +115,8 @@ class LanguageModel(Half):
         self.reverse = Half(config) if config.bidirectional else None
         self.member = nn.ModuleDict({str(n): LanguageModel(config.member) for n in range(2, config.members + 1)})
 
-    def initialise(self, generator: torch.Generator, radius: float = 1.0) -> None:
-        """Fresh weights: normal embedding and head, each layer by its own rule, recurrent matrices of this radius.
+    def initialise(self, generator: torch.Generator, radius: float | None = None) -> None:
+        """Fresh weights: normal embedding and head, each layer by its own rule, or recurrent matrices of this radius.
 
         The scales were found by measurement (docs/experiments.md): with smaller ones, three passes over a text end
         where one does with these.

@@ -103,8 +103,9 @@ class Recurrent(nn.Module):
         weights = {name: self._weight(name) for name in self.table}
         return self.formula(gather(self.formula, weights), operations or TorchOperations())
 
-    def initialise(self, generator: torch.Generator, radius: float = 1.0) -> None:
+    def initialise(self, generator: torch.Generator, radius: float | None = None) -> None:
         """Fresh weights, as the formula's table says; `radius` is that of the recurrent matrices' eigenvalues."""
+        radius = self.formula.radius if radius is None else radius
         for name, weight in self.table.items():
             initialise(self.rnn.get_parameter(name), weight, self.formula.forget, generator, radius)
 

@@ -13,8 +13,9 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.config import Config, require
+from charrnn.config import require
 from charrnn.errors import CorpusError
+from charrnn.records import Record
 from charrnn.text.corpus import Corpus, Facts
 from charrnn.text.tokenizers import Tokenizer, train_tokenizer
 
@@ -29,7 +30,7 @@ SEPARATORS: dict[str, str | None] = {"stream": None, "lines": "\n", "blank": "\n
 
 
 @dataclass(frozen=True, kw_only=True)
-class Split(Config):
+class Split(Record):
     """Where the parts of a corpus begin and end, in code points, and what the corpus is.
 
     `valid` and `test` are None or (first, end); a part that is a file of its own is named instead.

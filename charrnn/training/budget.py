@@ -92,37 +92,15 @@ def plan(
     # What training will read, if it is known before the network is.
     to_read = None
     if options.steps is not None:
-        to_read = int(options.steps * a_step)
+        to_read = max(1, int(options.steps * a_step))
     elif options.epochs is not None:
-        to_read = int(options.epochs * tokens)
-    operations = (seconds or DEFAULT_SECONDS) * speed(machine)
-
-    cell, layers = options.cell or CELL, options.layers or LAYERS
-    # What reads from both ends costs twice as much for each width.
-    halves = 2 if (options.bidirectional if source is None else source.bidirectional) else 1
+        to_read = max(1, int(options.epochs * tokens))
     # Weights times the tokens that each of them reads.
-    product = operations / OPERATIONS
-    if source is not None:
-        network = source
-    else:
-        # Steps and epochs name no time: then it is one network, such as the default time pays for, or a smaller one.
-        most = MOST_WEIGHTS * math.sqrt(tokens)
-        asked_for = halves * weight_count(options.hidden, cell, layers) if options.hidden else None
-        members = options.members or (1 if to_read else shared(product, tokens, asked_for or most))
-        wanted = math.sqrt(product / (1 if to_read else members) / TOKENS_PER_WEIGHT)
-        wanted = min(wanted, most, to_read / TOKENS_PER_WEIGHT if to_read else math.inf)
-        hidden = options.hidden or width(wanted / halves, cell, layers)
-        # Many symbols: one matrix for both ends saves what is most of the weights.
-        may_tie = options.embedding in (None, hidden) and options.skip != DENSE
-        tie = size > SYMBOLS_TO_TIE and may_tie if options.tie is None else options.tie
-        network = ModelConfig(
-            vocab_size=size, start_id=size, cell=cell, layers=layers, hidden=hidden, tie=tie,
-            skip=options.skip, norm=options.norm or False, bidirectional=options.bidirectional or False,
-            embedding=options.embedding or (hidden if tie else min(EMBEDDING, hidden)), members=members,
-        )  # fmt: skip
+    product = (seconds or DEFAULT_SECONDS) * speed(machine) / OPERATIONS
+    network = source or fresh(options, size, tokens, product, to_read)
     recurrent = any(weight.recurrent for weight in formula(network.cell).table().values())
     require(options.radius is None or recurrent, f"{network.cell} has no recurrent matrices: leave out --radius")
-    weights = halves * weight_count(network.hidden, network.cell, network.layers)
+    weights = halves(network) * weight_count(network.hidden, network.cell, network.layers)
     to_read = to_read or int(product / weights / network.members)
     passes = to_read / tokens
     average = AVERAGE if options.average is None else options.average or None
@@ -131,7 +109,7 @@ def plan(
         evaluations = min(EVALUATIONS, max(LEAST_EVALUATIONS, int(seconds / SECONDS_BETWEEN)))
     validated = int(VALIDATION_SHARE / VALIDATION_COST * to_read / evaluations)
     optimizer = options.optimizer or OPTIMIZER
-    fresh_rate = DESCENT_RATE if optimizer == "sgd" else learning_rate(network.hidden, a_step)
+    fresh_rate = DESCENT_RATE if optimizer == "sgd" else learning_rate(network.hidden, a_step, network.cell)
     lr = options.lr or fresh_rate * (1.0 if source is None else FINE_TUNING_RATE)
     decay = weight_decay(lr, to_read / a_step, average) if options.weight_decay is None else options.weight_decay
     model = dataclasses.replace(
@@ -165,6 +143,38 @@ def plan(
     if (batch_size, bptt) != asked:
         reasons.append(f"the text is shorter than {asked[0]} rows of {asked[1]}: trained on {batch_size} of {bptt}")
     return Choice(model, train, reasons)
+
+
+def fresh(options: TrainOptions, size: int, tokens: int, product: float, to_read: int | None) -> ModelConfig:
+    """The untrained network for a text of so many tokens, `size` different, and what the time pays for.
+
+    Steps and epochs say what will be read and name no time: then it is one network, such as the default time pays for,
+    or a smaller one.
+    """
+    cell, layers = options.cell or CELL, options.layers or LAYERS
+    sides = halves(options)
+    most = MOST_WEIGHTS * math.sqrt(tokens)
+    if to_read is None:
+        each = sides * weight_count(options.hidden, cell, layers) if options.hidden else most
+        members = options.members or shared(product, tokens, each)
+        wanted = math.sqrt(product / members / TOKENS_PER_WEIGHT)
+    else:
+        members = options.members or 1
+        wanted = min(math.sqrt(product / TOKENS_PER_WEIGHT), to_read / TOKENS_PER_WEIGHT)
+    hidden = options.hidden or width(min(wanted, most) / sides, cell, layers)
+    # Many symbols: one matrix for both ends saves what is most of the weights.
+    may_tie = options.embedding in (None, hidden) and options.skip != DENSE
+    tie = size > SYMBOLS_TO_TIE and may_tie if options.tie is None else options.tie
+    return ModelConfig(
+        vocab_size=size, start_id=size, cell=cell, layers=layers, hidden=hidden, tie=tie,
+        skip=options.skip, norm=options.norm or False, bidirectional=options.bidirectional or False,
+        embedding=options.embedding or (hidden if tie else min(EMBEDDING, hidden)), members=members,
+    )  # fmt: skip
+
+
+def halves(network: TrainOptions | ModelConfig) -> int:
+    """What reads from both ends costs twice as much for each width."""
+    return 2 if network.bidirectional else 1
 
 
 def rows(part: Part, bptt: int) -> int:
@@ -205,9 +215,10 @@ def width(weights: float, cell: str, layers: int) -> int:
     return min(WIDTHS, key=lambda hidden: abs(math.log(weight_count(hidden, cell, layers) / max(weights, 1.0))))
 
 
-def learning_rate(hidden: int, tokens: float) -> float:
+def learning_rate(hidden: int, tokens: float, cell: str) -> float:
     """The wider the network, the smaller the steps; the more tokens in each, the larger (Malladi et al. 2022)."""
-    return float(f"{min(MOST_RATE, RATE_TIMES_WIDTH / hidden) * math.sqrt(tokens / RATE_TOKENS):.2g}")
+    rate = formula(cell).rate * min(MOST_RATE, RATE_TIMES_WIDTH / hidden)
+    return float(f"{rate * math.sqrt(tokens / RATE_TOKENS):.2g}")
 
 
 def weight_decay(lr: float, steps: float, average: float | None) -> float:

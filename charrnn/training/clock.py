@@ -50,14 +50,15 @@ class Clock:
         stepping = progress.seconds - progress.seconds_beside
         if budget is None or not progress.pace.due(progress.step, stepping, budget):
             return progress
-        # What comes after the last step, measuring and saving, takes about as long as another validation.
-        validations = self._validations_left(progress) + 1 + (self.config.average is not None)
-        left = budget - progress.seconds - validations * progress.validation_seconds
+        left = budget - progress.seconds - self._beside_left(progress)
         measured = progress.pace.measure(progress.step, stepping)
         return dataclasses.replace(progress, pace=measured.fix(progress.step, self.share(progress), left, budget))
 
     def seconds_left(self, progress: Progress) -> float:
-        """Of a time budget what is left, else reckoned from the share that is spent."""
+        """What the steps that are planned and the validations will take; without a plan, reckoned from the share."""
+        pace = progress.pace
+        if pace.total is not None and pace.step_seconds is not None:
+            return (pace.total - progress.step) * pace.step_seconds + self._beside_left(progress)
         if self.config.seconds is not None:
             return max(0.0, self.config.seconds - progress.seconds)
         share = self.share(progress)
@@ -72,6 +73,11 @@ class Clock:
         if self.config.eval_every is not None:
             return progress.step % self.config.eval_every == 0
         return self.validations(progress) > progress.evaluations
+
+    def _beside_left(self, progress: Progress) -> float:
+        """Seconds that will not be spent on steps: measuring and saving at the end take as long as a validation."""
+        validations = self._validations_left(progress) + 1 + (self.config.average is not None)
+        return validations * progress.validation_seconds
 
     def _validations_left(self, progress: Progress) -> int:
         every = self.config.eval_every

@@ -6,12 +6,12 @@ from typing import Any
 
 from torch import Tensor
 
-from charrnn.config import Config
+from charrnn.records import Record
 from charrnn.training.pace import Pace
 
 
 @dataclass(frozen=True, kw_only=True)
-class Progress(Config):
+class Progress(Record):
     """Where a run stands. Losses are nats per token; `best` is the least validation loss (training, without one)."""
 
     step: int = 0

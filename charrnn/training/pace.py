@@ -4,7 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Self
 
-from charrnn.config import Config
+from charrnn.records import Record
 
 # Shares of the budget: how long a measurement lasts, and how far off its end a plan may drift before it is mended.
 MEASURED = 0.02
@@ -15,7 +15,7 @@ NEWEST = 0.3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pace(Config):
+class Pace(Record):
     """A straight line from (step, share of the budget) to (total, 1), and the speed that it was drawn from.
 
     `total` is None until the speed has been measured. `measured_at` is the time spent on steps, in seconds, when

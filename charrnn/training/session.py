@@ -1,25 +1,16 @@
 """One training from a user's options to the files in its folder: begin it, or go on with it."""
 
 import dataclasses
-import json
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-from platform import python_version
-from typing import Any
 
 import torch
 
-from charrnn import __version__, checkpoint, runs
-from charrnn.config import ModelConfig, SampleConfig, TrainConfig, TrainOptions, draw_seed, finite, require
+from charrnn import checkpoint, runs
+from charrnn.config import TrainConfig, TrainOptions, draw_seed, require
 from charrnn.errors import CheckpointError, CorpusError, RunError
 from charrnn.evaluation.scoring import token_logprobs
-from charrnn.generation.decoder import Decoder
-from charrnn.generation.generate import generate
 from charrnn.models.language_model import Backwards, LanguageModel
-from charrnn.models.weights import bounded
 from charrnn.runs import Run
 from charrnn.text.corpus import Corpus, keep_stdin
 from charrnn.text.dataset import SUBWORD_PIECES, Dataset, Part, Split, build, documents_to_learn, split_corpus
@@ -27,75 +18,15 @@ from charrnn.text.streams import Streams, open_streams
 from charrnn.text.tokenizers import extend, from_spec
 from charrnn.training import precision
 from charrnn.training.budget import plan
-from charrnn.training.curve import draw_curve
-from charrnn.training.eight_bits import arrays, int8_cost
-from charrnn.training.events import Event, Progress, Report, Snapshot, Stopped
+from charrnn.training.events import Progress, Snapshot
 from charrnn.training.pace import Pace
+from charrnn.training.recording import Training, saver
 from charrnn.training.trainer import Trainer
 from charrnn.training.transfer import Source
 
 DEFAULT_VALID = 0.05
 LEAST_CHARS_TO_HOLD_OUT = 4000
 VALIDATION_CHUNKS = 128
-MEASURED_IN_INT8 = 1 << 14
-SHOWN_SAMPLE = SampleConfig(temperature=0.8, length=160)
-
-
-@dataclass
-class Training:
-    """One run under way: iterate `events`; `run.model` is then the best of it."""
-
-    run: Run
-    trainer: Trainer
-    data: Dataset
-    notes: list[str]
-    machine: precision.Machine
-    _metrics: list[dict[str, Any]] = field(default_factory=list)
-
-    def events(self) -> Iterator[Event]:
-        """Train; every report goes into metrics.jsonl as it comes, curve.svg is drawn when the run stops."""
-        lines = "".join(_line(record) for record in self._metrics)
-        checkpoint.write_atomically(self.run.metrics, lines.encode())
-        with open(self.run.metrics, "a", encoding="utf-8") as metrics:
-            for event in self.trainer.run():
-                if isinstance(event, Report):
-                    if event.valid_loss is not None:
-                        event = dataclasses.replace(event, sample=self._shown_sample())
-                    record = finite(event.to_json())
-                    self._metrics.append(record)
-                    metrics.write(_line(record))
-                    metrics.flush()
-                if isinstance(event, Stopped):
-                    self._conclude()
-                yield event
-
-    def stop(self) -> None:
-        """End after the step that is running, with everything saved."""
-        self.trainer.stop = True
-
-    def _shown_sample(self) -> str:
-        decoder = Decoder(self.trainer.model.config, arrays(self.trainer.model))
-        pieces = generate(decoder, self.data.tokenizer, SHOWN_SAMPLE, seed=self.trainer.config.seed)
-        return "".join(piece.text for piece in pieces)
-
-    def _conclude(self) -> None:
-        """Measure what 8-bit weights cost the best model, which decides how it generates; draw the curve."""
-        if self.run.model.exists():
-            self._measure_int8()
-        if self._metrics:
-            config = self.trainer.model.config
-            title = f"{self.run.name}: {config.size}{config.manner}"
-            checkpoint.write_atomically(self.run.curve, draw_curve(self._metrics, title))
-
-    def _measure_int8(self) -> None:
-        header, tensors = checkpoint.read(self.run.model)
-        cost = None
-        if bounded(header.config):
-            best, _ = checkpoint.build_model(header, tensors)
-            tokens = (self.data.valid or self.data.train).tokens[:MEASURED_IN_INT8]
-            cost = int8_cost(best, tokens) * self.trainer.bits
-        summary = {**header.summary, "int8_bpc": cost}
-        checkpoint.write(self.run.model, tensors, {**header.record, "training": finite(summary)})
 
 
 def start(options: TrainOptions, *, checkpoints: Path | None = None) -> Training:
@@ -126,7 +57,7 @@ def start(options: TrainOptions, *, checkpoints: Path | None = None) -> Training
         seed = draw_seed() if options.seed is None else options.seed
         choice = plan(options, data, seed=seed, machine=machine, source=source.config if source else None)
         network = LanguageModel(choice.model)
-        network.initialise(torch.Generator().manual_seed(seed), 1.0 if options.radius is None else options.radius)
+        network.initialise(torch.Generator().manual_seed(seed), options.radius)
         notes = [*data.notes, *choice.reasons, f"machine: {machine}, seed {seed}"]
         if source is not None:
             source.give(network, data.tokenizer)
@@ -252,15 +183,6 @@ def _training(
         other = token_logprobs(Backwards(network), turned.tokens, turned.starts, chunks=VALIDATION_CHUNKS)
         return (loss - float(other.mean())) / 2
 
-    def save(snapshot: Snapshot, best: bool) -> None:
-        record = _record(network.config, data, config, snapshot.progress)
-        resume_record = {"progress": snapshot.progress, "train": config, "split": data.split}
-        saved: dict[str, Any] = {key: value.to_json() for key, value in resume_record.items()}
-        saved |= {"threads": machine.threads, "tune": machine.tuned}
-        if best:
-            checkpoint.write(run.model, snapshot.model(), record)
-        checkpoint.write(run.resume, snapshot.tensors, {**record, "resume": saved})
-
     trainer = Trainer(
         network,
         windows(data.train),
@@ -268,7 +190,7 @@ def _training(
         machine,
         tokens_per_char=data.train.tokens.size / max(1, data.train.chars),
         validate=validate if valid is not None else None,
-        save=save,
+        save=saver(run, network.config, data, config, machine),
         reverse=windows(data.train.turned(network.config.start_id)) if both else None,
     )
     return Training(run, trainer, data, notes, machine)
@@ -278,36 +200,6 @@ def _newline(data: Dataset) -> int | None:
     """The id of a line's end, where the training text has any."""
     id_, *_ = data.tokenizer.encode("\n", unknown=True).tolist()
     return id_ if id_ < data.tokenizer.size else None
-
-
-def _record(model: ModelConfig, data: Dataset, config: TrainConfig, progress: Progress) -> dict[str, Any]:
-    """What a model file says of itself."""
-    return {
-        "model": model.to_json(),
-        "tokenizer": data.tokenizer.spec(),
-        "training": finite(
-            {
-                "corpus": list(data.split.sources),
-                "sha256": data.split.sha256,
-                "documents": data.split.documents,
-                "split": data.split.to_json(),
-                "train_tokens": int(data.train.tokens.size),
-                "step": progress.step,
-                "tokens": progress.tokens,
-                "epoch": progress.epoch,
-                "seconds": progress.seconds,
-                "loss": progress.best,
-                "validated": data.valid is not None,
-                "config": config.to_json(),
-            }
-        ),
-        "versions": {"charrnn": __version__, "torch": torch.__version__, "python": python_version()},
-        "saved": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-
-
-def _line(record: dict[str, Any]) -> str:
-    return json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _remove_empty(run: Run) -> None:

@@ -484,9 +484,11 @@ def test_recurrent_weights_begin_orthogonal_gate_by_gate(name: str) -> None:
     blocks = [
         block for of in RECURRENT[name] for block in layer.rnn.get_parameter(of).detach().view(-1, HIDDEN, HIDDEN)
     ]
+    radius, eye = CELLS[name].radius, torch.eye(HIDDEN, dtype=torch.float64)
+    assert radius == (0.25 if name == "rnn-relu" else 1)
     for block in blocks:
-        assert torch.allclose(block @ block.t(), torch.eye(HIDDEN, dtype=torch.float64), atol=1e-6)
-        assert torch.equal(block, torch.eye(HIDDEN, dtype=torch.float64)) == (name == "rnn-relu")
+        assert torch.allclose(block @ block.t(), radius**2 * eye, atol=1e-6)
+        assert torch.equal(block, radius * eye) == (name == "rnn-relu")
     assert all(not torch.allclose(one, other) for one, other in itertools.combinations(blocks, 2))
 
 

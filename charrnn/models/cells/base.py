@@ -106,6 +106,10 @@ class Cell(ABC):
     gates: ClassVar[int]
     recurrent: ClassVar[int | None] = None
     parts: ClassVar[tuple[str, ...]] = ("h",)
+    # The spectral radius that its recurrent matrices begin with.
+    radius: ClassVar[float] = 1.0
+    # What it bears of the learning rate that suits an LSTM of its width.
+    rate: ClassVar[float] = 1.0
     # Which gate is the forget gate, where there is one.
     forget: ClassVar[int | None] = None
     # Which gates the sigmoids of one step give, call by call, in equal parts; "" is no gate.

@@ -1,0 +1,132 @@
+"""One run under way, and what it leaves in its folder: metrics, model and resume files, the curve."""
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from platform import python_version
+from typing import Any
+
+import torch
+
+from charrnn import __version__, checkpoint
+from charrnn.config import ModelConfig, SampleConfig, TrainConfig
+from charrnn.generation.decoder import Decoder
+from charrnn.generation.generate import generate
+from charrnn.models.weights import bounded
+from charrnn.records import finite
+from charrnn.runs import Run
+from charrnn.text.dataset import Dataset
+from charrnn.training.curve import draw_curve
+from charrnn.training.eight_bits import arrays, int8_cost
+from charrnn.training.events import Event, Progress, Report, Snapshot, Stopped
+from charrnn.training.precision import Machine
+from charrnn.training.trainer import Trainer
+
+MEASURED_IN_INT8 = 1 << 14
+SHOWN_SAMPLE = SampleConfig(temperature=0.8, length=160)
+
+
+@dataclass
+class Training:
+    """One run under way: iterate `events`; `run.model` is then the best of it."""
+
+    run: Run
+    trainer: Trainer
+    data: Dataset
+    notes: list[str]
+    machine: Machine
+    _metrics: list[dict[str, Any]] = field(default_factory=list)
+
+    def events(self) -> Iterator[Event]:
+        """Train; every report goes into metrics.jsonl as it comes, curve.svg is drawn when the run stops."""
+        lines = "".join(_line(record) for record in self._metrics)
+        checkpoint.write_atomically(self.run.metrics, lines.encode())
+        with open(self.run.metrics, "a", encoding="utf-8") as metrics:
+            for event in self.trainer.run():
+                if isinstance(event, Report):
+                    if event.valid_loss is not None:
+                        event = dataclasses.replace(event, sample=self._shown_sample())
+                    record = finite(event.to_json())
+                    self._metrics.append(record)
+                    metrics.write(_line(record))
+                    metrics.flush()
+                if isinstance(event, Stopped):
+                    self._conclude()
+                yield event
+
+    def stop(self) -> None:
+        """End after the step that is running, with everything saved."""
+        self.trainer.stop = True
+
+    def _shown_sample(self) -> str:
+        decoder = Decoder(self.trainer.model.config, arrays(self.trainer.model))
+        pieces = generate(decoder, self.data.tokenizer, SHOWN_SAMPLE, seed=self.trainer.config.seed)
+        return "".join(piece.text for piece in pieces)
+
+    def _conclude(self) -> None:
+        """Measure what 8-bit weights cost the best model, which decides how it generates; draw the curve."""
+        if self.run.model.exists():
+            self._measure_int8()
+        if self._metrics:
+            config = self.trainer.model.config
+            title = f"{self.run.name}: {config.size}{config.manner}"
+            checkpoint.write_atomically(self.run.curve, draw_curve(self._metrics, title))
+
+    def _measure_int8(self) -> None:
+        header, tensors = checkpoint.read(self.run.model)
+        cost = None
+        if bounded(header.config):
+            best, _ = checkpoint.build_model(header, tensors)
+            tokens = (self.data.valid or self.data.train).tokens[:MEASURED_IN_INT8]
+            cost = int8_cost(best, tokens) * self.trainer.bits
+        summary = {**header.summary, "int8_bpc": cost}
+        checkpoint.write(self.run.model, tensors, {**header.record, "training": finite(summary)})
+
+
+def saver(
+    run: Run, network: ModelConfig, data: Dataset, config: TrainConfig, machine: Machine
+) -> Callable[[Snapshot, bool], None]:
+    """What writes a snapshot to the run's resume file, and to its model file where it is the best so far."""
+
+    def save(snapshot: Snapshot, best: bool) -> None:
+        record = _record(network, data, config, snapshot.progress)
+        resume_record = {"progress": snapshot.progress, "train": config, "split": data.split}
+        saved: dict[str, Any] = {key: value.to_json() for key, value in resume_record.items()}
+        saved |= {"threads": machine.threads, "tune": machine.tuned}
+        if best:
+            checkpoint.write(run.model, snapshot.model(), record)
+        checkpoint.write(run.resume, snapshot.tensors, {**record, "resume": saved})
+
+    return save
+
+
+def _record(model: ModelConfig, data: Dataset, config: TrainConfig, progress: Progress) -> dict[str, Any]:
+    """What a model file says of itself."""
+    return {
+        "model": model.to_json(),
+        "tokenizer": data.tokenizer.spec(),
+        "training": finite(
+            {
+                "corpus": list(data.split.sources),
+                "sha256": data.split.sha256,
+                "documents": data.split.documents,
+                "split": data.split.to_json(),
+                "train_tokens": int(data.train.tokens.size),
+                "step": progress.step,
+                "tokens": progress.tokens,
+                "epoch": progress.epoch,
+                "seconds": progress.seconds,
+                "loss": progress.best,
+                "validated": data.valid is not None,
+                "config": config.to_json(),
+            }
+        ),
+        "versions": {"charrnn": __version__, "torch": torch.__version__, "python": python_version()},
+        "saved": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _line(record: dict[str, Any]) -> str:
+    return json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
