@@ -3,8 +3,9 @@
     python benchmarks/networks.py [--shakespeare FILE] [--for 1m] [--parameters 1000000] [--only lstm gru]
 
 Each network has the width whose count of weights comes closest, two layers, and the defaults for the rest. As many are
-trained at once as there are cores, each by one thread. Prints bits per character on the held-out tenth, characters a
-second in training, the half-life of the gradient in each layer, and the share of clipped steps. Appends to RESULTS.md.
+trained at once as there are cores, each by one thread. Prints bits per character on the held-out tenth, the state reset
+every 256 of them; characters a second in training, the half-life of the gradient in each layer, and the share of
+clipped steps. Appends to RESULTS.md.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import os
 import subprocess
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from command import charrnn
@@ -27,6 +29,7 @@ from charrnn.models.connections import CONNECTIONS
 from charrnn.models.weights import weight_shapes
 
 LAYERS, EMBEDDING, SYMBOLS = 2, 128, 65
+COLD = 256
 
 
 def parameters(cell: str, skip: str | None, hidden: int) -> int:
@@ -42,29 +45,51 @@ def width(cell: str, skip: str | None, wanted: int) -> int:
     return min(range(16, 4096, 16), key=lambda hidden: abs(parameters(cell, skip, hidden) - wanted))
 
 
-def measure(text: Path, cell: str, skip: str | None, wanted: int, budget: str) -> list[str]:
-    """Train one network as a user would; its row of the table, also where it does not come to a finite end."""
-    hidden = width(cell, skip, wanted)
-    name, size = cell if skip is None else f"{cell}, {skip}", f"{LAYERS} x {hidden}"
-    network = ["--cell", cell, "--layers", str(LAYERS), "--hidden", str(hidden), "--skip", skip or "none"]
-    with tempfile.TemporaryDirectory() as folder:
-        place = ["--checkpoints", folder]
-        how = ["--valid", "0.1", "--for", budget, "--members", "1", "--seed", "1", "--threads", "1", "-q"]
-        try:
-            charrnn("train", str(text), *how, *network, *place)
-        except subprocess.CalledProcessError:
-            given_up = [name, size, f"{parameters(cell, skip, hidden):,}", *["-"] * 4, "given up"]
-            print(*given_up, flush=True)
-            return given_up
-        bpc = float(charrnn("eval", "-q", "--metric", "bpc", *place))
-        halves = charrnn("inspect", "gradients", "-q", "--seed", "1", *place).split()
-        (metrics,) = Path(folder).glob("*/metrics.jsonl")
-        events = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
+@dataclass(frozen=True)
+class Network:
+    """One line of the table: what is trained, in a run of the folder's."""
+
+    cell: str
+    skip: str | None
+    hidden: int
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """As the table has it, and the run."""
+        return self.cell if self.skip is None else f"{self.cell}-{self.skip}"
+
+    def place(self) -> list[str]:
+        """The options that say where its run is."""
+        return ["--checkpoints", str(self.folder), "-q"]
+
+
+def train(network: Network, text: Path, budget: str) -> bool:
+    """Train one network as a user would; whether it came to a finite end."""
+    how = ["--valid", "0.1", "--for", budget, "--members", "1", "--seed", "1", "--threads", "1", "--name", network.name]
+    size = ["--layers", str(LAYERS), "--hidden", str(network.hidden), "--skip", network.skip or "none"]
+    try:
+        charrnn("train", str(text), *how, "--cell", network.cell, *size, *network.place())
+    except subprocess.CalledProcessError:
+        return False
+    return True
+
+
+def judge(network: Network, finite: bool) -> list[str]:
+    """Its row of the table."""
+    count = f"{parameters(network.cell, network.skip, network.hidden):,}"
+    head = [network.name, f"{LAYERS} x {network.hidden}", count]
+    if not finite:
+        return [*head, *["-"] * 4, "given up"]
+    which = ["-m", network.name, *network.place()]
+    bpc = float(charrnn("eval", "--metric", "bpc", "--reset-every", str(COLD), "--threads", "1", *which))
+    halves = charrnn("inspect", "gradients", "--seed", "1", *which).split()
+    lines = (network.folder / network.name / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    events = [json.loads(line) for line in lines]
     training = GradientRecord.of(events)
     assert training is not None
     row = [
-        name, size, f"{parameters(cell, skip, hidden):,}",
-        f"{events[-1]['tokens'] / 1e6:.2f} M", f"{events[-1]['tokens'] / events[-1]['seconds'] / 1e3:.1f} k",
+        *head, f"{events[-1]['tokens'] / 1e6:.2f} M", f"{events[-1]['tokens'] / events[-1]['seconds'] / 1e3:.1f} k",
         " / ".join("never" if half == "None" else f"{float(half):.1f}" for half in halves),
         f"{training.share_clipped:.0%}", f"{bpc:.4f}",
     ]  # fmt: skip
@@ -80,15 +105,17 @@ def main() -> None:
     parser.add_argument("--parameters", type=int, default=1_000_000)
     parser.add_argument("--only", nargs="+")
     arguments = parser.parse_args()
-    networks = [(cell, None) for cell in CELLS] + [("lstm", skip) for skip in CONNECTIONS if skip]
+    kinds = [(cell, None) for cell in CELLS] + [("lstm", skip) for skip in CONNECTIONS if skip]
     with tempfile.TemporaryDirectory() as place, ThreadPoolExecutor(os.cpu_count()) as pool:
         text = texts(Path(place), arguments.shakespeare)[0]
-        under_way = [
-            pool.submit(measure, text.path, cell, skip, arguments.parameters, arguments.budget)
-            for cell, skip in networks
+        networks = [
+            Network(cell, skip, width(cell, skip, arguments.parameters), Path(place))
+            for cell, skip in kinds
             if not arguments.only or cell in arguments.only
         ]
-        rows = [each.result() for each in under_way]
+        # All are trained before any is judged: what is judged takes as much of the machine as it likes.
+        ends = list(pool.map(lambda network: train(network, text.path, arguments.budget), networks))
+        rows = list(pool.map(judge, networks, ends))
     head = [
         "network", "size", "parameters", "characters read", "a second", "gradient halves in, layer 1 / 2", "clipped",
         "bpc",

@@ -41,7 +41,7 @@ def gradients(
         opt.option(
             NETWORK,
             "Spectral radius of recurrent matrices; repeatable.",
-            default="1",
+            default="1; rnn-relu: 0.25",
             check=opt.number("radius", 0, 1e3),
         ),
     ] = None,
