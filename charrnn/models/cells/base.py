@@ -67,7 +67,7 @@ class Weight(NamedTuple):
 STARTS = {
     "glorot": "uniform within sqrt(6 / (rows + columns)) (Glorot & Bengio 2010)",
     "orthogonal": "a random rotation for each gate (Saxe et al. 2014)",
-    "identity": "the identity, which forgets nothing (Le et al. 2015)",
+    "identity": "the identity (Le et al. 2015)",
     "unit": "uniform in [0, 1] (Li et al. 2018)",
     "carry": "-1: at first more is carried than transformed (Srivastava et al. 2015)",
     "zeros": "0",
