@@ -9,7 +9,6 @@ clipped steps. Appends to RESULTS.md.
 """
 
 import argparse
-import json
 import math
 import os
 import subprocess
@@ -27,6 +26,7 @@ from charrnn.inspection.record import GradientRecord
 from charrnn.models.cells import CELLS
 from charrnn.models.connections import CONNECTIONS
 from charrnn.models.weights import weight_shapes
+from charrnn.runs import Run
 
 LAYERS, EMBEDDING, SYMBOLS = 2, 128, 65
 COLD = 256
@@ -59,6 +59,12 @@ class Network:
         """As the table has it, and the run."""
         return self.cell if self.skip is None else f"{self.cell}-{self.skip}"
 
+    @property
+    def run(self) -> Run:
+        """Its files."""
+        return Run(self.folder / self.name)
+
+    @property
     def place(self) -> list[str]:
         """The options that say where its run is."""
         return ["--checkpoints", str(self.folder), "-q"]
@@ -69,8 +75,10 @@ def train(network: Network, text: Path, budget: str) -> bool:
     how = ["--valid", "0.1", "--for", budget, "--members", "1", "--seed", "1", "--threads", "1", "--name", network.name]
     size = ["--layers", str(LAYERS), "--hidden", str(network.hidden), "--skip", network.skip or "none"]
     try:
-        charrnn("train", str(text), *how, "--cell", network.cell, *size, *network.place())
+        charrnn("train", str(text), *how, "--cell", network.cell, *size, *network.place)
     except subprocess.CalledProcessError:
+        if not network.run.metrics.exists():  # it never began: no network's fault
+            raise
         return False
     return True
 
@@ -80,12 +88,12 @@ def judge(network: Network, finite: bool) -> list[str]:
     count = f"{parameters(network.cell, network.skip, network.hidden):,}"
     head = [network.name, f"{LAYERS} x {network.hidden}", count]
     if not finite:
+        print(*head, "given up", flush=True)
         return [*head, *["-"] * 4, "given up"]
-    which = ["-m", network.name, *network.place()]
+    which = ["-m", network.name, *network.place]
     bpc = float(charrnn("eval", "--metric", "bpc", "--reset-every", str(COLD), "--threads", "1", *which))
     halves = charrnn("inspect", "gradients", "--seed", "1", *which).split()
-    lines = (network.folder / network.name / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    events = [json.loads(line) for line in lines]
+    events = list(network.run.read_metrics())
     training = GradientRecord.of(events)
     assert training is not None
     row = [

@@ -23,6 +23,7 @@ from texts import Text, texts
 
 from charrnn.config import ModelConfig
 from charrnn.pictures import COLOURS, picture
+from charrnn.runs import Run as Folder
 
 PLOT = Path(__file__).with_name("quality.svg")
 COLD = 256
@@ -59,7 +60,7 @@ def train(text: Text, budget: str, seed: int, folder: Path, beside: bool) -> Run
     cold = None if lines else json.loads(charrnn("eval", *model, "--reset-every", str(COLD)))["loss"]
     header: dict[str, Any] = json.loads(charrnn("inspect", *model[:-1]))
     config = ModelConfig.from_json(header["model"])
-    events = [json.loads(line) for line in (folder / name / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    events = list(Folder(folder / name).read_metrics())
     return Run(
         text=text.name,
         time=budget,

@@ -41,7 +41,7 @@ def gradients(
         opt.option(
             NETWORK,
             "Spectral radius of recurrent matrices; repeatable.",
-            default="1; rnn-relu: 0.25",
+            default=opt.OWN_RADIUS,
             check=opt.number("radius", 0, 1e3),
         ),
     ] = None,

@@ -14,6 +14,8 @@ from charrnn.cli.console import Talk
 from charrnn.config import SEEDS
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+# What `Cell.radius` says; a test holds the two together.
+OWN_RADIUS = "1; rnn-relu: 0.25"
 
 
 def seconds(text: str) -> float:

@@ -150,7 +150,7 @@ def train(
         opt.option(
             NETWORK,
             "Spectral radius that recurrent matrices begin with; above 1, gradients may explode.",
-            default="1; rnn-relu: 0.25",
+            default=opt.OWN_RADIUS,
             check=opt.number("radius", 0, 1000),
         ),
     ] = None,

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from charrnn.cli.names import CellName
+from charrnn.cli.options import OWN_RADIUS
 from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError
 from charrnn.models.cells import CELLS, Cell, State
@@ -490,6 +491,11 @@ def test_recurrent_weights_begin_orthogonal_gate_by_gate(name: str) -> None:
         assert torch.allclose(block @ block.t(), radius**2 * eye, atol=1e-6)
         assert torch.equal(block, radius * eye) == (name == "rnn-relu")
     assert all(not torch.allclose(one, other) for one, other in itertools.combinations(blocks, 2))
+
+
+def test_the_help_names_every_radius_that_is_not_one() -> None:
+    others = [f"{name}: {cell.radius:g}" for name, cell in CELLS.items() if cell.radius != 1]
+    assert "; ".join(["1", *others]) == OWN_RADIUS
 
 
 @every_layer
