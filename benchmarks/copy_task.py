@@ -15,13 +15,14 @@ import numpy as np
 import torch
 from results import append, table
 
+from charrnn.analysis.gradients import Flow, gradient_flow
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.inspection.gradients import Flow, gradient_flow
-from charrnn.inspection.plots import draw_flows
+from charrnn.machine import choose
 from charrnn.models.language_model import LanguageModel
-from charrnn.text.streams import FRESH, IGNORED, Window
-from charrnn.training.precision import choose
-from charrnn.training.trainer import Trainer
+from charrnn.models.loss import IGNORED
+from charrnn.plotting.analysis import draw_flows
+from charrnn.training.batches import FRESH, Batch
+from charrnn.training.loop import Trainer
 
 PICTURE = Path(__file__).parents[1] / "docs" / "copy_task.svg"
 SYMBOLS, KEPT = 8, 5
@@ -41,12 +42,12 @@ class Copies:
         """As many as an epoch may ever need."""
         return 1 << 30
 
-    def window(self, epoch: int, index: int) -> Window:
+    def window(self, epoch: int, index: int) -> Batch:
         """Inputs and targets (B, T), drawn from the seed and the index."""
         rows = torch.from_numpy(self.rows(index))
         inputs, targets = rows[:, :-1].clone(), rows[:, 1:].clone()
         targets[:, : KEPT + self.gap] = IGNORED
-        return Window(inputs, targets, torch.full((ROWS,), FRESH))
+        return Batch(inputs, targets, torch.full((ROWS,), FRESH))
 
     def rows(self, index: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.int64]]":
         """Symbols, blanks, the sign, the symbols again: (B, 2 KEPT + gap + 1)."""
@@ -58,7 +59,7 @@ class Copies:
 def flow_of(network: LanguageModel, gap: int, name: str) -> Flow:
     """From the loss of the first symbol that is asked for back through the gap to where it was read."""
     upto = Copies(gap, seed=9).rows(0)[:, : KEPT + gap + 2].astype(np.uint32)
-    flows = [gradient_flow(network, row, reach=KEPT + gap, places=1, warm_up=0) for row in upto[:32]]
+    flows = [gradient_flow(network, row, reach=KEPT + gap, positions=1, warm_up=0) for row in upto[:32]]
     return Flow(name, np.concatenate([flow.norms for flow in flows], axis=2))
 
 

@@ -19,14 +19,14 @@ from texts import CORPORA
 
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import DivergedError
+from charrnn.machine import choose
 from charrnn.models.language_model import LanguageModel
-from charrnn.pictures import COLOURS, picture
+from charrnn.plotting.style import COLOURS, picture
 from charrnn.text.dataset import Part
-from charrnn.text.streams import open_streams
 from charrnn.text.tokenizers import CharTokenizer
+from charrnn.training.batches import open_streams
 from charrnn.training.events import Note, Report
-from charrnn.training.precision import choose
-from charrnn.training.trainer import Trainer
+from charrnn.training.loop import Trainer
 
 PICTURE = Path(__file__).parents[1] / "docs" / "exploding.svg"
 TEXT = CORPORA / "fables.txt"

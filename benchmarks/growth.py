@@ -17,7 +17,7 @@ from pathlib import Path
 
 from results import append, table
 
-from charrnn.pictures import COLOURS, picture
+from charrnn.plotting.style import COLOURS, picture
 
 PLOT = Path(__file__).with_name("growth.svg")
 STEPS = 300

@@ -21,12 +21,12 @@ from command import charrnn
 from results import append, table
 from texts import texts
 
+from charrnn.analysis.gradient_history import GradientHistory
 from charrnn.config import ModelConfig
-from charrnn.inspection.record import GradientRecord
 from charrnn.models.cells import CELLS
 from charrnn.models.connections import CONNECTIONS
 from charrnn.models.weights import weight_shapes
-from charrnn.runs import Run
+from charrnn.storage.runs import Run
 
 LAYERS, EMBEDDING, SYMBOLS = 2, 128, 65
 COLD = 256
@@ -94,7 +94,7 @@ def judge(network: Network, finite: bool) -> list[str]:
     bpc = float(charrnn("eval", "--metric", "bpc", "--reset-every", str(COLD), "--threads", "1", *which))
     halves = charrnn("inspect", "gradients", "--seed", "1", *which).split()
     events = list(network.run.read_metrics())
-    training = GradientRecord.of(events)
+    training = GradientHistory.of(events)
     assert training is not None
     row = [
         *head, f"{events[-1]['tokens'] / 1e6:.2f} M", f"{events[-1]['tokens'] / events[-1]['seconds'] / 1e3:.1f} k",

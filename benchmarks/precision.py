@@ -26,7 +26,7 @@ def main() -> None:
 
     import charrnn
     from charrnn import api
-    from charrnn.training.eight_bits import int8_cost
+    from charrnn.training.int8_check import int8_cost
 
     rows = []
     for cell in arguments.cells:

@@ -22,8 +22,8 @@ from results import append, table
 from texts import Text, texts
 
 from charrnn.config import ModelConfig
-from charrnn.pictures import COLOURS, picture
-from charrnn.runs import Run as Folder
+from charrnn.plotting.style import COLOURS, picture
+from charrnn.storage.runs import Run as Folder
 
 PLOT = Path(__file__).with_name("quality.svg")
 COLD = 256

@@ -60,10 +60,10 @@ def our_training(shape: Shape) -> Measure:
     import torch
 
     from charrnn.config import ModelConfig, TrainConfig
+    from charrnn.machine import choose
     from charrnn.models.language_model import LanguageModel
-    from charrnn.text.streams import ContinuousStreams
-    from charrnn.training.precision import choose
-    from charrnn.training.trainer import Trainer
+    from charrnn.training.batches import ContinuousStreams
+    from charrnn.training.loop import Trainer
 
     machine = choose()
     model = LanguageModel(
@@ -137,8 +137,8 @@ def our_generation(shape: Shape, rows: int) -> Measure:
     import numpy as np
 
     from charrnn.config import ModelConfig, SampleConfig
-    from charrnn.generation.decoder import Decoder
-    from charrnn.generation.generate import generate
+    from charrnn.generation.loop import generate
+    from charrnn.inference.engine import Engine
     from charrnn.models.weights import weight_shapes
     from charrnn.text.tokenizers import CharTokenizer
 
@@ -149,12 +149,12 @@ def our_generation(shape: Shape, rows: int) -> Measure:
         name: (random.standard_normal(size) / size[-1] ** 0.5).astype(np.float32)
         for name, size in weight_shapes(config).items()
     }
-    decoder = Decoder(config, weights, "int8")
+    engine = Engine(config, weights, "int8")
     tokenizer = CharTokenizer("".join(chr(33 + symbol) for symbol in range(SYMBOLS)))
 
     def measure(characters: int) -> float:
         started = time.perf_counter()
-        for _ in generate(decoder, tokenizer, SampleConfig(length=characters), rows=rows):
+        for _ in generate(engine, tokenizer, SampleConfig(length=characters), rows=rows):
             pass
         return time.perf_counter() - started
 
@@ -187,8 +187,8 @@ def products(shape: Shape) -> Measure:
     """All matrix products of a training step and nothing else, bf16, each at its shape; k steps -> seconds."""
     import torch
 
-    from charrnn.models.window import Packed
-    from charrnn.training.precision import choose
+    from charrnn.machine import choose
+    from charrnn.models.kernels.base import Packed
 
     choose()
     number, gates, rows = torch.bfloat16, shape.gates * shape.hidden, BATCH * WINDOW
@@ -219,7 +219,7 @@ def square_product(precision: str) -> Measure:
     """A product of two 4096 x 4096 matrices; k of them -> seconds."""
     import torch
 
-    from charrnn.training.precision import choose
+    from charrnn.machine import choose
 
     choose()
     a, b = torch.randn(2, 4096, 4096, dtype=getattr(torch, precision))
@@ -417,7 +417,7 @@ def _until_first_byte(command: list[str]) -> float:
 
 def draw(panels: dict[str, dict[str, tuple[float, float]]]) -> None:
     """Ours and the stock loop side by side, characters a second, on a logarithmic scale."""
-    from charrnn.pictures import COLOURS, picture
+    from charrnn.plotting.style import COLOURS, picture
 
     with picture(columns=len(panels), size=(11, 4)) as (axes, drawn):
         for axis, (title, values) in zip(axes, panels.items(), strict=True):

@@ -18,13 +18,13 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from charrnn.api import Model, load, train
     from charrnn.errors import CharrnnError
-    from charrnn.evaluation.figures import Score
+    from charrnn.scoring.figures import Score
 
 _HOMES = {
     "Model": "charrnn.api",
     "load": "charrnn.api",
     "train": "charrnn.api",
-    "Score": "charrnn.evaluation.figures",
+    "Score": "charrnn.scoring.figures",
     "CharrnnError": "charrnn.errors",
 }
 

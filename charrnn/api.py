@@ -9,23 +9,23 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from charrnn import checkpoint, runs
-from charrnn.checkpoint import Header, Weights
 from charrnn.config import SampleConfig, TrainOptions, draw_seed, require
 from charrnn.errors import CharrnnError, CheckpointError, CorpusError
-from charrnn.generation.decoder import Decoder
-from charrnn.generation.generate import Piece, generate
-from charrnn.generation.products import MATRICES
+from charrnn.generation.loop import TextChunk, generate
 from charrnn.generation.propose import propose
+from charrnn.inference.engine import Engine
+from charrnn.inference.products import MATRICES
 from charrnn.models.weights import bounded
+from charrnn.storage import checkpoint, runs
+from charrnn.storage.checkpoint import Header, Weights
 from charrnn.text.corpus import Corpus, in_memory
 from charrnn.text.dataset import Split, encode_lines, encode_part
 from charrnn.text.tokenizers import Tokenizer
 
 if TYPE_CHECKING:
-    from charrnn.evaluation.figures import Score
-    from charrnn.evaluation.filling import Filled
     from charrnn.models.language_model import LanguageModel
+    from charrnn.scoring.figures import Score
+    from charrnn.scoring.filling import Filled
     from charrnn.training.events import Event
 
 # Generation reads weights in 8 bits where that costs fewer bits per character than this.
@@ -46,7 +46,7 @@ class Model:
         """The network in torch. Raises ConfigError when the machine lacks the device."""
         import torch
 
-        from charrnn.training.precision import pick_device
+        from charrnn.machine import pick_device
 
         tensors = {name: torch.from_numpy(weight) for name, weight in self.weights.items()}
         return checkpoint.build_network(self.header, tensors).to(pick_device(self.device))
@@ -86,7 +86,7 @@ class Model:
         config: SampleConfig | None = None,
         precision: str | None = None,
         **options: Any,
-    ) -> Iterator[Piece]:
+    ) -> Iterator[TextChunk]:
         """As `sample`, piece by piece as they come."""
         require(rows >= 1, f"the number of samples must be at least 1, not {rows}")
         precision = precision or self.precision
@@ -97,8 +97,8 @@ class Model:
         )
         config = config or SampleConfig(**options)
         seed = draw_seed() if seed is None else seed
-        decoder = Decoder(self.header.config, self.weights, precision)
-        return generate(decoder, self.tokenizer, config, prompt=prompt, rows=rows, seed=seed)
+        engine = Engine(self.header.config, self.weights, precision)
+        return generate(engine, self.tokenizer, config, prompt=prompt, rows=rows, seed=seed)
 
     def fill(
         self, left: str, right: str, candidates: "Sequence[str] | None" = None, *, drawn: int = 64, seed: int = 0
@@ -108,7 +108,7 @@ class Model:
         Without candidates, both halves of the model propose words: `drawn` each. Raises ConfigError when the model
         reads forwards alone, VocabularyError on a character that it does not know.
         """
-        from charrnn.evaluation.filling import fill
+        from charrnn.scoring.filling import fill
 
         if candidates is None:
             candidates = propose(self.header.config, self.weights, self.tokenizer, left, right, drawn=drawn, seed=seed)
@@ -131,10 +131,10 @@ class Model:
         `adapted` (dynamic evaluation) and `fitted` beside the plain one. Raises VocabularyError when the vocabulary
         lacks a character, unless `unknown` is set; CorpusError when the text is empty.
         """
-        from charrnn.evaluation.adaptation import adapted
-        from charrnn.evaluation.scoring import BATCH, score
-        from charrnn.evaluation.temperature import fit_temperature as fit
         from charrnn.models.language_model import Backwards
+        from charrnn.scoring.adaptation import adapted
+        from charrnn.scoring.temperature import fit_temperature as fit
+        from charrnn.scoring.token_nll import BATCH, score
 
         batch_size = BATCH if batch_size is None else batch_size
         require(reset_every is None or reset_every >= 1, f"reset-every must be at least 1, not {reset_every}")
@@ -211,7 +211,7 @@ def train(
 
     Raises ConfigError, CorpusError, RunError, CheckpointError or DivergedError.
     """
-    from charrnn.training.session import start
+    from charrnn.training.run import start
 
     if corpus is not None:
         options["corpus"] = tuple(corpus) if isinstance(corpus, list) else (str(corpus),)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from charrnn.cli.app import run
-from charrnn.cli.console import Talk
+from charrnn.console import Talk
 
 # Small, fast, and with every option that would otherwise be chosen by the clock.
 SMALL = ["--hidden", "16", "--embedding", "8", "--layers", "1", "--batch-size", "4", "--bptt", "16", "--threads", "1"]

@@ -11,16 +11,16 @@ from torch import Tensor
 
 from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError
-from charrnn.evaluation import adaptation
-from charrnn.evaluation.adaptation import adapted, adapted_logprobs
-from charrnn.evaluation.figures import Logprobs
-from charrnn.evaluation.scoring import score, token_logprobs
 from charrnn.models.cells import CELLS
 from charrnn.models.language_model import LanguageModel
+from charrnn.scoring import adaptation
+from charrnn.scoring.adaptation import adapted, adapted_logprobs
+from charrnn.scoring.figures import Logprobs
+from charrnn.scoring.token_nll import score, token_logprobs
 from charrnn.text.corpus import Facts
 from charrnn.text.dataset import Part
 
-from .test_scoring import agree, documents_of, draw, make_model
+from .test_token_nll import agree, documents_of, draw, make_model
 
 START, LACKING = 5, 6
 

@@ -5,10 +5,10 @@ import torch
 from torch import Tensor, nn
 
 from charrnn.config import TrainConfig
-from charrnn.training.averaging import Average
 from charrnn.training.events import Note, Report, Snapshot
-from charrnn.training.trainer import Trainer
-from tests.test_trainer import Saved, make, reports, weights
+from charrnn.training.loop import Trainer
+from charrnn.training.optim.averaging import Average
+from tests.test_loop import Saved, make, reports, weights
 
 
 def watch(trainer: Trainer) -> list[dict[str, Tensor]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from charrnn.checkpoint import FORMAT, read_header
+from charrnn.storage.checkpoint import FORMAT, read_header
 
 from .conftest import SMALL, CommandLine, Result
 

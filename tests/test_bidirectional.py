@@ -14,22 +14,23 @@ import torch
 from charrnn import api
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import ConfigError, VocabularyError
-from charrnn.evaluation.filling import fill, log_probabilities
-from charrnn.evaluation.scoring import token_logprobs
 from charrnn.generation.propose import propose
-from charrnn.models.language_model import Backwards, LanguageModel, nats
+from charrnn.machine import Machine
+from charrnn.models.language_model import Backwards, LanguageModel
+from charrnn.models.loss import cross_entropy
+from charrnn.scoring.filling import fill, log_probabilities
+from charrnn.scoring.token_nll import token_logprobs
 from charrnn.text.dataset import Part
-from charrnn.text.streams import FRESH, Window
 from charrnn.text.tokenizers import CharTokenizer
-from charrnn.training.eight_bits import arrays
+from charrnn.training.batches import FRESH, Batch
 from charrnn.training.events import Report
-from charrnn.training.precision import Machine
-from charrnn.training.session import resume, start
-from charrnn.training.trainer import Trainer
+from charrnn.training.int8_check import arrays
+from charrnn.training.loop import Trainer
+from charrnn.training.run import resume, start
 
 from .conftest import SMALL, CommandLine
-from .test_session import assert_same, finish, stop_dead
-from .test_session import options as small_options
+from .test_run import assert_same, finish, stop_dead
+from .test_run import options as small_options
 
 LETTERS = CharTokenizer("abcdef ")
 
@@ -122,8 +123,8 @@ class Given:
     def windows(self, epoch: int) -> int:
         return 1
 
-    def window(self, epoch: int, index: int) -> Window:
-        return Window(self.rows[:, :-1].clone(), self.rows[:, 1:].clone(), torch.full((2,), FRESH))
+    def window(self, epoch: int, index: int) -> Batch:
+        return Batch(self.rows[:, :-1].clone(), self.rows[:, 1:].clone(), torch.full((2,), FRESH))
 
 
 def test_a_step_learns_from_the_mean_of_both_halves() -> None:
@@ -137,7 +138,7 @@ def test_a_step_learns_from_the_mean_of_both_halves() -> None:
     losses = []
     for reader, rows in ((twin, Given(1).rows), (Backwards(twin), Given(2).rows)):
         logits, _ = reader(rows[:, :-1], reader.initial_states(2))
-        losses.append(nats(logits, rows[:, 1:]).mean())
+        losses.append(cross_entropy(logits, rows[:, 1:]).mean())
     loss = (losses[0] + losses[1]) / 2
     assert reports[0].loss == pytest.approx(float(loss.detach()), rel=1e-6) and reports[0].tokens == 12
     torch.autograd.backward(loss)

@@ -19,7 +19,12 @@ import torch
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from charrnn.checkpoint import (
+from charrnn.config import ModelConfig
+from charrnn.errors import CheckpointError
+from charrnn.models.cells import CELLS
+from charrnn.models.connections import CONNECTIONS
+from charrnn.models.language_model import LanguageModel, parameter_count
+from charrnn.storage.checkpoint import (
     FORMAT,
     build_model,
     build_network,
@@ -30,13 +35,8 @@ from charrnn.checkpoint import (
     write,
     write_atomically,
 )
-from charrnn.config import ModelConfig
-from charrnn.errors import CheckpointError
-from charrnn.models.cells import CELLS
-from charrnn.models.connections import CONNECTIONS
-from charrnn.models.language_model import LanguageModel, parameter_count
-from charrnn.text.subword import SubwordTokenizer
 from charrnn.text.tokenizers import ByteTokenizer, CharTokenizer, Tokenizer
+from charrnn.text.tokenizers.subword import SubwordTokenizer
 
 TEXT = "Once upon a time, über \N{SNOWMAN}\n" * 3
 
@@ -199,7 +199,7 @@ def test_a_network_around_weights_that_were_read_without_torch_is_the_same(tmp_p
 READ_WITHOUT_TORCH = """
 import sys
 from pathlib import Path
-from charrnn.checkpoint import read_model
+from charrnn.storage.checkpoint import read_model
 _, weights, _ = read_model(Path(sys.argv[1]))
 print(len(weights), "torch" in sys.modules)
 """
@@ -220,7 +220,7 @@ def test_a_model_that_is_read_is_ready_to_be_used(file: Path) -> None:
 def test_the_header_says_what_the_file_holds(file: Path, model: LanguageModel, record: dict[str, Any]) -> None:
     header = read_header(file)
     assert header.path == file
-    assert header.record == {"format": FORMAT, **record}
+    assert header.metadata == {"format": FORMAT, **record}
     assert header.config == model.config
     assert header.summary == record["training"]
     assert header.bytes == file.stat().st_size
@@ -247,7 +247,7 @@ def test_what_else_a_resume_file_holds_comes_back_too(
     }
     write(tmp_path / "resume", {**model_tensors(model), **others}, {**record, "resume": {"step": 3}})
     header, tensors = read(tmp_path / "resume")
-    assert header.record["resume"] == {"step": 3}
+    assert header.metadata["resume"] == {"step": 3}
     assert header.parameters == parameter_count(model)
     assert tensors.keys() == model_tensors(model).keys() | others.keys()
     for name, tensor in others.items():
@@ -490,7 +490,7 @@ def test_a_file_of_an_older_format_is_read_as_a_model_without_what_came_later(
     path = with_record(tmp_path / "old", old, model_tensors(model))
     header, weights, tokenizer_again = read_model(path)
     again, _ = load(path)
-    assert header.record == old
+    assert header.metadata == old
     assert header.config == again.config == model.config
     assert header.config.weight_drop is None
     assert tokenizer_again.spec() == tokenizer.spec()
@@ -692,7 +692,7 @@ def in_a_process(script: str, *arguments: object) -> "subprocess.CompletedProces
 IMPATIENT = """
 import resource, sys
 from pathlib import Path
-from charrnn.checkpoint import read_header
+from charrnn.storage.checkpoint import read_header
 from charrnn.errors import CheckpointError
 used = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
 resource.setrlimit(resource.RLIMIT_CPU, (int(used) + 2, int(used) + 9))
@@ -780,7 +780,7 @@ FULL = """
 import os, resource, sys
 from pathlib import Path
 import torch
-from charrnn.checkpoint import write, write_atomically
+from charrnn.storage.checkpoint import write, write_atomically
 from charrnn.errors import CheckpointError
 resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
 for path in sys.argv[1:3]:

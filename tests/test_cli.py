@@ -13,7 +13,7 @@ import pytest
 
 from charrnn import api
 from charrnn.cli.sample import Numbers
-from charrnn.generation.products import MATRICES
+from charrnn.inference.products import MATRICES
 
 from .conftest import SMALL, CommandLine, command
 

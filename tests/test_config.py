@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from charrnn.config import ModelConfig, SampleConfig, TrainConfig, TrainOptions, require
 from charrnn.errors import ConfigError
-from charrnn.records import Record
+from charrnn.schema import Schema
 from charrnn.training.events import Progress
-from charrnn.training.pace import Pace
+from charrnn.training.step_plan import StepPlan
 
 NAN, INF = math.nan, math.inf
 
@@ -22,7 +22,7 @@ MODEL: dict[str, Any] = {"vocab_size": 65, "start_id": 65}
 TRAIN: dict[str, Any] = {"seed": 1, "steps": 100}
 
 # A configuration of each kind, every field given.
-FULL: list[Record] = [
+FULL: list[Schema] = [
     ModelConfig(
         vocab_size=66, start_id=65, cell="gru", embedding=32, hidden=32, layers=3, dropout=0.25, weight_drop=0.3,
         tie=True,
@@ -75,19 +75,19 @@ FULL: list[Record] = [
         temperature=0.0, length=1, top_k=1, top_p=1.0, min_p=0.5, repetition_penalty=1.0, stop=("\n\n", "é")
     ),
 ]  # fmt: skip
-DEFAULTS: list[Record] = [ModelConfig(**MODEL), TrainConfig(**TRAIN), TrainOptions(), SampleConfig()]
+DEFAULTS: list[Schema] = [ModelConfig(**MODEL), TrainConfig(**TRAIN), TrainOptions(), SampleConfig()]
 FIELDS = [(config, field.name) for config in FULL for field in dataclasses.fields(config)]
 
 
 def kind(config: object) -> str:
-    return type(config).__name__ if isinstance(config, Record) else str(config)
+    return type(config).__name__ if isinstance(config, Schema) else str(config)
 
 
 # ---- there and back
 
 
 @pytest.mark.parametrize("config", FULL + DEFAULTS, ids=kind)
-def test_a_configuration_comes_back_from_json(config: Record) -> None:
+def test_a_configuration_comes_back_from_json(config: Schema) -> None:
     text = json.dumps(config.to_json(), allow_nan=False)
     again = type(config).from_json(json.loads(text))
     assert again == config
@@ -96,7 +96,7 @@ def test_a_configuration_comes_back_from_json(config: Record) -> None:
 
 
 @pytest.mark.parametrize("config", FULL, ids=kind)
-def test_json_names_every_field(config: Record) -> None:
+def test_json_names_every_field(config: Schema) -> None:
     assert list(config.to_json()) == [field.name for field in dataclasses.fields(config)]
 
 
@@ -132,7 +132,7 @@ def test_an_integer_serves_as_a_number() -> None:
 
 
 @pytest.mark.parametrize("config", FULL, ids=kind)
-def test_a_configuration_cannot_be_changed(config: Record) -> None:
+def test_a_configuration_cannot_be_changed(config: Schema) -> None:
     name = dataclasses.fields(config)[0].name
     with pytest.raises(dataclasses.FrozenInstanceError):
         setattr(config, name, 1)
@@ -148,7 +148,7 @@ def test_fields_are_given_by_name_only(config_class: Any) -> None:
 
 
 @pytest.mark.parametrize("config, name", FIELDS, ids=kind)
-def test_a_missing_field_is_named(config: Record, name: str) -> None:
+def test_a_missing_field_is_named(config: Schema, name: str) -> None:
     record = config.to_json()
     del record[name]
     with pytest.raises(ConfigError, match=f"^{type(config).__name__}: missing field '{name}'$"):
@@ -157,7 +157,7 @@ def test_a_missing_field_is_named(config: Record, name: str) -> None:
 
 @pytest.mark.parametrize("config", FULL, ids=kind)
 @pytest.mark.parametrize("key", ["surprise", "", 3, None])
-def test_an_unknown_field_is_named(config: Record, key: object) -> None:
+def test_an_unknown_field_is_named(config: Schema, key: object) -> None:
     record: dict[Any, Any] = {**config.to_json(), key: 1}
     with pytest.raises(ConfigError, match=f"^{type(config).__name__}: unknown field {str(key)!r}$"):
         type(config).from_json(record)
@@ -171,7 +171,7 @@ def test_what_is_no_object_is_refused(record: object) -> None:
 
 @pytest.mark.parametrize("config, name", FIELDS, ids=kind)
 @pytest.mark.parametrize("value", [{}, [1], [None], b"x", 1j], ids=repr)
-def test_a_mistyped_field_is_named(config: Record, name: str, value: object) -> None:
+def test_a_mistyped_field_is_named(config: Schema, name: str, value: object) -> None:
     with pytest.raises(ConfigError, match=f"^{type(config).__name__}: {name} cannot be "):
         type(config).from_json({**config.to_json(), name: value})
 
@@ -195,7 +195,7 @@ OPTIONAL = [
 
 
 @pytest.mark.parametrize("config, name", FIELDS, ids=kind)
-def test_only_what_can_be_off_may_be_null(config: Record, name: str) -> None:
+def test_only_what_can_be_off_may_be_null(config: Schema, name: str) -> None:
     record = {**config.to_json(), name: None}
     if (name, type(config)) in OPTIONAL:
         with_budget = {**record, "steps": 1} if isinstance(config, TrainConfig) and name == "epochs" else record
@@ -227,7 +227,7 @@ def test_only_what_can_be_off_may_be_null(config: Record, name: str) -> None:
         (FULL[3], "stop", None),
     ],
 )
-def test_a_type_that_is_nearly_right_is_refused(config: Record, name: str, value: object) -> None:
+def test_a_type_that_is_nearly_right_is_refused(config: Schema, name: str, value: object) -> None:
     with pytest.raises(ConfigError, match=f"{name} cannot be"):
         type(config).from_json({**config.to_json(), name: value})
 
@@ -236,13 +236,13 @@ def test_a_type_that_is_nearly_right_is_refused(config: Record, name: str, value
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inner(Record):
+class Inner(Schema):
     number: int
     words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outer(Record):
+class Outer(Schema):
     name: str
     inner: Inner
 
@@ -277,23 +277,23 @@ def test_what_is_wrong_within_is_named_as_strictly_as_what_is_wrong_without(inne
 
 
 def test_where_a_run_stands_comes_back_with_its_pace() -> None:
-    progress = Progress(step=3, seconds=1.5, pace=Pace(total=9, step=2, share=0.25, step_seconds=0.5))
+    progress = Progress(step=3, seconds=1.5, plan=StepPlan(total=9, step=2, share=0.25, step_seconds=0.5))
     again = Progress.from_json(json.loads(json.dumps(progress.to_json())))
-    assert again == progress and type(again.pace) is Pace
+    assert again == progress and type(again.plan) is StepPlan
     record = progress.to_json()
     del record["pace"]["share"]
-    with pytest.raises(ConfigError, match=r"^Pace: missing field 'share'$"):
+    with pytest.raises(ConfigError, match=r"^StepPlan: missing field 'share'$"):
         Progress.from_json(record)
 
 
 # ---- ranges
 
 
-def accept(config_class: type[Record], base: dict[str, Any], name: str, value: object) -> None:
+def accept(config_class: type[Schema], base: dict[str, Any], name: str, value: object) -> None:
     assert getattr(config_class(**{**base, name: value}), name) == value
 
 
-def refuse(config_class: type[Record], base: dict[str, Any], changes: dict[str, Any], message: str) -> None:
+def refuse(config_class: type[Schema], base: dict[str, Any], changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         config_class(**{**base, **changes})
     assert str(caught.value) == message
@@ -463,7 +463,7 @@ def test_a_value_out_of_range_is_refused_when_it_comes_from_json_too() -> None:
      (FULL[3], "repetition_penalty")],
     ids=kind,
 )  # fmt: skip
-def test_a_number_beyond_all_floats_is_refused_or_taken_but_no_crash(config: Record, name: str) -> None:
+def test_a_number_beyond_all_floats_is_refused_or_taken_but_no_crash(config: Schema, name: str) -> None:
     """JSON integers have no limit."""
     try:
         found = type(config).from_json({**config.to_json(), name: 10**400})

@@ -79,7 +79,7 @@ def test_piece_borders_change_neither_the_text_nor_the_counts(
     monkeypatch.setattr(module, "PIECE_BYTES", size)
     corpus = Corpus([write(tmp_path, MIXED)])
 
-    pieces = list(corpus.pieces())
+    pieces = list(corpus.chunks())
 
     assert "".join(pieces) == mended(MIXED)
     assert all(pieces)
@@ -108,7 +108,7 @@ def test_any_text_in_any_pieces_reads_and_counts_like_the_naive_way(
 
 def test_a_piece_is_no_larger_than_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PIECE_BYTES", 10)
-    assert [len(piece) for piece in Corpus([write(tmp_path, "a" * 25)]).pieces()] == [10, 10, 5]
+    assert [len(piece) for piece in Corpus([write(tmp_path, "a" * 25)]).chunks()] == [10, 10, 5]
 
 
 @pytest.mark.parametrize("text", ["a", "a\r", "\r", "\r\n", "\n", "a\nb", "\r\r\n\n\r"])
@@ -144,7 +144,7 @@ def test_reading_twice_gives_the_same_text_and_counts_once(tmp_path: Path) -> No
 def test_facts_wait_for_the_end_of_the_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PIECE_BYTES", 4)
     corpus = Corpus([write(tmp_path, "one two three")])
-    next(corpus.pieces())
+    next(corpus.chunks())
     assert corpus.facts == Facts()
     assert counts(corpus.survey()) == naive_counts(b"one two three")
 

@@ -16,8 +16,8 @@ from charrnn.text import dataset as module
 from charrnn.text.corpus import Corpus
 from charrnn.text.dataset import SEPARATORS, Dataset, Part, Split, build, encode_part, smallest_dtype, split_corpus
 from charrnn.text.dataset import split_documents as split_into_documents
-from charrnn.text.subword import SubwordTokenizer
 from charrnn.text.tokenizers import ByteTokenizer, CharTokenizer
+from charrnn.text.tokenizers.subword import SubwordTokenizer
 
 PARTS = ("train", "valid", "test")
 

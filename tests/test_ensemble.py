@@ -12,23 +12,23 @@ from torch import Tensor
 from charrnn import api
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import ConfigError
-from charrnn.evaluation.adaptation import adapted_logprobs
-from charrnn.evaluation.scoring import token_logprobs
-from charrnn.generation.decoder import mixed
 from charrnn.generation.propose import propose
+from charrnn.inference.engine import mixed
+from charrnn.machine import Machine
 from charrnn.models.language_model import Backwards, LanguageModel
 from charrnn.models.weights import weight_shapes
+from charrnn.scoring.adaptation import adapted_logprobs
+from charrnn.scoring.token_nll import token_logprobs
 from charrnn.text.dataset import Part
-from charrnn.training.eight_bits import arrays
 from charrnn.training.events import Report
-from charrnn.training.precision import Machine
-from charrnn.training.session import resume, start
-from charrnn.training.trainer import Trainer
+from charrnn.training.int8_check import arrays
+from charrnn.training.loop import Trainer
+from charrnn.training.run import resume, start
 
 from .conftest import SMALL, CommandLine
 from .test_bidirectional import LETTERS, Given, text
-from .test_session import assert_same, finish, stop_dead
-from .test_session import options as small_options
+from .test_run import assert_same, finish, stop_dead
+from .test_run import options as small_options
 
 
 def ensemble(**fields: Any) -> LanguageModel:

@@ -8,7 +8,7 @@ from charrnn.config import TrainOptions
 from charrnn.errors import DivergedError
 from charrnn.training.events import Note, Report
 from charrnn.training.recording import Training
-from charrnn.training.session import start
+from charrnn.training.run import start
 
 
 def training(corpus: Path, place: Path, clip: float, cell: str) -> Training:

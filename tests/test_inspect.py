@@ -15,11 +15,11 @@ def here(trained: Path, charrnn: CommandLine) -> list[str]:
 
 
 def test_gradients_of_a_model_are_told_drawn_and_given_as_json(charrnn: CommandLine, here: list[str]) -> None:
-    done = charrnn("inspect", "gradients", *here, "--reach", "20", "--places", "4", "--seed", "1", "--svg", "g.svg")
+    done = charrnn("inspect", "gradients", *here, "--reach", "20", "--positions", "4", "--seed", "1", "--svg", "g.svg")
     assert done.code == 0 and "layer 1: halves in" in done.out and "k = 20" in done.out
     assert Path("g.svg").read_text(encoding="utf-8").startswith("<?xml")
     found = json.loads(
-        charrnn("inspect", "gradients", *here, "--reach", "20", "--places", "4", "--seed", "1", "--json").out
+        charrnn("inspect", "gradients", *here, "--reach", "20", "--positions", "4", "--seed", "1", "--json").out
     )
     (network,) = found["networks"]
     assert len(network["layers"][0]["median"]) == 21 and network["network"] == "small: lstm 1 x 16"
@@ -27,12 +27,12 @@ def test_gradients_of_a_model_are_told_drawn_and_given_as_json(charrnn: CommandL
     picture = Path("g.svg").read_text(encoding="utf-8")
     assert f"{found['training']['clipped']:.1%} of steps clipped" in picture and "halves in" in picture
     assert "of steps clipped" in done.out
-    bare = charrnn("inspect", "gradients", *here, "--reach", "20", "--places", "4", "--seed", "1", "-q")
+    bare = charrnn("inspect", "gradients", *here, "--reach", "20", "--positions", "4", "--seed", "1", "-q")
     assert float(bare.out) == network["layers"][0]["half_life"] and bare.err == ""
 
 
 def test_gradients_of_untrained_networks_stand_side_by_side(charrnn: CommandLine) -> None:
-    asked = ["--cell", "rnn", "--cell", "lstm", "--hidden", "8", "--layers", "2", "--reach", "10", "--places", "4"]
+    asked = ["--cell", "rnn", "--cell", "lstm", "--hidden", "8", "--layers", "2", "--reach", "10", "--positions", "4"]
     done = charrnn("inspect", "gradients", *asked, "--seed", "3")
     assert done.code == 0
     assert [line.split(":")[0] for line in done.out.splitlines() if "layer" in line] == [
@@ -43,7 +43,7 @@ def test_gradients_of_untrained_networks_stand_side_by_side(charrnn: CommandLine
 
 
 def test_a_larger_radius_makes_gradients_of_untrained_networks_last_longer(charrnn: CommandLine) -> None:
-    asked = ["--cell", "rnn", "--hidden", "16", "--reach", "20", "--places", "8", "--seed", "3", "--json"]
+    asked = ["--cell", "rnn", "--hidden", "16", "--reach", "20", "--positions", "8", "--seed", "3", "--json"]
     done = charrnn("inspect", "gradients", *asked, "--radius", "0.5", "--radius", "1", "--radius", "1.5")
     networks = json.loads(done.out)["networks"]
     assert [network["network"] for network in networks] == [
@@ -108,7 +108,7 @@ def test_a_model_of_lines_is_looked_at_too(charrnn: CommandLine, trained: Path) 
     place = ["-m", "lines", "--checkpoints", str(trained)]
     assert charrnn("inspect", "memory", *place, "--length", "100").code == 0
     assert charrnn("inspect", "neurons", *place, "--length", "100").code == 0
-    assert charrnn("inspect", "gradients", *place, "--reach", "5", "--places", "2").code == 0
+    assert charrnn("inspect", "gradients", *place, "--reach", "5", "--positions", "2").code == 0
 
 
 def test_options_stand_behind_the_command(charrnn: CommandLine, trained: Path) -> None:

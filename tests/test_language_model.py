@@ -10,8 +10,16 @@ from torch import Tensor
 from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError
 from charrnn.models.cells import States
-from charrnn.models.language_model import Backwards, LanguageModel, Reader, carry, detach, nats, parameter_count
+from charrnn.models.language_model import (
+    Backwards,
+    LanguageModel,
+    Reader,
+    detach,
+    parameter_count,
+    select_rows,
+)
 from charrnn.models.layers import LAYERS, LockedDropout
+from charrnn.models.loss import cross_entropy
 from charrnn.models.weights import weight_shapes
 
 every_cell = pytest.mark.parametrize("cell", list(LAYERS))
@@ -62,7 +70,7 @@ def some_states(model: LanguageModel, batch: int) -> States:
     zeros = model.initial_states(batch)
     drawn = [[torch.randn(p.shape, generator=noise, dtype=p.dtype) for p in state] for state in zeros]
     # What the sLSTM divides by is a sum of what is positive.
-    names = model.stack[0].parts
+    names = model.stack[0].state_names
     return tuple(tuple(p.exp() if name == "n" else p for name, p in zip(names, state, strict=True)) for state in drawn)
 
 
@@ -109,7 +117,7 @@ def test_nothing_is_remembered_between_calls(cell: str) -> None:
 def test_the_initial_memory_is_zeros_for_each_part_of_each_layer(cell: str, shape: dict[str, Any]) -> None:
     model = tiny(cell=cell, **shape)
     states = model.initial_states(3)
-    assert [len(state) for state in states] == [len(layer.parts) for layer in model.stack]
+    assert [len(state) for state in states] == [len(layer.state_names) for layer in model.stack]
     assert len(states) == model.config.layers
     assert all(part.shape == (3, 6) and part.dtype == torch.float64 and not part.any() for part in flat(states))
 
@@ -139,7 +147,7 @@ def test_rows_do_not_touch_each_other(cell: str) -> None:
     tokens, states = some_tokens(3, 8), some_states(model, 3)
     together, _ = model(tokens, states)
     for row in range(3):
-        alone, _ = model(tokens[row : row + 1], carry(states, torch.tensor([row])))
+        alone, _ = model(tokens[row : row + 1], select_rows(states, torch.tensor([row])))
         assert (alone[0] - together[row]).abs().max() < 1e-12
 
 
@@ -296,7 +304,7 @@ def test_a_tied_matrix_learns_from_both_its_uses(vocab_size: int) -> None:
     untied.load_state_dict(weights | {"head": weights["embedding.weight"][:vocab_size].clone()})
     tokens, targets = some_tokens(2, 6), some_tokens(2, 6, seed=1).clamp(max=8)
     for model in (tied, untied):
-        torch.autograd.backward(nats(model(tokens, model.initial_states(2))[0], targets).sum())
+        torch.autograd.backward(cross_entropy(model(tokens, model.initial_states(2))[0], targets).sum())
     one, other, head = tied.embedding.weight.grad, untied.embedding.weight.grad, untied.head.grad
     assert one is not None and other is not None and head is not None
     expected = other.clone()
@@ -312,7 +320,7 @@ def test_every_parameter_gets_a_gradient(cell: str, shape: dict[str, Any]) -> No
     tokens, targets = some_tokens(4, 9), some_tokens(4, 9, seed=1).clamp(max=8)
     readers: list[Reader] = [model, Backwards(model)] if model.config.bidirectional else [model]
     for reader in readers:
-        torch.autograd.backward(nats(reader(tokens, reader.initial_states(4))[0], targets).sum())
+        torch.autograd.backward(cross_entropy(reader(tokens, reader.initial_states(4))[0], targets).sum())
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None and parameter.grad.any(), name
 
@@ -347,7 +355,7 @@ def test_a_fresh_model_is_near_uniform() -> None:
     model.initialise(generator(0))
     targets = torch.randint(65, (8, 40), generator=generator(1))
     tokens = torch.randint(65, (8, 40), generator=generator(2))
-    surprisal = nats(model(tokens, model.initial_states(8))[0], targets)
+    surprisal = cross_entropy(model(tokens, model.initial_states(8))[0], targets)
     assert float(surprisal.detach().mean()) == pytest.approx(math.log(65), rel=0.06)
 
 
@@ -356,7 +364,7 @@ def test_a_fresh_tied_model_is_near_uniform_too() -> None:
     model.initialise(generator(0))
     assert abs(float(model.embedding.weight.detach().std()) - 4 / 128**0.5) < 0.02
     tokens = torch.randint(65, (8, 40), generator=generator(2))
-    surprisal = nats(model(tokens, model.initial_states(8))[0], tokens.flip(0))
+    surprisal = cross_entropy(model(tokens, model.initial_states(8))[0], tokens.flip(0))
     assert float(surprisal.detach().mean()) == pytest.approx(math.log(65), rel=0.06)
 
 
@@ -372,7 +380,7 @@ def naive_nats(logits: list[float], target: int) -> float:
 def test_nats_is_the_logarithm_of_softmax_of_each_target(scale: float) -> None:
     logits = scale * torch.randn(2, 5, 7, generator=generator(0))
     targets = torch.randint(0, 7, (2, 5), generator=generator(1))
-    losses = nats(logits, targets)
+    losses = cross_entropy(logits, targets)
     assert losses.shape == (2, 5)
     for row in range(2):
         for t in range(5):
@@ -384,9 +392,9 @@ def test_nats_is_the_logarithm_of_softmax_of_each_target(scale: float) -> None:
 def test_an_ignored_target_costs_nothing_and_teaches_nothing(fields: dict[str, int]) -> None:
     logits = torch.randn(2, 5, 7, generator=generator(0)).requires_grad_()
     targets = torch.tensor([[0, 1, 2, 4, 5], [6, 5, 4, 2, 1]])
-    whole = nats(logits, targets)
+    whole = cross_entropy(logits, targets)
     hidden = torch.tensor([[True, False, False, True, False], [False, False, True, False, True]])
-    some = nats(logits, targets.masked_fill(hidden, fields.get("ignored", -100)), **fields)
+    some = cross_entropy(logits, targets.masked_fill(hidden, fields.get("ignored", -100)), **fields)
     assert torch.equal(some, whole.masked_fill(hidden, 0))
     (gradient,) = torch.autograd.grad(some.sum(), logits)
     assert torch.equal(gradient.abs().sum(dim=-1) == 0, hidden)
@@ -396,9 +404,9 @@ def test_an_ignored_target_costs_nothing_and_teaches_nothing(fields: dict[str, i
 def test_nats_is_computed_in_float32_from_any_logits(dtype: torch.dtype) -> None:
     logits = torch.randn(1, 4, 7, generator=generator(0)).to(dtype)
     targets = torch.tensor([[0, 1, 2, 3]])
-    losses = nats(logits, targets)
+    losses = cross_entropy(logits, targets)
     assert losses.dtype == torch.float32
-    assert torch.allclose(losses, nats(logits.float(), targets), atol=1e-6)
+    assert torch.allclose(losses, cross_entropy(logits.float(), targets), atol=1e-6)
 
 
 # -- memory that is cut, moved and dropped ---------------------------------------------------------------------------
@@ -417,7 +425,7 @@ def test_detach_keeps_the_numbers_and_cuts_the_graph(cell: str) -> None:
 
 def test_carry_gathers_rows_and_puts_zeros_where_there_is_none() -> None:
     one, two = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]), torch.tensor([[7.0], [8.0], [9.0]])
-    ((got_one, got_two), (again,)) = carry(((one, two), (one,)), torch.tensor([2, -1, 0, 2]))
+    ((got_one, got_two), (again,)) = select_rows(((one, two), (one,)), torch.tensor([2, -1, 0, 2]))
     assert got_one.tolist() == [[5, 6], [0, 0], [1, 2], [5, 6]]
     assert got_two.tolist() == [[9], [0], [7], [9]]
     assert torch.equal(again, got_one)
@@ -426,14 +434,14 @@ def test_carry_gathers_rows_and_puts_zeros_where_there_is_none() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
 def test_carry_keeps_the_number_format(dtype: torch.dtype) -> None:
-    ((part,),) = carry(((torch.ones(2, 3, dtype=dtype),),), torch.tensor([1, -1]))
+    ((part,),) = select_rows(((torch.ones(2, 3, dtype=dtype),),), torch.tensor([1, -1]))
     assert part.dtype == dtype
 
 
 @pytest.mark.parametrize("broken", [math.nan, math.inf])
 def test_carry_puts_zeros_also_beside_numbers_that_are_not_finite(broken: float) -> None:
     state = torch.tensor([[broken, 1.0], [2.0, 3.0]])
-    ((part,),) = carry(((state,),), torch.tensor([-1, 1]))
+    ((part,),) = select_rows(((state,),), torch.tensor([-1, 1]))
     assert part.tolist() == [[0, 0], [2, 3]]
 
 

@@ -11,7 +11,7 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import ConfigError
 from charrnn.models.language_model import LanguageModel
 from charrnn.training.optim import OPTIMIZERS, clip, learning_rate, make_optimizer
-from charrnn.training.soap import Soap
+from charrnn.training.optim.soap import Soap
 
 
 def gradients(*rows: list[float]) -> list[nn.Parameter]:

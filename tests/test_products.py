@@ -11,8 +11,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charrnn.generation import products
-from charrnn.generation.products import EXACT, FEW, LEVELS, MATRICES, WORTH_A_CALL, Exact8, Floats, Matrix, Plain
+from charrnn.inference import products
+from charrnn.inference.products import EXACT, FEW, LEVELS, MATRICES, WORTH_A_CALL, Exact8, Floats, Matrix, Plain
 
 Integers = npt.NDArray[np.int64]
 

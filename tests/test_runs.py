@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from charrnn import runs
 from charrnn.errors import RunError
-from charrnn.runs import Run, checkpoints_folder, create, find, latest, model_file
+from charrnn.storage import runs
+from charrnn.storage.runs import Run, checkpoints_folder, create, find, latest, model_file
 
 
 def make_run(checkpoints: Path, name: str, *, model: float | None = 1.0, resume: float | None = 1.0) -> Run:

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from charrnn.training import soap
-from charrnn.training.soap import Soap
+from charrnn.training.optim import soap
+from charrnn.training.optim.soap import Soap
 
 Array = npt.NDArray[np.float64]
 

@@ -8,10 +8,10 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from charrnn.evaluation.scoring import token_logprobs
-from charrnn.evaluation.temperature import LEAST, MOST, fit_temperature
+from charrnn.scoring.temperature import LEAST, MOST, fit_temperature
+from charrnn.scoring.token_nll import token_logprobs
 
-from .test_scoring import make_model
+from .test_token_nll import make_model
 
 Loss = Callable[[float], float]
 GRID = np.exp(np.linspace(math.log(0.2), math.log(5.0), 801))

@@ -6,7 +6,7 @@ from torch import nn
 
 from charrnn.config import TrainConfig
 from charrnn.training.updates import Updates, part
-from tests.test_trainer import make, reports, weights
+from tests.test_loop import make, reports, weights
 
 
 def test_a_part_is_a_layer_or_the_first_name() -> None:

@@ -9,8 +9,8 @@ import typer
 
 from charrnn import __version__
 from charrnn.cli import evaluate, fill, inspect, sample, train
-from charrnn.cli.console import ReaderGone, error, write
 from charrnn.cli.options import utf8_streams
+from charrnn.console import ReaderGone, error, write
 from charrnn.errors import CharrnnError, ConfigError
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130

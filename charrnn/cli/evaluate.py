@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from charrnn.cli import options as opt
-from charrnn.cli.console import say, warn, write
+from charrnn.console import say, warn, write
 from charrnn.errors import CharrnnError, VocabularyError
-from charrnn.records import finite
+from charrnn.schema import finite
 
 GATE_FAILED = 3
 
@@ -102,9 +102,9 @@ def evaluate(
         raise typer.BadParameter("nan is no limit", param_hint="--fail-above")
 
     from charrnn import api
-    from charrnn.evaluation.scoring import BATCH
+    from charrnn.machine import choose
+    from charrnn.scoring.token_nll import BATCH
     from charrnn.text.corpus import Corpus
-    from charrnn.training.precision import choose
 
     choose(device, "fp32", threads)
     loaded = api.load(model, checkpoints=checkpoints, device=device or "cpu")

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from charrnn.cli import options as opt
-from charrnn.cli.console import say, write
 from charrnn.config import draw_seed, require
+from charrnn.console import say, write
 
 EXAMPLES = """Examples:
 

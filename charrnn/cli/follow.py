@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from charrnn.cli.console import TrainingDisplay, say, warn, write
-from charrnn.runs import checkpoints_folder
+from charrnn.console import TrainingDisplay, say, warn, write
+from charrnn.storage.runs import checkpoints_folder
 from charrnn.training.events import Note, Report, Stopped
 from charrnn.training.recording import Training
 

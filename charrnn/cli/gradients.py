@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
-from charrnn import runs
 from charrnn.cli import options as opt
-from charrnn.cli.console import say, sparkline, write
 from charrnn.cli.names import CellName, SkipName
 from charrnn.config import ModelConfig, draw_seed, require
-from charrnn.records import finite
+from charrnn.console import say, sparkline, write
+from charrnn.schema import finite
+from charrnn.storage import runs
 
 EXAMPLES = """Examples:
 
@@ -46,7 +46,7 @@ def gradients(
         ),
     ] = None,
     reach: Annotated[int, opt.option("Looking", "Steps back.", check=opt.number("reach", 1, 10_000))] = 100,
-    places: Annotated[int, opt.option("Looking", "Places of the text.", check=opt.number("places", 1, 4096))] = 64,
+    positions: Annotated[int, opt.option("Looking", "Places of the text.", check=opt.number("places", 1, 4096))] = 64,
     svg: opt.Svg = None,
     model: opt.Model = None,
     checkpoints: opt.Checkpoints = None,
@@ -56,16 +56,16 @@ def gradients(
 ) -> None:
     """How far gradients reach back: the norm of a token's loss by what each layer gave k steps before.
 
-    The median over many places of a text, with the band from 10 to 90%, and the steps in which it halves.
+    The median over many positions of a text, with the band from 10 to 90%, and the steps in which it halves.
     """
-    from charrnn import looking
-    from charrnn.inspection.gradients import gradient_flow
-    from charrnn.inspection.plots import draw_flows
-    from charrnn.inspection.record import GradientRecord
+    from charrnn.analysis import subject as subjects
+    from charrnn.analysis.gradient_history import GradientHistory
+    from charrnn.analysis.gradients import gradient_flow
+    from charrnn.plotting.analysis import draw_flows
 
     seed = draw_seed() if seed is None else seed
     if cell:
-        networks = looking.untrained(
+        networks = subjects.untrained(
             [
                 ModelConfig(
                     vocab_size=1, start_id=1, cell=each.value, hidden=hidden, layers=layers, embedding=min(128, hidden),
@@ -84,12 +84,14 @@ def gradients(
                 not opt.typed(context, option),
                 f"--{option} is of untrained networks: name their --cell as well, or leave it out for a trained model",
             )
-        networks = [looking.trained(model, texts, checkpoints=checkpoints, alone=True)]
+        networks = [subjects.trained(model, texts, checkpoints=checkpoints, alone=True)]
     training = None
     if not cell:
         folder = runs.model_file(runs.checkpoints_folder(checkpoints), model).parent
-        training = GradientRecord.of(runs.Run(folder).read_metrics())
-    flows = [gradient_flow(n.network, n.tokens, name=n.name, reach=reach, places=places, seed=seed) for n in networks]
+        training = GradientHistory.of(runs.Run(folder).read_metrics())
+    flows = [
+        gradient_flow(n.network, n.tokens, name=n.name, reach=reach, positions=positions, seed=seed) for n in networks
+    ]
     if svg is not None:
         svg.write_bytes(draw_flows(flows, training))
         say(f"drawn: {svg}")

@@ -7,8 +7,8 @@ import typer
 
 from charrnn.cli import gradients, memory, neurons
 from charrnn.cli import options as opt
-from charrnn.cli.console import show_record, sparkline, write
 from charrnn.config import require
+from charrnn.console import show_record, sparkline, write
 
 EXAMPLES = """Examples:
 
@@ -32,29 +32,29 @@ def inspect(
             f"options stand behind the command: charrnn inspect {context.invoked_subcommand} …",
         )
         return
-    from charrnn import runs
-    from charrnn.checkpoint import read_header
     from charrnn.models.cells import CELLS
-    from charrnn.models.cells.base import STARTS
+    from charrnn.models.cells.base import INITIALIZERS
+    from charrnn.storage import runs
+    from charrnn.storage.checkpoint import read_header
     from charrnn.text.tokenizers import from_spec
 
     folder = runs.checkpoints_folder(checkpoints)
     path = runs.model_file(folder, model)
     header = read_header(path)
-    tokenizer = from_spec(header.record.get("tokenizer"))
+    tokenizer = from_spec(header.metadata.get("tokenizer"))
     history = [event["valid_bpc"] for event in runs.Run(path.parent).read_metrics() if "valid_bpc" in event]
     summary = header.summary
     config = summary.pop("config", {})
     record: dict[str, Any] = {
         "file": str(path),
         "bytes": header.bytes,
-        "format": header.record["format"],
-        "saved": header.record.get("saved"),
-        "versions": header.record.get("versions", {}),
+        "format": header.metadata["format"],
+        "saved": header.metadata.get("saved"),
+        "versions": header.metadata.get("versions", {}),
         "parameters": header.parameters,
         "model": header.config.to_json(),
         "weights": {
-            name: {"axes": list(weight.axes), "start": weight.start}
+            name: {"axes": list(weight.axes), "init": weight.init}
             for name, weight in CELLS[header.config.cell].table().items()
         },
         "tokenizer": {"kind": tokenizer.kind, "size": tokenizer.size},
@@ -74,8 +74,8 @@ def inspect(
             "network": f"{network.size}, embedding {network.embedding}, "
             f"{header.parameters:,} parameters, dropout {network.dropout or 'none'}{network.manner}",
             "weights": "\n".join(
-                f"{name} ({', '.join(weight.axes)}): {STARTS[weight.start]}"
-                + (f", times {cell.radius:g}" if weight.recurrent and cell.radius != 1 else "")
+                f"{name} ({', '.join(weight.axes)}): {INITIALIZERS[weight.init]}"
+                + (f", times {cell.spectral_radius:g}" if weight.recurrent and cell.spectral_radius != 1 else "")
                 for name, weight in cell.table().items()
             ),
             "tokenizer": f"{tokenizer.kind}, {tokenizer.size:,} symbols",

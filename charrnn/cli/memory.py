@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 from charrnn.cli import options as opt
-from charrnn.cli.console import say, show_heat, write
+from charrnn.console import say, show_heat, write
 
 EXAMPLES = """Examples:
 
@@ -54,16 +54,16 @@ def memory(
     quiet: opt.Quiet = False,
 ) -> None:
     """How much of what came before a network uses: bits per character as its state is reset ever more seldom."""
-    from charrnn import looking
-    from charrnn.inspection.memory import context_curve, memory_curve, saliency
-    from charrnn.inspection.page import page
-    from charrnn.inspection.plots import draw_memories
+    from charrnn.analysis import subject as subjects
+    from charrnn.analysis.context import context_curve, memory_curve, saliency
+    from charrnn.plotting.analysis import draw_context_curves
+    from charrnn.plotting.page import page
 
     if rests_on is not None:
-        looked = looking.trained(model, None, checkpoints=checkpoints, text=rests_on, alone=True)
-        found = saliency(looked.network, looked.tokens, looked.symbols)
+        subject = subjects.trained(model, None, checkpoints=checkpoints, text=rests_on, alone=True)
+        found = saliency(subject.network, subject.tokens, subject.symbols)
         if html is not None:
-            html.write_text(page("memory", {"title": looked.name, **found.to_json()}), encoding="utf-8")
+            html.write_text(page("memory", {"title": subject.name, **found.to_json()}), encoding="utf-8")
             say(f"written: {html}")
         if as_json:
             write(json.dumps(found.to_json(), ensure_ascii=False) + "\n")
@@ -74,10 +74,10 @@ def memory(
         return
     curves, curve_of = [], context_curve if exact else memory_curve
     for each in [model, *(beside or [])]:
-        looked = looking.trained(each, texts, checkpoints=checkpoints).beginning(length)
-        curves.append(curve_of(looked.network, looked.tokens, name=looked.name, chars=looked.chars))
+        subject = subjects.trained(each, texts, checkpoints=checkpoints).beginning(length)
+        curves.append(curve_of(subject.network, subject.tokens, name=subject.name, chars=subject.chars))
     if svg is not None:
-        svg.write_bytes(draw_memories(curves))
+        svg.write_bytes(draw_context_curves(curves))
         say(f"drawn: {svg}")
     if as_json:
         write(json.dumps([curve.to_json() for curve in curves], ensure_ascii=False) + "\n")

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from charrnn.cli import options as opt
-from charrnn.cli.console import say, show_heat, write
+from charrnn.console import say, show_heat, write
 
 EXAMPLES = """Examples:
 
@@ -63,37 +63,37 @@ def neurons(
 
     And how often each gate is shut (below 0.1) or open (above 0.9).
     """
-    from charrnn import looking
+    from charrnn.analysis import subject as subjects
+    from charrnn.analysis.neurons import PROPERTIES, activations, followers, saturation
     from charrnn.errors import ConfigError
-    from charrnn.inspection.neurons import PROPERTIES, activations, followers, saturation
-    from charrnn.inspection.page import page
+    from charrnn.plotting.page import page
 
     chosen = None if unit is None else _unit(unit)
-    looked = looking.trained(model, texts, checkpoints=checkpoints, alone=True).beginning(length)
-    tracks = activations(looked.network, looked.tokens)
+    subject = subjects.trained(model, texts, checkpoints=checkpoints, alone=True).beginning(length)
+    tracks = activations(subject.network, subject.tokens)
     if chosen is not None and not (chosen[0] <= len(tracks) and chosen[1] < tracks.shape[2]):
         raise ConfigError(f"there is no unit {unit}: layers go to {len(tracks)}, units to {tracks.shape[2] - 1}")
     # A property is one of characters; a piece has that of its last one.
-    text, ends = "".join(looked.symbols), [len(symbol) for symbol in looked.symbols]
+    text, ends = "".join(subject.symbols), [len(symbol) for symbol in subject.symbols]
     last = [sum(ends[: place + 1]) - 1 for place in range(len(ends))]
     units = []
     for name in [each.value for each in follows] if follows else list(PROPERTIES):
         for found in followers(tracks, PROPERTIES[name](text)[last], count):
             units.append((name, found.layer, found.unit, found.correlation))
-    gates = saturation(looked.network, looked.tokens)
+    gates = saturation(subject.network, subject.tokens)
     if html is not None:
         shown: list[dict[str, Any]] = [
             {"label": f"{name} {layer + 1}:{number} ({correlation:+.2f})", "track": tracks[layer, :, number].tolist()}
             for name, layer, number, correlation in units
         ]
         html.write_text(
-            page("neurons", {"title": looked.name, "symbols": looked.symbols, "units": shown}), encoding="utf-8"
+            page("neurons", {"title": subject.name, "symbols": subject.symbols, "units": shown}), encoding="utf-8"
         )
         say(f"written: {html}")
     if as_json:
         names = ("property", "layer", "unit", "correlation")
         record = {
-            "network": looked.name,
+            "network": subject.name,
             "units": [dict(zip(names, (name, layer + 1, *rest), strict=True)) for name, layer, *rest in units],
             "gates": [{**gate.to_json(), "layer": gate.layer + 1} for gate in gates],
         }
@@ -108,4 +108,4 @@ def neurons(
     if chosen is not None and not quiet:
         write(f"\nthe text by unit {chosen[0]}:{chosen[1]}\n")
         track = tracks[chosen[0] - 1, :, chosen[1]]
-        show_heat(looked.symbols, ((track - track.min()) / max(float(track.max() - track.min()), 1e-30)).tolist())
+        show_heat(subject.symbols, ((track - track.min()) / max(float(track.max() - track.min()), 1e-30)).tolist())

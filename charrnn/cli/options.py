@@ -10,11 +10,11 @@ from typing import Annotated, Any
 
 import typer
 
-from charrnn.cli.console import Talk
 from charrnn.config import SEEDS
+from charrnn.console import Talk
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
-# What `Cell.radius` says; a test holds the two together.
+# What `Cell.spectral_radius` says; a test holds the two together.
 OWN_RADIUS = "1; rnn-relu: 0.25"
 
 

@@ -7,12 +7,12 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 from charrnn.cli import options as opt
-from charrnn.cli.console import say, write
 from charrnn.config import SampleConfig, draw_seed
+from charrnn.console import say, write
 from charrnn.errors import CorpusError
 
 if TYPE_CHECKING:
-    from charrnn.generation.generate import Piece
+    from charrnn.generation.loop import TextChunk
 
 EXAMPLES = """Examples:
 
@@ -157,7 +157,7 @@ def _read_prompt(file: str) -> str:
     return text
 
 
-def _write_text(pieces: Iterable["Piece"], front: str, rows: int, separator: str) -> None:
+def _write_text(pieces: Iterable["TextChunk"], front: str, rows: int, separator: str) -> None:
     """Stream the first sample as it comes; the others wait their turn, in order."""
     turn = 0
     waiting = [front] * rows
@@ -174,7 +174,7 @@ def _write_text(pieces: Iterable["Piece"], front: str, rows: int, separator: str
             write("\n" + (separator if turn < rows else ""))
 
 
-def _write_json(pieces: Iterable["Piece"], front: str, rows: int, seed: int) -> None:
+def _write_json(pieces: Iterable["TextChunk"], front: str, rows: int, seed: int) -> None:
     texts = [front] * rows
     for piece in pieces:
         texts[piece.row] += piece.text

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 import typer
 
 from charrnn.cli import options as opt
-from charrnn.cli.console import say
 from charrnn.cli.names import CellName, DocumentsName, OptimizerName, PrecisionName, SkipName, TokenizerName
 from charrnn.config import TrainOptions
+from charrnn.console import say
 from charrnn.errors import ConfigError
 
 INTERRUPTED = 130
@@ -96,7 +96,7 @@ def train(
     test: Annotated[
         str | None,
         opt.option(
-            TEXT, "Held out and never looked at.", default="none", parser=opt.share_or_file, metavar="FILE|SHARE"
+            TEXT, "Held out and never subject at.", default="none", parser=opt.share_or_file, metavar="FILE|SHARE"
         ),
     ] = None,
     cell: Annotated[CellName | None, opt.option(NETWORK, "The recurrent cell.", default="lstm")] = None,
@@ -219,7 +219,7 @@ def train(
         OptimizerName | None,
         opt.option(
             TRAINING,
-            "SOAP; AdamW: less memory, less learned a step; plain descent, for looking at gradients.",
+            "SOAP; AdamW: less memory, less learned a step; plain descent, for subjects at gradients.",
             default="soap",
         ),
     ] = None,
@@ -280,7 +280,7 @@ def train(
     saves and says how to go on.
     """
     from charrnn.cli.follow import farewell, follow
-    from charrnn.training import session
+    from charrnn.training import run as session
 
     if resume:
         _refuse_beside_resume(context)

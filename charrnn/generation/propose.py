@@ -4,9 +4,9 @@ import re
 from collections.abc import Mapping
 
 from charrnn.config import ModelConfig, SampleConfig, require
-from charrnn.generation.decoder import Decoder
-from charrnn.generation.generate import generate
-from charrnn.generation.products import Floats
+from charrnn.generation.loop import generate
+from charrnn.inference.engine import Engine
+from charrnn.inference.products import Floats
 from charrnn.models.weights import REVERSE
 from charrnn.text.tokenizers import Tokenizer
 
@@ -34,7 +34,7 @@ def propose(
 
     def words(own: Mapping[str, Floats], prompt: str) -> list[str]:
         texts = [""] * drawn
-        for piece in generate(Decoder(config, own, "fp32"), tokenizer, options, prompt=prompt, rows=drawn, seed=seed):
+        for piece in generate(Engine(config, own, "fp32"), tokenizer, options, prompt=prompt, rows=drawn, seed=seed):
             texts[piece.row] += piece.text
         return [found.group() for text in texts if (found := WORD.match(text))]
 

@@ -16,7 +16,7 @@ NORM = {"gain": Weight(("H",), "ones"), "shift": Weight(("H",), "zeros")}
 class Connection(ABC):
     """From a layer's output and input to the input of the layer above."""
 
-    own: ClassVar[dict[str, Weight]] = {}
+    extra_weights: ClassVar[dict[str, Weight]] = {}
     # Whether what is handed on stays in [-1, 1] when outputs and inputs do.
     bounded: ClassVar[bool] = True
     # Whether the output is handed on as it is.
@@ -29,7 +29,7 @@ class Connection(ABC):
     @classmethod
     def table(cls, norm: bool) -> dict[str, Weight]:
         """Its weights; `norm` adds those of layer normalisation."""
-        return (NORM if norm else {}) | cls.own
+        return (NORM if norm else {}) | cls.extra_weights
 
     def __call__(self, y: Array, x: Array) -> Array:
         """The output, normalised if so asked (Ba et al. 2016), joined to the input."""
@@ -63,7 +63,7 @@ class Residual(Connection):
 class Highway(Connection):
     """Highway connection with a carry gate (Srivastava et al. 2015): t y + (1 - t) x, t = sigmoid(W x + b)."""
 
-    own: ClassVar[dict[str, Weight]] = {
+    extra_weights: ClassVar[dict[str, Weight]] = {
         "carry_weight": Weight(("H", "H"), "glorot"),
         "carry_bias": Weight(("H",), "carry"),
     }

@@ -1,4 +1,4 @@
-"""Fresh weights, by the names of `STARTS`. Shapes: E input size, H hidden size."""
+"""Fresh weights, by the names of `INITIALIZERS`. Shapes: E input size, H hidden size."""
 
 from collections.abc import Callable
 
@@ -19,7 +19,7 @@ def initialise(
     rows = weight.axes[0]
     blocks = tensor.chunk(int(rows[:-1] or 1)) if rows.endswith("H") else (tensor,)
     for gate, block in enumerate(blocks):
-        FILL[weight.start](block, generator, gate == forget)
+        FILL[weight.init](block, generator, gate == forget)
         if weight.recurrent:
             with torch.no_grad():
                 block.mul_(radius)

@@ -240,19 +240,12 @@ def head_scale(config: ModelConfig) -> float:
     return HEAD_SCALE / math.sqrt(head_inputs(config))
 
 
-def nats(logits: Tensor, targets: Tensor, *, ignored: int = -100) -> Tensor:
-    """Surprisal in nats of each target: logits (B, T, V), targets (B, T) -> (B, T), float32; 0 where ignored."""
-    flat = time_major(logits).flatten(0, 1).float()
-    losses = F.cross_entropy(flat, targets.t().flatten(), ignore_index=ignored, reduction="none")
-    return losses.view(targets.shape[1], targets.shape[0]).t()
-
-
 def detach(states: States) -> States:
     """The same memory, cut from the graph: truncated back-propagation through time."""
     return tuple(tuple(part.detach() for part in state) for state in states)
 
 
-def carry(states: States, rows: Tensor) -> States:
+def select_rows(states: States, rows: Tensor) -> States:
     """Row b of the result is row rows[b] of the states (B, H), or zeros where rows[b] < 0."""
     kept = (rows >= 0).unsqueeze(1)
     index = rows.clamp(min=0)

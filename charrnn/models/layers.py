@@ -12,12 +12,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from charrnn.models import scan, windows
+from charrnn.models import scan
 from charrnn.models.cells import CELLS, Cell, LinearCell, Operations, State, gather
 from charrnn.models.cells.base import W_HH
 from charrnn.models.initialisation import initialise
+from charrnn.models.kernels import recurrent as windows
+from charrnn.models.kernels.recurrent import CELL_KERNELS
 from charrnn.models.unroll import TorchOperations, unroll
-from charrnn.models.windows import WINDOWS
 
 # Torch's own kernels: cuDNN on a GPU; on a CPU, oneDNN's for the LSTM, and a chain of small operations for the others.
 Kernel = Callable[[int, int], nn.RNNBase]
@@ -48,14 +49,14 @@ class Recurrent(nn.Module):
         self.formula = formula
         self.hidden = hidden
         self.weight_drop = weight_drop
-        self.parts = formula.parts
+        self.state_names = formula.state_names
         self.table = formula.table()
         self.rnn = CellWeights(formula, inputs, hidden) if kernel is None else kernel(inputs, hidden)
 
     def initial_state(self, batch: int) -> State:
         """Zeros (B, H) for each part, of the weights' own type and device."""
         weight = next(self.parameters())
-        return tuple(weight.new_zeros(batch, self.hidden) for _ in self.parts)
+        return tuple(weight.new_zeros(batch, self.hidden) for _ in self.state_names)
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """x (B, T, E), state parts (B, H) -> y (B, T, H), state."""
@@ -84,7 +85,7 @@ class Recurrent(nn.Module):
         projected = cell.project(x)
         if isinstance(cell, LinearCell):
             return scan.run(cell, projected, state)
-        return (windows.run if type(cell) in WINDOWS else unroll)(cell, projected, state)
+        return (windows.run if type(cell) in CELL_KERNELS else unroll)(cell, projected, state)
 
     @property
     def _dropping(self) -> bool:
@@ -105,7 +106,7 @@ class Recurrent(nn.Module):
 
     def initialise(self, generator: torch.Generator, radius: float | None = None) -> None:
         """Fresh weights, as the formula's table says; `radius` is that of the recurrent matrices' eigenvalues."""
-        radius = self.formula.radius if radius is None else radius
+        radius = self.formula.spectral_radius if radius is None else radius
         for name, weight in self.table.items():
             initialise(self.rnn.get_parameter(name), weight, self.formula.forget, generator, radius)
 

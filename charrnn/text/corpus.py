@@ -93,7 +93,7 @@ class Corpus:
             return file
         raise CorpusError(f"there is no file and no bundled corpus {source}")
 
-    def pieces(self) -> Iterator[str]:
+    def chunks(self) -> Iterator[str]:
         """The text in pieces of some megabytes, line ends as \\n; `facts` are complete once it is exhausted."""
         facts, digest = Facts(), hashlib.sha256()
         # Counting takes longer than reading: once is enough.
@@ -108,7 +108,7 @@ class Corpus:
 
     def survey(self) -> Facts:
         """Read it all once for its facts. Raises CorpusError when there is no text in it."""
-        for _ in self.pieces():
+        for _ in self.chunks():
             pass
         if not self.facts.chars:
             raise CorpusError(f"{' '.join(self.sources)} holds no text")
@@ -116,7 +116,7 @@ class Corpus:
 
     def read(self) -> str:
         """The whole text at once, and its facts."""
-        return "".join(self.pieces())
+        return "".join(self.chunks())
 
 
 def keep_stdin(file: Path) -> None:

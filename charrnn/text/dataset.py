@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from charrnn.config import require
 from charrnn.errors import CorpusError
-from charrnn.records import Record
+from charrnn.schema import Schema
 from charrnn.text.corpus import Corpus, Facts
 from charrnn.text.tokenizers import Tokenizer, train_tokenizer
 
@@ -30,7 +30,7 @@ SEPARATORS: dict[str, str | None] = {"stream": None, "lines": "\n", "blank": "\n
 
 
 @dataclass(frozen=True, kw_only=True)
-class Split(Record):
+class Split(Schema):
     """Where the parts of a corpus begin and end, in code points, and what the corpus is.
 
     `valid` and `test` are None or (first, end); a part that is a file of its own is named instead.
@@ -53,13 +53,13 @@ class Split(Record):
         """The text of 'train', 'valid' or 'test' in pieces; empty where there is none."""
         file = {"valid": self.valid_file, "test": self.test_file}.get(name)
         if file is not None:
-            return Corpus([file]).pieces()
+            return Corpus([file]).chunks()
         first, end = {
             "train": (0, self.train_end),
             "valid": (self.train_end, self.valid_end),
             "test": (self.valid_end, self.chars),
         }[name]
-        return _cut(corpus.pieces(), first, end) if end > first else iter(())
+        return _cut(corpus.chunks(), first, end) if end > first else iter(())
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def split_corpus(
     ends = [int(round(facts.kept * (1 - sum(shares)), 6)), int(round(facts.kept * (1 - shares[1]), 6))]
     separator = SEPARATORS[documents]
     if separator is not None:
-        ends = [_after_separator(corpus.pieces(), end, separator) if end < facts.kept else end for end in ends]
+        ends = [_after_separator(corpus.chunks(), end, separator) if end < facts.kept else end for end in ends]
     return Split(
         sources=tuple(corpus.sources),
         sha256=facts.sha256,

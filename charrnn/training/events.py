@@ -6,12 +6,12 @@ from typing import Any
 
 from torch import Tensor
 
-from charrnn.records import Record
-from charrnn.training.pace import Pace
+from charrnn.schema import Schema
+from charrnn.training.step_plan import StepPlan
 
 
 @dataclass(frozen=True, kw_only=True)
-class Progress(Record):
+class Progress(Schema):
     """Where a run stands. Losses are nats per token; `best` is the least validation loss (training, without one)."""
 
     step: int = 0
@@ -28,9 +28,9 @@ class Progress(Record):
     averaged: int = 0
     rollbacks: int = 0
     # Of `seconds`, what validations and saves took, and the last validation.
-    seconds_beside: float = 0.0
+    overhead_seconds: float = 0.0
     validation_seconds: float = 0.0
-    pace: Pace = dataclasses.field(default_factory=Pace)
+    plan: StepPlan = dataclasses.field(default_factory=StepPlan)
     # Since the last report:
     summed_loss: float = 0.0
     summed_norm: float = 0.0

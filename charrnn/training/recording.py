@@ -10,19 +10,20 @@ from typing import Any
 
 import torch
 
-from charrnn import __version__, checkpoint
+from charrnn import __version__
 from charrnn.config import ModelConfig, SampleConfig, TrainConfig
-from charrnn.generation.decoder import Decoder
-from charrnn.generation.generate import generate
+from charrnn.generation.loop import generate
+from charrnn.inference.engine import Engine
+from charrnn.machine import Machine
 from charrnn.models.weights import bounded
-from charrnn.records import finite
-from charrnn.runs import Run
+from charrnn.plotting.curve import draw_curve
+from charrnn.schema import finite
+from charrnn.storage import checkpoint
+from charrnn.storage.runs import Run
 from charrnn.text.dataset import Dataset
-from charrnn.training.curve import draw_curve
-from charrnn.training.eight_bits import arrays, int8_cost
 from charrnn.training.events import Event, Progress, Report, Snapshot, Stopped
-from charrnn.training.precision import Machine
-from charrnn.training.trainer import Trainer
+from charrnn.training.int8_check import arrays, int8_cost
+from charrnn.training.loop import Trainer
 
 MEASURED_IN_INT8 = 1 << 14
 SHOWN_SAMPLE = SampleConfig(temperature=0.8, length=160)
@@ -61,8 +62,8 @@ class Training:
         self.trainer.stop = True
 
     def _shown_sample(self) -> str:
-        decoder = Decoder(self.trainer.model.config, arrays(self.trainer.model))
-        pieces = generate(decoder, self.data.tokenizer, SHOWN_SAMPLE, seed=self.trainer.config.seed)
+        engine = Engine(self.trainer.model.config, arrays(self.trainer.model))
+        pieces = generate(engine, self.data.tokenizer, SHOWN_SAMPLE, seed=self.trainer.config.seed)
         return "".join(piece.text for piece in pieces)
 
     def _conclude(self) -> None:
@@ -82,7 +83,7 @@ class Training:
             tokens = (self.data.valid or self.data.train).tokens[:MEASURED_IN_INT8]
             cost = int8_cost(best, tokens) * self.trainer.bits
         summary = {**header.summary, "int8_bpc": cost}
-        checkpoint.write(self.run.model, tensors, {**header.record, "training": finite(summary)})
+        checkpoint.write(self.run.model, tensors, {**header.metadata, "training": finite(summary)})
 
 
 def saver(

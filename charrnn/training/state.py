@@ -8,9 +8,9 @@ from torch import Tensor
 
 from charrnn.models.cells import States
 from charrnn.models.language_model import LanguageModel
-from charrnn.training.averaging import Average
 from charrnn.training.optim import Descent
-from charrnn.training.soap import Soap
+from charrnn.training.optim.averaging import Average
+from charrnn.training.optim.soap import Soap
 
 
 def memory_name(network: int, half: int, layer: int, part: int) -> str:

@@ -60,8 +60,8 @@ def trained(name: str, inputs: int = INPUTS, hidden: int = HIDDEN) -> Recurrent:
 
 def some_state(layer: Recurrent, batch: int) -> State:
     """Any numbers; but what is divided by, the n of the sLSTM, is a sum of what is positive."""
-    numbers = [normal(batch, layer.hidden, seed=number + 50) for number in range(len(layer.parts))]
-    return tuple(part.exp() if name == "n" else part for name, part in zip(layer.parts, numbers, strict=True))
+    numbers = [normal(batch, layer.hidden, seed=number + 50) for number in range(len(layer.state_names))]
+    return tuple(part.exp() if name == "n" else part for name, part in zip(layer.state_names, numbers, strict=True))
 
 
 def read_in_chunks(layer: Recurrent, x: Tensor, state: State, lengths: list[int]) -> tuple[Tensor, State]:
@@ -147,7 +147,7 @@ def test_shapes_are_batch_first_and_the_output_is_the_first_part_of_the_state(na
     layer = trained(name)
     y, state = layer(normal(2, 6, INPUTS), layer.initial_state(2))
     assert y.shape == (2, 6, HIDDEN)
-    assert [part.shape for part in state] == [(2, HIDDEN)] * len(layer.parts)
+    assert [part.shape for part in state] == [(2, HIDDEN)] * len(layer.state_names)
     assert torch.equal(y[:, -1], state[0])
 
 
@@ -344,7 +344,7 @@ def dropping(name: str, inputs: int = INPUTS, hidden: int = HIDDEN, share: float
 def used(name: str, layer: Recurrent) -> dict[str, Tensor]:
     """The recurrent matrices that a window would now be read with."""
     weights = layer.cell().weights
-    return {of: (weights.own.get(of, weights.w_hh)).detach() for of in RECURRENT[name]}
+    return {of: (weights.extra.get(of, weights.w_hh)).detach() for of in RECURRENT[name]}
 
 
 def thinned(name: str, layer: Recurrent, seed: int) -> tuple[Recurrent, dict[str, Tensor]]:
@@ -485,7 +485,7 @@ def test_recurrent_weights_begin_orthogonal_gate_by_gate(name: str) -> None:
     blocks = [
         block for of in RECURRENT[name] for block in layer.rnn.get_parameter(of).detach().view(-1, HIDDEN, HIDDEN)
     ]
-    radius, eye = CELLS[name].radius, torch.eye(HIDDEN, dtype=torch.float64)
+    radius, eye = CELLS[name].spectral_radius, torch.eye(HIDDEN, dtype=torch.float64)
     assert radius == (0.25 if name == "rnn-relu" else 1)
     for block in blocks:
         assert torch.allclose(block @ block.t(), radius**2 * eye, atol=1e-6)
@@ -494,7 +494,7 @@ def test_recurrent_weights_begin_orthogonal_gate_by_gate(name: str) -> None:
 
 
 def test_the_help_names_every_radius_that_is_not_one() -> None:
-    others = [f"{name}: {cell.radius:g}" for name, cell in CELLS.items() if cell.radius != 1]
+    others = [f"{name}: {cell.spectral_radius:g}" for name, cell in CELLS.items() if cell.spectral_radius != 1]
     assert "; ".join(["1", *others]) == OWN_RADIUS
 
 
@@ -583,7 +583,7 @@ def test_the_same_generator_gives_the_same_weights_and_another_gives_others(name
     other = fresh(name, seed=5)
     third = fresh(name, seed=6)
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
-    drawn = [of for of, weight in CELLS[name].table().items() if weight.start in ("glorot", "orthogonal", "unit")]
+    drawn = [of for of, weight in CELLS[name].table().items() if weight.init in ("glorot", "orthogonal", "unit")]
     assert drawn
     for of in drawn:
         assert not torch.isclose(one.rnn.get_parameter(of), third.rnn.get_parameter(of)).any()

@@ -14,8 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charrnn.errors import CheckpointError, ConfigError, CorpusError, VocabularyError
-from charrnn.text import subword as module
-from charrnn.text.subword import SPACE, SubwordTokenizer
 from charrnn.text.tokenizers import (
     ByteTokenizer,
     CharTokenizer,
@@ -24,6 +22,8 @@ from charrnn.text.tokenizers import (
     from_spec,
     train_tokenizer,
 )
+from charrnn.text.tokenizers import subword as module
+from charrnn.text.tokenizers.subword import SPACE, SubwordTokenizer
 
 SAMPLES = {
     "Bengali": "আমার সোনার বাংলা, আমি তোমায় ভালোবাসি।\n",
@@ -72,8 +72,8 @@ def assert_lossless(tokenizer: Tokenizer, text: str) -> None:
 
 
 def streamed(tokenizer: Tokenizer, tokens: list[int]) -> list[str]:
-    decoder = tokenizer.decoder()
-    return [*(decoder.push(token) for token in tokens), decoder.finish()]
+    engine = tokenizer.detokenizer()
+    return [*(engine.push(token) for token in tokens), engine.finish()]
 
 
 # The round trip
@@ -111,7 +111,7 @@ def test_half_a_surrogate_pair_is_refused_where_there_are_bytes(kind: str) -> No
         made_for(kind, "").encode("ab\n\udc00\ud800")
 
 
-# The streaming decoder
+# The streaming engine
 
 
 @kinds
@@ -159,7 +159,7 @@ def test_an_unfinished_character_comes_out_at_the_end_as_a_replacement_sign(kind
 def test_two_decoders_know_nothing_of_each_other(kind: str) -> None:
     tokenizer = made_for(kind, "🙂a")
     smile, letter = tokenizer.encode("🙂").tolist(), tokenizer.encode("a").tolist()
-    first, second = tokenizer.decoder(), tokenizer.decoder()
+    first, second = tokenizer.detokenizer(), tokenizer.detokenizer()
     begun = "".join(first.push(token) for token in smile[:-1])
     assert "".join(second.push(token) for token in letter) == "a"
     assert begun + first.push(smile[-1]) + first.finish() == "🙂"

@@ -2,7 +2,7 @@
 
 Shapes: B batch, E input size, H hidden size, G gates x H. Gates stand in torch's order: i f g o, and r z n.
 `project` does all that needs no state, for a whole sequence at once; `recur` is what the state adds; `step` is the
-rest. A formula borrows its weights and its operations from whoever runs it: a layer in training, the decoder, a test.
+rest. A formula borrows its weights and its operations from whoever runs it: a layer in training, the engine, a test.
 Nothing here imports either library, so that text can be generated without torch.
 """
 
@@ -48,10 +48,10 @@ class Operations(Protocol):
 
 
 class Weight(NamedTuple):
-    """One weight of a layer: its axes in units of E and H ("4H", "E"), and what it is at first, a name of `STARTS`."""
+    """One weight of a layer: its axes in units of E and H ("4H", "E"), and its initializer by name."""
 
     axes: tuple[str, ...]
-    start: str
+    init: str
 
     def shape(self, inputs: int, hidden: int) -> tuple[int, ...]:
         """The axes in numbers."""
@@ -60,11 +60,11 @@ class Weight(NamedTuple):
     @property
     def recurrent(self) -> bool:
         """Whether it is a matrix that multiplies what the layer remembers: these are what weight drop drops."""
-        return len(self.axes) == 2 and self.start in ("orthogonal", "identity")
+        return len(self.axes) == 2 and self.init in ("orthogonal", "identity")
 
 
 # How a weight begins, and where that comes from. Matrices of several gates are drawn gate by gate, H rows each.
-STARTS = {
+INITIALIZERS = {
     "glorot": "uniform within sqrt(6 / (rows + columns)) (Glorot & Bengio 2010)",
     "orthogonal": "a random rotation for each gate (Saxe et al. 2014)",
     "identity": "the identity (Le et al. 2015)",
@@ -86,7 +86,7 @@ class Weights(NamedTuple):
     w_hh: Any
     b_ih: Array
     b_hh: Array | None
-    own: Mapping[str, Any]
+    extra: Mapping[str, Any]
 
 
 # Torch's names for the weights that most cells have.
@@ -95,8 +95,8 @@ W_IH, W_HH, B_IH, B_HH = "weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_
 
 def gather(formula: "type[Cell]", weights: Mapping[str, Any]) -> Weights:
     """A layer's weights by name, as its formula takes them."""
-    own = {name: weights[name] for name in formula.own}
-    return Weights(weights[W_IH], weights.get(W_HH), weights[B_IH], weights.get(B_HH), own)
+    extra = {name: weights[name] for name in formula.extra_weights}
+    return Weights(weights[W_IH], weights.get(W_HH), weights[B_IH], weights.get(B_HH), extra)
 
 
 class Cell(ABC):
@@ -104,18 +104,18 @@ class Cell(ABC):
 
     # How many times H numbers the inputs' product has, and the state's (None: as many, and a bias; 0: there is none).
     gates: ClassVar[int]
-    recurrent: ClassVar[int | None] = None
-    parts: ClassVar[tuple[str, ...]] = ("h",)
+    recurrent_gates: ClassVar[int | None] = None
+    state_names: ClassVar[tuple[str, ...]] = ("h",)
     # The spectral radius that its recurrent matrices begin with.
-    radius: ClassVar[float] = 1.0
+    spectral_radius: ClassVar[float] = 1.0
     # What it bears of the learning rate that suits an LSTM of its width.
-    rate: ClassVar[float] = 1.0
+    lr_scale: ClassVar[float] = 1.0
     # Which gate is the forget gate, where there is one.
     forget: ClassVar[int | None] = None
     # Which gates the sigmoids of one step give, call by call, in equal parts; "" is no gate.
     sigmoids: ClassVar[tuple[tuple[str, ...], ...]] = ()
     # What the cell has beside the two products and their biases.
-    own: ClassVar[dict[str, Weight]] = {}
+    extra_weights: ClassVar[dict[str, Weight]] = {}
     recurrent_start: ClassVar[str] = "orthogonal"
     # Whether all that its matrices multiply lies in [-1, 1], as products in 8 bits ask for.
     bounded: ClassVar[bool] = True
@@ -127,20 +127,20 @@ class Cell(ABC):
         self.op = operations
 
     @classmethod
-    def recurrent_gates(cls) -> int:
+    def num_recurrent_gates(cls) -> int:
         """How many times H numbers the state's product has."""
-        return cls.gates if cls.recurrent is None else cls.recurrent
+        return cls.gates if cls.recurrent_gates is None else cls.recurrent_gates
 
     @classmethod
     def table(cls) -> dict[str, Weight]:
         """Every weight of a layer of such cells, under torch's names where torch has one."""
         found = {W_IH: Weight((f"{cls.gates}H", "E"), "glorot")}
-        if cls.recurrent_gates():
-            found[W_HH] = Weight((f"{cls.recurrent_gates()}H", "H"), cls.recurrent_start)
+        if cls.num_recurrent_gates():
+            found[W_HH] = Weight((f"{cls.num_recurrent_gates()}H", "H"), cls.recurrent_start)
         found[B_IH] = Weight((f"{cls.gates}H",), "zeros" if cls.forget is None else "forget")
-        if cls.recurrent is None:
+        if cls.recurrent_gates is None:
             found[B_HH] = Weight((f"{cls.gates}H",), "zeros")
-        return found | cls.own
+        return found | cls.extra_weights
 
     def project(self, x: Array) -> Array:
         """Inputs (..., E) -> their share of the gates (..., G), both biases in it."""

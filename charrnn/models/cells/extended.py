@@ -19,9 +19,9 @@ class MultiplicativeLSTM(LSTM):
     """
 
     gates = 5  # i f g o, and the input's share of m
-    recurrent = 1
+    recurrent_gates = 1
     bounded = False
-    own: ClassVar[dict[str, Weight]] = {
+    extra_weights: ClassVar[dict[str, Weight]] = {
         B_IH: Weight(("4H",), "forget"),
         "weight_mh": Weight(("4H", "H"), "orthogonal"),
     }
@@ -33,7 +33,7 @@ class MultiplicativeLSTM(LSTM):
         _, c = state
         gates = 4 * c.shape[-1]
         m = projected[:, gates:] * recurrent
-        product = self.op.linear(m, self.weights.own["weight_mh"], self.bias)
+        product = self.op.linear(m, self.weights.extra["weight_mh"], self.bias)
         c, o = self.remember(projected[:, :gates] + product, c)
         return o * self.op.tanh(c), c
 
@@ -49,9 +49,9 @@ class MogrifierLSTM(LSTM):
 
     mixes = True
     bounded = False
-    recurrent = 0
+    recurrent_gates = 0
     sigmoids = (("q1",), ("r2",), ("q3",), ("r4",), ("q5",), ("i", "f", "", "o"))
-    own: ClassVar[dict[str, Weight]] = {
+    extra_weights: ClassVar[dict[str, Weight]] = {
         W_HH: Weight(("4H", "H"), "orthogonal"),
         "weight_q1": Weight(("E", "H"), "glorot"),
         "weight_r2": Weight(("H", "E"), "glorot"),
@@ -69,12 +69,12 @@ class MogrifierLSTM(LSTM):
     def step(self, projected: Array, recurrent: Array, state: State) -> State:
         _, c = state
         x, h = projected, recurrent
-        for name, weight in self.weights.own.items():
+        for name, weight in self.weights.extra.items():
             if name.startswith("weight_q"):
                 x = 2 * self.op.sigmoid(self.op.linear(h, weight, None)) * x
             elif name.startswith("weight_r"):
                 h = 2 * self.op.sigmoid(self.op.linear(x, weight, None)) * h
-        gates = self.op.linear(x, self.weights.w_ih, self.bias) + self.op.linear(h, self.weights.own[W_HH], None)
+        gates = self.op.linear(x, self.weights.w_ih, self.bias) + self.op.linear(h, self.weights.extra[W_HH], None)
         c, o = self.remember(gates, c)
         return o * self.op.tanh(c), c
 
@@ -90,10 +90,10 @@ class NestedLSTM(Cell):
     """
 
     gates = 4
-    parts = ("h", "c", "inner")
+    state_names = ("h", "c", "inner")
     forget = 1
     sigmoids = (("i", "f", "", "o"), ("inner i", "inner f", "", "inner o"))
-    own: ClassVar[dict[str, Weight]] = {
+    extra_weights: ClassVar[dict[str, Weight]] = {
         "inner_ih": Weight(("4H", "H"), "glorot"),
         "inner_hh": Weight(("4H", "H"), "orthogonal"),
         "inner_bias": Weight(("4H",), "forget"),
@@ -101,7 +101,7 @@ class NestedLSTM(Cell):
 
     def step(self, projected: Array, recurrent: Array, state: State) -> State:
         _, c, inner = state
-        own, gates, hidden = self.weights.own, projected + recurrent, c.shape[-1]
+        own, gates, hidden = self.weights.extra, projected + recurrent, c.shape[-1]
         i, f, _, o = self.op.split(self.op.sigmoid(gates), 4)
         taken = i * self.op.tanh(gates[:, 2 * hidden : 3 * hidden])
         within = self.op.linear(taken, own["inner_ih"], own["inner_bias"]) + self.op.linear(
@@ -123,7 +123,7 @@ class ScalarLSTM(Cell):
     """
 
     gates = 4
-    parts = ("h", "c", "n", "m")
+    state_names = ("h", "c", "n", "m")
     forget = 1
     sigmoids = (("o",),)
 

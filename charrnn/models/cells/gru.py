@@ -53,8 +53,8 @@ class BeforeGRU(GRU):
     h' = (1 - z) n + z h
     """
 
-    recurrent = 2
-    own: ClassVar[dict[str, Weight]] = {"weight_hn": Weight(("H", "H"), "orthogonal")}
+    recurrent_gates = 2
+    extra_weights: ClassVar[dict[str, Weight]] = {"weight_hn": Weight(("H", "H"), "orthogonal")}
 
     @property
     def recurrent_bias(self) -> Array | None:
@@ -64,7 +64,7 @@ class BeforeGRU(GRU):
         (h,) = state
         both = 2 * h.shape[-1]
         r, z = self.op.split(self.op.sigmoid(projected[:, :both] + recurrent), 2)
-        n = self.op.tanh(projected[:, both:] + self.op.linear(r * h, self.weights.own["weight_hn"], None))
+        n = self.op.tanh(projected[:, both:] + self.op.linear(r * h, self.weights.extra["weight_hn"], None))
         return (self.blend(n, z, h),)
 
 
@@ -85,7 +85,10 @@ class LayerNormGRU(GRU):
     h' = (1 - z) n + z h
     """
 
-    own: ClassVar[dict[str, Weight]] = {"gain_ih": Weight(("3H",), "ones"), "gain_hh": Weight(("3H",), "ones")}
+    extra_weights: ClassVar[dict[str, Weight]] = {
+        "gain_ih": Weight(("3H",), "ones"),
+        "gain_hh": Weight(("3H",), "ones"),
+    }
 
     def project(self, x: Array) -> Array:
         return self.op.linear(x, self.weights.w_ih, None)
@@ -96,7 +99,7 @@ class LayerNormGRU(GRU):
 
     def step(self, projected: Array, recurrent: Array, state: State) -> State:
         (h,) = state
-        own, both = self.weights.own, 2 * h.shape[-1]
+        own, both = self.weights.extra, 2 * h.shape[-1]
         x_rz, x_n = self.normalised(projected, own["gain_ih"], self.weights.b_ih, both)
         h_rz, h_n = self.normalised(recurrent, own["gain_hh"], self.weights.b_hh, both)
         r, z = self.op.split(self.op.sigmoid(x_rz + h_rz), 2)

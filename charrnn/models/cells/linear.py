@@ -8,7 +8,7 @@ from charrnn.models.cells.base import Array, Cell, State
 class LinearCell(Cell):
     """h' = a h + b, where a and b follow from the input alone: no step need wait for the one before (`scan`)."""
 
-    recurrent = 0
+    recurrent_gates = 0
     bounded = False
 
     def recur(self, h: Array) -> Array:

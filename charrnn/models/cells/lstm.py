@@ -14,7 +14,7 @@ class LSTM(Cell):
     """
 
     gates = 4
-    parts = ("h", "c")
+    state_names = ("h", "c")
     forget = 1
     sigmoids: ClassVar[tuple[tuple[str, ...], ...]] = (("i", "f", "", "o"),)
 
@@ -41,14 +41,14 @@ class PeepholeLSTM(Cell):
     """
 
     gates = 4
-    parts = ("h", "c")
+    state_names = ("h", "c")
     forget = 1
     sigmoids = (("f",), ("i",), ("o",))
-    own: ClassVar[dict[str, Weight]] = {"peephole": Weight(("3H",), "zeros")}
+    extra_weights: ClassVar[dict[str, Weight]] = {"peephole": Weight(("3H",), "zeros")}
 
     def step(self, projected: Array, recurrent: Array, state: State) -> State:
         _, c = state
-        p_i, p_f, p_o = self.op.split(self.weights.own["peephole"], 3)
+        p_i, p_f, p_o = self.op.split(self.weights.extra["peephole"], 3)
         i, f, g, o = self.op.split(projected + recurrent, 4)
         c = self.op.sigmoid(f + p_f * c) * c + self.op.sigmoid(i + p_i * c) * self.op.tanh(g)
         return self.op.sigmoid(o + p_o * c) * self.op.tanh(c), c
@@ -63,7 +63,7 @@ class CoupledLSTM(Cell):
     """
 
     gates = 3
-    parts = ("h", "c")
+    state_names = ("h", "c")
     forget = 0
     sigmoids = (("f",), ("o",))
 
@@ -83,7 +83,7 @@ class LayerNormLSTM(LSTM):
     h' = o tanh(N(c') + b_c)
     """
 
-    own: ClassVar[dict[str, Weight]] = {
+    extra_weights: ClassVar[dict[str, Weight]] = {
         "gain_ih": Weight(("4H",), "ones"),
         "gain_hh": Weight(("4H",), "ones"),
         "gain_c": Weight(("H",), "ones"),
@@ -92,10 +92,10 @@ class LayerNormLSTM(LSTM):
 
     def project(self, x: Array) -> Array:
         product = self.op.linear(x, self.weights.w_ih, None)
-        return self.op.normalise(product, self.weights.own["gain_ih"], self.bias)
+        return self.op.normalise(product, self.weights.extra["gain_ih"], self.bias)
 
     def step(self, projected: Array, recurrent: Array, state: State) -> State:
         _, c = state
-        own = self.weights.own
+        own = self.weights.extra
         c, o = self.remember(projected + self.op.normalise(recurrent, own["gain_hh"]), c)
         return o * self.op.tanh(self.op.normalise(c, own["gain_c"], own["bias_c"])), c

@@ -16,12 +16,12 @@ class RNN(Cell):
     """
 
     gates = 1
-    rate = 0.5
+    lr_scale = 0.5
 
     def step(self, projected: Array, recurrent: Array, state: State) -> State:
-        return (self.bend(projected + recurrent),)
+        return (self.activation(projected + recurrent),)
 
-    def bend(self, x: Array) -> Array:
+    def activation(self, x: Array) -> Array:
         """The activation (B, H)."""
         return self.op.tanh(x)
 
@@ -35,11 +35,11 @@ class ReluRNN(RNN):
     """
 
     recurrent_start = "identity"
-    radius = 0.25
-    rate = 1.0
+    spectral_radius = 0.25
+    lr_scale = 1.0
     bounded = False
 
-    def bend(self, x: Array) -> Array:
+    def activation(self, x: Array) -> Array:
         return self.op.relu(x)
 
 
@@ -49,10 +49,10 @@ class GeluRNN(RNN):
     h' = gelu(W x + b + U h + d), gelu(a) = a / 2 (1 + tanh(sqrt(2 / pi) (a + 0.044715 a^3)))
     """
 
-    rate = 1.0
+    lr_scale = 1.0
     bounded = False
 
-    def bend(self, x: Array) -> Array:
+    def activation(self, x: Array) -> Array:
         return 0.5 * x * (1 + self.op.tanh(GELU_SCALE * (x + GELU_CUBE * x * x * x)))
 
 
@@ -63,12 +63,12 @@ class IndRNN(Cell):
     """
 
     gates = 1
-    recurrent = 0
+    recurrent_gates = 0
     bounded = False
-    own: ClassVar[dict[str, Weight]] = {"memory": Weight(("H",), "unit")}
+    extra_weights: ClassVar[dict[str, Weight]] = {"memory": Weight(("H",), "unit")}
 
     def recur(self, h: Array) -> Array:
-        return self.weights.own["memory"] * h
+        return self.weights.extra["memory"] * h
 
     def step(self, projected: Array, recurrent: Array, state: State) -> State:
         return (self.op.relu(projected + recurrent),)

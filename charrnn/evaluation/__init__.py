@@ -1,1 +1,0 @@
-"""Weights and text become numbers."""

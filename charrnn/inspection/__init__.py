@@ -1,1 +1,0 @@
-"""What goes on inside a network: gradients through time, memory, single units."""

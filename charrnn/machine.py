@@ -1,0 +1,113 @@
+"""The one file that knows the processor: device, number format, threads, allocator and matrix library, chosen once."""
+
+import ctypes
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from charrnn.config import require
+
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where and in what numbers to compute; `settings` says what `tuned` changed to compute faster."""
+
+    device: torch.device
+    precision: str
+    threads: int
+    tuned: bool = True
+    settings: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        parts = [str(self.device)]
+        if self.device.type == "cpu":
+            parts.append(f"{self.threads} thread{'s' if self.threads > 1 else ''}")
+        parts.append(self.precision if self.precision == "fp32" else f"{self.precision} beside fp32 master weights")
+        return ", ".join([*parts, *self.settings])
+
+
+def pick_device(device: str | None = None) -> torch.device:
+    """The device named, else a GPU when there is one. Raises ConfigError when the machine lacks it."""
+    if device is None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    require(available.get(device.split(":")[0], False), f"there is no device {device} here: --device cpu always works")
+    return torch.device(device)
+
+
+def choose(
+    device: str | None = None, precision: str | None = None, threads: int | None = None, *, tune: bool = True
+) -> Machine:
+    """Decide what was left open: a GPU when there is one, bf16 where the processor has it, all cores.
+
+    With `tune`, settings of the C library and of torch that make a CPU train faster. Raises ConfigError when the
+    machine lacks what was asked for.
+    """
+    where = pick_device(device)
+    require(precision is None or precision in PRECISIONS, f"precision must be fp32, bf16 or fp16, not {precision!r}")
+    require(precision != "fp16" or where.type == "cuda", "fp16 trains on a GPU; on a CPU take bf16 or fp32")
+    require(threads is None or threads >= 1, f"threads must be at least 1, not {threads}")
+    settings = []
+    if tune and where.type == "cpu":
+        if keep_freed_memory():
+            settings.append("freed memory kept")
+        if products_by_onednn():
+            settings.append("products by oneDNN")
+    if precision is None:
+        fast = torch.cpu._is_avx512_bf16_supported() if where.type == "cpu" else where.type == "cuda"
+        precision = "bf16" if fast else "fp32"
+    threads = threads or _cores()
+    torch.set_num_threads(threads)
+    return Machine(where, precision, threads, tune, tuple(settings))
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def keep_freed_memory() -> bool:
+    """Tell glibc to keep large freed blocks for the next step instead of giving them back and faulting them in again.
+
+    A training step frees and asks for the same tens of megabytes: this makes it 1.3 to 1.9 times as fast. False
+    where there is no glibc to tell (musl, macOS, Windows).
+    """
+    if sys.platform != "linux":
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return False
+    trim_threshold, mmap_max = -1, -4  # M_TRIM_THRESHOLD, M_MMAP_MAX of malloc.h
+    return bool(mallopt(trim_threshold, 2**31 - 1)) and bool(mallopt(mmap_max, 0))
+
+
+def products_by_onednn() -> bool:
+    """Send fp32 products to oneDNN on AMD, where the library that torch takes for them is half as fast.
+
+    The setting allows bf16 inside. A processor without AMX computes fp32 all the same; that is checked, and False
+    where it does not hold or where the processor is another.
+    """
+    if not _is_amd() or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return False
+    matmul = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+    before = matmul.fp32_precision
+    matmul.fp32_precision = "bf16"
+    generator = torch.Generator().manual_seed(0)
+    a, b = torch.randn(2, 256, 256, generator=generator)
+    exact = a.double() @ b.double()
+    if float((a @ b - exact).abs().max() / exact.abs().max()) < 1e-5:
+        return True
+    matmul.fp32_precision = before
+    return False
+
+
+def _is_amd() -> bool:
+    try:
+        return "AuthenticAMD" in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False

@@ -1,0 +1,1 @@
+"""Whole windows through a cell, forward and back, in few large operations."""

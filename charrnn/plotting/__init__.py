@@ -1,0 +1,1 @@
+"""Pictures and pages, drawn for whoever asks."""

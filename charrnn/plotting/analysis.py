@@ -1,0 +1,68 @@
+"""Pictures of what was found: gradients through time, and what memory brings."""
+
+from collections.abc import Sequence
+from itertools import cycle
+from typing import Any
+
+from charrnn.analysis.context import ContextCurve
+from charrnn.analysis.gradient_history import GradientHistory
+from charrnn.analysis.gradients import Flow
+from charrnn.plotting.style import COLOURS, picture
+
+
+def draw_flows(flows: Sequence[Flow], training: GradientHistory | None = None) -> bytes:
+    """Norms against steps back, the median and its 10-90% band; a panel for each layer, a colour for each network.
+
+    Where a run's record is given, two panels more: norms before clipping and relative updates against its steps.
+    """
+    layers = max(len(flow.norms) for flow in flows)
+    with picture(columns=layers + (2 if training else 0)) as (panels, drawn):
+        for layer, axes in enumerate(panels[:layers]):
+            axes.sharey(panels[0])
+            for flow, colour in zip(flows, cycle(COLOURS), strict=False):
+                if layer >= len(flow.norms):
+                    continue
+                low, middle, high = flow.band(layer)
+                steps, half = range(len(middle)), flow.half_life(layer)
+                label = flow.name if half is None else f"{flow.name}, halves in {half:.1f} steps"
+                axes.plot(steps, middle, color=colour, linewidth=1.6, label=label)
+                axes.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
+            axes.set_yscale("log")
+            axes.set_title(f"layer {layer + 1}", loc="left")
+            axes.set_xlabel("steps back, k")
+            axes.legend(frameon=False, fontsize=8, loc="lower left")
+        panels[0].set_ylabel("norm of dL(t) / dh(t - k)")
+        if training:
+            _draw_record(training, *panels[layers:])
+    return drawn.getvalue()
+
+
+def _draw_record(training: GradientHistory, norms: Any, updates: Any) -> None:
+    norms.plot(training.steps, training.norms, color=COLOURS[0], linewidth=1.2)
+    norms.set_title(f"norm before clipping; {training.share_clipped:.1%} of steps clipped", loc="left")
+    for part, colour in zip(dict.fromkeys(part for _, of in training.updates for part in of), COLOURS, strict=False):
+        at = [(step, ratios[part]) for step, ratios in training.updates if part in ratios]
+        updates.plot(*zip(*at, strict=True), color=colour, marker="o", markersize=3, linewidth=1.2, label=part)
+    updates.set_title("a step's length over its weights'", loc="left")
+    if training.updates:
+        updates.legend(frameon=False, fontsize=8)
+    for axes in (norms, updates):
+        axes.set_yscale("log")
+        axes.set_xlabel("steps of training")
+
+
+def draw_context_curves(memories: Sequence[ContextCurve]) -> bytes:
+    """Bits per character against how far the network may look back; the right-most point is the state carried on."""
+    with picture() as ((axes,), drawn):
+        for memory, colour in zip(memories, cycle(COLOURS), strict=False):
+            known = [reach for reach in memory.reaches if reach is not None]
+            at = [*known, 2 * max(known, default=1)]
+            axes.plot(at[: len(memory.bits)], memory.bits, color=colour, marker="o", markersize=3.5, label=memory.name)
+        axes.set_xscale("log")
+        exact = any(memory.exact for memory in memories)
+        axes.set_xlabel(
+            "tokens read before the one scored; last: all" if exact else "state reset every so many tokens; last: never"
+        )
+        axes.set_ylabel("bits per character")
+        axes.legend(frameon=False, loc="upper right")
+    return drawn.getvalue()

@@ -1,0 +1,1 @@
+"""Weights and a text become numbers."""

@@ -1,0 +1,131 @@
+"""Sentencepiece set up so that nothing of a text is lost."""
+
+import base64
+import io
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from charrnn.errors import CheckpointError, ConfigError, CorpusError
+from charrnn.text.tokenizers.byte_decoding import ByteDecoding, Ids, utf8
+
+SPACE = "\N{LOWER ONE EIGHTH BLOCK}"  # how sentencepiece writes a space
+SAMPLED_BYTES = 8_000_000
+LONGEST_SENTENCE = 4096
+
+
+class SubwordTokenizer(ByteDecoding):
+    """Sentencepiece byte-pair pieces, set up to lose nothing, with byte fallback: it holds every text.
+
+    Ids are sentencepiece's own less one: its id 0, the unknown piece, cannot occur here. Decoding is done from the
+    pieces' bytes, for sentencepiece would turn a literal U+2581 into a space.
+    """
+
+    kind = "subword"
+
+    def __init__(self, model: bytes) -> None:
+        """`model` is a serialized sentencepiece model. Raises CheckpointError when it is none of ours."""
+        import sentencepiece
+
+        self._model = model
+        self._processor = sentencepiece.SentencePieceProcessor()
+        try:
+            self._processor.LoadFromSerializedProto(model)
+        except RuntimeError as error:
+            raise CheckpointError(f"the subword vocabulary is damaged: {error}") from None
+        self.size = self._processor.GetPieceSize() - 1
+        self.pieces = [self._bytes_of(token) for token in range(1, self.size + 1)]
+        byte_ids = {self._processor.IdToPiece(i): i for i in range(1, self.size + 1) if self._processor.IsByte(i)}
+        if len(byte_ids) != 256:
+            raise CheckpointError("the subword vocabulary has no byte fallback: it was not made by charrnn")
+        self._space_sign = [byte_ids[f"<0x{byte:02X}>"] for byte in SPACE.encode()]
+
+    def _bytes_of(self, token: int) -> bytes:
+        piece: str = self._processor.IdToPiece(token)
+        if self._processor.IsByte(token):
+            return bytes([int(piece[3:5], 16)])
+        return piece.replace(SPACE, " ").encode("utf-8")
+
+    @classmethod
+    def train(cls, pieces: Iterable[str], vocab_size: int, *, threads: int = 1) -> "SubwordTokenizer":
+        """Learn `vocab_size` pieces from a text, from its first 8 MB where it is longer, and check that none is lost.
+
+        Raises ConfigError when the size cannot hold the text's own characters, CorpusError when the text is too
+        small to learn so many pieces; each says a size that works.
+        """
+        import sentencepiece
+
+        sentences = list(_sentences(pieces))
+        characters = len(set().union(*sentences)) if sentences else 0
+        floor = 256 + 1 + characters + 2
+        if vocab_size < floor:
+            raise ConfigError(
+                f"--vocab-size {vocab_size} is too small for this text: its {characters} characters, 256 bytes and "
+                f"the control pieces need {floor}"
+            )
+        written = io.BytesIO()
+        try:
+            sentencepiece.SentencePieceTrainer.Train(
+                sentence_iterator=iter(sentences),
+                model_writer=written,
+                model_type="bpe",
+                vocab_size=vocab_size + 1,
+                hard_vocab_limit=False,
+                normalization_rule_name="identity",
+                add_dummy_prefix=False,
+                remove_extra_whitespaces=False,
+                user_defined_symbols=["\n"],
+                byte_fallback=True,
+                character_coverage=1.0,
+                max_sentence_length=8 * LONGEST_SENTENCE,
+                num_threads=threads,
+                unk_id=0,
+                bos_id=-1,
+                eos_id=-1,
+                pad_id=-1,
+                minloglevel=2,
+            )
+        except RuntimeError as error:
+            raise CorpusError(
+                f"no subword vocabulary of {vocab_size} pieces can be learned from this text ({error}): use a smaller "
+                f"--vocab-size, down to {floor}, or --tokenizer char"
+            ) from None
+        tokenizer = cls(written.getvalue())
+        for sentence in sentences:
+            if (again := tokenizer.decode(tokenizer.encode(sentence))) != sentence:
+                place = next((i for i, pair in enumerate(zip(sentence, again, strict=False)) if len(set(pair)) > 1), 0)
+                raise CorpusError(
+                    f"subwords would change this text: {sentence[place : place + 20]!r} becomes "
+                    f"{again[place : place + 20]!r}; use --tokenizer char or byte"
+                )
+        return tokenizer
+
+    def encode(self, text: str, *, unknown: bool = False) -> Ids:
+        utf8(text)
+        tokens: list[int] = []
+        for number, part in enumerate(text.split(SPACE)):
+            if number:
+                tokens += self._space_sign
+            # A newline is always a piece of its own, so lines are encoded apart, in parallel.
+            lines = part.split("\n")
+            for ids in self._processor.EncodeAsIds([line + "\n" for line in lines[:-1]] + lines[-1:]):
+                tokens += ids
+        return np.asarray(tokens, dtype=np.int32) - 1
+
+    def spec(self) -> dict[str, Any]:
+        return {"kind": self.kind, "model": base64.b64encode(self._model).decode("ascii")}
+
+
+def _sentences(pieces: Iterable[str]) -> Iterator[str]:
+    """Lines of at most LONGEST_SENTENCE characters, until SAMPLED_BYTES are reached."""
+    taken = 0
+    for piece in pieces:
+        for line in piece.split("\n"):
+            for start in range(0, len(line), LONGEST_SENTENCE):
+                sentence = line[start : start + LONGEST_SENTENCE].replace("\0", "")
+                if sentence:
+                    yield sentence
+                    taken += len(sentence.encode("utf-8", "replace"))
+        if taken > SAMPLED_BYTES:
+            return

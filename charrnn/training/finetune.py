@@ -1,0 +1,76 @@
+"""Fine-tuning: what a trained network has learned, carried over to one whose vocabulary has grown, symbol by symbol."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from charrnn.config import ModelConfig, TrainOptions, require
+from charrnn.models.language_model import LanguageModel
+from charrnn.models.weights import MEMBER, REVERSE
+from charrnn.storage import checkpoint
+from charrnn.storage.checkpoint import Weights
+from charrnn.text.tokenizers import Tokenizer, ids_in
+
+# What a model brings with it, and where an option may not ask for something else.
+KEPT = ("cell", "layers", "hidden", "embedding", "skip", "norm", "bidirectional", "members", "tie")
+# In front of a weight's own name: whose network it is of, and which half's.
+OWNER = re.compile(rf"^({re.escape(MEMBER)}\d+\.)?({re.escape(REVERSE)})?")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A trained model to go on from."""
+
+    path: Path
+    config: ModelConfig
+    tokenizer: Tokenizer
+    documents: str
+    weights: Weights
+
+    @classmethod
+    def read(cls, path: Path) -> "Source":
+        """Raises CheckpointError when the file is no model."""
+        header, weights, tokenizer = checkpoint.read_model(path)
+        return cls(path, header.config, tokenizer, header.documents, weights)
+
+    def check(self, options: TrainOptions) -> None:
+        """Raises ConfigError when the options ask for another network or tokenizer than the model's."""
+        own = {**{name: getattr(self.config, name) for name in KEPT}, "tokenizer": self.tokenizer.kind}
+        for name, value in own.items():
+            asked = getattr(options, name)
+            require(
+                asked is None or asked == value,
+                f"{self.path} has {name} {value}, which stays: leave out --{name}, or train anew without --from",
+            )
+        for name in ("vocab_size", "radius"):
+            require(
+                getattr(options, name) is None,
+                f"{self.path} brings its symbols and weights: leave out --{name.replace('_', '-')}, or --from",
+            )
+
+    def give(self, network: LanguageModel, tokenizer: Tokenizer) -> None:
+        """Put the weights into a freshly initialised network whose vocabulary holds this one's, symbol by symbol.
+
+        A new symbol keeps its fresh embedding; its bias is the least of the old ones and its row of the head zero,
+        which makes it improbable (where embeddings are tied, that row is the embedding). No old logit changes.
+        """
+        there, ids = network.config, ids_in(tokenizer, self.tokenizer)
+        inputs = np.append(ids, there.start_id)
+        outputs = inputs if self.config.documents and there.documents else ids
+        with torch.no_grad():
+            for name, weight in network.state_dict().items():
+                old = torch.from_numpy(self.weights[name])
+                match OWNER.sub("", name):
+                    case "embedding.weight":
+                        weight[inputs] = old
+                    case "head":
+                        weight.zero_()
+                        weight[outputs] = old[: len(outputs)]
+                    case "bias":
+                        weight.fill_(float(old.min()))
+                        weight[outputs] = old[: len(outputs)]
+                    case _:
+                        weight.copy_(old)

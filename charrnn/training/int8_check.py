@@ -1,0 +1,38 @@
+"""What generating from 8-bit weights costs a network, measured by the engine itself."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from charrnn.inference.engine import Engine
+from charrnn.models.language_model import LanguageModel
+from charrnn.models.loss import IGNORED, cross_entropy
+from charrnn.storage.checkpoint import Weights
+
+
+def arrays(model: LanguageModel) -> Weights:
+    """The weights as the engine takes them."""
+    return {name: tensor.cpu().numpy() for name, tensor in model.state_dict().items()}
+
+
+@torch.inference_mode()
+def int8_cost(model: LanguageModel, tokens: npt.NDArray[Any], rows: int = 64) -> float:
+    """Nats per token that generating in 8 bits loses to fp32, on rows of this text read side by side from the start."""
+    config = model.config
+    length = max(1, tokens.size // rows)
+    rows = tokens.size // length
+    # A character that the vocabulary lacks is read as the start id, and not asked for.
+    ids = tokens[: rows * length].astype(np.int64).reshape(rows, length)
+    targets = torch.from_numpy(np.where(ids < config.vocab_size, ids, IGNORED))
+    inputs = np.hstack([np.full((rows, 1), config.start_id), np.minimum(ids, config.start_id)[:, :-1]])
+    exact, _ = model(torch.from_numpy(inputs), model.initial_states(rows))
+    engine = Engine(config, arrays(model), "int8")
+    memory, rounded = engine.start(rows), []
+    with engine.accelerated(rows, length):
+        for t in range(length):
+            logits, memory = engine.step(inputs[:, t], memory)
+            rounded.append(torch.from_numpy(logits))
+    difference = cross_entropy(torch.stack(rounded, dim=1), targets) - cross_entropy(exact, targets)
+    return float(difference.double().sum() / max(1, int((targets >= 0).sum())))

@@ -1,0 +1,39 @@
+"""Mixed precision: fp32 master weights that the optimiser moves, and a copy in bf16 or fp16 that a step computes with.
+
+Validation, sampling and checkpoints use the fp32 weights alone.
+"""
+
+import copy
+
+import torch
+from torch import nn
+
+from charrnn.machine import PRECISIONS
+from charrnn.models.language_model import LanguageModel
+
+
+class MixedPrecision:
+    """The network as a training step computes it: the master itself in fp32, else a copy in fewer bits."""
+
+    def __init__(self, master: LanguageModel, precision: str) -> None:
+        self.master = master
+        self.model = master
+        if precision != "fp32":
+            self.model = copy.deepcopy(master).to(PRECISIONS[precision])
+        self._pairs: list[tuple[nn.Parameter, nn.Parameter]] = list(
+            zip(master.parameters(), self.model.parameters(), strict=True)
+        )
+
+    def refresh(self) -> None:
+        """Copy the master's weights into the shadow."""
+        if self.model is not self.master:
+            with torch.no_grad():
+                for master, shadow in self._pairs:
+                    shadow.copy_(master)
+
+    def hand_over_gradients(self) -> None:
+        """Move the shadow's gradients to the master, in fp32."""
+        if self.model is not self.master:
+            for master, shadow in self._pairs:
+                master.grad = None if shadow.grad is None else shadow.grad.to(master.dtype)
+                shadow.grad = None

@@ -1,0 +1,113 @@
+"""What a step does to a model: each of its networks learns from a window, by itself.
+
+window -> network(inputs, detached states) -> nats per token -> backward -> clip -> move the weights. Nothing here reads
+a number back from the device.
+"""
+
+import torch
+from torch import Tensor
+
+from charrnn.config import TrainConfig
+from charrnn.machine import Machine
+from charrnn.models.language_model import LanguageModel, Voice, detach, select_rows
+from charrnn.models.loss import cross_entropy
+from charrnn.training.batches import Batch
+from charrnn.training.mixed_precision import MixedPrecision
+from charrnn.training.optim import clip, make_optimizer
+from charrnn.training.optim.averaging import Average
+from charrnn.training.state import TrainingState
+
+
+class TrainStep:
+    """A model, and all that moves its weights.
+
+    The networks of an ensemble go through the same windows side by side, each with its own loss and clipping: so each
+    learns, bit for bit, what it would learn alone.
+    """
+
+    def __init__(self, model: LanguageModel, config: TrainConfig, machine: Machine, rows: int) -> None:
+        """`rows`: how many streams a window has."""
+        self.config, self.machine = config, machine
+        self.shadow = MixedPrecision(model, config.precision)
+        self._networks = [[Voice(network, half) for half in network.halves] for network in self.shadow.model.members]
+        self._weights = [network.own_parameters() for network in model.members]
+        self.state = TrainingState(
+            model,
+            make_optimizer(model, config),
+            Average(model),
+            torch.amp.GradScaler(machine.device.type, enabled=config.precision == "fp16"),
+            machine.device,
+            memories=[[half.initial_states(rows) for half in network] for network in self._networks],
+        )
+
+    def learn(self, windows: list[Batch], tokens: int, *, lr: float, number: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Step `number` (the first is 0) on one window of each half, which have so many tokens to predict.
+
+        The loss in nats per token, the gradient's norm before clipping, 1 where it was clipped: means over the
+        networks. Where loss or gradient is not finite, no weight moves.
+        """
+        self.shadow.model.train()
+        windows = [self._on_device(window) for window in windows]
+        loss = torch.stack([self._differentiate(place, windows, tokens) for place in range(len(self._networks))]).mean()
+        self.shadow.hand_over_gradients()
+        optimizer = self.state.optimizer
+        optimizer.number = number
+        for group in optimizer.param_groups:
+            group["lr"] = lr
+        return loss, *self._move(loss)
+
+    def average_in(self, begun: bool) -> int:
+        """Where averaging has begun, take the weights into their mean; how many are in it now."""
+        if begun:
+            self.state.average.add()
+        else:
+            self.state.average.clear()
+        return self.state.average.count
+
+    def restore(self, tensors: dict[str, Tensor], averaged: int) -> None:
+        """Go back, or on, to what `state.tensors` gave, when so many steps' weights were in their mean."""
+        self.state.restore(tensors, averaged)
+        self.shadow.refresh()
+
+    def _differentiate(self, place: int, windows: list[Batch], tokens: int) -> Tensor:
+        """Gradients of one network's nats per token over the windows of its halves; the loss."""
+        total = torch.zeros((), device=self.machine.device)
+        memories = self.state.memories[place]
+        for half, (voice, window) in enumerate(zip(self._networks[place], windows, strict=True)):
+            states = memories[half] if window.carry is None else select_rows(memories[half], window.carry)
+            logits, states = voice(window.inputs, detach(states))
+            total = total + cross_entropy(logits, window.targets).sum()
+            memories[half] = detach(states)
+        loss = total / tokens
+        torch.autograd.backward(self.state.scaler.scale(loss))
+        return loss.detach()
+
+    def _move(self, loss: Tensor) -> tuple[Tensor, Tensor]:
+        """Clip, move the master weights, copy them to the shadow; the norm before, and 1 where something was clipped.
+
+        In fp16 a gradient beyond the format's range is no divergence: the scaler skips the step and scales less.
+        """
+        optimizer, scaler = self.state.optimizer, self.state.scaler
+        if scaler.is_enabled():
+            scaler.unscale_(optimizer)
+        norm, clipped = torch.stack([torch.stack(clip(weights, self.config)) for weights in self._weights]).mean(0)
+        if scaler.is_enabled():
+            scaler.step(optimizer)
+            scaler.update()
+            norm = norm.nan_to_num(0.0, 0.0, 0.0)
+        else:
+            # The optimiser looks at this where it stands, on the device.
+            optimizer.found_inf = (~(loss.isfinite() & norm.isfinite())).float()
+            optimizer.step()
+        optimizer.zero_grad()
+        self.shadow.refresh()
+        return norm, clipped
+
+    def _on_device(self, window: Batch) -> Batch:
+        carried = None if window.carry is None else self._moved(window.carry)
+        return Batch(self._moved(window.inputs), self._moved(window.targets), carried)
+
+    def _moved(self, tensor: Tensor) -> Tensor:
+        if self.machine.device.type == "cuda":
+            return tensor.pin_memory().to(self.machine.device, non_blocking=True)
+        return tensor.to(self.machine.device)

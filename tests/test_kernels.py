@@ -1,0 +1,362 @@
+"""The window kernels against their slow twin: `unroll`, the same formula step by step under plain autograd."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from charrnn.models.cells import CELLS, Cell, State, Weights
+from charrnn.models.kernels import recurrent as windows
+from charrnn.models.kernels.base import CHUNK, Packed
+from charrnn.models.kernels.recurrent import CELL_KERNELS, run
+from charrnn.models.layers import LAYERS, time_major
+from charrnn.models.unroll import TorchOperations, unroll
+
+EXACT = 1e-10
+INPUTS, HIDDEN = 3, 5
+
+every_cell = pytest.mark.parametrize("formula", list(CELL_KERNELS), ids=lambda formula: formula.__name__)
+# Around the border between two chunks, and at it.
+every_length = pytest.mark.parametrize("steps", [1, 2, 15, 16, 17, 33, 48])
+
+Read = Callable[[Cell, Tensor, State], tuple[Tensor, State]]
+# What of outputs (T, B, H) and last state is made into one number, whose gradients are compared.
+Loss = Callable[[Tensor, State], Tensor]
+
+
+def normal(*shape: int, seed: int) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+class Problem(NamedTuple):
+    """A cell's weights, an input (T, B, E) and a state, all of which want a gradient."""
+
+    formula: type[Cell]
+    x: Tensor
+    state: State
+    w_ih: Tensor
+    w_hh: Tensor
+    b_ih: Tensor
+    b_hh: Tensor
+    vectors: tuple[Tensor, ...]
+
+    @property
+    def leaves(self) -> dict[str, Tensor]:
+        """Everything that has a gradient, under a name that says which it is."""
+        parts = {f"initial {name}": part for name, part in zip(self.formula.state_names, self.state, strict=True)}
+        own = dict(zip(self.formula.extra_weights, self.vectors, strict=True))
+        plain = {"x": self.x, "w_ih": self.w_ih, "w_hh": self.w_hh, "b_ih": self.b_ih, "b_hh": self.b_hh}
+        return plain | parts | own
+
+    @property
+    def cell(self) -> Cell:
+        """The formula over these weights, nothing kept from an earlier use."""
+        own = dict(zip(self.formula.extra_weights, self.vectors, strict=True))
+        weights = Weights(self.w_ih, self.w_hh, self.b_ih, self.b_hh, own)
+        return self.formula(weights, TorchOperations())
+
+    def read(self, read: Read) -> tuple[Tensor, State]:
+        cell = self.cell
+        return read(cell, cell.project(self.x), self.state)
+
+    def to(self, dtype: torch.dtype, rounded: torch.dtype | None = None) -> "Problem":
+        """The same numbers in another format, perhaps rounded to a coarser one before."""
+
+        def convert(tensor: Tensor) -> Tensor:
+            return tensor.detach().to(rounded or dtype).to(dtype).requires_grad_()
+
+        return Problem(
+            self.formula,
+            x=convert(self.x),
+            state=tuple(map(convert, self.state)),
+            w_ih=convert(self.w_ih),
+            w_hh=convert(self.w_hh),
+            b_ih=convert(self.b_ih),
+            b_hh=convert(self.b_hh),
+            vectors=tuple(map(convert, self.vectors)),
+        )
+
+
+def problem(formula: type[Cell], steps: int, batch: int, hidden: int = HIDDEN, scale: float = 0.6) -> Problem:
+    """No weight special: no bias is zero, no two gates are alike."""
+    gates = formula.gates * hidden
+
+    def weight(*shape: int, seed: int) -> Tensor:
+        return (scale * normal(*shape, seed=seed)).requires_grad_()
+
+    return Problem(
+        formula,
+        x=normal(steps, batch, INPUTS, seed=1).requires_grad_(),
+        state=tuple(normal(batch, hidden, seed=50 + n).requires_grad_() for n in range(len(formula.state_names))),
+        w_ih=weight(gates, INPUTS, seed=10),
+        w_hh=weight(gates, hidden, seed=11),
+        b_ih=weight(gates, seed=12),
+        b_hh=weight(gates, seed=13),
+        vectors=tuple(
+            (0.6 * normal(*own.shape(INPUTS, hidden), seed=20 + n)).requires_grad_()
+            for n, own in enumerate(formula.extra_weights.values())
+        ),
+    )
+
+
+def everything(y: Tensor, last: State) -> Tensor:
+    """Every output and every part of the last state, each number with a weight of its own."""
+    weighted = [part * normal(*part.shape, seed=70 + n).to(part.dtype) for n, part in enumerate((y, *last))]
+    return torch.stack([part.sum() for part in weighted]).sum()
+
+
+def gradients(given: Problem, read: Read, loss: Loss = everything) -> dict[str, Tensor]:
+    """Of every leaf; zeros where the loss does not depend on it."""
+    names, leaves = zip(*given.leaves.items(), strict=True)
+    found = torch.autograd.grad(loss(*given.read(read)), leaves, materialize_grads=True)
+    return dict(zip(names, found, strict=True))
+
+
+def assert_gradients_equal(given: Problem, loss: Loss) -> None:
+    expected, found = gradients(given, unroll, loss), gradients(given, run, loss)
+    assert any(gradient.any() for gradient in expected.values())
+    for name, gradient in expected.items():
+        assert found[name].shape == gradient.shape
+        assert (found[name] - gradient).abs().max() <= EXACT * max(1, float(gradient.abs().max())), name
+
+
+def relative(found: Tensor, expected: Tensor) -> float:
+    found, expected = found.detach().double(), expected.detach().double()
+    return float((found - expected).norm() / expected.norm())
+
+
+# -- as the slow twin ------------------------------------------------------------------------------------------------
+
+
+@every_cell
+@every_length
+@pytest.mark.parametrize("batch", [1, 3])
+def test_outputs_and_last_state_equal_those_of_the_plain_loop(formula: type[Cell], steps: int, batch: int) -> None:
+    given = problem(formula, steps, batch)
+    (y, last), (expected_y, expected_last) = given.read(run), given.read(unroll)
+    assert y.shape == (steps, batch, HIDDEN)
+    for found, expected in zip((y, *last), (expected_y, *expected_last), strict=True):
+        assert found.shape == expected.shape
+        assert (found - expected).abs().max() <= EXACT
+
+
+@every_cell
+@every_length
+@pytest.mark.parametrize("batch", [1, 3])
+def test_all_gradients_equal_those_of_autograd_through_the_plain_loop(
+    formula: type[Cell], steps: int, batch: int
+) -> None:
+    given = problem(formula, steps, batch)
+    assert all(gradient.any() for gradient in gradients(given, unroll).values())
+    assert_gradients_equal(given, everything)
+
+
+@every_cell
+@pytest.mark.parametrize("steps", [1, 17])
+def test_gradients_equal_where_the_last_state_alone_is_looked_at(formula: type[Cell], steps: int) -> None:
+    given = problem(formula, steps, 2)
+    for number in range(len(formula.state_names)):
+        weighting = normal(2, HIDDEN, seed=number)
+        assert_gradients_equal(given, lambda _, last, n=number, w=weighting: (last[n] * w).sum())  # type: ignore[misc]
+
+
+@every_cell
+@pytest.mark.parametrize("step", [0, 1, CHUNK - 1, CHUNK, 2 * CHUNK])
+def test_gradients_equal_where_one_output_alone_is_looked_at(formula: type[Cell], step: int) -> None:
+    given = problem(formula, 2 * CHUNK + 1, 2)
+    weighting = normal(2, HIDDEN, seed=step)
+    assert_gradients_equal(given, lambda y, _: (y[step] * weighting).sum())
+    later = gradients(given, run, lambda y, _: (y[step] * weighting).sum())["x"][step + 1 :]
+    assert not later.any()
+
+
+@every_cell
+def test_gradients_equal_through_two_windows_one_behind_the_other(formula: type[Cell]) -> None:
+    def in_two(cell: Cell, projected: Tensor, state: State) -> tuple[Tensor, State]:
+        before, state = run(cell, projected[:7], state)
+        after, state = run(cell, projected[7:], state)
+        return torch.cat([before, after]), state
+
+    given = problem(formula, 25, 2)
+    expected, found = gradients(given, unroll), gradients(given, in_two)
+    for name, gradient in expected.items():
+        assert (found[name] - gradient).abs().max() <= EXACT * max(1, float(gradient.abs().max())), name
+
+
+@every_cell
+def test_gradients_equal_whatever_the_layout_of_inputs_and_of_what_comes_back(formula: type[Cell]) -> None:
+    """Rows first in memory, as a layer is given them, and one number spread over all outputs, as a sum gives it."""
+
+    def rows_first(y: Tensor, last: State) -> Tensor:
+        mixed = time_major(y).contiguous().flatten(1) @ normal(y.shape[0] * HIDDEN, 4, seed=5)
+        return torch.stack([mixed.square().sum(), *(part.sum() for part in last)]).sum()
+
+    given = problem(formula, 18, 3)
+    turned = given._replace(x=time_major(time_major(given.x.detach()).contiguous()).requires_grad_())
+    assert not turned.x.is_contiguous()
+    for loss in (rows_first, lambda y, last: y.sum()):
+        assert_gradients_equal(turned, loss)
+
+
+@every_cell
+def test_going_back_twice_gives_the_same_twice(formula: type[Cell]) -> None:
+    given = problem(formula, 18, 2)
+    total, leaves = everything(*given.read(run)), list(given.leaves.values())
+    first = [gradient.clone() for gradient in torch.autograd.grad(total, leaves, retain_graph=True)]
+    assert all(map(torch.equal, first, torch.autograd.grad(total, leaves)))
+
+
+# -- when less is asked for ------------------------------------------------------------------------------------------
+
+
+@every_cell
+def test_where_no_gradient_is_wanted_none_is_kept(formula: type[Cell]) -> None:
+    given = problem(formula, 18, 2)
+    expected, expected_last = given.read(unroll)
+    with torch.no_grad():
+        y, last = given.read(run)
+    assert not any(part.requires_grad for part in (y, *last))
+    for found, part in zip((y, *last), (expected, *expected_last), strict=True):
+        assert (found - part).abs().max() <= EXACT
+
+
+@every_cell
+def test_each_gradient_alone_is_the_same_as_among_the_others(formula: type[Cell]) -> None:
+    given = problem(formula, 18, 2)
+    expected, leaves = gradients(given, run), given.leaves
+    for wanted, gradient in expected.items():
+        for name, leaf in leaves.items():
+            leaf.requires_grad_(name == wanted)
+        (alone,) = torch.autograd.grad(everything(*given.read(run)), [leaves[wanted]])
+        assert torch.allclose(alone, gradient, rtol=0, atol=EXACT), wanted
+
+
+@every_cell
+def test_a_window_changes_nothing_that_it_was_given(formula: type[Cell]) -> None:
+    given = problem(formula, 18, 2)
+    cell = given.cell
+    projected = cell.project(given.x).detach().requires_grad_()
+    all_given = [projected, *given.leaves.values()]
+    before = [tensor.detach().clone() for tensor in all_given]
+    y, last = run(cell, projected, given.state)
+    kept = [part.detach().clone() for part in (y, *last)]
+    torch.autograd.backward(everything(y, last))
+    assert all(map(torch.equal, before, all_given))
+    assert all(map(torch.equal, kept, (y, *last)))
+
+
+# -- other number formats --------------------------------------------------------------------------------------------
+
+
+@every_cell
+@pytest.mark.parametrize("batch", [1, 3])
+def test_float32_over_packed_weights_is_near_float64(formula: type[Cell], batch: int) -> None:
+    exact = problem(formula, 33, batch, hidden=32, scale=0.2)
+    rough = exact.to(torch.float32)
+    assert Packed(rough.w_hh, batch).packs == torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    (y, last), (exact_y, exact_last) = rough.read(run), exact.read(unroll)
+    for found, expected in zip((y, *last), (exact_y, *exact_last), strict=True):
+        assert found.dtype == torch.float32
+        assert relative(found, expected) < 1e-4
+    expected_gradients = gradients(exact, unroll)
+    for name, gradient in gradients(rough, run).items():
+        assert relative(gradient, expected_gradients[name]) < 1e-4, name
+
+
+@every_cell
+def test_float32_gradients_are_right_for_one_number_spread_over_all_outputs(formula: type[Cell]) -> None:
+    """The packed product is then given a tensor whose rows all lie in one place."""
+    exact = problem(formula, 18, 3, hidden=32, scale=0.2)
+    expected = gradients(exact, unroll, lambda y, _: y.sum())
+    for name, gradient in gradients(exact.to(torch.float32), run, lambda y, _: y.sum()).items():
+        assert relative(gradient, expected[name]) < 1e-4, name
+
+
+@every_cell
+@pytest.mark.parametrize("batch", [1, 3])
+def test_bfloat16_gradients_point_where_float32_gradients_do(formula: type[Cell], batch: int) -> None:
+    whole = problem(formula, 33, batch, hidden=32, scale=0.2)
+    expected = gradients(whole.to(torch.float32, rounded=torch.bfloat16), run)
+    for name, gradient in gradients(whole.to(torch.bfloat16), run).items():
+        assert gradient.dtype == torch.bfloat16
+        assert float(F.cosine_similarity(gradient.float().flatten(), expected[name].flatten(), dim=0)) > 0.999, name
+        assert float(gradient.float().norm() / expected[name].norm()) == pytest.approx(1, abs=0.03), name
+
+
+# -- products over packed weights ------------------------------------------------------------------------------------
+
+TOLERANCE = {torch.float64: 1e-14, torch.float32: 1e-6, torch.bfloat16: 8e-3}
+
+every_format = pytest.mark.parametrize("dtype", list(TOLERANCE), ids=str)
+
+
+@every_format
+@pytest.mark.parametrize("biased", [False, True])
+@pytest.mark.parametrize(("batch", "packed_for"), [(1, 1), (3, 3), (32, 32), (3, 32), (32, 1)])
+def test_a_packed_product_is_a_linear_layer(dtype: torch.dtype, biased: bool, batch: int, packed_for: int) -> None:
+    x, weight = normal(batch, 24, seed=0).to(dtype), normal(40, 24, seed=1).to(dtype)
+    bias = normal(40, seed=2).to(dtype) if biased else None
+    found = Packed(weight, packed_for)(x, bias)
+    assert (found.dtype, found.shape) == (dtype, (batch, 40))
+    exact = F.linear(x.double(), weight.double(), None if bias is None else bias.double())
+    assert relative(found, exact) < TOLERANCE[dtype]
+    assert relative(F.linear(x, weight, bias), exact) < TOLERANCE[dtype]
+
+
+@every_format
+@pytest.mark.parametrize("batch", [1, 3, 32])
+@pytest.mark.parametrize("layout", ["plain", "turned", "spread", "part"])
+def test_a_packed_product_is_added_onto_another_tensor_which_stays(dtype: torch.dtype, batch: int, layout: str) -> None:
+    x, weight = normal(batch, 24, seed=0).to(dtype), normal(40, 24, seed=1).to(dtype)
+    other = {
+        "plain": normal(batch, 40, seed=2).to(dtype),
+        "turned": normal(40, batch, seed=2).to(dtype).t(),
+        "spread": normal(1, 1, seed=2).to(dtype).expand(batch, 40),
+        "part": normal(batch, 80, seed=2).to(dtype)[:, 20:60],
+    }[layout]
+    before = other.clone()
+    found = Packed(weight, batch).onto(x, other)
+    assert (found.dtype, found.shape) == (dtype, (batch, 40))
+    assert relative(found, x.double() @ weight.double().t() + other.double()) < TOLERANCE[dtype]
+    assert torch.equal(other, before)
+
+
+@every_format
+def test_a_packed_product_takes_rows_that_lie_apart(dtype: torch.dtype) -> None:
+    x, weight = normal(3, 60, seed=0).to(dtype)[:, 7:31], normal(40, 24, seed=1).to(dtype)
+    assert relative(Packed(weight, 3)(x), x.double() @ weight.double().t()) < TOLERANCE[dtype]
+
+
+def test_only_formats_that_one_dnn_multiplies_are_packed() -> None:
+    here = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    packed = {dtype: Packed(torch.zeros(4, 4, dtype=dtype), 2).packs for dtype in TOLERANCE}
+    assert packed == {torch.float64: False, torch.float32: here, torch.bfloat16: here}
+
+
+# -- the table -------------------------------------------------------------------------------------------------------
+
+
+def test_the_cells_that_are_trained_most_have_a_window_where_torch_has_no_fast_kernel() -> None:
+    assert {name for name, formula in CELLS.items() if formula in CELL_KERNELS} == {
+        "rnn", "gru", "lstm-peephole", "lstm-coupled", "lstm-layernorm",
+    }  # fmt: skip
+    assert len(set(CELL_KERNELS.values())) == len(CELL_KERNELS)
+
+
+@pytest.mark.parametrize("name", [name for name, formula in CELLS.items() if formula in CELL_KERNELS])
+def test_a_layer_is_trained_by_its_window(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    used: list[type[Cell]] = []
+
+    def watched(cell: Cell, projected: Tensor, state: State) -> tuple[Tensor, State]:
+        used.append(type(cell))
+        return run(cell, projected, state)
+
+    monkeypatch.setattr(windows, "run", watched)
+    layer = LAYERS[name](INPUTS, HIDDEN)
+    layer.initialise(torch.Generator().manual_seed(0))
+    y, _ = layer(normal(2, 4, INPUTS, seed=0).float(), layer.initial_state(2))
+    assert used == [CELLS[name]]
+    assert y.requires_grad

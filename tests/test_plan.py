@@ -1,0 +1,240 @@
+"""What is chosen for a text and a time, against its one thought written out, and against common sense."""
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from charrnn.config import ModelConfig, TrainOptions
+from charrnn.errors import ConfigError
+from charrnn.machine import Machine
+from charrnn.text.corpus import Facts
+from charrnn.text.dataset import Dataset, Part, Split
+from charrnn.text.tokenizers import CharTokenizer
+from charrnn.training import plan as budget
+from charrnn.training.optim import learning_rate
+from charrnn.training.plan import Choice, plan
+
+CPU = Machine(torch.device("cpu"), "bf16", 2)
+SYMBOLS = "abcdefghijklmnopqrstuvwxyz \n"
+
+
+def text(tokens: int, *, documents: int | None = None, symbols: str = SYMBOLS, valid: int = 0) -> Dataset:
+    """A text of so many tokens, none of them ever looked at; or so many documents of one length."""
+    starts = None if documents is None else np.arange(documents) * (tokens // documents)
+    part = Part(np.zeros(tokens, np.uint8), tokens, starts)
+    split = Split(sources=("x",), sha256="", documents="stream", chars=tokens, train_end=tokens, valid_end=tokens)
+    held_out = Part(np.zeros(valid, np.uint8), valid) if valid else None
+    return Dataset(split, Facts(), CharTokenizer(symbols), part, held_out, [])
+
+
+def choose(tokens: int = 1_000_000, machine: Machine = CPU, **options: object) -> Choice:
+    return plan(TrainOptions(**options), text(tokens), seed=1, machine=machine)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("seconds", [20.0, 60.0, 180.0, 600.0, 3600.0])
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_the_width_is_the_one_whose_weights_are_as_many_as_the_tokens_that_the_time_pays_for(
+    seconds: float, layers: int
+) -> None:
+    """Try every width: the one that comes closest to so many tokens for each weight."""
+    operations = seconds * 2 * budget.THREAD_SPEED["bf16"]
+
+    def tokens_per_weight(hidden: int) -> float:
+        weights = layers * 4 * 2 * hidden**2
+        return operations / (6 * weights) / weights
+
+    best = min(budget.WIDTHS, key=lambda h: abs(math.log(tokens_per_weight(h) / budget.TOKENS_PER_WEIGHT)))
+    assert choose(10**9, seconds=seconds, layers=layers).model.hidden == best
+
+
+def test_more_time_never_chooses_a_narrower_network_nor_does_more_text() -> None:
+    by_time = [choose(seconds=seconds).model.hidden for seconds in (5.0, 30.0, 60.0, 180.0, 600.0, 3600.0, 36000.0)]
+    by_text = [choose(tokens, seconds=3600.0).model.hidden for tokens in (10, 10**3, 10**4, 10**5, 10**6, 10**8)]
+    assert by_time == sorted(by_time) and len(set(by_time)) > 3
+    by_time = [choose(10**8, seconds=seconds).model.hidden for seconds in (5.0, 30.0, 60.0, 180.0, 600.0, 3600.0)]
+    assert by_time == sorted(by_time) and len(set(by_time)) > 4
+    assert by_text == sorted(by_text) and len(set(by_text)) > 3
+
+
+def test_a_slower_machine_gets_a_smaller_network() -> None:
+    alone = dataclasses.replace(CPU, threads=1)
+    fp32 = dataclasses.replace(CPU, precision="fp32")
+    usual = choose(10**8).model.hidden
+    assert choose(10**8, machine=alone).model.hidden < usual > choose(10**8, machine=fp32).model.hidden
+
+
+@pytest.mark.parametrize("seconds", [60.0, 180.0, 600.0, 3600.0, 36000.0])
+@pytest.mark.parametrize("tokens", [10**4, 10**5, 10**6, 10**8])
+@pytest.mark.parametrize("more", [{}, {"hidden": 1024}, {"bidirectional": True}], ids=str)
+def test_networks_share_the_time_that_one_would_spend_on_reading_the_text_too_often(
+    seconds: float, tokens: int, more: dict[str, Any]
+) -> None:
+    choice = choose(tokens, seconds=seconds, **more)
+    weights = choice.model.layers * 8 * choice.model.hidden**2 * (2 if choice.model.bidirectional else 1)
+    passes = seconds * 2 * budget.THREAD_SPEED["bf16"] / 6 / weights / tokens
+    members, product = choice.model.members, passes * tokens * weights
+    # As many weights for each token as one network would have, over two; each reads two and a half million tokens.
+    most = weights if "hidden" in more else min(5000 * math.sqrt(tokens), 2_500_000)
+    by_text, by_time = math.sqrt(product) / tokens / 2, product / 2_500_000 / min(most, 2_500_000)
+    assert members == min(8, max(1, round(min(by_text, by_time))))
+    assert f"about {passes / members:.1f} passes" in choice.reasons[1]
+    assert (f"{members} such networks averaged" in choice.reasons[1]) == (members > 1)
+    one = choose(tokens, seconds=seconds, **more, members=1).model
+    assert one.members == 1 and one.hidden >= choice.model.hidden and (one.dropout or 0) >= (choice.model.dropout or 0)
+
+
+def test_steps_and_epochs_are_those_of_one_network_unless_more_are_asked_for() -> None:
+    for named in ({"steps": 10**6}, {"epochs": 100.0}):
+        alone, three = choose(10**5, **named), choose(10**5, **named, members=3)
+        assert alone.model.members == 1 and three.model.members == 3
+        assert three.model == dataclasses.replace(alone.model, members=3) and three.train == alone.train
+
+
+def test_more_passes_over_the_text_drop_out_more_up_to_a_limit() -> None:
+    shares = [choose(tokens, seconds=600.0, hidden=256).model.dropout or 0 for tokens in (10**8, 10**6, 10**5, 10**3)]
+    assert shares == sorted(shares) and shares[0] == 0 and shares[-1] == budget.MOST_DROPOUT
+
+
+def test_weights_are_averaged_over_the_share_that_is_asked_for() -> None:
+    assert choose().train.average == budget.AVERAGE
+    assert choose(average=0.0).train.average is None and choose(average=0.2).train.average == 0.2
+    assert "averaged over the last 20%" in choose(average=0.2).reasons[2]
+
+
+@pytest.mark.parametrize("average", [None, 0.4])
+@pytest.mark.parametrize("steps", [2_000, 100_000])
+def test_decay_alone_would_leave_the_same_share_of_a_weight_over_every_run(average: float | None, steps: int) -> None:
+    config = choose(10**6, steps=steps, hidden=256, average=average or 0.0).train
+    rates = [learning_rate(config, step / steps) for step in range(0, steps, 100)]
+    assert 100 * sum(rates) * config.weight_decay == pytest.approx(budget.DECAY_OVER_RUN, rel=0.06)
+
+
+@pytest.mark.parametrize("named", [{"steps": 10**7}, {"epochs": 1e6}])
+def test_steps_and_epochs_choose_no_wider_network_than_the_default_time(named: dict[str, Any]) -> None:
+    assert choose(**named).model.hidden == choose(members=1).model.hidden
+    assert choose().train.seconds == budget.DEFAULT_SECONDS
+
+
+def test_few_steps_choose_a_small_network() -> None:
+    widths = [choose(10**8, steps=steps).model.hidden for steps in (100, 1000, 10_000)]
+    assert widths == sorted(set(widths))
+    assert choose(epochs=0.1).model.hidden < choose(epochs=10).model.hidden
+
+
+def test_what_is_asked_for_stays_and_the_rest_adapts() -> None:
+    asked: dict[str, Any] = {
+        "cell": "gru", "layers": 3, "hidden": 300, "embedding": 77, "dropout": 0.11, "weight_drop": 0.22,
+        "weight_decay": 0.033, "bptt": 50, "batch_size": 20, "lr": 0.0044, "clip": 0.55, "clip_value": 0.66,
+    }  # fmt: skip
+    choice = choose(seconds=60.0, **asked)
+    for name, value in asked.items():
+        assert getattr(choice.model if hasattr(choice.model, name) else choice.train, name) == value, name
+    wide, narrow = choose(seconds=60.0, hidden=1024), choose(seconds=60.0, hidden=64)
+    assert wide.train.lr < narrow.train.lr
+    few, many = choose(hidden=512, batch_size=16), choose(hidden=512, batch_size=64)
+    assert few.train.lr == pytest.approx(many.train.lr / 2, rel=0.02)
+    assert "as asked" in wide.reasons[1] and "as asked" not in choose(seconds=60.0).reasons[1]
+
+
+def test_nought_is_none() -> None:
+    model = choose(dropout=0.0, weight_drop=0.0).model
+    assert model.dropout is None and model.weight_drop is None
+
+
+@pytest.mark.parametrize(("documents", "rows"), [(200_000, 512), (15_625 * 2, 128), (15_625, 64), (100, 64)])
+def test_documents_shorter_than_a_window_come_in_more_rows(documents: int, rows: int) -> None:
+    data = text(1_000_000, documents=documents)
+    choice = plan(TrainOptions(), data, seed=1, machine=CPU)
+    assert choice.train.batch_size == pytest.approx(rows, abs=1)
+    assert choice.model.vocab_size == choice.model.start_id + 1 == len(SYMBOLS) + 1
+
+
+def test_rate_and_decay_go_by_the_tokens_that_a_step_has_not_by_the_places_that_it_has_for_them() -> None:
+    """Half as many rows of whole windows have the tokens of rows whose documents fill half of theirs."""
+    halves = plan(
+        TrainOptions(hidden=256, steps=9000, batch_size=64), text(10**6, documents=31_250), seed=1, machine=CPU
+    )
+    whole = plan(TrainOptions(hidden=256, steps=9000, batch_size=32), text(10**6), seed=1, machine=CPU)
+    assert (halves.train.lr, halves.train.weight_decay) == (whole.train.lr, whole.train.weight_decay)
+    assert halves.model.dropout == whole.model.dropout
+
+
+def test_a_text_shorter_than_a_batch_of_windows_says_what_it_is_trained_on() -> None:
+    choice = choose(500)
+    assert choice.train.batch_size * choice.train.bptt <= 500
+    assert "shorter than 64 rows of 64" in choice.reasons[-1]
+
+
+@pytest.mark.parametrize("seconds", [60.0, 180.0, 600.0, 3600.0])
+def test_validation_takes_its_share_of_the_time_and_no_more(seconds: float) -> None:
+    """Tokens read in validations, at their cost, against tokens read in training."""
+    choice = plan(TrainOptions(seconds=seconds), text(10**6, valid=10**6), seed=1, machine=CPU)
+    weights = choice.model.layers * 8 * choice.model.hidden**2
+    trained = seconds * 2 * budget.THREAD_SPEED["bf16"] / 6 / weights / choice.model.members
+    spent = choice.train.evaluations * choice.train.validated * 2 / 3 / trained
+    assert spent == pytest.approx(0.04, rel=0.01) or choice.train.validated in (1 << 14, 1 << 17)
+    assert 3 <= choice.train.evaluations <= 15
+    assert f"the first {choice.train.validated:,} of them while training" in choice.reasons[0]
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(5.0, 3), (60.0, 3), (119.0, 5), (300.0, 15), (1e5, 15)])
+def test_there_is_a_validation_for_every_twenty_seconds_three_at_least_and_fifteen_at_most(
+    seconds: float, expected: int
+) -> None:
+    assert choose(seconds=seconds).train.evaluations == expected
+
+
+def test_many_symbols_share_one_matrix_and_few_do_not() -> None:
+    many = plan(TrainOptions(), text(10**6, symbols="".join(map(chr, range(0x4E00, 0x5200)))), seed=1, machine=CPU)
+    assert many.model.tie and many.model.embedding == many.model.hidden
+    assert not choose().model.tie
+
+
+def test_a_model_that_is_gone_on_from_keeps_its_network_and_takes_smaller_steps() -> None:
+    source = ModelConfig(vocab_size=5, start_id=5, cell="gru", layers=3, hidden=48, embedding=20, dropout=0.4)
+    choice = plan(TrainOptions(seconds=60.0), text(10**6), seed=1, machine=CPU, source=source)
+    kept = {name: getattr(choice.model, name) for name in ("cell", "layers", "hidden", "embedding", "tie")}
+    assert kept == {"cell": "gru", "layers": 3, "hidden": 48, "embedding": 20, "tie": False}
+    assert choice.model.start_id == len(SYMBOLS)
+    assert choice.train.lr == pytest.approx(budget.learning_rate(48, 64 * 64, "gru") * budget.FINE_TUNING_RATE)
+
+
+def test_the_lines_say_what_was_chosen() -> None:
+    choice = choose(seconds=600.0)
+    words = " ".join(choice.reasons)
+    for said in (
+        "1,000,000 characters", f"2 x {choice.model.hidden}", f"dropout {choice.model.dropout:g}", "10m",
+        f"soap, learning rate {choice.train.lr:g}", f"weight decay {choice.train.weight_decay:g}",
+        "passes over the text in 10m",
+    ):  # fmt: skip
+        assert said in words, said
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(90, "1m30s"), (3600, "1h"), (45, "45s"), (0, "0s"), (3661, "1h1m1s")])
+def test_a_duration_reads_as_it_is_written(seconds: float, words: str) -> None:
+    assert budget.duration(seconds) == words
+
+
+def test_clipping_at_zero_is_none() -> None:
+    assert choose(clip=0.0).train.clip is None and choose(clip=0.5).train.clip == 0.5 and choose().train.clip == 1.0
+
+
+def test_plain_descent_has_a_rate_of_its_own() -> None:
+    assert {choose(optimizer="sgd", hidden=hidden).train.lr for hidden in (64, 512)} == {budget.DESCENT_RATE}
+    assert choose(optimizer="sgd", lr=0.3).train.lr == 0.3
+
+
+def test_a_simple_network_takes_half_the_steps_of_others_as_wide() -> None:
+    by_cell = {cell: choose(cell=cell, hidden=640).train.lr for cell in ("lstm", "gru", "rnn-relu", "rnn-gelu", "rnn")}
+    assert by_cell.pop("rnn") == pytest.approx(by_cell["lstm"] / 2, rel=0.02)
+    assert len(set(by_cell.values())) == 1
+
+
+def test_a_radius_is_refused_where_there_is_nothing_to_give_it_to() -> None:
+    choose(cell="rnn", radius=1.5)
+    with pytest.raises(ConfigError, match="mingru has no recurrent matrices: leave out --radius"):
+        choose(cell="mingru", radius=1.5)

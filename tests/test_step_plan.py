@@ -1,0 +1,489 @@
+"""A time budget: so many steps, fixed once, mended when the machine's speed has changed. All clocks are simulated."""
+
+import dataclasses
+import json
+import math
+import random
+from collections.abc import Callable
+from fractions import Fraction
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from charrnn.config import ModelConfig, TrainConfig
+from charrnn.training import loop
+from charrnn.training import time_budget as clocks
+from charrnn.training.batches import Batch
+from charrnn.training.events import Event, Note, Progress, Report, Snapshot, Stopped
+from charrnn.training.loop import Trainer
+from charrnn.training.optim import learning_rate
+from charrnn.training.step_plan import LEAST_STEPS, MEASURED, NEWEST, SLACK, StepPlan
+
+from .test_loop import Cycle, Saved, make, reports, weights
+
+BUDGET = 400.0
+TINY = ModelConfig(vocab_size=4, start_id=4, embedding=2, hidden=2, layers=1)
+
+# -- the plan --------------------------------------------------------------------------------------------------------
+
+
+@settings(deadline=None)
+@given(
+    first=st.integers(0, 10**6),
+    steps=st.integers(1, 10**6),
+    share=st.floats(0, 1),
+    part=st.floats(0, 1),
+)
+def test_the_share_is_a_straight_line_to_the_end(first: int, steps: int, share: float, part: float) -> None:
+    pace = StepPlan(total=first + steps, step=first, share=share)
+    step = first + round(part * steps)
+    expected = np.interp(step, [first, first + steps], [share, 1.0])
+    assert pace.share_at(step) == pytest.approx(expected, rel=1e-12, abs=1e-12)
+    assert pace.share_at(first) == pytest.approx(share, abs=1e-12)
+
+
+def test_after_the_last_step_the_whole_budget_is_spent() -> None:
+    """To the last bit: a share below 1 would let another step follow."""
+    draw = random.Random(5)
+    plans = [StepPlan(total=30 + draw.randrange(1, 10**5), step=29, share=draw.random()) for _ in range(500)]
+    assert [plan for plan in plans if plan.total is None or plan.share_at(plan.total) != 1.0] == []
+
+
+def mean_by_hand(speeds: list[float]) -> float:
+    """Each speed weighs `NEWEST` of what those after it have left; the first weighs all that is left."""
+    total, left = 0.0, 1.0
+    for speed in reversed(speeds[1:]):
+        total += left * NEWEST * speed
+        left *= 1 - NEWEST
+    return total + left * speeds[0]
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 1000), st.floats(1e-3, 1e3)), min_size=1, max_size=8))
+def test_the_speed_is_a_mean_in_which_the_newest_measurement_counts_for_some(spans: list[tuple[int, float]]) -> None:
+    pace, step, seconds, speeds = StepPlan(), 0, 0.0, []
+    for steps, each in spans:
+        step, seconds = step + steps, seconds + steps * each
+        speeds.append(each)
+        pace = pace.measure(step, seconds)
+        assert (pace.measured_step, pace.measured_at) == (step, seconds)
+    assert pace.step_seconds == pytest.approx(mean_by_hand(speeds), rel=1e-6)
+
+
+def test_measuring_leaves_the_plan_alone() -> None:
+    pace = StepPlan(total=100, step=10, share=0.1, step_seconds=2.0, measured_step=10, measured_at=20.0)
+    found = pace.measure(20, 50.0)
+    assert found == dataclasses.replace(pace, step_seconds=2.3, measured_step=20, measured_at=50.0)
+
+
+@pytest.mark.parametrize(
+    ("steps", "seconds", "due"),
+    [(0, 0.0, False), (3, 99.0, False), (4, 1.9, False), (4, 2.0, True), (500, 1.99, False), (500, 2.0, True)],
+)
+def test_a_measurement_takes_four_steps_and_a_fiftieth_of_the_budget(steps: int, seconds: float, due: bool) -> None:
+    assert (LEAST_STEPS, MEASURED) == (4, 0.02)
+    assert StepPlan().due(steps, seconds, 100.0) is due
+    assert StepPlan(measured_step=70, measured_at=30.0).due(70 + steps, 30.0 + seconds, 100.0) is due
+
+
+def affordable_by_hand(left: float, each: float) -> int:
+    """One step after another while the time reaches for the greater part of it; one at least."""
+    exact_left, exact_each, steps = Fraction(left), Fraction(each), 1
+    while (steps + Fraction(1, 2)) * exact_each < exact_left:
+        steps += 1
+    return steps
+
+
+@settings(deadline=None)
+@given(left=st.floats(-10, 300), each=st.floats(0.5, 20), step=st.integers(0, 1000), share=st.floats(0, 1))
+def test_the_first_plan_is_for_the_steps_that_the_time_pays_for(
+    left: float, each: float, step: int, share: float
+) -> None:
+    found = StepPlan(step_seconds=each).fix(step, share, left, 400.0)
+    assert found.total is not None
+    # Where the time is for a whole number of steps and a half, either is right.
+    assert abs(found.total - step - affordable_by_hand(left, each)) <= (abs(left / each % 1 - 0.5) < 1e-9)
+    assert (found.step, found.share, found.step_seconds) == (step, share, each)
+
+
+@settings(deadline=None)
+@given(
+    left=st.floats(-10, 300),
+    each=st.floats(0.5, 20),
+    step=st.integers(20, 1000),
+    planned=st.integers(0, 400),
+    share=st.floats(0.1, 1),
+)
+def test_a_plan_stands_while_it_ends_near_its_time(
+    left: float, each: float, step: int, planned: int, share: float
+) -> None:
+    budget = 400.0
+    plan = StepPlan(total=step + planned, step=10, share=0.05, step_seconds=each)
+    ends_late_by = planned * each - max(1, round(left / each)) * each
+    found = plan.fix(step, share, left, budget)
+    if abs(ends_late_by) < SLACK * budget - 1e-6:
+        assert found == plan
+    elif abs(ends_late_by) > SLACK * budget + 1e-6:
+        assert found == StepPlan(step_seconds=each).fix(step, share, left, budget)
+        assert found.share_at(step) == pytest.approx(share, abs=1e-12)
+
+
+# -- a run by a clock of its own -------------------------------------------------------------------------------------
+
+
+class TimeBudget:
+    """Stands in for `time` in the loop: it goes only where it is told to."""
+
+    def __init__(self, now: float = 1000.0) -> None:
+        self.now = now
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+class Timed(Cycle):
+    """Each window takes `cost(step)` seconds; what the trainer says of itself as it asks is kept."""
+
+    def __init__(self, clock: TimeBudget, cost: Callable[[int], float]) -> None:
+        super().__init__()
+        self.clock, self.cost = clock, cost
+        self.trainer: Trainer | None = None
+        self.shares: list[float] = []
+        self.rates: list[float] = []
+        self.totals: list[int | None] = []
+
+    def window(self, epoch: int, index: int) -> Batch:
+        assert self.trainer is not None
+        self.shares.append(self.trainer._share())
+        self.rates.append(self.trainer._lr())
+        self.totals.append(self.trainer.progress.plan.total)
+        self.clock.now += self.cost(self.trainer.progress.step)
+        return super().window(epoch, index)
+
+    def plans(self) -> list[int]:
+        """The numbers of steps that were planned, each once."""
+        known = [total for total in self.totals if total is not None]
+        return [total for place, total in enumerate(known) if place == 0 or total != known[place - 1]]
+
+
+@dataclasses.dataclass
+class Simulation:
+    """A trainer on a clock of its own."""
+
+    trainer: Trainer
+    clock: TimeBudget
+    streams: Timed
+    saved: Saved
+    saving: float
+    validated: list[int] = dataclasses.field(default_factory=list)
+    validated_at: list[float] = dataclasses.field(default_factory=list)
+
+    def finish(self) -> list[Event]:
+        """Run to the end; the clock and the trainer agree on what has passed before the last save."""
+        began, before = self.clock.now, self.trainer.progress.seconds
+        events = list(self.trainer.run())
+        assert events[-1] == Stopped("done")
+        assert self.trainer.progress.seconds - before == pytest.approx(self.clock.now - self.saving - began)
+        return events
+
+
+Simulate = Callable[..., Simulation]
+
+
+@pytest.fixture
+def simulate(monkeypatch: pytest.MonkeyPatch) -> Simulate:
+    """Make a trainer whose steps, validations and saves take the seconds that they are told to."""
+
+    def build(
+        cost: Callable[[int], float] = lambda step: 1.0,
+        *,
+        validation: float | None = None,
+        saving: float = 0.0,
+        losses: Callable[[int], float] = lambda step: 1.0,
+        **fields: float | int | None,
+    ) -> Simulation:
+        clock = TimeBudget()
+        for module in (loop, clocks):
+            monkeypatch.setattr(module, "time", clock)
+        config: dict[str, float | int | None] = {"seconds": BUDGET, "report_every": 1, "patience": None, **fields}
+        streams = Timed(clock, cost)
+        saved = Saved()
+
+        def validate() -> float:
+            simulation.validated.append(simulation.trainer.progress.step)
+            simulation.validated_at.append(simulation.trainer._share())
+            clock.now += validation or 0.0
+            return losses(simulation.trainer.progress.step)
+
+        def save(snapshot: Snapshot, best: bool) -> None:
+            clock.now += saving
+            saved(snapshot, best)
+
+        trainer = make(
+            TrainConfig(seed=0, **config),  # type: ignore[arg-type]
+            validate=None if validation is None else validate,
+            model=TINY,
+        )
+        trainer._save = save
+        trainer.streams = streams
+        streams.trainer = trainer
+        simulation = Simulation(trainer, clock, streams, saved, saving)
+        return simulation
+
+    return build
+
+
+def assert_ends_in_time(run: Simulation, budget: float = BUDGET) -> None:
+    assert run.trainer.progress.seconds == pytest.approx(budget, rel=0.05)
+    assert run.trainer.progress.finished
+
+
+def assert_learning_rate_is_one_curve(run: Simulation, *, steepest: float) -> None:
+    """The share never goes back nor leaps, ends at 1, and the learning rate is what its schedule says there."""
+    shares = np.array([*run.streams.shares, run.trainer._share()])
+    rises = np.diff(shares)
+    assert shares[0] < 0.02 and (rises > 0).all() and rises.max() <= steepest
+    assert shares[-1] == pytest.approx(1.0, abs=1e-9)
+    for share, rate in zip(shares, run.streams.rates, strict=False):
+        assert rate == learning_rate(run.trainer.config, share)
+    highest = int(np.argmax(run.streams.rates))
+    assert run.streams.rates[highest] > 0.95 * run.trainer.config.lr
+    assert all(np.diff(run.streams.rates[:highest]) >= 0) and all(np.diff(run.streams.rates[highest:]) <= 0)
+
+
+@pytest.mark.parametrize("each", [0.37, 1.0, 3.0])
+def test_at_a_constant_speed_the_number_of_steps_is_fixed_once(simulate: Simulate, each: float) -> None:
+    run = simulate(lambda step: each)
+    run.finish()
+    assert run.streams.plans() == [run.trainer.progress.step]
+    assert run.trainer.progress.step == pytest.approx(BUDGET / each, abs=1)
+    assert_ends_in_time(run)
+    assert_learning_rate_is_one_curve(run, steepest=1.02 * each / BUDGET)
+    # Before the first plan the share is the time's.
+    unplanned = run.streams.totals.index(run.streams.plans()[0])
+    assert unplanned == max(LEAST_STEPS, math.ceil(MEASURED * BUDGET / each))
+    assert run.streams.shares[:unplanned] == pytest.approx([step * each / BUDGET for step in range(unplanned)])
+
+
+def test_a_speed_that_wavers_changes_nothing(simulate: Simulate) -> None:
+    run = simulate(lambda step: 1.5 if step % 2 else 0.5)
+    run.finish()
+    assert len(run.streams.plans()) == 1
+    assert_ends_in_time(run)
+
+
+@pytest.mark.parametrize("times", [3.0, 1 / 3])
+@pytest.mark.parametrize("part", [0.25, 0.5, 0.75])
+def test_a_machine_that_becomes_slower_or_faster_still_ends_in_time(
+    simulate: Simulate, times: float, part: float
+) -> None:
+    run = simulate(lambda step: 1.0 if step < part * BUDGET else times)
+    run.finish()
+    assert len(run.streams.plans()) >= 2
+    by_hand = part * BUDGET + (1 - part) * BUDGET / times
+    assert run.trainer.progress.step == pytest.approx(by_hand, rel=0.06)
+    assert_ends_in_time(run)
+    assert_learning_rate_is_one_curve(run, steepest=8 * max(times, 1.0) / BUDGET)
+
+
+@pytest.mark.parametrize("times", [3.0, 1 / 3])
+def test_a_new_plan_goes_on_from_the_share_where_the_old_one_stood(
+    simulate: Simulate, times: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = simulate(lambda step: 1.0 if step < 0.5 * BUDGET else times)
+    keep, leaps = clocks.TimeBudget.replan, []
+
+    def watched(clock: clocks.TimeBudget, before: Progress) -> Progress:
+        after = keep(clock, before)
+        if after.plan.total != before.plan.total:
+            leaps.append(clock.share(after) - clock.share(before))
+        return after
+
+    monkeypatch.setattr(clocks.TimeBudget, "replan", watched)
+    run.finish()
+    assert len(leaps) >= 3
+    assert leaps == pytest.approx([0.0] * len(leaps), abs=1e-12)
+
+
+@pytest.mark.parametrize("cost", [lambda step: 1.0, lambda step: 0.5 + step / 400], ids=["even", "ever slower"])
+@pytest.mark.parametrize(("validation", "saving"), [(2.0, 0.0), (8.0, 0.0), (4.0, 4.0), (0.0, 6.0)])
+def test_validations_and_saves_that_take_long_are_reckoned_with(
+    simulate: Simulate, cost: Callable[[int], float], validation: float, saving: float
+) -> None:
+    run = simulate(cost, validation=validation, saving=saving)
+    run.finish()
+    assert_ends_in_time(run)
+    # They come evenly over the budget, the last at the end.
+    steps = run.trainer.progress.step
+    assert run.validated_at == pytest.approx([k / 15 for k in range(1, 16)], abs=0.01)
+    assert run.validated[-1] == steps
+    stepping = run.trainer.progress.seconds - run.trainer.progress.overhead_seconds
+    assert stepping == pytest.approx(sum(cost(step) for step in range(steps)))
+    assert_learning_rate_is_one_curve(run, steepest=8 / BUDGET)
+
+
+def test_time_is_set_aside_for_what_comes_after_the_last_step(simulate: Simulate) -> None:
+    """Measuring and saving take as long as another validation: with it the budget is met."""
+    run = simulate(validation=12.0)
+    run.finish()
+    assert run.trainer.progress.seconds + 12.0 == pytest.approx(BUDGET, rel=0.02)
+
+
+def test_the_plan_is_for_the_time_that_validations_leave(simulate: Simulate) -> None:
+    """Once a validation has been timed, the steps are those of the budget without what remains to be validated."""
+    run = simulate(validation=8.0)
+    run.finish()
+    assert run.trainer.progress.step == pytest.approx(BUDGET - 16 * 8.0, abs=0.02 * BUDGET)
+    assert len(run.streams.plans()) == 2
+
+
+@pytest.mark.parametrize("eval_every", [7, 40])
+def test_validations_at_steps_of_the_users_choice_are_reckoned_with(simulate: Simulate, eval_every: int) -> None:
+    run = simulate(validation=6.0, eval_every=eval_every)
+    run.finish()
+    assert run.validated == list(range(eval_every, run.trainer.progress.step + 1, eval_every)) or (
+        run.validated[-1] == run.trainer.progress.step
+    )
+    assert_ends_in_time(run)
+
+
+@pytest.mark.parametrize("evaluations", [1, 3, 15])
+def test_there_are_as_many_validations_as_were_planned(simulate: Simulate, evaluations: int) -> None:
+    run = simulate(validation=1.0, evaluations=evaluations)
+    run.finish()
+    assert len(run.validated) == evaluations
+    assert_ends_in_time(run)
+
+
+def test_a_run_that_began_with_its_text_has_less_time_to_train(simulate: Simulate) -> None:
+    run = simulate()
+    run.trainer.begin(100.0, trained=False)
+    run.finish()
+    assert_ends_in_time(run)
+    assert run.trainer.progress.step == pytest.approx(300, abs=1)
+    assert run.streams.plans() == [run.trainer.progress.step]
+    assert run.streams.shares[0] == 0.0, "the warm-up begins with the first step"
+
+
+def test_judging_weights_that_were_trained_is_no_step(simulate: Simulate) -> None:
+    run = simulate(validation=10.0)
+    run.trainer.begin(5.0, trained=True)
+    run.finish()
+    assert run.validated[0] == 0 and len(run.validated) == 16
+    assert_ends_in_time(run)
+    assert run.trainer.progress.seconds - run.trainer.progress.overhead_seconds == run.trainer.progress.step
+    # The first plan knows already what a validation takes.
+    assert len(run.streams.plans()) == 1
+    assert run.streams.shares[0] == 0.0
+
+
+@pytest.mark.parametrize("validation", [0.0, 6.0])
+@pytest.mark.parametrize("later", [1.0, 0.985, 1.015])
+def test_the_time_left_is_what_the_run_still_takes(simulate: Simulate, validation: float, later: float) -> None:
+    """Also where the run ends a little beside its time, for the machine's speed is not quite what it was."""
+    timed = simulate(lambda step: 1.0 if step < 100 else later, validation=validation)
+    found = reports(timed.finish())
+    end = timed.trainer.progress.seconds + validation
+    for report in found:
+        assert report.progress == pytest.approx(report.seconds / BUDGET, abs=0.06)
+        if report.seconds > BUDGET / 2:
+            assert report.seconds_left == pytest.approx(end - report.seconds, abs=0.005 * BUDGET)
+    assert report.seconds_left == pytest.approx(2 * validation, abs=1e-6), "the last validation, and what comes after"
+
+
+def test_without_a_plan_the_time_left_is_reckoned_from_the_share(simulate: Simulate) -> None:
+    counted = simulate(lambda step: 2.0, seconds=None, steps=50)
+    left = [report.seconds_left for report in reports(counted.finish())]
+    assert left == pytest.approx([2.0 * (50 - step) for step in range(1, 51)])
+
+
+def test_without_a_time_budget_nothing_is_planned(simulate: Simulate) -> None:
+    run = simulate(lambda step: 1.0 + step, seconds=None, steps=30)
+    run.finish()
+    assert run.trainer.progress.step == 30
+    assert run.trainer.progress.plan == StepPlan()
+    assert run.streams.shares == [step / 30 for step in range(30)]
+
+
+# -- interruption and divergence -------------------------------------------------------------------------------------
+
+
+def changing(step: int) -> float:
+    return 1.0 if step < 150 else 2.0
+
+
+@pytest.mark.parametrize("at", [1, 5, 60, 152, 230])
+def test_a_run_that_is_restored_goes_on_with_the_same_plan(simulate: Simulate, at: int) -> None:
+    whole = simulate(changing, validation=2.0)
+    whole.finish()
+
+    first = simulate(changing, validation=2.0)
+    for event in first.trainer.run():
+        if isinstance(event, Report) and event.step >= at:
+            first.trainer.stop = True
+    kept = first.saved.snapshots[-1]
+    assert kept.progress.step == at
+    record = json.loads(json.dumps(kept.progress.to_json()))
+
+    again = simulate(changing, validation=2.0)
+    again.clock.now = 7e6  # next month
+    again.trainer.restore(Snapshot(Progress.from_json(record), kept.tensors))
+    again.finish()
+    assert again.streams.totals == whole.streams.totals[at:]
+    assert again.streams.shares == whole.streams.shares[at:]
+    assert again.trainer.progress.plan == whole.trainer.progress.plan
+    assert again.trainer.progress.seconds == pytest.approx(whole.trainer.progress.seconds)
+    assert all(torch.equal(tensor, weights(again.trainer)[name]) for name, tensor in weights(whole.trainer).items())
+
+
+def poison_once(run: Simulation, steps: set[int]) -> None:
+    """Let the loss be NaN at these steps, once each."""
+    window = run.streams.window
+
+    def poisoned(epoch: int, index: int) -> Batch:
+        if run.trainer.progress.step in steps:
+            steps.discard(run.trainer.progress.step)
+            with torch.no_grad():
+                run.trainer._train_step.shadow.model.bias.fill_(math.nan)
+        return window(epoch, index)
+
+    run.trainer.streams = SimpleNamespace(window=poisoned, windows=run.streams.windows, batch_size=2)
+
+
+@pytest.mark.parametrize("at", [20, 120, 320])
+@pytest.mark.parametrize("save_every", [90, 1000])
+def test_time_that_was_lost_is_gone_and_the_run_ends_in_time(simulate: Simulate, at: int, save_every: int) -> None:
+    run = simulate(save_every=save_every, saving=0.5)
+    poison_once(run, {at})
+    notes = [event for event in run.finish() if isinstance(event, Note)]
+    assert [note.text.split(":")[0] for note in notes] == [f"loss or gradient is not finite at step {at + 1}"]
+    assert_ends_in_time(run)
+    # The speed is still a second a step: lost steps count neither as steps nor as their time.
+    assert run.trainer.progress.plan.step_seconds == pytest.approx(1.0, rel=0.02)
+    assert run.trainer.progress.step < BUDGET - 10
+
+
+def test_rolling_back_keeps_the_time_and_counts_it_as_spent_beside_the_steps(simulate: Simulate) -> None:
+    run = simulate(save_every=10, eval_every=1000)
+    poison_once(run, {37})
+    before: Progress | None = None
+    for event in run.trainer.run():
+        if isinstance(event, Note):
+            break
+        before = run.trainer.progress
+    after = run.trainer.progress
+    assert before is not None and before.step == 37
+    assert (after.step, after.lr_scale, after.rollbacks) == (30, 0.5, 1)
+    assert before.seconds <= after.seconds <= run.clock.now - 1000.0
+    assert after.seconds - after.overhead_seconds == 30.0
+
+
+def test_a_budget_that_a_loss_of_steps_has_used_up_ends_soon(simulate: Simulate) -> None:
+    run = simulate(save_every=380, eval_every=1000, seconds=400.0)
+    poison_once(run, {395, 381})
+    run.finish()
+    assert run.trainer.progress.seconds < 1.06 * BUDGET + 16
