@@ -72,7 +72,20 @@ class Network:
 
 def train(network: Network, text: Path, budget: str) -> bool:
     """Train one network as a user would; whether it came to a finite end."""
-    how = ["--valid", "0.1", "--for", budget, "--members", "1", "--seed", "1", "--threads", "1", "--name", network.name]
+    how = [
+        "--valid",
+        "0.1",
+        "--for",
+        budget,
+        "--ensemble",
+        "1",
+        "--seed",
+        "1",
+        "--threads",
+        "1",
+        "--name",
+        network.name,
+    ]
     size = ["--layers", str(LAYERS), "--hidden", str(network.hidden), "--skip", network.skip or "none"]
     try:
         charrnn("train", str(text), *how, "--cell", network.cell, *size, *network.place)

@@ -30,7 +30,7 @@ def draw(random: random.Random) -> dict[str, str]:
         "--weight-decay": f"{10 ** random.uniform(-3, -0.7):.2g}",
         "--batch-size": str(random.choice([16, 32, 32, 64])),
         "--bptt": str(random.choice([32, 64, 64, 128])),
-        "--members": str(random.choice([1, 1, 2, 3])),
+        "--ensemble": str(random.choice([1, 1, 2, 3])),
     }
 
 

@@ -59,7 +59,7 @@ class Model:
 
     @property
     def documents(self) -> str:
-        """How its training text was told apart: stream, lines or blank."""
+        """How its training text was told apart: stream, lines or paragraphs."""
         return self.header.documents
 
     def sample(

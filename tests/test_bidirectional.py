@@ -162,7 +162,7 @@ def test_a_run_goes_on_as_if_it_had_never_stopped(tmp_path: Path, corpus: Path, 
 
 
 def test_the_windows_of_both_halves_are_as_many(tmp_path: Path, corpus: Path) -> None:
-    for documents in ("stream", "lines", "blank"):
+    for documents in ("stream", "lines", "paragraphs"):
         asked = small_options(corpus, documents=documents, bidirectional=True, steps=2, name=documents)
         trainer = start(asked, checkpoints=tmp_path).trainer
         counts = [[streams.windows(epoch) for epoch in range(4)] for streams in trainer._halves]

@@ -464,7 +464,7 @@ def test_a_newer_format_is_named_as_such_whatever_else_it_holds(tmp_path: Path) 
 
 
 # What each format has added to what is said of a model.
-ADDED = {2: ["weight_drop"], 3: ["skip", "norm", "bidirectional"], 4: ["members"]}
+ADDED = {2: ["weight_drop"], 3: ["skip", "norm", "bidirectional"], 4: ["ensemble"]}
 
 
 def of_format(number: int, record: dict[str, Any]) -> dict[str, Any]:
@@ -477,7 +477,7 @@ def of_format(number: int, record: dict[str, Any]) -> dict[str, Any]:
 def test_the_format_is_4_since_a_model_may_be_several_networks(record: dict[str, Any]) -> None:
     assert FORMAT == 4
     assert [record["model"][name] for name in ("weight_drop", "skip", "norm")] == [None, None, False]
-    assert record["model"]["bidirectional"] is False and record["model"]["members"] == 1
+    assert record["model"]["bidirectional"] is False and record["model"]["ensemble"] == 1
 
 
 @pytest.mark.parametrize("cell", list(CELLS))
@@ -500,7 +500,7 @@ def test_a_file_of_an_older_format_is_read_as_a_model_without_what_came_later(
         assert np.array_equal(weights[name], tensor.numpy())
 
 
-@pytest.mark.parametrize(("number", "field"), [(2, "weight_drop"), (3, "bidirectional"), (4, "members")])
+@pytest.mark.parametrize(("number", "field"), [(2, "weight_drop"), (3, "bidirectional"), (4, "ensemble")])
 def test_a_file_must_say_of_its_model_what_its_format_says(
     tmp_path: Path, model: LanguageModel, record: dict[str, Any], number: int, field: str
 ) -> None:
@@ -704,7 +704,7 @@ except CheckpointError as error:
 
 
 @pytest.mark.parametrize(
-    "promise", [{"layers": 10**6}, {"members": 10**6}, {"layers": 10**9, "members": 10**9}], ids=str
+    "promise", [{"layers": 10**6}, {"ensemble": 10**6}, {"layers": 10**9, "ensemble": 10**9}], ids=str
 )
 def test_a_promise_of_a_million_layers_is_refused_at_once(
     tmp_path: Path, model: LanguageModel, record: dict[str, Any], promise: dict[str, int]

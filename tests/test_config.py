@@ -178,7 +178,7 @@ def test_a_mistyped_field_is_named(config: Schema, name: str, value: object) -> 
 
 OPTIONAL = [
     ("weight_drop", ModelConfig), ("skip", ModelConfig), ("average", TrainConfig), ("skip", TrainOptions),
-    ("norm", TrainOptions), ("bidirectional", TrainOptions), ("members", TrainOptions),
+    ("norm", TrainOptions), ("bidirectional", TrainOptions), ("ensemble", TrainOptions),
     ("optimizer", TrainOptions), ("average", TrainOptions),
     ("dropout", ModelConfig), ("steps", TrainConfig), ("epochs", TrainConfig), ("seconds", TrainConfig),
     ("clip", TrainConfig), ("clip_value", TrainConfig), ("eval_every", TrainConfig), ("save_every", TrainConfig),
@@ -190,7 +190,7 @@ OPTIONAL = [
     ("threads", TrainOptions), ("top_k", SampleConfig), ("top_p", SampleConfig), ("min_p", SampleConfig),
     ("repetition_penalty", SampleConfig),
     *[(name, TrainOptions) for name in ("start_from", "tokenizer", "documents", "cell", "layers", "weight_drop")],
-    *[(name, TrainOptions) for name in ("weight_decay", "bptt", "batch_size", "vocab_size", "radius")],
+    *[(name, TrainOptions) for name in ("weight_decay", "bptt", "batch_size", "vocab_size", "spectral_radius")],
 ]  # fmt: skip
 
 
@@ -408,11 +408,11 @@ def test_a_held_out_part_is_a_share_a_file_or_left_open(name: str, value: object
     accept(TrainOptions, {}, name, value)
 
 
-@pytest.mark.parametrize("value", ["stream", "lines", "blank"])
+@pytest.mark.parametrize("value", ["stream", "lines", "paragraphs"])
 def test_documents_are_told_apart_in_three_ways_or_left_open(value: str) -> None:
     accept(TrainOptions, {}, "documents", value)
     accept(TrainOptions, {}, "documents", None)
-    refuse(TrainOptions, {}, {"documents": value.upper()}, "documents must be stream, lines or blank")
+    refuse(TrainOptions, {}, {"documents": value.upper()}, "documents must be stream, lines or paragraphs")
 
 
 @pytest.mark.parametrize("value", [-1e-9, -1, NAN, INF])

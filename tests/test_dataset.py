@@ -156,7 +156,7 @@ DOCUMENTS = st.text("ab \n\n", max_size=40)
 @settings(deadline=None, max_examples=150)
 @given(
     text=DOCUMENTS,
-    documents=st.sampled_from(["lines", "blank"]),
+    documents=st.sampled_from(["lines", "paragraphs"]),
     valid=st.sampled_from([None, 0.1, 0.3, 0.45]),
     test=st.sampled_from([None, 0.2, 0.5]),
     size=st.sampled_from([1, 2, 3, 5, 1 << 22]),
@@ -199,7 +199,7 @@ def test_a_document_keeps_its_inner_line_ends_and_spaces() -> None:
     assert list(split_into_documents([text], "\n\n")) == [" one\ntwo ", " three", "four"]
 
 
-@pytest.mark.parametrize(("documents", "expected"), [("lines", ["aé", "b", "aé"]), ("blank", ["aé\nb", "aé"])])
+@pytest.mark.parametrize(("documents", "expected"), [("lines", ["aé", "b", "aé"]), ("paragraphs", ["aé\nb", "aé"])])
 def test_each_document_is_followed_by_its_end(documents: str, expected: list[str]) -> None:
     text = "aé\nb\n\naé\n"
     tokenizer = CharTokenizer.train([text])
@@ -242,7 +242,9 @@ def test_a_validation_part_without_new_characters_is_not_remarked_on(tmp_path: P
     assert data.valid.unknown == 0
 
 
-@pytest.mark.parametrize(("documents", "symbols"), [("stream", "\nabcdef"), ("lines", "abcdef"), ("blank", "\nabcdef")])
+@pytest.mark.parametrize(
+    ("documents", "symbols"), [("stream", "\nabcdef"), ("lines", "abcdef"), ("paragraphs", "\nabcdef")]
+)
 def test_a_line_end_between_documents_is_no_symbol_and_one_within_a_paragraph_is(
     tmp_path: Path, documents: str, symbols: str
 ) -> None:
@@ -304,7 +306,7 @@ def test_unknown_characters_can_be_an_error() -> None:
         ("a", "stream", 0.1),  # nothing at all is left to train on
         ("ab", "stream", 0.5),
         ("\n\n\n", "lines", None),
-        ("\n\n\n", "blank", None),
+        ("\n\n\n", "paragraphs", None),
     ],
 )
 @pytest.mark.parametrize("kind", ["char", "byte"])

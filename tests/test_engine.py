@@ -49,8 +49,8 @@ SHAPES: list[dict[str, Any]] = [
     {"layers": 3, "skip": "dense"},
     {"layers": 3, "norm": True},
     {"layers": 2, "skip": "highway", "norm": True, "embedding": 8, "tie": True},
-    {"members": 3},
-    {"layers": 3, "skip": "dense", "members": 2},
+    {"ensemble": 3},
+    {"layers": 3, "skip": "dense", "ensemble": 2},
 ]
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
 every_bounded_shape = pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def some_memory(model: LanguageModel, batch: int, precision: str = "fp32") -> St
     rng, shape = np.random.default_rng(5), (batch, model.config.hidden)
     parts = CELLS[model.config.cell].state_names
     states = []
-    for _ in range(model.config.layers * model.config.members):
+    for _ in range(model.config.layers * model.config.ensemble):
         drawn = {name: rng.standard_normal(shape).astype(np.float32) for name in parts}
         drawn["h"] = np.tanh(drawn["h"])
         if "n" in drawn:  # which is divided by: a sum of what is positive

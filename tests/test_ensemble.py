@@ -32,7 +32,7 @@ from .test_run import options as small_options
 
 
 def ensemble(**fields: Any) -> LanguageModel:
-    chosen: dict[str, Any] = {"vocab_size": 7, "start_id": 7, "embedding": 5, "hidden": 6, "layers": 2, "members": 3}
+    chosen: dict[str, Any] = {"vocab_size": 7, "start_id": 7, "embedding": 5, "hidden": 6, "layers": 2, "ensemble": 3}
     model = LanguageModel(ModelConfig(**(chosen | fields))).eval()
     model.initialise(torch.Generator().manual_seed(4))
     return model
@@ -40,7 +40,7 @@ def ensemble(**fields: Any) -> LanguageModel:
 
 def by_itself(model: LanguageModel, number: int) -> LanguageModel:
     """A model of one network with the weights of one member."""
-    alone = LanguageModel(model.config.member).eval()
+    alone = LanguageModel(model.config.single).eval()
     prefix = f"member.{number}." if number > 1 else ""
     alone.load_state_dict({name: model.state_dict()[prefix + name].clone() for name in alone.state_dict()})
     return alone
@@ -77,7 +77,7 @@ def test_one_pass_equals_any_chunks() -> None:
 
 def test_members_begin_differently_and_the_first_as_if_it_were_alone() -> None:
     model = ensemble()
-    alone = LanguageModel(model.config.member)
+    alone = LanguageModel(model.config.single)
     alone.initialise(torch.Generator().manual_seed(4))
     weights = model.state_dict()
     for name, weight in alone.state_dict().items():
@@ -87,7 +87,7 @@ def test_members_begin_differently_and_the_first_as_if_it_were_alone() -> None:
 
 
 def test_the_file_names_what_the_network_has() -> None:
-    for fields in ({}, {"members": 1}, {"bidirectional": True, "tie": True, "embedding": 6}):
+    for fields in ({}, {"ensemble": 1}, {"bidirectional": True, "tie": True, "embedding": 6}):
         model = ensemble(**fields)
         assert {name: tuple(weight.shape) for name, weight in model.state_dict().items()} == weight_shapes(model.config)
 
@@ -95,18 +95,18 @@ def test_the_file_names_what_the_network_has() -> None:
 def test_the_first_member_alone_shares_its_weights() -> None:
     model = ensemble(bidirectional=True)
     first, tokens = model.alone(), some_tokens()
-    assert first.config == model.config.member and not first.training
+    assert first.config == model.config.single and not first.training
     assert torch.equal(
         first(tokens, first.initial_states(3))[0],
         (one := by_itself(model, 1))(tokens, one.initial_states(3))[0],
     )
     assert all(a.data_ptr() == b.data_ptr() for a, b in zip(first.parameters(), model.own_parameters(), strict=True))
-    assert (single := ensemble(members=1)).alone() is single
+    assert (single := ensemble(ensemble=1)).alone() is single
 
 
 def test_no_members_are_refused() -> None:
-    with pytest.raises(ConfigError, match="members must be at least 1"):
-        ensemble(members=0)
+    with pytest.raises(ConfigError, match="ensemble must be at least 1"):
+        ensemble(ensemble=0)
 
 
 def test_means_of_probabilities_that_float32_cannot_hold() -> None:
@@ -151,7 +151,7 @@ def test_each_member_learns_what_it_would_learn_alone(fields: dict[str, Any], bi
 
 @pytest.mark.parametrize("more", [{}, {"bidirectional": True}, {"documents": "lines", "cell": "gru"}])
 def test_a_run_goes_on_as_if_it_had_never_stopped(tmp_path: Path, corpus: Path, more: dict[str, Any]) -> None:
-    asked = small_options(corpus, members=2, steps=40, save_every=10, **more)
+    asked = small_options(corpus, ensemble=2, steps=40, save_every=10, **more)
     whole = finish(start(asked, checkpoints=tmp_path / "whole"))
     assert any(name.startswith("state.1.0.") for name in whole)
     stop_dead(start(asked, checkpoints=tmp_path / "killed"), step=25)
@@ -161,17 +161,17 @@ def test_a_run_goes_on_as_if_it_had_never_stopped(tmp_path: Path, corpus: Path, 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_the_same_text_continues_at_the_same_loss(tmp_path: Path, corpus: Path, bidirectional: bool) -> None:
-    more = {"members": 2, "bidirectional": bidirectional}
+    more = {"ensemble": 2, "bidirectional": bidirectional}
     finish(start(small_options(corpus, steps=30, average=0, **more), checkpoints=tmp_path))
     source = api.load("run", checkpoints=tmp_path)
     asked = small_options(corpus, steps=1, start_from="run", name="on", lr=1e-9, hidden=None, embedding=None)
     finish(start(asked, checkpoints=tmp_path))
     went_on = api.load("on", checkpoints=tmp_path)
-    assert went_on.header.config.members == 2
+    assert went_on.header.config.ensemble == 2
     line = "the fox and the crow\n"
     assert went_on.score(line).loss == pytest.approx(source.score(line).loss, rel=1e-5)
-    with pytest.raises(ConfigError, match="members 2, which stays"):
-        start(small_options(corpus, start_from="run", members=3), checkpoints=tmp_path)
+    with pytest.raises(ConfigError, match="ensemble 2, which stays"):
+        start(small_options(corpus, start_from="run", ensemble=3), checkpoints=tmp_path)
 
 
 # -- scoring and generation ------------------------------------------------------------------------------------------
@@ -207,7 +207,7 @@ def test_words_are_proposed_by_all_members_of_both_halves() -> None:
 
 
 def test_an_ensemble_from_the_command_line(charrnn: CommandLine, corpus: Path) -> None:
-    asked = ["--members", "2", "--bidirectional", "--steps", "20", "--seed", "1", *SMALL]
+    asked = ["--ensemble", "2", "--bidirectional", "--steps", "20", "--seed", "1", *SMALL]
     assert "both directions, 2 such networks averaged" in charrnn("train", str(corpus), *asked).err
     assert "2 such networks averaged" in charrnn("inspect").out
     assert "backward_bpc\t" in charrnn("eval").out

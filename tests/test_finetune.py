@@ -226,7 +226,7 @@ def test_options_that_ask_for_another_network_or_tokenizer_are_refused(
     source.check(TrainOptions(**{name: own}))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("name", "value"), [("vocab_size", 500), ("radius", 1.0)])
+@pytest.mark.parametrize(("name", "value"), [("vocab_size", 500), ("spectral_radius", 1.0)])
 def test_options_that_only_a_fresh_network_could_heed_are_refused(tmp_path: Path, name: str, value: float) -> None:
     with pytest.raises(ConfigError, match=f"leave out --{name.replace('_', '-')}, or --from"):
         a_source(tmp_path).check(TrainOptions(**{name: value}))  # type: ignore[arg-type]
@@ -234,7 +234,9 @@ def test_options_that_only_a_fresh_network_could_heed_are_refused(tmp_path: Path
 
 def test_options_that_a_network_does_not_fix_may_be_chosen_anew(tmp_path: Path) -> None:
     a_source(tmp_path).check(
-        TrainOptions(dropout=0.3, weight_drop=0.2, documents="blank", batch_size=3, bptt=9, lr=1.0, weight_decay=0.1)
+        TrainOptions(
+            dropout=0.3, weight_drop=0.2, documents="paragraphs", batch_size=3, bptt=9, lr=1.0, weight_decay=0.1
+        )
     )
 
 

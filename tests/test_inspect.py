@@ -44,7 +44,9 @@ def test_gradients_of_untrained_networks_stand_side_by_side(charrnn: CommandLine
 
 def test_a_larger_radius_makes_gradients_of_untrained_networks_last_longer(charrnn: CommandLine) -> None:
     asked = ["--cell", "rnn", "--hidden", "16", "--reach", "20", "--positions", "8", "--seed", "3", "--json"]
-    done = charrnn("inspect", "gradients", *asked, "--radius", "0.5", "--radius", "1", "--radius", "1.5")
+    done = charrnn(
+        "inspect", "gradients", *asked, "--spectral-radius", "0.5", "--spectral-radius", "1", "--spectral-radius", "1.5"
+    )
     networks = json.loads(done.out)["networks"]
     assert [network["network"] for network in networks] == [
         "rnn 1 x 16, radius 0.5", "rnn 1 x 16", "rnn 1 x 16, radius 1.5",
@@ -53,7 +55,7 @@ def test_a_larger_radius_makes_gradients_of_untrained_networks_last_longer(charr
     assert halves == sorted(halves)
 
 
-@pytest.mark.parametrize("option", [["--radius", "2"], ["--hidden", "9"], ["--skip", "dense"]], ids=" ".join)
+@pytest.mark.parametrize("option", [["--spectral-radius", "2"], ["--hidden", "9"], ["--skip", "dense"]], ids=" ".join)
 def test_what_describes_an_untrained_network_is_refused_beside_a_trained_one(
     charrnn: CommandLine, here: list[str], option: list[str]
 ) -> None:
@@ -68,21 +70,21 @@ def test_memory_is_a_line_for_each_reset(charrnn: CommandLine, here: list[str]) 
     assert all(1 < float(row[1]) < 8 for row in rows) and Path("m.svg").exists()
     found = json.loads(charrnn("inspect", "memory", *here, "--length", "300", "--json").out)
     assert [f"{point['bpc']:.4f}" for point in found[0]["curve"]] == [row[1] for row in rows]
-    exact = charrnn("inspect", "memory", *here, "--length", "300", "--exact", "--svg", "e.svg").out.splitlines()
+    exact = charrnn("inspect", "memory", *here, "--length", "300", "--fixed-context", "--svg", "e.svg").out.splitlines()
     assert [line.split("\t")[0] for line in exact] == ["1", "2", "5", "10", "20", "50", "100", "all"]
     assert "tokens read before the one scored" in Path("e.svg").read_text(encoding="utf-8")
-    both = charrnn("inspect", "memory", *here, "--beside", "lines", "--length", "300").out.splitlines()
+    both = charrnn("inspect", "memory", *here, "--compare-with", "lines", "--length", "300").out.splitlines()
     assert both[0] == "reset every\tsmall: lstm 1 x 16\tlines: lstm 1 x 16"
     assert [line.split("\t")[1] for line in both[1:]] == [row[1] for row in rows]
 
 
 def test_what_a_prediction_rests_on_is_shown_and_written(charrnn: CommandLine, here: list[str]) -> None:
-    done = charrnn("inspect", "memory", *here, "--rests-on", "the fox", "--html", "m.html")
+    done = charrnn("inspect", "memory", *here, "--saliency", "the fox", "--html", "m.html")
     assert done.code == 0 and done.out.startswith("the fox") and 'what "x" rests on' in done.out
     assert "\x1b" not in done.out
     page = Path("m.html").read_text(encoding="utf-8")
     assert '"symbols": ["t", "h", "e", " ", "f", "o", "x"]' in page
-    refused = charrnn("inspect", "memory", *here, "--rests-on", "the ☃")
+    refused = charrnn("inspect", "memory", *here, "--saliency", "the ☃")
     assert refused.code in (1, 2) and len(refused.err.splitlines()) == 1
 
 

@@ -76,22 +76,22 @@ def test_networks_share_the_time_that_one_would_spend_on_reading_the_text_too_of
     choice = choose(tokens, seconds=seconds, **more)
     weights = choice.model.layers * 8 * choice.model.hidden**2 * (2 if choice.model.bidirectional else 1)
     passes = seconds * 2 * budget.THREAD_SPEED["bf16"] / 6 / weights / tokens
-    members, product = choice.model.members, passes * tokens * weights
+    members, product = choice.model.ensemble, passes * tokens * weights
     # As many weights for each token as one network would have, over two; each reads two and a half million tokens.
     most = weights if "hidden" in more else min(5000 * math.sqrt(tokens), 2_500_000)
     by_text, by_time = math.sqrt(product) / tokens / 2, product / 2_500_000 / min(most, 2_500_000)
     assert members == min(8, max(1, round(min(by_text, by_time))))
     assert f"about {passes / members:.1f} passes" in choice.reasons[1]
     assert (f"{members} such networks averaged" in choice.reasons[1]) == (members > 1)
-    one = choose(tokens, seconds=seconds, **more, members=1).model
-    assert one.members == 1 and one.hidden >= choice.model.hidden and (one.dropout or 0) >= (choice.model.dropout or 0)
+    one = choose(tokens, seconds=seconds, **more, ensemble=1).model
+    assert one.ensemble == 1 and one.hidden >= choice.model.hidden and (one.dropout or 0) >= (choice.model.dropout or 0)
 
 
 def test_steps_and_epochs_are_those_of_one_network_unless_more_are_asked_for() -> None:
     for named in ({"steps": 10**6}, {"epochs": 100.0}):
-        alone, three = choose(10**5, **named), choose(10**5, **named, members=3)
-        assert alone.model.members == 1 and three.model.members == 3
-        assert three.model == dataclasses.replace(alone.model, members=3) and three.train == alone.train
+        alone, three = choose(10**5, **named), choose(10**5, **named, ensemble=3)
+        assert alone.model.ensemble == 1 and three.model.ensemble == 3
+        assert three.model == dataclasses.replace(alone.model, ensemble=3) and three.train == alone.train
 
 
 def test_more_passes_over_the_text_drop_out_more_up_to_a_limit() -> None:
@@ -115,7 +115,7 @@ def test_decay_alone_would_leave_the_same_share_of_a_weight_over_every_run(avera
 
 @pytest.mark.parametrize("named", [{"steps": 10**7}, {"epochs": 1e6}])
 def test_steps_and_epochs_choose_no_wider_network_than_the_default_time(named: dict[str, Any]) -> None:
-    assert choose(**named).model.hidden == choose(members=1).model.hidden
+    assert choose(**named).model.hidden == choose(ensemble=1).model.hidden
     assert choose().train.seconds == budget.DEFAULT_SECONDS
 
 
@@ -174,7 +174,7 @@ def test_validation_takes_its_share_of_the_time_and_no_more(seconds: float) -> N
     """Tokens read in validations, at their cost, against tokens read in training."""
     choice = plan(TrainOptions(seconds=seconds), text(10**6, valid=10**6), seed=1, machine=CPU)
     weights = choice.model.layers * 8 * choice.model.hidden**2
-    trained = seconds * 2 * budget.THREAD_SPEED["bf16"] / 6 / weights / choice.model.members
+    trained = seconds * 2 * budget.THREAD_SPEED["bf16"] / 6 / weights / choice.model.ensemble
     spent = choice.train.evaluations * choice.train.validated * 2 / 3 / trained
     assert spent == pytest.approx(0.04, rel=0.01) or choice.train.validated in (1 << 14, 1 << 17)
     assert 3 <= choice.train.evaluations <= 15
@@ -235,6 +235,6 @@ def test_a_simple_network_takes_half_the_steps_of_others_as_wide() -> None:
 
 
 def test_a_radius_is_refused_where_there_is_nothing_to_give_it_to() -> None:
-    choose(cell="rnn", radius=1.5)
-    with pytest.raises(ConfigError, match="mingru has no recurrent matrices: leave out --radius"):
-        choose(cell="mingru", radius=1.5)
+    choose(cell="rnn", spectral_radius=1.5)
+    with pytest.raises(ConfigError, match="mingru has no recurrent matrices: leave out `spectral_radius`"):
+        choose(cell="mingru", spectral_radius=1.5)

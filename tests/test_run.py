@@ -68,7 +68,7 @@ COMBINATIONS = [
     ("byte", "lstm", "stream"),
     ("subword", "gru", "stream"),
     ("char", "rnn", "lines"),
-    ("subword", "lstm", "blank"),
+    ("subword", "lstm", "paragraphs"),
 ]
 
 

@@ -62,8 +62,8 @@ def trained(
     ids = loaded.tokenizer.encode(text, unknown=not texts)
     config = loaded.header.config
     name = f"{loaded.header.path.parent.name}: {config.size}"
-    if config.members > 1:
-        name += f", the first of {config.members}" if alone else f", {config.members} of them"
+    if config.ensemble > 1:
+        name += f", the first of {config.ensemble}" if alone else f", {config.ensemble} of them"
     network = loaded.network.alone() if alone else loaded.network
     return Subject(name, network, loaded.tokenizer, ids.astype(np.uint32), len(text))
 

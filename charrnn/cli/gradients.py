@@ -18,12 +18,12 @@ EXAMPLES = """Examples:
 
     charrnn inspect gradients --cell rnn --cell lstm --cell gru --svg gradients.svg
 
-    charrnn inspect gradients --cell rnn --radius 0.5 --radius 1 --radius 2
+    charrnn inspect gradients --cell rnn --spectral-radius 0.5 --spectral-radius 1 --spectral-radius 2
 """
 
 NETWORK = "An untrained network"
 # What describes a network, and so says nothing beside a trained one.
-UNTRAINED = ("hidden", "layers", "skip", "radius")
+UNTRAINED = ("hidden", "layers", "skip", "spectral_radius")
 SHOWN = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
@@ -36,17 +36,17 @@ def gradients(
     hidden: Annotated[int, opt.option(NETWORK, "Units in a layer.", check=opt.number("hidden", 1, 16384))] = 128,
     layers: Annotated[int, opt.option(NETWORK, "Recurrent layers.", check=opt.number("layers", 1, 64))] = 1,
     skip: Annotated[SkipName, opt.option(NETWORK, "Ways around layers.")] = SkipName.none,
-    radius: Annotated[
+    spectral_radius: Annotated[
         list[float] | None,
         opt.option(
             NETWORK,
             "Spectral radius of recurrent matrices; repeatable.",
             default=opt.OWN_RADIUS,
-            check=opt.number("radius", 0, 1e3),
+            check=opt.number("spectral-radius", 0, 1e3),
         ),
     ] = None,
-    reach: Annotated[int, opt.option("Looking", "Steps back.", check=opt.number("reach", 1, 10_000))] = 100,
-    positions: Annotated[int, opt.option("Looking", "Places of the text.", check=opt.number("places", 1, 4096))] = 64,
+    reach: Annotated[int, opt.option("Analysis", "Steps back.", check=opt.number("reach", 1, 10_000))] = 100,
+    positions: Annotated[int, opt.option("Analysis", "Places of the text.", check=opt.number("places", 1, 4096))] = 64,
     svg: opt.Svg = None,
     model: opt.Model = None,
     checkpoints: opt.Checkpoints = None,
@@ -75,14 +75,14 @@ def gradients(
             ],
             texts,
             seed=seed,
-            radii=radius or [None],
+            radii=spectral_radius or [None],
         )  # fmt: skip
         say(f"untrained, seed {seed}")
     else:
         for option in UNTRAINED:
             require(
                 not opt.typed(context, option),
-                f"--{option} is of untrained networks: name their --cell as well, or leave it out for a trained model",
+                f"--{option.replace('_', '-')} is of untrained networks: name their --cell as well, or leave it out for a trained model",
             )
         networks = [subjects.trained(model, texts, checkpoints=checkpoints, alone=True)]
     training = None

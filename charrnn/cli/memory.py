@@ -11,9 +11,9 @@ EXAMPLES = """Examples:
 
     charrnn inspect memory
 
-    charrnn inspect memory --exact --beside rnn --svg memory.svg
+    charrnn inspect memory --fixed-context --compare-with rnn --svg memory.svg
 
-    charrnn inspect memory --rests-on "the king and the queen of the" --html memory.html
+    charrnn inspect memory --saliency "the king and the queen of the" --html memory.html
 """
 
 SCORED = 20_000
@@ -21,32 +21,33 @@ SCORED = 20_000
 
 def memory(
     texts: opt.Texts = None,
-    rests_on: Annotated[
+    saliency_of: Annotated[
         str | None,
         opt.option(
-            "Looking",
+            "Analysis",
             "Instead: a short text, and what the prediction of its last character rests on.",
+            "--saliency",
             default="none",
             check=opt.utf8,
         ),
     ] = None,
-    exact: Annotated[
+    fixed_context: Annotated[
         bool,
         opt.option(
-            "Looking",
+            "Analysis",
             "Instead of resets, score characters with exactly so many before them: a reset costs its start as well.",
-            "--exact",
+            "--fixed-context",
         ),
     ] = False,
-    beside: Annotated[
-        list[str] | None, opt.option("Looking", "Another model on the same text; repeatable.", default="none")
+    compare_with: Annotated[
+        list[str] | None, opt.option("Analysis", "Another model on the same text; repeatable.", default="none")
     ] = None,
     length: Annotated[
-        int, opt.option("Looking", "Tokens of the text to score.", check=opt.number("length", 2, 10**9))
+        int, opt.option("Analysis", "Tokens of the text to score.", check=opt.number("length", 2, 10**9))
     ] = SCORED,
     svg: opt.Svg = None,
     html: Annotated[
-        Path | None, opt.option("Output", "With --rests-on: a page with every character's prediction.", default="none")
+        Path | None, opt.option("Output", "With --saliency: a page with every character's prediction.", default="none")
     ] = None,
     model: opt.Model = None,
     checkpoints: opt.Checkpoints = None,
@@ -59,8 +60,8 @@ def memory(
     from charrnn.plotting.analysis import draw_context_curves
     from charrnn.plotting.page import page
 
-    if rests_on is not None:
-        subject = subjects.trained(model, None, checkpoints=checkpoints, text=rests_on, alone=True)
+    if saliency_of is not None:
+        subject = subjects.trained(model, None, checkpoints=checkpoints, text=saliency_of, alone=True)
         found = saliency(subject.network, subject.tokens, subject.symbols)
         if html is not None:
             html.write_text(page("memory", {"title": subject.name, **found.to_json()}), encoding="utf-8")
@@ -72,8 +73,8 @@ def memory(
             last = json.dumps(found.symbols[-1], ensure_ascii=False)
             write(f"what {last} rests on; its probability was {found.probabilities[-1]:.1%}\n")
         return
-    curves, curve_of = [], context_curve if exact else memory_curve
-    for each in [model, *(beside or [])]:
+    curves, curve_of = [], context_curve if fixed_context else memory_curve
+    for each in [model, *(compare_with or [])]:
         subject = subjects.trained(each, texts, checkpoints=checkpoints).beginning(length)
         curves.append(curve_of(subject.network, subject.tokens, name=subject.name, chars=subject.chars))
     if svg is not None:
@@ -83,7 +84,7 @@ def memory(
         write(json.dumps([curve.to_json() for curve in curves], ensure_ascii=False) + "\n")
         return
     if len(curves) > 1:
-        write("\t".join(["read before" if exact else "reset every", *(curve.name for curve in curves)]) + "\n")
-    last = "all" if exact else "never"
+        write("\t".join(["read before" if fixed_context else "reset every", *(curve.name for curve in curves)]) + "\n")
+    last = "all" if fixed_context else "never"
     for reach, *bits in zip(curves[0].reaches, *(curve.bits for curve in curves), strict=True):
         write("\t".join([last if reach is None else str(reach), *(f"{one:.4f}" for one in bits)]) + "\n")

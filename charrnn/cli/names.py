@@ -49,7 +49,7 @@ class DocumentsName(StrEnum):
 
     stream = "stream"
     lines = "lines"
-    blank = "blank"
+    paragraphs = "paragraphs"
 
 
 class OptimizerName(StrEnum):

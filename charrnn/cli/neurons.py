@@ -42,14 +42,15 @@ def _unit(text: str) -> tuple[int, int]:
 def neurons(
     texts: opt.Texts = None,
     follows: Annotated[
-        list[Property] | None, opt.option("Looking", "Units that follow this; repeatable.", "--property", default="all")
+        list[Property] | None,
+        opt.option("Analysis", "Units that follow this; repeatable.", "--property", default="all"),
     ] = None,
     unit: Annotated[
-        str | None, opt.option("Looking", "Show the text by one unit, layer:unit.", default="the best")
+        str | None, opt.option("Analysis", "Show the text by one unit, layer:unit.", default="the best")
     ] = None,
-    count: Annotated[int, opt.option("Looking", "Units for each property.", check=opt.number("count", 1, 1000))] = 3,
+    count: Annotated[int, opt.option("Analysis", "Units for each property.", check=opt.number("count", 1, 1000))] = 3,
     length: Annotated[
-        int, opt.option("Looking", "Tokens of the text to read.", check=opt.number("length", 2, 10**6))
+        int, opt.option("Analysis", "Tokens of the text to read.", check=opt.number("length", 2, 10**6))
     ] = LOOKED_AT,
     html: Annotated[
         Path | None, opt.option("Output", "A page with the text by every unit found.", default="none")

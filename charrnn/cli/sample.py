@@ -25,7 +25,7 @@ EXAMPLES = """Examples:
     charrnn sample -n 3 --seed 7 --json | jq -r .text
 """
 
-DRAW, OUTPUT = "Drawing (in this order)", "Output"
+DRAW, OUTPUT = "Sampling (in this order)", "Output"
 
 
 class Numbers(StrEnum):

@@ -136,22 +136,22 @@ def train(
             default="no",
         ),
     ] = None,
-    members: Annotated[
+    ensemble: Annotated[
         int | None,
         opt.option(
             NETWORK,
             "Networks trained side by side, their predictions averaged: better than one that learns its text by heart.",
             default="from text and time",
-            check=opt.number("members", 1, 64),
+            check=opt.number("ensemble", 1, 64),
         ),
     ] = None,
-    radius: Annotated[
+    spectral_radius: Annotated[
         float | None,
         opt.option(
             NETWORK,
             "Spectral radius that recurrent matrices begin with; above 1, gradients may explode.",
             default=opt.OWN_RADIUS,
-            check=opt.number("radius", 0, 1000),
+            check=opt.number("spectral-radius", 0, 1000),
         ),
     ] = None,
     tie: Annotated[

@@ -40,7 +40,7 @@ class ModelConfig(Schema):
     """The network. Token ids 0 … start_id - 1 are text, `start_id` is the context of a first token.
 
     A model of one stream predicts `start_id` symbols. A model of documents predicts one more: the same id, met
-    as a target, is the end of a document. More than one of `members` are an ensemble: as many networks, alike but for
+    as a target, is the end of a document. More than one in `ensemble` are: as many networks, alike but for
     their weights, whose probabilities are averaged.
     """
 
@@ -56,7 +56,7 @@ class ModelConfig(Schema):
     skip: str | None = None
     norm: bool = False
     bidirectional: bool = False
-    members: int = 1
+    ensemble: int = 1
 
     def __post_init__(self) -> None:
         require(self.start_id >= 1, f"start_id must be at least 1, not {self.start_id}")
@@ -64,7 +64,7 @@ class ModelConfig(Schema):
             self.vocab_size in (self.start_id, self.start_id + 1),
             f"vocab_size must be start_id or one more, not {self.vocab_size} beside {self.start_id}",
         )
-        for name in ("embedding", "hidden", "layers", "members"):
+        for name in ("embedding", "hidden", "layers", "ensemble"):
             require(getattr(self, name) >= 1, f"{name} must be at least 1, not {getattr(self, name)}")
         for name in ("dropout", "weight_drop"):
             share = getattr(self, name)
@@ -94,14 +94,14 @@ class ModelConfig(Schema):
             f"{self.skip}": self.skip is not None,
             "layer norm between layers": self.norm,
             "both directions": self.bidirectional,
-            f"{self.members} such networks averaged": self.members > 1,
+            f"{self.ensemble} such networks averaged": self.ensemble > 1,
         }
         return "".join(f", {words}" for words, holds in said.items() if holds)
 
     @property
-    def member(self) -> Self:
+    def single(self) -> Self:
         """Each network of an ensemble by itself."""
-        return dataclasses.replace(self, members=1)
+        return dataclasses.replace(self, ensemble=1)
 
     @property
     def documents(self) -> bool:
@@ -196,8 +196,8 @@ class TrainOptions(Schema):
     skip: str | None = None
     norm: bool | None = None
     bidirectional: bool | None = None
-    members: int | None = None
-    radius: float | None = None
+    ensemble: int | None = None
+    spectral_radius: float | None = None
     dropout: float | None = None
     weight_drop: float | None = None
     weight_decay: float | None = None
@@ -223,7 +223,9 @@ class TrainOptions(Schema):
     def __post_init__(self) -> None:
         budgets = [b for b in (self.steps, self.epochs, self.seconds) if b is not None]
         require(len(budgets) <= 1, "give one of --for, --steps and --epochs")
-        require(self.documents in (None, "stream", "lines", "blank"), "documents must be stream, lines or blank")
+        require(
+            self.documents in (None, "stream", "lines", "paragraphs"), "documents must be stream, lines or paragraphs"
+        )
         for name in ("valid", "test"):
             share = getattr(self, name)
             require(

@@ -113,7 +113,7 @@ class LanguageModel(Half):
         weight_shapes(config)
         super().__init__(config, nn.Embedding(config.start_id + 1, config.embedding))
         self.reverse = Half(config) if config.bidirectional else None
-        self.member = nn.ModuleDict({str(n): LanguageModel(config.member) for n in range(2, config.members + 1)})
+        self.member = nn.ModuleDict({str(n): LanguageModel(config.single) for n in range(2, config.ensemble + 1)})
 
     def initialise(self, generator: torch.Generator, radius: float | None = None) -> None:
         """Fresh weights: normal embedding and head, each layer by its own rule, or recurrent matrices of this radius.
@@ -141,7 +141,7 @@ class LanguageModel(Half):
         if not self.member:
             return self
         with torch.device("meta"):
-            model = LanguageModel(self.config.member)
+            model = LanguageModel(self.config.single)
         model.load_state_dict(of_member(self.state_dict(), ""), assign=True)
         return model.train(self.training)
 

@@ -38,7 +38,7 @@ def weight_shapes(config: ModelConfig) -> Shapes:
 
 def member_prefixes(config: ModelConfig) -> list[str]:
     """What stands in front of the names of each member's weights: nothing in front of the first's."""
-    return ["", *(f"{MEMBER}{number}." for number in range(2, config.members + 1))]
+    return ["", *(f"{MEMBER}{number}." for number in range(2, config.ensemble + 1))]
 
 
 def of_member(weights: Mapping[str, Array], prefix: str) -> dict[str, Array]:
@@ -46,6 +46,22 @@ def of_member(weights: Mapping[str, Array], prefix: str) -> dict[str, Array]:
     if not prefix:
         return {name: weight for name, weight in weights.items() if not name.startswith(MEMBER)}
     return {name.removeprefix(prefix): weight for name, weight in weights.items() if name.startswith(prefix)}
+
+
+def split_models(config: ModelConfig, weights: Mapping[str, Array]) -> list[dict[str, Array]]:
+    """The weights of each network of an ensemble, under the names that they would have by themselves."""
+    return [of_member(weights, prefix) for prefix in member_prefixes(config)]
+
+
+def direction_weights(weights: Mapping[str, Array], direction: str = "forwards") -> dict[str, Array]:
+    """Of one network's weights those that read 'forwards' or 'backwards', and the embedding of both.
+
+    Names are a direction's own: 'embedding.weight', 'layers.0.rnn.weight_ih_l0', 'connections.0.gain', 'head', 'bias'.
+    """
+    if direction == "forwards":
+        return {name: weight for name, weight in weights.items() if not name.startswith(REVERSE)}
+    own = {name.removeprefix(REVERSE): weight for name, weight in weights.items() if name.startswith(REVERSE)}
+    return {"embedding.weight": weights["embedding.weight"], **own}
 
 
 def formula(cell: str) -> type[Cell]:

@@ -35,7 +35,7 @@ FORMAT = 4
 SINCE: dict[int, dict[str, Any]] = {
     2: {"weight_drop": None},
     3: {"skip": None, "norm": False, "bidirectional": False},
-    4: {"members": 1},
+    4: {"ensemble": 1},
 }
 KEY = "charrnn"
 MODEL_PREFIX = "model."
@@ -62,6 +62,9 @@ class Header:
         for since, fields in SINCE.items():
             if self.metadata["format"] < since and isinstance(config, dict):
                 config = {**config, **fields}
+        if isinstance(config, dict) and "members" in config:
+            config = {**config, "ensemble": config["members"]}
+            del config["members"]
         return ModelConfig.from_json(config)
 
     @property
@@ -71,7 +74,7 @@ class Header:
 
     @property
     def documents(self) -> str:
-        """How its training text was told apart: stream, lines or blank."""
+        """How its training text was told apart: stream, lines or paragraphs."""
         return str(self.summary.get("documents", "stream"))
 
     @property
@@ -170,7 +173,7 @@ def read_header(path: Path) -> Header:
 def _check_model(header: Header) -> None:
     """The model's tensors must be the ones that its configuration calls for, before any is allocated."""
     try:
-        layers = header.config.layers * header.config.members
+        layers = header.config.layers * header.config.ensemble
         if layers > len(header.shapes):
             raise CheckpointError(f"{layers} layers in {len(header.shapes)} tensors")
         expected = {MODEL_PREFIX + name: shape for name, shape in weight_shapes(header.config).items()}

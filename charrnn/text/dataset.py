@@ -26,7 +26,7 @@ SUBWORD_PIECES = 1000
 Tokens = npt.NDArray[np.unsignedinteger[Any]]
 
 # How documents are told apart; None is one stream.
-SEPARATORS: dict[str, str | None] = {"stream": None, "lines": "\n", "blank": "\n\n"}
+SEPARATORS: dict[str, str | None] = {"stream": None, "lines": "\n", "paragraphs": "\n\n"}
 
 
 @dataclass(frozen=True, kw_only=True)

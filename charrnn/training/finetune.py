@@ -15,7 +15,7 @@ from charrnn.storage.checkpoint import Weights
 from charrnn.text.tokenizers import Tokenizer, ids_in
 
 # What a model brings with it, and where an option may not ask for something else.
-KEPT = ("cell", "layers", "hidden", "embedding", "skip", "norm", "bidirectional", "members", "tie")
+KEPT = ("cell", "layers", "hidden", "embedding", "skip", "norm", "bidirectional", "ensemble", "tie")
 # In front of a weight's own name: whose network it is of, and which half's.
 OWNER = re.compile(rf"^({re.escape(MEMBER)}\d+\.)?({re.escape(REVERSE)})?")
 
@@ -45,7 +45,7 @@ class Source:
                 asked is None or asked == value,
                 f"{self.path} has {name} {value}, which stays: leave out --{name}, or train anew without --from",
             )
-        for name in ("vocab_size", "radius"):
+        for name in ("vocab_size", "spectral_radius"):
             require(
                 getattr(options, name) is None,
                 f"{self.path} brings its symbols and weights: leave out --{name.replace('_', '-')}, or --from",

@@ -99,9 +99,12 @@ def plan(
     product = (seconds or DEFAULT_SECONDS) * speed(machine) / OPERATIONS
     network = source or fresh(options, size, tokens, product, to_read)
     recurrent = any(weight.recurrent for weight in formula(network.cell).table().values())
-    require(options.radius is None or recurrent, f"{network.cell} has no recurrent matrices: leave out --radius")
+    require(
+        options.spectral_radius is None or recurrent,
+        f"{network.cell} has no recurrent matrices: leave out `spectral_radius`",
+    )
     weights = halves(network) * weight_count(network.hidden, network.cell, network.layers)
-    to_read = to_read or int(product / weights / network.members)
+    to_read = to_read or int(product / weights / network.ensemble)
     passes = to_read / tokens
     average = AVERAGE if options.average is None else options.average or None
     evaluations = EVALUATIONS
@@ -159,10 +162,10 @@ def fresh(options: TrainOptions, size: int, tokens: int, product: float, to_read
     most = MOST_WEIGHTS * math.sqrt(tokens)
     if to_read is None:
         each = sides * weight_count(options.hidden, cell, layers) if options.hidden else most
-        members = options.members or shared(product, tokens, each)
-        wanted = math.sqrt(product / members / TOKENS_PER_WEIGHT)
+        ensemble = options.ensemble or shared(product, tokens, each)
+        wanted = math.sqrt(product / ensemble / TOKENS_PER_WEIGHT)
     else:
-        members = options.members or 1
+        ensemble = options.ensemble or 1
         wanted = min(math.sqrt(product / TOKENS_PER_WEIGHT), to_read / TOKENS_PER_WEIGHT)
     hidden = options.hidden or width(min(wanted, most) / sides, cell, layers)
     # Many symbols: one matrix for both ends saves what is most of the weights.
@@ -171,7 +174,7 @@ def fresh(options: TrainOptions, size: int, tokens: int, product: float, to_read
     return ModelConfig(
         vocab_size=size, start_id=size, cell=cell, layers=layers, hidden=hidden, tie=tie,
         skip=options.skip, norm=options.norm or False, bidirectional=options.bidirectional or False,
-        embedding=options.embedding or (hidden if tie else min(EMBEDDING, hidden)), members=members,
+        embedding=options.embedding or (hidden if tie else min(EMBEDDING, hidden)), ensemble=ensemble,
     )  # fmt: skip
 
 

@@ -57,7 +57,7 @@ def start(options: TrainOptions, *, checkpoints: Path | None = None) -> Training
         seed = draw_seed() if options.seed is None else options.seed
         choice = plan(options, data, seed=seed, machine=machine, source=source.config if source else None)
         network = LanguageModel(choice.model)
-        network.initialise(torch.Generator().manual_seed(seed), options.radius)
+        network.initialise(torch.Generator().manual_seed(seed), options.spectral_radius)
         notes = [*data.notes, *choice.reasons, f"machine: {machine}, seed {seed}"]
         if source is not None:
             source.give(network, data.tokenizer)
