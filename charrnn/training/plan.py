@@ -17,6 +17,7 @@ from charrnn.models.connections import DENSE
 from charrnn.models.weights import formula
 from charrnn.text.dataset import Dataset, Part
 from charrnn.training.batches import fit
+from charrnn.training.explain import explain
 from charrnn.training.optim import final_share
 
 DEFAULT_SECONDS = 600.0
@@ -75,6 +76,42 @@ class Choice:
     reasons: list[str]
 
 
+@dataclass(frozen=True)
+class Reading:
+    """How a text of so many `tokens` is read: rows x BPTT a step, of which `a_step` tokens in the mean are text.
+
+    `seconds` is the budget, where it is one of time; `to_read` how many tokens training reads, where that is known
+    before the network is.
+    """
+
+    tokens: int
+    batch_size: int
+    bptt: int
+    a_step: float
+    seconds: float | None
+    to_read: int | None
+
+    @classmethod
+    def of(cls, options: TrainOptions, part: Part) -> "Reading":
+        """As asked, as far as the text is long enough for it."""
+        seconds = options.seconds
+        if (options.steps, options.epochs, seconds) == (None, None, None):
+            seconds = DEFAULT_SECONDS
+        batch_size, bptt = fit(part, batch_size=wanted(options, part)[0], bptt=wanted(options, part)[1])
+        a_step, tokens, to_read = batch_size * filled(part, bptt), part.tokens.size, None
+        if options.steps is not None:
+            to_read = max(1, int(options.steps * a_step))
+        elif options.epochs is not None:
+            to_read = max(1, int(options.epochs * tokens))
+        return cls(tokens, batch_size, bptt, a_step, seconds, to_read)
+
+
+def wanted(options: TrainOptions, part: Part) -> tuple[int, int]:
+    """Rows and BPTT, were the text long enough."""
+    bptt = options.bptt or BPTT
+    return options.batch_size or rows(part, bptt), bptt
+
+
 def plan(
     options: TrainOptions, data: Dataset, *, seed: int, machine: Machine, source: ModelConfig | None = None
 ) -> Choice:
@@ -82,56 +119,66 @@ def plan(
 
     Raises ConfigError when options contradict each other.
     """
-    tokens, size = data.train.tokens.size, data.tokenizer.size
-    seconds = options.seconds
-    if (options.steps, options.epochs, seconds) == (None, None, None):
-        seconds = DEFAULT_SECONDS
-    asked = options.batch_size or rows(data.train, options.bptt or BPTT), options.bptt or BPTT
-    batch_size, bptt = fit(data.train, batch_size=asked[0], bptt=asked[1])
-    a_step = batch_size * filled(data.train, bptt)
-    # What training will read, if it is known before the network is.
-    to_read = None
-    if options.steps is not None:
-        to_read = max(1, int(options.steps * a_step))
-    elif options.epochs is not None:
-        to_read = max(1, int(options.epochs * tokens))
+    reading, size = Reading.of(options, data.train), data.tokenizer.size
     # Weights times the tokens that each of them reads.
-    product = (seconds or DEFAULT_SECONDS) * speed(machine) / OPERATIONS
-    network = source or fresh(options, size, tokens, product, to_read)
+    product = (reading.seconds or DEFAULT_SECONDS) * speed(machine) / OPERATIONS
+    network = source or fresh(options, size, reading.tokens, product, reading.to_read)
     recurrent = any(weight.recurrent for weight in formula(network.cell).table().values())
     require(
         options.spectral_radius is None or recurrent,
         f"{network.cell} has no recurrent matrices: leave out `spectral_radius`",
     )
     weights = halves(network) * weight_count(network.hidden, network.cell, network.layers)
-    to_read = to_read or int(product / weights / network.ensemble)
-    passes = to_read / tokens
-    average = AVERAGE if options.average is None else options.average or None
-    evaluations = EVALUATIONS
-    if seconds is not None:
-        evaluations = min(EVALUATIONS, max(LEAST_EVALUATIONS, int(seconds / SECONDS_BETWEEN)))
-    validated = int(VALIDATION_SHARE / VALIDATION_COST * to_read / evaluations)
-    optimizer = options.optimizer or OPTIMIZER
-    fresh_rate = DESCENT_RATE if optimizer == "sgd" else learning_rate(network.hidden, a_step, network.cell)
-    lr = options.lr or fresh_rate * (1.0 if source is None else FINE_TUNING_RATE)
-    decay = weight_decay(lr, to_read / a_step, average) if options.weight_decay is None else options.weight_decay
+    to_read = reading.to_read or int(product / weights / network.ensemble)
+    passes = to_read / reading.tokens
+    drop = options.dropout
+    if drop is None:
+        drop = dropout(overfitting_pressure(passes, weights / reading.tokens))
     model = dataclasses.replace(
         network,
         vocab_size=size + (data.train.starts is not None),
         start_id=size,
-        dropout=(
-            dropout(overfitting_pressure(passes, weights / tokens)) if options.dropout is None else options.dropout
-        )
-        or None,
+        dropout=drop or None,
         weight_drop=options.weight_drop or None,
     )
-    train = TrainConfig(
+    train = training(options, reading, to_read, model, seed=seed, precision=machine.precision, tuned=source is not None)
+    reasons = explain(model, train, options, data, passes)
+    if (reading.batch_size, reading.bptt) != (asked := wanted(options, data.train)):
+        reasons.append(
+            f"the text is shorter than {asked[0]} rows of {asked[1]}: trained on {reading.batch_size} of {reading.bptt}"
+        )
+    return Choice(model, train, reasons)
+
+
+def training(
+    options: TrainOptions,
+    reading: Reading,
+    to_read: int,
+    model: ModelConfig,
+    *,
+    seed: int,
+    precision: str,
+    tuned: bool,
+) -> TrainConfig:
+    """How to train the model on so many tokens; weights that are only fine-tuned move less."""
+    average = AVERAGE if options.average is None else options.average or None
+    evaluations = EVALUATIONS
+    if reading.seconds is not None:
+        evaluations = min(EVALUATIONS, max(LEAST_EVALUATIONS, int(reading.seconds / SECONDS_BETWEEN)))
+    validated = int(VALIDATION_SHARE / VALIDATION_COST * to_read / evaluations)
+    optimizer = options.optimizer or OPTIMIZER
+    rate = DESCENT_RATE if optimizer == "sgd" else learning_rate(model.hidden, reading.a_step, model.cell)
+    lr = options.lr or rate * (FINE_TUNING_RATE if tuned else 1.0)
+    decay = options.weight_decay
+    if decay is None:
+        decay = weight_decay(lr, to_read / reading.a_step, average)
+    return TrainConfig(
         seed=seed,
         steps=options.steps,
         epochs=options.epochs,
-        seconds=seconds,
-        bptt=bptt,
-        batch_size=batch_size,
+        seconds=reading.seconds,
+        bptt=reading.bptt,
+        batch_size=reading.batch_size,
         lr=lr,
         optimizer=optimizer,
         average=average,
@@ -143,12 +190,8 @@ def plan(
         validated=min(MOST_VALIDATED, max(LEAST_VALIDATED, validated)),
         save_every=options.save_every,
         patience=options.patience,
-        precision=machine.precision,
+        precision=precision,
     )
-    reasons = explain(model, train, options, data, passes)
-    if (batch_size, bptt) != asked:
-        reasons.append(f"the text is shorter than {asked[0]} rows of {asked[1]}: trained on {batch_size} of {bptt}")
-    return Choice(model, train, reasons)
 
 
 def fresh(options: TrainOptions, size: int, tokens: int, product: float, to_read: int | None) -> ModelConfig:
@@ -241,42 +284,3 @@ def overfitting_pressure(passes: float, weights_per_token: float) -> float:
 def dropout(overfitting_pressure: float) -> float:
     """The share to drop."""
     return round(min(MOST_DROPOUT, DROPOUT_A_DOUBLING * math.log2(max(1.0, overfitting_pressure / FREE_PRESSURE))), 2)
-
-
-def explain(model: ModelConfig, train: TrainConfig, options: TrainOptions, data: Dataset, passes: float) -> list[str]:
-    """What was decided, and from what, in one line each."""
-    unit = {"char": "characters", "byte": "bytes", "subword": "pieces"}[data.tokenizer.kind]
-    tokens = data.train.tokens.size
-    text = f"text: {tokens:,} {unit} to learn from, {data.tokenizer.size:,} different"
-    if data.valid is not None:
-        text += f", {data.valid.tokens.size:,} held out to validate"
-        if data.valid.tokens.size > train.validated:
-            text += f" (the first {train.validated:,} of them while training)"
-    budget = (
-        f"{train.steps:,} steps"
-        if train.steps is not None
-        else f"{train.epochs:g} epochs"
-        if train.epochs is not None
-        else duration(train.seconds or 0)
-    )
-    asked = ", the size as asked" if options.hidden else ""
-    size = f"{model.size}, embedding {model.embedding}{model.manner}{asked}"
-    network = f"network: {size}, for about {passes:.1f} passes over the text in {budget}"
-    drops = f"dropout {model.dropout:g}" if model.dropout else "no dropout"
-    if train.average:
-        drops += f", weights averaged over the last {train.average:.0%}"
-    if model.weight_drop:
-        drops += f", weight drop {model.weight_drop:g}"
-    training = (
-        f"training: {budget}, {train.batch_size} rows x {train.bptt} {unit}, {train.optimizer}, learning rate "
-        f"{train.lr:g}, {drops}, weight decay {train.weight_decay:g}"
-    )
-    return [text, network, training]
-
-
-def duration(seconds: float) -> str:
-    """90 -> '1m30s'"""
-    whole = round(seconds)
-    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
-    parts = [f"{hours}h" if hours else "", f"{minutes}m" if minutes else "", f"{rest}s" if rest or whole < 60 else ""]
-    return "".join(parts)
