@@ -1,9 +1,7 @@
 """What to train in the time given: the network, its regularisation and its batch, from the corpus and the clock.
 
-One thought decides the size: the time pays for so many multiplications, a token costs six for each weight (forward and
-backward), and a network does best when it sees about as many tokens as it has weights, whether they are new ones or
-the same text again. Where the text is short against that, several networks share the time and average what they
-predict; beyond, the width stops growing and dropout grows. The figures that the numbers below are fitted to are in
+`training/sizing.py` decides the size; here are the other hyperparameters: dropout grows with the passes over the text,
+the learning rate follows the width and the tokens of a step. The figures that the numbers below are fitted to are in
 docs/experiments.md. Whatever the user named stays as it is, and the rest adapts.
 """
 
@@ -13,31 +11,14 @@ from dataclasses import dataclass
 
 from charrnn.config import ModelConfig, TrainConfig, TrainOptions, require
 from charrnn.machine import Machine
-from charrnn.models.connections import DENSE
 from charrnn.models.weights import formula
 from charrnn.text.dataset import Dataset, Part
 from charrnn.training.batches import fit
 from charrnn.training.explain import explain
 from charrnn.training.optim import final_share
+from charrnn.training.sizing import OPERATIONS, directions, fresh, speed, weight_count
 
 DEFAULT_SECONDS = 600.0
-
-# Operations a second: a CPU thread in each format, and a GPU.
-THREAD_SPEED = {"fp32": 100e9, "bf16": 250e9}
-GPU_SPEED = 30e12
-OPERATIONS = 6
-
-TOKENS_PER_WEIGHT = 1.0
-# The most weights, times the square root of the text's tokens: a short text needs more of them for each.
-MOST_WEIGHTS = 5000.0
-# One network for every so many weights for each token that a single one would have, if each still reads so many
-# tokens. The eighth brings a 28th of what the second does, and all are paid for in every text that is written.
-WEIGHTS_EACH, TOKENS_EACH, MOST_MEMBERS = 2.0, 2.5e6, 8
-WIDTHS = (64, 96, 128, 192, 256, 320, 384, 448, 512, 640, 768, 896, 1024, 1280, 1536, 2048)
-CELL = "lstm"
-LAYERS = 2
-EMBEDDING = 128
-SYMBOLS_TO_TIE = 512
 
 # How often validation comes, and the share of the time that it may take. Without gradients, but in fp32, a token costs
 # two thirds of what it costs in training.
@@ -128,7 +109,7 @@ def plan(
         options.spectral_radius is None or recurrent,
         f"{network.cell} has no recurrent matrices: leave out `spectral_radius`",
     )
-    weights = halves(network) * weight_count(network.hidden, network.cell, network.layers)
+    weights = directions(network) * weight_count(network.hidden, network.cell, network.layers)
     to_read = reading.to_read or int(product / weights / network.ensemble)
     passes = to_read / reading.tokens
     drop = options.dropout
@@ -194,38 +175,6 @@ def training(
     )
 
 
-def fresh(options: TrainOptions, size: int, tokens: int, product: float, to_read: int | None) -> ModelConfig:
-    """The untrained network for a text of so many tokens, `size` different, and what the time pays for.
-
-    Steps and epochs say what will be read and name no time: then it is one network, such as the default time pays for,
-    or a smaller one.
-    """
-    cell, layers = options.cell or CELL, options.layers or LAYERS
-    sides = halves(options)
-    most = MOST_WEIGHTS * math.sqrt(tokens)
-    if to_read is None:
-        each = sides * weight_count(options.hidden, cell, layers) if options.hidden else most
-        ensemble = options.ensemble or shared(product, tokens, each)
-        wanted = math.sqrt(product / ensemble / TOKENS_PER_WEIGHT)
-    else:
-        ensemble = options.ensemble or 1
-        wanted = min(math.sqrt(product / TOKENS_PER_WEIGHT), to_read / TOKENS_PER_WEIGHT)
-    hidden = options.hidden or width(min(wanted, most) / sides, cell, layers)
-    # Many symbols: one matrix for both ends saves what is most of the weights.
-    may_tie = options.embedding in (None, hidden) and options.skip != DENSE
-    tie = size > SYMBOLS_TO_TIE and may_tie if options.tie is None else options.tie
-    return ModelConfig(
-        vocab_size=size, start_id=size, cell=cell, layers=layers, hidden=hidden, tie=tie,
-        skip=options.skip, norm=options.norm or False, bidirectional=options.bidirectional or False,
-        embedding=options.embedding or (hidden if tie else min(EMBEDDING, hidden)), ensemble=ensemble,
-    )  # fmt: skip
-
-
-def halves(network: TrainOptions | ModelConfig) -> int:
-    """What reads from both ends costs twice as much for each width."""
-    return 2 if network.bidirectional else 1
-
-
 def rows(part: Part, bptt: int) -> int:
     """Streams side by side; more where documents are shorter than a window, so that a step is worth its while."""
     return round(min(MOST_ROWS, BATCH_SIZE * bptt / filled(part, bptt)))
@@ -234,34 +183,6 @@ def rows(part: Part, bptt: int) -> int:
 def filled(part: Part, bptt: int) -> float:
     """Tokens that a row has in a window, in the mean: behind a document that is shorter the window is empty."""
     return bptt if part.starts is None else min(bptt, part.tokens.size / len(part.starts))
-
-
-def speed(machine: Machine) -> float:
-    """Operations a second that such a machine does in training: a guess, for steps are counted by the real speed."""
-    if machine.device.type != "cpu":
-        return GPU_SPEED
-    return THREAD_SPEED[machine.precision] * machine.threads
-
-
-def shared(product: float, tokens: int, weights: float) -> int:
-    """How many networks do best together, where one alone would have so many weights times tokens.
-
-    `weights` is the most that each may have, or what was asked for.
-    """
-    by_text = math.sqrt(product / TOKENS_PER_WEIGHT) / tokens / WEIGHTS_EACH
-    by_time = product / TOKENS_EACH / min(weights, TOKENS_EACH / TOKENS_PER_WEIGHT)
-    return min(MOST_MEMBERS, max(1, round(min(by_text, by_time))))
-
-
-def weight_count(hidden: int, cell: str, layers: int) -> int:
-    """Weights of the recurrent layers' matrices, near enough for a plan: as if every layer read `hidden` numbers."""
-    shapes = (weight.shape(hidden, hidden) for weight in formula(cell).table().values())
-    return layers * sum(math.prod(shape) for shape in shapes if len(shape) == 2)
-
-
-def width(weights: float, cell: str, layers: int) -> int:
-    """The width that has about so many weights."""
-    return min(WIDTHS, key=lambda hidden: abs(math.log(weight_count(hidden, cell, layers) / max(weights, 1.0))))
 
 
 def learning_rate(hidden: int, tokens: float, cell: str) -> float:
@@ -277,7 +198,7 @@ def weight_decay(lr: float, steps: float, average: float | None) -> float:
 
 
 def overfitting_pressure(passes: float, weights_per_token: float) -> float:
-    """How soon the text is learned by heart: more passes, and more weights for each of its tokens, bring it about."""
+    """How soon a network overfits: more passes, and more weights for each token of the text, bring it about."""
     return passes * math.sqrt(weights_per_token)
 
 
