@@ -23,7 +23,7 @@ from charrnn.text.dataset import Split, encode_lines, encode_part
 from charrnn.text.tokenizers import Tokenizer
 
 if TYPE_CHECKING:
-    from charrnn.models.language_model import LanguageModel
+    from charrnn.models.ensemble import Network
     from charrnn.scoring.figures import Score
     from charrnn.scoring.filling import Filled
     from charrnn.training.events import Event
@@ -42,7 +42,7 @@ class Model:
     device: str = "cpu"
 
     @cached_property
-    def network(self) -> "LanguageModel":
+    def network(self) -> "Network":
         """The network in torch. Raises ConfigError when the machine lacks the device."""
         import torch
 
@@ -131,7 +131,7 @@ class Model:
         `adapted` (dynamic evaluation) and `fitted` beside the plain one. Raises VocabularyError when the vocabulary
         lacks a character, unless `unknown` is set; CorpusError when the text is empty.
         """
-        from charrnn.models.language_model import Backwards
+        from charrnn.models.ensemble import backwards_of
         from charrnn.scoring.adaptation import adapted
         from charrnn.scoring.temperature import fit_temperature as fit
         from charrnn.scoring.token_nll import BATCH, score
@@ -154,7 +154,7 @@ class Model:
         plain, backward = at(1.0), None
         if self.header.config.bidirectional:
             turned = part.turned(self.header.config.start_id)
-            backward = score(Backwards(self.network), turned, facts, reset_every=reset_every, batch_size=batch_size)
+            backward = score(backwards_of(self.network), turned, facts, reset_every=reset_every, batch_size=batch_size)
         return replace(
             plain,
             backward=backward,

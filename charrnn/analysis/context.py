@@ -14,7 +14,8 @@ from torch import Tensor
 from charrnn.analysis.steps import embed, step
 from charrnn.config import require
 from charrnn.errors import CorpusError
-from charrnn.models.language_model import LanguageModel, Reader
+from charrnn.models.ensemble import Predictor
+from charrnn.models.language_model import LanguageModel
 from charrnn.scoring.token_nll import LOGITS_AT_ONCE, inputs_and_targets, target_nll, token_logprobs
 from charrnn.text.dataset import Tokens
 
@@ -51,7 +52,7 @@ class ContextCurve:
 
 
 def memory_curve(
-    model: LanguageModel, tokens: Tokens, *, name: str = "", chars: int | None = None, batch_size: int = BATCH
+    model: Predictor, tokens: Tokens, *, name: str = "", chars: int | None = None, batch_size: int = BATCH
 ) -> ContextCurve:
     """Score the text with the state reset ever more seldom: where the curve is flat, nothing older is used.
 
@@ -69,7 +70,7 @@ def memory_curve(
 
 @torch.inference_mode()
 def context_curve(
-    model: Reader, tokens: Tokens, *, name: str = "", chars: int | None = None, positions: int = POSITIONS
+    model: Predictor, tokens: Tokens, *, name: str = "", chars: int | None = None, positions: int = POSITIONS
 ) -> ContextCurve:
     """Score the same tokens, evenly spread, with exactly 1, 2, 5, … tokens before each, from no memory.
 
@@ -87,7 +88,7 @@ def context_curve(
     return ContextCurve(name, reaches, tuple(losses), tokens.size / (chars or tokens.size), exact=True)
 
 
-def _after(model: Reader, tokens: Tokens, targets: npt.NDArray[np.int64], reach: int) -> float:
+def _after(model: Predictor, tokens: Tokens, targets: npt.NDArray[np.int64], reach: int) -> float:
     """Mean nats of the tokens at these positions, each read from no memory with so many before it."""
     total = 0.0
     for some in np.split(targets, range(BATCH, len(targets), BATCH)):

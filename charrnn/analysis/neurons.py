@@ -157,7 +157,7 @@ class _Watched(TorchOperations):
 def saturation(model: LanguageModel, tokens: Tokens) -> list[Saturation]:
     """How often each gate of each layer is shut or open along a text; empty for cells without gates."""
     names = CELLS[model.config.cell].sigmoids
-    watched = [_Watched() for _ in model.stack]
+    watched = [_Watched() for _ in model.forwards.layers]
     for _ in _states(model, tokens, watched):
         pass
     found = []

@@ -16,7 +16,7 @@ from charrnn.text.dataset import Tokens
 from charrnn.text.tokenizers import CharTokenizer, Tokenizer
 
 if TYPE_CHECKING:
-    from charrnn.models.language_model import LanguageModel
+    from charrnn.models.ensemble import Network
 
 BUNDLED = "fables"
 
@@ -26,7 +26,7 @@ class Subject:
     """A network and a text for it, token by token: N ids, and what each stands for."""
 
     name: str
-    network: "LanguageModel"
+    network: "Network"
     tokenizer: Tokenizer
     tokens: Tokens
     chars: int
@@ -64,7 +64,7 @@ def trained(
     name = f"{loaded.header.path.parent.name}: {config.size}"
     if config.ensemble > 1:
         name += f", the first of {config.ensemble}" if alone else f", {config.ensemble} of them"
-    network = loaded.network.alone() if alone else loaded.network
+    network = loaded.network.first_member if alone else loaded.network
     return Subject(name, network, loaded.tokenizer, ids.astype(np.uint32), len(text))
 
 
@@ -77,14 +77,14 @@ def untrained(
     """
     import torch
 
-    from charrnn.models.language_model import LanguageModel
+    from charrnn.models.ensemble import build
 
     text = Corpus(texts or [BUNDLED]).read()
     require(bool(text), "there is no text to look at: it is empty")
     tokenizer = CharTokenizer("".join(sorted(set(text))))
     tokens, found = tokenizer.encode(text).astype(np.uint32), []
     for config, radius in itertools.product(configs, radii):
-        network = LanguageModel(replace(config, vocab_size=tokenizer.size, start_id=tokenizer.size))
+        network = build(replace(config, vocab_size=tokenizer.size, start_id=tokenizer.size))
         network.initialise(torch.Generator().manual_seed(seed), radius)
         name = config.size + ("" if radius in (None, CELLS[config.cell].spectral_radius) else f", radius {radius:g}")
         found.append(Subject(name, network.eval(), tokenizer, tokens, len(text)))

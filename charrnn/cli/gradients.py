@@ -90,7 +90,8 @@ def gradients(
         folder = runs.model_file(runs.checkpoints_folder(checkpoints), model).parent
         training = GradientHistory.of(runs.Run(folder).read_metrics())
     flows = [
-        gradient_flow(n.network, n.tokens, name=n.name, reach=reach, positions=positions, seed=seed) for n in networks
+        gradient_flow(n.network.first_member, n.tokens, name=n.name, reach=reach, positions=positions, seed=seed)
+        for n in networks
     ]
     if svg is not None:
         svg.write_bytes(draw_flows(flows, training))

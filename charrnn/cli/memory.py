@@ -62,7 +62,7 @@ def memory(
 
     if saliency_of is not None:
         subject = subjects.trained(model, None, checkpoints=checkpoints, text=saliency_of, alone=True)
-        found = saliency(subject.network, subject.tokens, subject.symbols)
+        found = saliency(subject.network.first_member, subject.tokens, subject.symbols)
         if html is not None:
             html.write_text(page("memory", {"title": subject.name, **found.to_json()}), encoding="utf-8")
             say(f"written: {html}")

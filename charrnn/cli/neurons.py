@@ -71,7 +71,7 @@ def neurons(
 
     chosen = None if unit is None else _unit(unit)
     subject = subjects.trained(model, texts, checkpoints=checkpoints, alone=True).beginning(length)
-    tracks = activations(subject.network, subject.tokens)
+    tracks = activations(subject.network.first_member, subject.tokens)
     if chosen is not None and not (chosen[0] <= len(tracks) and chosen[1] < tracks.shape[2]):
         raise ConfigError(f"there is no unit {unit}: layers go to {len(tracks)}, units to {tracks.shape[2] - 1}")
     # A property is one of characters; a piece has that of its last one.
@@ -81,7 +81,7 @@ def neurons(
     for name in [each.value for each in follows] if follows else list(PROPERTIES):
         for found in followers(tracks, PROPERTIES[name](text)[last], count):
             units.append((name, found.layer, found.unit, found.correlation))
-    gates = saturation(subject.network, subject.tokens)
+    gates = saturation(subject.network.first_member, subject.tokens)
     if html is not None:
         shown: list[dict[str, Any]] = [
             {"label": f"{name} {layer + 1}:{number} ({correlation:+.2f})", "track": tracks[layer, :, number].tolist()}

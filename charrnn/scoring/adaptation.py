@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from charrnn.config import require
-from charrnn.models.language_model import LanguageModel, detach
+from charrnn.models.ensemble import Network, build
+from charrnn.models.language_model import detach
 from charrnn.models.loss import IGNORED, cross_entropy
 from charrnn.scoring.figures import Logprobs, Score
 from charrnn.scoring.token_nll import inputs_and_targets, target_nll
@@ -28,7 +29,7 @@ LEAST_RMS = 1e-5
 
 
 def adapted_logprobs(
-    model: LanguageModel, part: Part, *, rate: float = RATE, pull: float = PULL, segment: int = SEGMENT
+    model: Network, part: Part, *, rate: float = RATE, pull: float = PULL, segment: int = SEGMENT
 ) -> Logprobs:
     """log p in nats of every token (N,), each scored by weights that have learned from all segments before its own.
 
@@ -59,15 +60,15 @@ def adapted_logprobs(
     return result
 
 
-def _undropped(model: LanguageModel) -> LanguageModel:
+def _undropped(model: Network) -> Network:
     """A copy in training mode, which cuDNN wants for gradients, that drops nothing and reads forwards alone."""
-    network = LanguageModel(replace(model.config, dropout=None, weight_drop=None, bidirectional=False))
+    network = build(replace(model.config, dropout=None, weight_drop=None, bidirectional=False))
     own = network.state_dict().keys()
     network.load_state_dict({name: weight for name, weight in model.state_dict().items() if name in own})
     return network.to(next(model.parameters())).train()
 
 
-def adapted(model: LanguageModel, part: Part, plain: Score) -> Score:
+def adapted(model: Network, part: Part, plain: Score) -> Score:
     """The score of the same text when the network learns from it as it goes."""
     return replace(plain, logprobs=adapted_logprobs(model, part), state=f"{plain.state}, weights adapted")
 
@@ -75,7 +76,7 @@ def adapted(model: LanguageModel, part: Part, plain: Score) -> Score:
 class _Learner:
     """Gradient steps measured in the gradient's own root mean square, and a pull back to where the weights began."""
 
-    def __init__(self, network: LanguageModel, rate: float, pull: float) -> None:
+    def __init__(self, network: Network, rate: float, pull: float) -> None:
         self.rate, self.pull = rate, pull
         self.weights = list(network.parameters())
         self.trained = [weight.detach().clone() for weight in self.weights]

@@ -13,9 +13,10 @@ from torch import Tensor
 
 from charrnn.config import require
 from charrnn.errors import CorpusError
-from charrnn.models.cells import States
-from charrnn.models.language_model import Reader, select_rows
+from charrnn.models.ensemble import Predictor
+from charrnn.models.language_model import select_rows
 from charrnn.models.loss import cross_entropy
+from charrnn.models.states import NetworkState
 from charrnn.scoring.figures import Logprobs, Score
 from charrnn.text.corpus import Facts
 from charrnn.text.dataset import Part, Tokens
@@ -30,7 +31,7 @@ SHORTEST_CHUNK = 1024
 
 
 def score(
-    model: Reader,
+    model: Predictor,
     part: Part,
     facts: Facts,
     *,
@@ -69,7 +70,7 @@ def score(
 
 @torch.inference_mode()
 def token_logprobs(
-    model: Reader,
+    model: Predictor,
     tokens: Tokens,
     starts: Positions | None = None,
     *,
@@ -108,7 +109,7 @@ def token_logprobs(
 class _Reader:
     """Reads spans of one token array side by side."""
 
-    def __init__(self, model: Reader, tokens: Tokens, window: int, temperature: float) -> None:
+    def __init__(self, model: Predictor, tokens: Tokens, window: int, temperature: float) -> None:
         self.model, self.tokens, self.window, self.temperature = model, tokens, window, temperature
         self.device = next(model.parameters()).device
 
@@ -141,8 +142,14 @@ class _Reader:
         return result
 
     def _read(
-        self, firsts: Positions, ends: Positions, states: States, result: Logprobs | None, *, from_start: bool = False
-    ) -> States:
+        self,
+        firsts: Positions,
+        ends: Positions,
+        states: NetworkState,
+        result: Logprobs | None,
+        *,
+        from_start: bool = False,
+    ) -> NetworkState:
         """Read the spans [first, end) into result; the states returned are theirs where all are equally long."""
         longest = int((ends - firsts).max())
         window = max(1, min(self.window, LOGITS_AT_ONCE // (len(firsts) * self.model.config.vocab_size)))
@@ -161,7 +168,7 @@ class _Reader:
 
 
 def inputs_and_targets(
-    model: Reader, tokens: Tokens, positions: Positions, inside: npt.NDArray[np.bool_]
+    model: Predictor, tokens: Tokens, positions: Positions, inside: npt.NDArray[np.bool_]
 ) -> tuple[Tensor, Tensor]:
     """Token ids (B, T) before and at these positions; `start_id` outside, and in front of a text."""
     start_id, device = model.config.start_id, next(model.parameters()).device

@@ -20,17 +20,17 @@ import numpy.typing as npt
 
 from charrnn.config import ModelConfig
 from charrnn.errors import CharrnnError, CheckpointError
-from charrnn.models.weights import weight_shapes
+from charrnn.models.weights import current_name, weight_shapes
 from charrnn.text.tokenizers import Tokenizer, from_spec
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from charrnn.models.language_model import LanguageModel
+    from charrnn.models.ensemble import Network
 
 Weights = dict[str, npt.NDArray[np.float32]]
 
-FORMAT = 4
+FORMAT = 5
 # What a format says of a model that those before it did not, and what was so before.
 SINCE: dict[int, dict[str, Any]] = {
     2: {"weight_drop": None},
@@ -39,6 +39,8 @@ SINCE: dict[int, dict[str, Any]] = {
 }
 KEY = "charrnn"
 MODEL_PREFIX = "model."
+# Since this format weights have the names that they have now.
+RENAMED = 5
 PICKLES = (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 LONGEST_HEADER = 100 << 20
 
@@ -66,6 +68,13 @@ class Header:
             config = {**config, "ensemble": config["members"]}
             del config["members"]
         return ModelConfig.from_json(config)
+
+    def current(self, name: str) -> str:
+        """What a tensor of the file is called today."""
+        prefix, _, weight = name.partition(".")
+        if self.metadata["format"] >= RENAMED or f"{prefix}." != MODEL_PREFIX:
+            return name
+        return MODEL_PREFIX + current_name(weight, ensemble=self.config.ensemble > 1)
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -180,15 +189,16 @@ def _check_model(header: Header) -> None:
     except (CharrnnError, OverflowError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(f"{header.path} holds no usable model configuration: {reason}") from None
-    found = {name: shape for name, (_, shape) in header.shapes.items() if name.startswith(MODEL_PREFIX)}
+    shapes = {header.current(name): shape for name, shape in header.shapes.items()}
+    found = {name: shape for name, (_, shape) in shapes.items() if name.startswith(MODEL_PREFIX)}
     for name in sorted(expected.keys() | found.keys()):
         if expected.get(name) != found.get(name):
             raise CheckpointError(
                 f"{header.path} is damaged: {name} is {found.get(name)} where its configuration says "
                 f"{expected.get(name)}"
             )
-        if header.shapes[name][0] != "F32":
-            raise CheckpointError(f"{header.path} is damaged: {name} is {header.shapes[name][0]}, not F32")
+        if shapes[name][0] != "F32":
+            raise CheckpointError(f"{header.path} is damaged: {name} is {shapes[name][0]}, not F32")
 
 
 def read(path: Path) -> "tuple[Header, dict[str, Tensor]]":
@@ -197,7 +207,7 @@ def read(path: Path) -> "tuple[Header, dict[str, Tensor]]":
 
     header = read_header(path)
     with _damage_told(path):
-        return header, load(path.read_bytes())
+        return header, {header.current(name): tensor for name, tensor in load(path.read_bytes()).items()}
 
 
 def read_model(path: Path) -> tuple[Header, Weights, Tokenizer]:
@@ -210,29 +220,29 @@ def read_model(path: Path) -> tuple[Header, Weights, Tokenizer]:
     header = read_header(path)
     with _damage_told(path), safe_open(path, framework="numpy") as file:
         names = [name for name in header.shapes if name.startswith(MODEL_PREFIX)]
-        weights = {name.removeprefix(MODEL_PREFIX): file.get_tensor(name) for name in names}
+        weights = {header.current(name).removeprefix(MODEL_PREFIX): file.get_tensor(name) for name in names}
     return header, weights, tokenizer_of(header)
 
 
-def model_tensors(model: "LanguageModel") -> "dict[str, Tensor]":
+def model_tensors(model: "Network") -> "dict[str, Tensor]":
     """The weights under the names they have in a file."""
     return {MODEL_PREFIX + name: tensor for name, tensor in model.state_dict().items()}
 
 
-def build_model(header: Header, tensors: "Mapping[str, Tensor]") -> "tuple[LanguageModel, Tokenizer]":
+def build_model(header: Header, tensors: "Mapping[str, Tensor]") -> "tuple[Network, Tokenizer]":
     """The network and the tokenizer of a file. Raises CheckpointError when they do not belong together."""
     weights = {name.removeprefix(MODEL_PREFIX): t for name, t in tensors.items() if name.startswith(MODEL_PREFIX)}
     return build_network(header, weights), tokenizer_of(header)
 
 
-def build_network(header: Header, weights: "Mapping[str, Tensor]") -> "LanguageModel":
+def build_network(header: Header, weights: "Mapping[str, Tensor]") -> "Network":
     """The network around these weights, without a copy."""
     import torch
 
-    from charrnn.models.language_model import LanguageModel
+    from charrnn.models.ensemble import build
 
     with torch.device("meta"):
-        model = LanguageModel(header.config)
+        model = build(header.config)
     model.load_state_dict(weights, strict=True, assign=True)
     return model.eval()
 

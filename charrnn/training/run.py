@@ -9,7 +9,8 @@ import torch
 from charrnn import machine as precision
 from charrnn.config import TrainConfig, TrainOptions, draw_seed, require
 from charrnn.errors import CheckpointError, CorpusError, RunError
-from charrnn.models.language_model import Backwards, LanguageModel
+from charrnn.models.ensemble import Network, backwards_of
+from charrnn.models.ensemble import build as build_network
 from charrnn.scoring.token_nll import token_logprobs
 from charrnn.storage import checkpoint, runs
 from charrnn.storage.runs import Run
@@ -56,7 +57,7 @@ def start(options: TrainOptions, *, checkpoints: Path | None = None) -> Training
         data = _dataset(corpus, options, run, machine, source)
         seed = draw_seed() if options.seed is None else options.seed
         choice = plan(options, data, seed=seed, machine=machine, source=source.config if source else None)
-        network = LanguageModel(choice.model)
+        network = build_network(choice.model)
         network.initialise(torch.Generator().manual_seed(seed), options.spectral_radius)
         notes = [*data.notes, *choice.reasons, f"machine: {machine}, seed {seed}"]
         if source is not None:
@@ -157,7 +158,7 @@ def _whole_path(source: str) -> str:
 
 
 def _training(
-    run: Run, network: LanguageModel, config: TrainConfig, data: Dataset, machine: precision.Machine, notes: list[str]
+    run: Run, network: Network, config: TrainConfig, data: Dataset, machine: precision.Machine, notes: list[str]
 ) -> Training:
 
     def windows(part: Part) -> Streams:
@@ -180,7 +181,7 @@ def _training(
         if not both:
             return loss
         turned = valid.turned(network.config.start_id)
-        other = token_logprobs(Backwards(network), turned.tokens, turned.starts, chunks=VALIDATION_CHUNKS)
+        other = token_logprobs(backwards_of(network), turned.tokens, turned.starts, chunks=VALIDATION_CHUNKS)
         return (loss - float(other.mean())) / 2
 
     trainer = Trainer(
