@@ -40,12 +40,12 @@ class Source:
             asked = getattr(options, name)
             require(
                 asked is None or asked == value,
-                f"{self.path} has {name} {value}, which stays: leave out --{name}, or train anew without --from",
+                f"{self.path} has {name} {value}, which stays: leave out `{name}`, or train anew without `start_from`",
             )
         for name in ("vocab_size", "spectral_radius"):
             require(
                 getattr(options, name) is None,
-                f"{self.path} brings its symbols and weights: leave out --{name.replace('_', '-')}, or --from",
+                f"{self.path} brings its symbols and weights: leave out `{name}`, or `start_from`",
             )
 
     def give(self, network: Network, tokenizer: Tokenizer) -> None:

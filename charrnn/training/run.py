@@ -16,14 +16,14 @@ from charrnn.storage import checkpoint, runs
 from charrnn.storage.runs import Run
 from charrnn.text.corpus import Corpus, keep_stdin
 from charrnn.text.dataset import SUBWORD_PIECES, Dataset, Part, Split, build, documents_to_learn, split_corpus
-from charrnn.text.tokenizers import extend, from_spec
+from charrnn.text.tokenizers import extend
 from charrnn.training.batches import Streams, open_streams
-from charrnn.training.events import Progress, Snapshot
 from charrnn.training.finetune import Source
 from charrnn.training.loop import Trainer
 from charrnn.training.plan import plan
+from charrnn.training.progress import Progress, Snapshot
 from charrnn.training.recording import Training, saver
-from charrnn.training.step_plan import StepPlan
+from charrnn.training.time_budget import with_new_budget
 
 DEFAULT_VALID = 0.05
 LEAST_CHARS_TO_HOLD_OUT = 4000
@@ -92,23 +92,19 @@ def resume(
     for unfinished in run.folder.glob(".*.safetensors.*"):  # what a kill in the middle of saving leaves behind
         unfinished.unlink()
     header, tensors = checkpoint.read(run.resume)
-    if header.metadata["format"] < checkpoint.FORMAT:
-        raise RunError(f"{run.name} was begun by an older charrnn: train a new run with --from {run.name}")
     saved = header.metadata.get("resume")
     if not isinstance(saved, dict):
         raise CheckpointError(f"{run.resume} is not a file to resume from")
-    progress = Progress.from_json(saved.get("progress"))
-    config = TrainConfig.from_json(saved.get("train"))
-    split = Split.from_json(saved.get("split"))
+    progress = Progress.from_json(saved.get("progress"), written_by=header.written_by)
+    config = TrainConfig.from_json(saved.get("train"), written_by=header.written_by)
+    split = Split.from_json(saved.get("split"), written_by=header.written_by)
     if (steps, epochs, seconds) != (None, None, None):
         config = dataclasses.replace(config, steps=steps, epochs=epochs, seconds=seconds)
-        stepping = progress.seconds - progress.overhead_seconds
-        pace = StepPlan(measured_step=progress.step, measured_at=stepping)
-        progress = dataclasses.replace(progress, finished=False, stale=0, plan=pace)
+        progress = _with_new_budget(progress)
     if progress.finished:
         raise RunError(
-            f"the run {run.name} is complete after {progress.step:,} steps: --steps, --epochs or --for with more than "
-            "that goes on"
+            f"the run {run.name} is complete after {progress.position.step:,} steps: `steps`, `epochs` or `seconds` "
+            "with more than that goes on"
         )
     corpus = Corpus(list(split.sources))
     if corpus.survey().sha256 != split.sha256:
@@ -116,17 +112,28 @@ def resume(
     machine = precision.choose(
         device, config.precision, threads or saved.get("threads"), tune=saved.get("tune") is not False
     )
-    tokenizer = from_spec(header.metadata.get("tokenizer"))
-    data = build(corpus, split, tokenizer=tokenizer, folder=run.folder)
+    data = build(corpus, split, tokenizer=checkpoint.tokenizer_of(header), folder=run.folder)
     network, _ = checkpoint.build_model(header, tensors)
-    notes = [f"resumed: {run.name} at step {progress.step:,}", f"machine: {machine}, seed {config.seed}"]
+    notes = [f"resumed: {run.name} at step {progress.position.step:,}", f"machine: {machine}, seed {config.seed}"]
+    if header.differences:
+        notes.insert(1, f"begun by an older charrnn: from here on {', '.join(header.differences)}")
     training = _training(run, network.to(machine.device), config, data, machine, notes)
     try:
         training.trainer.restore(Snapshot(progress, tensors))
     except (KeyError, RuntimeError) as error:
         raise CheckpointError(f"{run.resume} is damaged: it lacks or distorts {error}") from None
-    training._metrics += [event for event in run.read_metrics() if event["step"] <= progress.step]
+    training.earlier += [event for event in run.read_metrics() if event["step"] <= progress.position.step]
     return training
+
+
+def _with_new_budget(progress: Progress) -> Progress:
+    """A run that goes on, for longer or otherwise than it was meant to: its end and early stopping are open again."""
+    return dataclasses.replace(
+        progress,
+        finished=False,
+        best=dataclasses.replace(progress.best, stale=0),
+        time=with_new_budget(progress.time, progress.position.step),
+    )
 
 
 def _dataset(
