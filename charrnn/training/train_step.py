@@ -74,7 +74,7 @@ class TrainStep:
         total = torch.zeros((), device=self.machine.device)
         memories = self.state.memories[place]
         for half, (voice, window) in enumerate(zip(self._networks[place], windows, strict=True)):
-            states = memories[half] if window.carry is None else select_rows(memories[half], window.carry)
+            states = memories[half] if window.state_rows is None else select_rows(memories[half], window.state_rows)
             logits, states = voice(window.inputs, detach(states))
             total = total + cross_entropy(logits, window.targets).sum()
             memories[half] = detach(states)
@@ -104,7 +104,7 @@ class TrainStep:
         return norm, clipped
 
     def _on_device(self, window: Batch) -> Batch:
-        carried = None if window.carry is None else self._moved(window.carry)
+        carried = None if window.state_rows is None else self._moved(window.state_rows)
         return Batch(self._moved(window.inputs), self._moved(window.targets), carried)
 
     def _moved(self, tensor: Tensor) -> Tensor:
