@@ -19,11 +19,13 @@ from charrnn.models.weights import bounded
 from charrnn.storage import checkpoint, runs
 from charrnn.storage.checkpoint import Header, Weights
 from charrnn.text.corpus import Corpus, in_memory
-from charrnn.text.dataset import Split, encode_lines, encode_part
+from charrnn.text.dataset import encode_lines, encode_part
+from charrnn.text.split import Split
 from charrnn.text.tokenizers import Tokenizer
 
 if TYPE_CHECKING:
-    from charrnn.models.ensemble import Network
+    from charrnn.analysis.subject import Subject
+    from charrnn.models.language_model import LanguageModel
     from charrnn.scoring.figures import Score
     from charrnn.scoring.filling import Filled
     from charrnn.training.events import Event
@@ -133,28 +135,31 @@ class Model:
         """
         from charrnn.models.ensemble import backwards_of
         from charrnn.scoring.adaptation import adapted
+        from charrnn.scoring.score import score
         from charrnn.scoring.temperature import fit_temperature as fit
-        from charrnn.scoring.token_nll import BATCH, score
+        from charrnn.scoring.token_nll import BATCH
 
         batch_size = BATCH if batch_size is None else batch_size
         require(reset_every is None or reset_every >= 1, f"reset-every must be at least 1, not {reset_every}")
         require(batch_size >= 1, f"batch-size must be at least 1, not {batch_size}")
         require(not adapt or reset_every is None, "adaptation carries the state: leave out --reset-every or --adapt")
-        mended, facts = (text.read(), text.facts) if isinstance(text, Corpus) else in_memory(text)
+        plain_text, statistics = (text.read(), text.statistics) if isinstance(text, Corpus) else in_memory(text)
         if lines and not self.header.config.documents:
-            part = encode_lines(self.tokenizer, mended, unknown=unknown)
+            part = encode_lines(self.tokenizer, plain_text, unknown=unknown)
         else:
-            part = encode_part(self.tokenizer, [mended], self.documents, unknown=unknown)
+            part = encode_part(self.tokenizer, [plain_text], self.documents, unknown=unknown)
 
         def at(temperature: float) -> "Score":
             return score(
-                self.network, part, facts, reset_every=reset_every, batch_size=batch_size, temperature=temperature
+                self.network, part, statistics, reset_every=reset_every, batch_size=batch_size, temperature=temperature
             )
 
         plain, backward = at(1.0), None
         if self.header.config.bidirectional:
-            turned = part.turned(self.header.config.start_id)
-            backward = score(backwards_of(self.network), turned, facts, reset_every=reset_every, batch_size=batch_size)
+            turned = part.reversed(self.header.config.start_id)
+            backward = score(
+                Backwards(self.network), turned, statistics, reset_every=reset_every, batch_size=batch_size
+            )
         return replace(
             plain,
             backward=backward,
@@ -195,8 +200,8 @@ class HeldOut(Corpus):
         self._split, self._part = split, part
 
     def read(self) -> str:
-        """The part's text; facts are of the part alone."""
-        text, self.facts = in_memory("".join(self._split.part(self._part, Corpus(self.sources))))
+        """The part's text; statistics are of the part alone."""
+        text, self.statistics = in_memory("".join(self._split.part(self._part, Corpus(self.sources))))
         return text
 
 
@@ -219,3 +224,31 @@ def train(
     for event in training.events():
         on_event(event)
     return load(training.run.model)
+
+
+def subject(
+    model: str | Path | None = None,
+    texts: Sequence[str] | None = None,
+    *,
+    checkpoints: Path | None = None,
+    text: str | None = None,
+    first_member: bool = False,
+) -> "Subject":
+    """What `charrnn.analysis` looks at: a model with these texts (files), this text, or its own held-out part.
+
+    Of an ensemble, all of it or its `first_member`. Raises RunError, CheckpointError, CorpusError, VocabularyError (of
+    a text that is named).
+    """
+    from charrnn.analysis.subject import Subject
+
+    loaded = load(model, checkpoints=checkpoints)
+    if text is None:
+        text = Corpus(list(texts)).read() if texts else held_out(loaded).read()
+    return Subject.from_model(
+        loaded.network,
+        loaded.tokenizer,
+        text,
+        name=loaded.header.path.parent.name,
+        first_member=first_member,
+        unknown=not texts,
+    )

@@ -1,4 +1,4 @@
-"""The network one token at a time, by its formulas, so that every state in between can be subject at.
+"""The network one token at a time, by its formulas, so that every state in between can be looked at.
 
 Shapes: B rows, H hidden, V vocabulary.
 """

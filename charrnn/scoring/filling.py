@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.config import require
-from charrnn.models.ensemble import Network, Predictor, backwards_of
-from charrnn.scoring.token_nll import token_logprobs
+from charrnn.models.language_model import Backwards, LanguageModel, Reader
+from charrnn.scoring.token_nll import token_nll
 from charrnn.text.tokenizers import Tokenizer
 
 
@@ -48,4 +48,4 @@ def log_probabilities(reader: Predictor, texts: "Sequence[npt.NDArray[np.int32]]
     """log p of each text in nats, each begun from no memory."""
     starts = np.cumsum([0, *(text.size for text in texts[:-1])])
     tokens = np.concatenate(texts).astype(np.uint32)
-    return [float(part.sum()) for part in np.split(token_logprobs(reader, tokens, starts), starts[1:])]
+    return [-float(part.sum()) for part in np.split(token_nll(reader, tokens, starts), starts[1:])]

@@ -11,7 +11,7 @@ from charrnn.models.ensemble import Network
 from charrnn.models.weights import own_name
 from charrnn.storage import checkpoint
 from charrnn.storage.checkpoint import Weights
-from charrnn.text.tokenizers import Tokenizer, ids_in
+from charrnn.text.tokenizers import Tokenizer
 
 # What a model brings with it, and where an option may not ask for something else.
 KEPT = ("cell", "layers", "hidden", "embedding", "skip", "norm", "bidirectional", "ensemble", "tie")
@@ -54,7 +54,7 @@ class Source:
         A new symbol keeps its fresh embedding; its bias is the least of the old ones and its row of the head zero,
         which makes it improbable (where embeddings are tied, that row is the embedding). No old logit changes.
         """
-        there, ids = network.config, ids_in(tokenizer, self.tokenizer)
+        there, ids = network.config, self.tokenizer.ids_in(tokenizer)
         inputs = np.append(ids, there.start_id)
         outputs = inputs if self.config.documents and there.documents else ids
         with torch.no_grad():

@@ -245,7 +245,7 @@ def dropout(overfitting_pressure: float) -> float:
 
 def explain(model: ModelConfig, train: TrainConfig, options: TrainOptions, data: Dataset, passes: float) -> list[str]:
     """What was decided, and from what, in one line each."""
-    unit = {"char": "characters", "byte": "bytes", "subword": "pieces"}[data.tokenizer.kind]
+    unit = data.tokenizer.unit
     tokens = data.train.tokens.size
     text = f"text: {tokens:,} {unit} to learn from, {data.tokenizer.size:,} different"
     if data.valid is not None:
