@@ -25,7 +25,7 @@ from charrnn.text.tokenizers import Tokenizer
 
 if TYPE_CHECKING:
     from charrnn.analysis.subject import Subject
-    from charrnn.models.language_model import LanguageModel
+    from charrnn.models.ensemble import Network
     from charrnn.scoring.figures import Score
     from charrnn.scoring.filling import Filled
     from charrnn.training.events import Event
@@ -158,7 +158,7 @@ class Model:
         if self.header.config.bidirectional:
             turned = part.reversed(self.header.config.start_id)
             backward = score(
-                Backwards(self.network), turned, statistics, reset_every=reset_every, batch_size=batch_size
+                backwards_of(self.network), turned, statistics, reset_every=reset_every, batch_size=batch_size
             )
         return replace(
             plain,

@@ -81,7 +81,7 @@ def test_each_half_is_a_model_of_its_own_over_one_embedding(fields: dict[str, ob
     model, tokens = network(**fields), torch.from_numpy(text(24).reshape(2, 12).astype(np.int64))
     for reader, alone in (
         (model, half_alone(model, reverse=False)),
-        (Backwards(model), half_alone(model, reverse=True)),
+        (backwards_of(model), half_alone(model, reverse=True)),
     ):
         logits, states = reader(tokens, reader.initial_states(2))
         expected, left = alone(tokens, alone.initial_states(2))
@@ -103,7 +103,7 @@ def test_the_halves_begin_differently_and_the_forward_one_as_if_it_were_alone() 
 def test_a_model_of_one_direction_has_no_way_back() -> None:
     alone = half_alone(network(), reverse=False)
     with pytest.raises(ConfigError, match="forwards alone"):
-        Backwards(alone)
+        backwards_of(alone)
     with pytest.raises(ConfigError, match="forwards alone"):
         propose(alone.config, arrays(alone), LETTERS, "a", "b", drawn=2, seed=0)
 
@@ -136,7 +136,7 @@ def test_a_step_learns_from_the_mean_of_both_halves() -> None:
     )  # fmt: skip
     reports = [event for event in trainer.run() if isinstance(event, Report)]
     losses = []
-    for reader, rows in ((twin, Given(1).rows), (Backwards(twin), Given(2).rows)):
+    for reader, rows in ((twin, Given(1).rows), (backwards_of(twin), Given(2).rows)):
         logits, _ = reader(rows[:, :-1], reader.initial_states(2))
         losses.append(cross_entropy(logits, rows[:, 1:]).mean())
     loss = (losses[0] + losses[1]) / 2
@@ -212,7 +212,7 @@ def test_candidates_are_ranked_by_the_whole_text_from_both_ends() -> None:
 def test_the_probabilities_of_all_texts_of_a_length_sum_to_one() -> None:
     model = network(vocab_size=7)
     texts = [np.array([a, b], np.int32) for a in range(7) for b in range(7)]
-    for reader in (model, Backwards(model)):
+    for reader in (model, backwards_of(model)):
         assert sum(map(math.exp, log_probabilities(reader, texts))) == pytest.approx(1, rel=1e-5)
 
 

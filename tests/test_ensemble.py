@@ -180,7 +180,7 @@ def test_the_same_text_continues_at_the_same_loss(tmp_path: Path, corpus: Path, 
 def test_scores_are_those_of_the_mean(tmp_path: Path) -> None:
     model, tokens = ensemble(bidirectional=True).double(), text(90)
     alone = [by_itself(model, n).double() for n in (1, 2, 3)]
-    for reader, singles in ((model, alone), (Backwards(model), [Backwards(one) for one in alone])):
+    for reader, singles in ((model, alone), (backwards_of(model), [backwards_of(one) for one in alone])):
         found = np.stack([-token_nll(one, tokens) for one in singles])
         assert np.allclose(-token_nll(reader, tokens), np.log(np.exp(found).mean(0)), rtol=0, atol=1e-6)
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 
 from charrnn.errors import CorpusError
-from charrnn.models.language_model import LanguageModel, Reader
+from charrnn.models.ensemble import Predictor
 from charrnn.scoring.token_nll import LOGITS_AT_ONCE, inputs_and_targets, target_nll, token_nll
 from charrnn.text.token_files import Tokens
 
@@ -79,7 +79,7 @@ def context_curve(
     return ContextCurve(name, lengths, tuple(losses), tokens.size / (chars or tokens.size), exact=True)
 
 
-def _after(model: Reader, tokens: Tokens, targets: npt.NDArray[np.int64], length: int) -> float:
+def _after(model: Predictor, tokens: Tokens, targets: npt.NDArray[np.int64], length: int) -> float:
     """Mean nats of the tokens at these positions, each read from no memory with so many before it."""
     total = 0.0
     for some in np.split(targets, range(BATCH, len(targets), BATCH)):

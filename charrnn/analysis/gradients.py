@@ -95,7 +95,8 @@ def gradient_flow(
     loss = F.cross_entropy(logits, target, reduction="sum")
     flat = [h for at in reversed(given) for h in at]
     found = torch.autograd.grad(loss, flat, materialize_grads=True)
-    norms = torch.stack([gradient.norm(dim=1) for gradient in found]).view(reach + 1, len(network.stack), positions)
+    layers = len(network.forwards.layers)
+    norms = torch.stack([gradient.norm(dim=1) for gradient in found]).view(reach + 1, layers, positions)
     return GradientFlow(name, norms.transpose(0, 1).numpy())
 
 

@@ -9,7 +9,7 @@ import torch
 
 from charrnn.config import ModelConfig, require
 from charrnn.models.cells import CELLS
-from charrnn.models.language_model import LanguageModel
+from charrnn.models.ensemble import Network, build
 from charrnn.text.token_files import Tokens
 from charrnn.text.tokenizers import Tokenizer
 from charrnn.text.tokenizers.char import CharTokenizer
@@ -20,7 +20,7 @@ class Subject:
     """A network and a text for it, token by token: N ids, and what each stands for."""
 
     name: str
-    network: LanguageModel
+    network: Network
     tokenizer: Tokenizer
     tokens: Tokens
     chars: int
@@ -28,7 +28,7 @@ class Subject:
     @classmethod
     def from_model(
         cls,
-        network: LanguageModel,
+        network: Network,
         tokenizer: Tokenizer,
         text: str,
         *,
@@ -46,7 +46,7 @@ class Subject:
         if config.ensemble > 1:
             name += f", the first of {config.ensemble}" if first_member else f", {config.ensemble} of them"
         ids = tokenizer.encode(text, unknown=unknown)
-        return cls(name, network.alone() if first_member else network, tokenizer, ids.astype(np.uint32), len(text))
+        return cls(name, network.first_member if first_member else network, tokenizer, ids.astype(np.uint32), len(text))
 
     @property
     def symbols(self) -> list[str]:

@@ -63,7 +63,7 @@ def memory(
 
     if saliency_of is not None:
         subject = api.subject(model, checkpoints=checkpoints, text=saliency_of, first_member=True)
-        found = saliency(subject.network, subject.tokens, subject.symbols)
+        found = saliency(subject.network.first_member, subject.tokens, subject.symbols)
         if html is not None:
             html.write_text(page("memory", {"title": subject.name, **found.to_json()}), encoding="utf-8")
             say(f"written: {html}")

@@ -71,7 +71,7 @@ def neurons(
 
     chosen = None if unit is None else _unit(unit)
     subject = api.subject(model, texts, checkpoints=checkpoints, first_member=True).beginning(length)
-    tracks = activations(subject.network, subject.tokens)
+    tracks = activations(subject.network.first_member, subject.tokens)
     if chosen is not None and not (chosen[0] <= len(tracks) and chosen[1] < tracks.shape[2]):
         raise ConfigError(f"there is no unit {unit}: layers go to {len(tracks)}, units to {tracks.shape[2] - 1}")
     # A property is one of characters; a piece has that of its last one.

@@ -29,7 +29,7 @@ LEAST_RMS = 1e-5
 
 
 def adapted_token_nll(
-    model: LanguageModel, part: Part, *, rate: float = RATE, pull: float = PULL, segment: int = SEGMENT
+    model: Network, part: Part, *, rate: float = RATE, pull: float = PULL, segment: int = SEGMENT
 ) -> Nats:
     """Nats of every token (N,), each scored by weights that have learned from all segments before its own.
 

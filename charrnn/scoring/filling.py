@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.config import require
-from charrnn.models.language_model import Backwards, LanguageModel, Reader
+from charrnn.models.ensemble import Network, Predictor, backwards_of
 from charrnn.scoring.token_nll import token_nll
 from charrnn.text.tokenizers import Tokenizer
 

@@ -2,7 +2,7 @@
 
 from charrnn.config import require
 from charrnn.errors import CorpusError
-from charrnn.models.language_model import Reader
+from charrnn.models.ensemble import Predictor
 from charrnn.scoring.figures import Score
 from charrnn.scoring.token_nll import BATCH, token_nll
 from charrnn.text.corpus import TextStatistics
@@ -10,7 +10,7 @@ from charrnn.text.dataset import Part
 
 
 def score(
-    model: Reader,
+    model: Predictor,
     part: Part,
     statistics: TextStatistics,
     *,

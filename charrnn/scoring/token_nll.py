@@ -12,9 +12,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from charrnn.models.cells import States
-from charrnn.models.language_model import Reader, select_rows
+from charrnn.models.ensemble import Predictor
+from charrnn.models.language_model import select_rows
 from charrnn.models.loss import cross_entropy
+from charrnn.models.states import NetworkState
 from charrnn.scoring.figures import Nats
 from charrnn.text.token_files import Tokens
 
@@ -29,7 +30,7 @@ SHORTEST_CHUNK = 1024
 
 @torch.inference_mode()
 def token_nll(
-    model: Reader,
+    model: Predictor,
     tokens: Tokens,
     starts: Positions | None = None,
     *,
@@ -101,8 +102,8 @@ class _Reader:
         return result
 
     def _read(
-        self, firsts: Positions, ends: Positions, states: States, result: "Nats | None", *, from_start: bool = False
-    ) -> States:
+        self, firsts: Positions, ends: Positions, states: NetworkState, result: "Nats | None", *, from_start: bool = False
+    ) -> NetworkState:
         """Read the spans [first, end) into result; the states returned are theirs where all are equally long."""
         longest = int((ends - firsts).max())
         window = max(1, min(self.window, LOGITS_AT_ONCE // (len(firsts) * self.model.config.vocab_size)))

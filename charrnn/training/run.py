@@ -9,7 +9,8 @@ import torch
 from charrnn import machine as precision
 from charrnn.config import TrainConfig, TrainOptions, draw_seed, require
 from charrnn.errors import CheckpointError, CorpusError, RunError
-from charrnn.models.language_model import Backwards, LanguageModel
+from charrnn.models.ensemble import Network, backwards_of
+from charrnn.models.ensemble import build as build_network
 from charrnn.scoring.token_nll import token_nll
 from charrnn.storage import checkpoint, runs
 from charrnn.storage.runs import Run
@@ -188,7 +189,7 @@ def _training(
         if not both:
             return loss
         turned = valid.reversed(network.config.start_id)
-        other = token_nll(Backwards(network), turned.tokens, turned.starts, chunks=VALIDATION_CHUNKS)
+        other = token_nll(backwards_of(network), turned.tokens, turned.starts, chunks=VALIDATION_CHUNKS)
         return (loss + float(other.mean())) / 2
 
     trainer = Trainer(

@@ -76,9 +76,9 @@ class TrainStep:
         """Gradients of one model's nats per token over the windows of its directions; the loss."""
         total = torch.zeros((), device=self.machine.device)
         memories = self.state.memories[place]
-        for half, (voice, window) in enumerate(zip(self._networks[place], windows, strict=True)):
-            states = memories[half] if window.state_rows is None else select_rows(memories[half], window.state_rows)
-            logits, states = voice(window.inputs, detach(states))
+        for number, (direction, window) in enumerate(zip(self._directions[place], windows, strict=True)):
+            states = memories[number] if window.state_rows is None else select_rows(memories[number], window.state_rows)
+            logits, states = direction(window.inputs, detach(states))
             total = total + cross_entropy(logits, window.targets).sum()
             memories[number] = detach(states)
         loss = total / tokens
