@@ -1,5 +1,6 @@
-"""Times as people write them, '90s' or '1h30m', and seconds."""
+"""Spans of time as people write them: 90s, 10m, 1h30m."""
 
+import math
 import re
 
 from charrnn.errors import ConfigError
@@ -7,13 +8,16 @@ from charrnn.errors import ConfigError
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
-def parse_duration(duration: str | float) -> float:
-    """'90s', '10m', '1h30m' -> seconds; a number is seconds already. Raises ConfigError on anything else."""
-    if not isinstance(duration, str):
-        return duration
-    if re.fullmatch(r"(\d+(\.\d+)?[smh])+", duration):
-        return sum(float(number) * UNITS[unit] for number, unit in re.findall(r"([\d.]+)([smh])", duration))
-    raise ConfigError(f"{duration!r} is no time: write it as 90s, 10m or 1h30m")
+def parse_duration(text: str | float) -> float:
+    """'1h30m' -> 5400.0 seconds; a number is seconds already. Raises ConfigError on what is no time above zero."""
+    seconds = 0.0
+    if not isinstance(text, str):
+        seconds = float(text)
+    elif re.fullmatch(r"(\d+(\.\d+)?[smh])+", text):
+        seconds = sum(float(number) * UNITS[unit] for number, unit in re.findall(r"([\d.]+)([smh])", text))
+    if not 0 < seconds < math.inf:
+        raise ConfigError(f"{text!r} is no time: write it as 90s, 10m or 1h30m")
+    return seconds
 
 
 def format_duration(seconds: float) -> str:
