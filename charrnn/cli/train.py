@@ -279,12 +279,12 @@ def train(
     Needs no option: the network, its regularisation and the schedule are chosen from the text and the time. Ctrl-C
     saves and says how to go on.
     """
+    from charrnn.api import Training
     from charrnn.cli.follow import farewell, follow
-    from charrnn.training import run as session
 
     if resume:
         _refuse_beside_resume(context)
-        training = session.resume(
+        training = Training.resume(
             name,
             checkpoints=checkpoints,
             device=device,
@@ -301,7 +301,7 @@ def train(
             "seconds": budget,
         }
         plain = {field: value.value if isinstance(value, Enum) else value for field, value in asked.items()}
-        training = session.start(TrainOptions(**plain), checkpoints=checkpoints)
+        training = Training.start(checkpoints=checkpoints, **plain)
     for note in training.notes:
         say(note)
     reason = follow(training, json_lines=json_lines)
