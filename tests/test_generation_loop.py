@@ -101,6 +101,7 @@ class Script:
     """A tokenizer whose ids are given pieces of text, in order; `decode` is all that is asked of it."""
 
     kind = "script"
+    unit = "pieces"
 
     def __init__(self, pieces: list[str]) -> None:
         self.pieces = pieces

@@ -52,17 +52,16 @@ def train(
     Needs no option: every hyperparameter of the network, its regularisation and the schedule is chosen from the text
     and the time. Ctrl-C saves and says how to go on.
     """
+    from charrnn.api import Training
     from charrnn.cli.follow import farewell, follow
-    from charrnn.training import run as session
 
     if resume:
-        # What it takes may be said beside --resume; all else is part of the run that goes on.
-        changes = {name: fields[name] for name in inspect.signature(session.resume).parameters if name in fields}
+        # What it takes may be said beside `resume`; all else is part of the run that goes on.
+        changes = {name: fields[name] for name in inspect.signature(Training.resume).parameters if name in fields}
         _refuse_beside_resume(context, {*changes, "resume", "checkpoints", "as_json", "quiet"})
-        training = session.resume(**changes, checkpoints=checkpoints)
+        training = Training.resume(**changes, checkpoints=checkpoints)
     else:
-        options = TrainOptions.of(**fields, **({"corpus": corpus} if corpus else {}))
-        training = session.start(options, checkpoints=checkpoints)
+        training = Training.start(corpus or None, checkpoints=checkpoints, **fields)
     for note in training.notes:
         say(note)
     reason = follow(training, json_lines=as_json)

@@ -102,8 +102,8 @@ class TrainOptions(Config):
         range=Range(at_least=1, at_most=16384),
     )  # fmt: skip
     skip: str | None = network(
-        "Skip connections: inputs added, blended by a gate, or all layers read by the head.", says="none",
-        parse=none_is_off,
+        "Skip connections (inputs added, blended by a gate, or all layers read by the head).", says="none",
+        metavar="KIND", parse=none_is_off,
     )  # fmt: skip
     norm: bool | None = network("Layer normalisation above each layer.", says="no")
     bidirectional: bool | None = network(

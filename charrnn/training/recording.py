@@ -1,4 +1,4 @@
-"""One run under way, and what it leaves in its folder: metrics, model and resume files, the curve."""
+"""One run under way, and what it leaves in its folder: metrics, model and resume files."""
 
 import dataclasses
 import json
@@ -16,7 +16,6 @@ from charrnn.generation.loop import generate
 from charrnn.inference.engine import Engine
 from charrnn.machine import Machine
 from charrnn.models.weights import bounded
-from charrnn.plotting.curve import draw_curve
 from charrnn.schema import finite
 from charrnn.storage import checkpoint
 from charrnn.storage.runs import Run
@@ -41,7 +40,7 @@ class Training:
     _metrics: list[dict[str, Any]] = field(default_factory=list)
 
     def events(self) -> Iterator[Event]:
-        """Train; every report goes into metrics.jsonl as it comes, curve.svg is drawn when the run stops."""
+        """Train; every report goes into metrics.jsonl as it comes."""
         lines = "".join(_line(record) for record in self._metrics)
         checkpoint.write_atomically(self.run.metrics, lines.encode())
         with open(self.run.metrics, "a", encoding="utf-8") as metrics:
@@ -53,8 +52,8 @@ class Training:
                     self._metrics.append(record)
                     metrics.write(_line(record))
                     metrics.flush()
-                if isinstance(event, Stopped):
-                    self._conclude()
+                if isinstance(event, Stopped) and self.run.model.exists():
+                    self._measure_int8()
                 yield event
 
     def stop(self) -> None:
@@ -66,16 +65,8 @@ class Training:
         pieces = generate(engine, self.data.tokenizer, SHOWN_SAMPLE, seed=self.trainer.config.seed)
         return "".join(piece.text for piece in pieces)
 
-    def _conclude(self) -> None:
-        """Measure what 8-bit weights cost the best model, which decides how it generates; draw the curve."""
-        if self.run.model.exists():
-            self._measure_int8()
-        if self._metrics:
-            config = self.trainer.model.config
-            title = f"{self.run.name}: {config.size}{config.manner}"
-            checkpoint.write_atomically(self.run.curve, draw_curve(self._metrics, title))
-
     def _measure_int8(self) -> None:
+        """Measure what 8-bit weights cost the best model, which decides how it generates."""
         header, tensors = checkpoint.read(self.run.model)
         cost = None
         if bounded(header.config):

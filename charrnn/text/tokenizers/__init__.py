@@ -24,6 +24,8 @@ class Tokenizer(Protocol):
     """What every tokenizer does; `decode(encode(text)) == text` for every text that it holds."""
 
     kind: str
+    # What a symbol is, in the plural.
+    unit: str
     size: int
 
     def encode(self, text: str, *, unknown: bool = False) -> Ids:
@@ -60,6 +62,7 @@ class CharTokenizer:
     """One id for each Unicode code point of the training text, in code point order."""
 
     kind = "char"
+    unit = "characters"
 
     def __init__(self, symbols: str) -> None:
         """`symbols` must be distinct. Raises CheckpointError otherwise."""
@@ -127,6 +130,7 @@ class ByteTokenizer(ByteDecoding):
     """One id for each of the 256 bytes of UTF-8; it holds every text."""
 
     kind = "byte"
+    unit = "bytes"
     size = 256
 
     def __init__(self) -> None:

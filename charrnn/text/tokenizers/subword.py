@@ -23,6 +23,7 @@ class SubwordTokenizer(ByteDecoding):
     """
 
     kind = "subword"
+    unit = "pieces"
 
     def __init__(self, model: bytes) -> None:
         """`model` is a serialized sentencepiece model. Raises CheckpointError when it is none of ours."""
