@@ -69,12 +69,7 @@ def folder(checkpoints: AnyPath | None) -> Path | None:
 
 def train_options(corpus: AnyPath | Iterable[AnyPath] | None, options: dict[str, Any]) -> TrainOptions:
     """The options of a training in Python's words: paths of any kind, one or several, and `seconds` as '30s' too."""
-    plain = {name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in options.items()}
-    if corpus is not None:
-        several = [corpus] if isinstance(corpus, str | os.PathLike) else corpus
-        plain["corpus"] = tuple(os.fspath(one) for one in several)
-    plain["seconds"] = span(plain.get("seconds"))
-    return TrainOptions(**plain)
+    return TrainOptions.of(**options) if corpus is None else TrainOptions.of(**options, corpus=corpus)
 
 
 def sample_config(config: SampleConfig | None, options: dict[str, Any]) -> SampleConfig:

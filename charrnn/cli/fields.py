@@ -90,7 +90,7 @@ def with_fields(config: type[Config]) -> Callable[[Callable[..., None]], Callabl
             inspect.Parameter(
                 field.name,
                 inspect.Parameter.KEYWORD_ONLY,
-                default=field.default or None if tuple_of(field) else field.default,
+                default=list(field.default) if tuple_of(field) else field.default,
                 annotation=Annotated[annotation(field), option_of(field)],
             )
             for field in dataclasses.fields(config)
@@ -142,7 +142,7 @@ def tuple_of(field: Field) -> bool:
 def annotation(field: Field) -> Any:
     """The type that the command line reads: text, where the field has its own way of reading."""
     if tuple_of(field):
-        return list[str] | None
+        return list[str]
     kind = str if setting(field).parse or str in kinds(field) else kinds(field)[0]
     return kind | None
 
