@@ -8,13 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
-from charrnn.config.fields import Config, Range, Setting, check, kinds, one_of, parsed, setting
+from charrnn.config.fields import Config, Field, Range, Setting, check, kinds, one_of, parsed, setting
 from charrnn.config.suggest import nearest
 from charrnn.errors import ConfigError
 from charrnn.models.cells import CELLS
 from charrnn.models.connections import CONNECTIONS
 
-Field = dataclasses.Field[Any]
 # (parameter, value as it was typed) -> value; of the value alone, where the parameter's name is not asked for.
 Check = Callable[..., Any]
 
