@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 
 from charrnn import console
 from charrnn.console import ReaderGone, Talk, TrainingDisplay, clock, progress_line, sparkline, write
@@ -50,7 +51,7 @@ def test_the_bar_and_the_time_left_stay_on_a_terminal_of_any_width(monkeypatch: 
         display.show(REPORT)
         display._bar.refresh()
         drawn = shown.getvalue().split("\r")[-1]
-    plain = console.Text.from_ansi(drawn).plain
+    plain = Text.from_ansi(drawn).plain
     (line,) = [line for line in plain.splitlines() if "left" in line]
     assert "25%  1:02:05 left" in line and line.count("━") + line.count("╸") + line.count("╺") == console.BAR, line
     assert "…" not in line and len(line.rstrip()) <= width
@@ -64,7 +65,7 @@ def test_a_validation_a_note_and_a_warning_stand_for_good(monkeypatch: pytest.Mo
             for event in (Report(**{**vars(REPORT), **validation}), Note("aside"), Note("look", warning=True)):
                 display.show(event)
             display.show(Stopped("done"))
-        lines = [line.rstrip() for line in console.Text.from_ansi(shown.getvalue()).plain.splitlines()]
+        lines = [line.rstrip() for line in Text.from_ansi(shown.getvalue()).plain.splitlines()]
         for expected in (
             "step 12,345   1:05  train 1.234  valid 1.500  2.164 bpc  best",
             "    once upon a time",
