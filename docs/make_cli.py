@@ -5,8 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from charrnn.cli.app import app
+from charrnn.cli.flags import commands
+
 PAGE = Path(__file__).with_name("cli.md")
-COMMANDS = ["", "train", "sample", "eval", "fill", "inspect", "inspect gradients", "inspect memory", "inspect neurons"]
 HEAD = """# Command reference
 
 Made from `--help` by `make docs`.
@@ -26,8 +28,9 @@ def help_of(command: str) -> str:
 
 
 def render() -> str:
-    """The whole page."""
-    parts = [f"## charrnn {name}".rstrip() + f"\n\n```text\n{help_of(name)}\n```\n" for name in COMMANDS]
+    """The whole page, a part for each command that the application has."""
+    names = [name for name, _ in commands(app)]
+    parts = [f"## charrnn {name}".rstrip() + f"\n\n```text\n{help_of(name)}\n```\n" for name in names]
     return "\n".join([HEAD, *parts])
 
 

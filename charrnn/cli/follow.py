@@ -44,8 +44,8 @@ def farewell(training: Training, reason: str, checkpoints: Path | None) -> None:
         say(best)
         if progress.stale:
             warn(
-                "then it began to learn its text by heart and did worse on what it had not seen: more --dropout, a "
-                "smaller --hidden, more --ensemble, less time (--for) or more text helps"
+                "then it began to overfit (to learn its text by heart) and did worse on what it had not seen: more "
+                "--dropout, a smaller --hidden, more --ensemble, less time (--for) or more text helps"
             )
     say(f"saved in {run.folder}: model.safetensors, curve.svg, metrics.jsonl")
     model = f" -m {shlex.quote(run.name)}" if run.folder.parent == checkpoints_folder(checkpoints) else ""
