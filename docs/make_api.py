@@ -1,15 +1,16 @@
 """Write docs/api.md from the signatures and docstrings of the public names; a test holds it to the code."""
 
 import ast
-import dataclasses
 import inspect
 import re
 import textwrap
 from collections.abc import Iterator
+from dataclasses import MISSING, Field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import charrnn
+from charrnn.config.fields import setting
 
 PAGE = Path(__file__).with_name("api.md")
 HEAD = """# Python API
@@ -18,6 +19,7 @@ Made from signatures and docstrings by `make docs`.
 
 ```python
 import charrnn
+from charrnn.config.fields import setting
 
 model = charrnn.train("corpus.txt", seconds="10m")
 print(model.sample("Once", temperature=0.8, length=300))
@@ -59,9 +61,9 @@ def is_property(member: Any) -> bool:
 def of_class(public: type) -> Iterator[str]:
     """A class: its docstring, its fields, its methods, its properties."""
     yield f"### {public.__name__}\n\n{words(public)}"
-    if dataclasses.is_dataclass(public):
+    if is_dataclass(public):
         types = annotations(public)
-        rows = [f"- `{each.name}: {types[each.name]}{default_of(each)}`" for each in dataclasses.fields(public)]
+        rows = [f"- `{each.name}: {types[each.name]}{default_of(each)}`{help_of(each)}" for each in fields(public)]
         yield "\n".join(rows)
     found = dict(members(public))
     for name, member in found.items():
@@ -78,13 +80,20 @@ def annotations(public: type) -> dict[str, str]:
     """The types of a class's fields as its source has them."""
     (definition,) = ast.parse(textwrap.dedent(inspect.getsource(public))).body
     assert isinstance(definition, ast.ClassDef)
-    fields = [node for node in definition.body if isinstance(node, ast.AnnAssign)]
-    return {ast.unparse(node.target): ast.unparse(node.annotation).strip("'") for node in fields}
+    found = [node for node in definition.body if isinstance(node, ast.AnnAssign)]
+    return {ast.unparse(node.target): ast.unparse(node.annotation).strip("'") for node in found}
 
 
-def default_of(field: "dataclasses.Field[Any]") -> str:
+def default_of(field: "Field[Any]") -> str:
     """' = 0.8', or nothing for a field that must be given."""
-    return "" if field.default is dataclasses.MISSING else f" = {field.default!r}"
+    return "" if field.default is MISSING else f" = {field.default!r}"
+
+
+def help_of(field: "Field[Any]") -> str:
+    """What an option is for, and what is chosen when it is left open."""
+    told = setting(field)
+    left_open = f" Left open: {told.default}." if told.default and field.default is None else ""
+    return f": {told.help}{left_open}" if told.help else ""
 
 
 def words(thing: Any) -> str:

@@ -95,7 +95,7 @@ def test_an_unknown_option_is_told_with_the_nearest(trained: Path, corpus: Path)
     for verb, arguments, wrong, words in verbs:
         with pytest.raises(ConfigError) as told:
             verb(*arguments, **{wrong: 1})
-        assert f"there is no option `{wrong}`: " in str(told.value) and words in str(told.value), told.value
+        assert f"there is no option `{wrong}`; " in str(told.value) and words in str(told.value), told.value
 
 
 def test_options_change_a_configuration_that_is_given() -> None:
