@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from charrnn import console
-from charrnn.console import ReaderGone, Talk, TrainingDisplay, clock, progress_line, sparkline, write
+from charrnn.console import ReaderGone, Talk, TrainingDisplay, clock, progress_line, sparkline, validation_line, write
 from charrnn.training.events import Note, Report, Stopped
 
 REPORT = Report(
@@ -56,6 +56,14 @@ def test_the_bar_and_the_time_left_stay_on_a_terminal_of_any_width(monkeypatch: 
     assert "25%  1:02:05 left" in line and line.count("━") + line.count("╸") + line.count("╺") == console.BAR, line
     assert "…" not in line and len(line.rstrip()) <= width
     assert (WHOLE in line) == (width > len(WHOLE) + console.BAR + len("25%  1:02:05 left"))
+
+
+def test_a_validation_fits_too() -> None:
+    report = Report(**{**vars(REPORT), "valid_loss": 1.5, "valid_bpc": 2.164})
+    whole = "step 12,345   1:05  train 1.234  valid 1.500  2.164 bpc"
+    assert validation_line(report, len(whole)) == whole
+    assert validation_line(report, len(whole) - 1) == "step 12,345   1:05  valid 1.500  2.164 bpc"
+    assert validation_line(report, 30) == "step 12,345  2.164 bpc"
 
 
 def test_a_validation_a_note_and_a_warning_stand_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
