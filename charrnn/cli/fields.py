@@ -8,13 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
-from charrnn.config.fields import Config, Range, Setting, check, kinds, one_of, parsed, setting
+from charrnn.config.fields import Config, Field, Range, Setting, check, kinds, one_of, parsed, setting
 from charrnn.config.suggest import nearest
 from charrnn.errors import ConfigError
 from charrnn.models.cells import CELLS
 from charrnn.models.connections import CONNECTIONS
 
-Field = dataclasses.Field[Any]
 # (parameter, value as it was typed) -> value; of the value alone, where the parameter's name is not asked for.
 Check = Callable[..., Any]
 
@@ -90,7 +89,7 @@ def with_fields(config: type[Config]) -> Callable[[Callable[..., None]], Callabl
             inspect.Parameter(
                 field.name,
                 inspect.Parameter.KEYWORD_ONLY,
-                default=field.default or None if tuple_of(field) else field.default,
+                default=list(field.default) if tuple_of(field) else field.default,
                 annotation=Annotated[annotation(field), option_of(field)],
             )
             for field in dataclasses.fields(config)
@@ -142,7 +141,7 @@ def tuple_of(field: Field) -> bool:
 def annotation(field: Field) -> Any:
     """The type that the command line reads: text, where the field has its own way of reading."""
     if tuple_of(field):
-        return list[str] | None
+        return list[str]
     kind = str if setting(field).parse or str in kinds(field) else kinds(field)[0]
     return kind | None
 

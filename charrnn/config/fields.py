@@ -70,6 +70,7 @@ class Setting:
     parse: Callable[[Any], Any] | None = None
 
 
+Field = dataclasses.Field[Any]
 NOTHING = Setting()
 KINDS = {bool: "True or False", int: "a whole number", float: "a number", str: "a text"}
 
@@ -105,26 +106,26 @@ def same_as(config: type[Schema], name: str) -> dict[str, Setting]:
     return {"setting": Setting(range=told.range, choices=told.choices)}
 
 
-def setting(field: "dataclasses.Field[Any]") -> Setting:
+def setting(field: Field) -> Setting:
     """What a field's metadata says of it."""
     told = field.metadata.get("setting", NOTHING)
     assert isinstance(told, Setting)
     return told
 
 
-def kinds(field: "dataclasses.Field[Any]") -> tuple[type, ...]:
+def kinds(field: Field) -> tuple[type, ...]:
     """The types that a field may have; NoneType stands for off, or left open."""
     annotation: Any = field.type
     return typing.get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
 
 
-def check(field: "dataclasses.Field[Any]", value: object) -> None:
+def check(field: Field, value: object) -> None:
     """Raise ConfigError unless the value is of the field's type, in its range and among its choices."""
     if wanted := complaint(field, value):
         raise ConfigError(f"`{field.name}` must be {wanted}, not {value!r}")
 
 
-def complaint(field: "dataclasses.Field[Any]", value: object) -> str:
+def complaint(field: Field, value: object) -> str:
     """What the value should be, in words; nothing where it is that."""
     told, allowed = setting(field), kinds(field)
     plain = [kind for kind in allowed if kind in KINDS]
@@ -172,7 +173,7 @@ class Config(Schema):
         return cls(**{name: parsed(fields[name], value) for name, value in options.items()})
 
 
-def parsed(field: "dataclasses.Field[Any]", value: Any) -> Any:
+def parsed(field: Field, value: Any) -> Any:
     """What people write as the field's value. Raises ConfigError when it cannot be read."""
     parse = setting(field).parse
     return value if parse is None or value is None else parse(value)
