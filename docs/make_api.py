@@ -47,15 +47,15 @@ def signature(function: Any, owner: str) -> str:
 
 
 def members(public: type) -> Iterator[tuple[str, Any]]:
-    """What a class itself offers: its methods and properties, in the order of its source."""
+    """What a class itself offers: its methods, properties and figures, in the order of its source."""
     for name, member in vars(public).items():
-        if not name.startswith("_") and (callable(member) or isinstance(member, classmethod) or is_property(member)):
+        if not name.startswith("_") and hasattr(type(member), "__get__"):
             yield name, member
 
 
-def is_property(member: Any) -> bool:
-    """Whether it is read like a field."""
-    return isinstance(member, property) or type(member).__name__ == "cached_property"
+def is_method(member: Any) -> bool:
+    """Whether it is called; what is not is read like a field."""
+    return inspect.isfunction(member) or isinstance(member, classmethod)
 
 
 def of_class(public: type) -> Iterator[str]:
@@ -67,11 +67,11 @@ def of_class(public: type) -> Iterator[str]:
         yield "\n".join(rows)
     found = dict(members(public))
     for name, member in found.items():
-        if not is_property(member):
+        if is_method(member):
             function = inspect.unwrap(getattr(public, name))
             owner = public.__name__ if isinstance(member, classmethod) else public.__name__.lower()
             yield code(signature(function, f"{owner}.")) + f"\n\n{words(function)}"
-    read = [f"- `{name}`: {words(member)}" for name, member in found.items() if is_property(member)]
+    read = [f"- `{name}`: {words(member)}" for name, member in found.items() if not is_method(member)]
     if read:
         yield "\n".join(read)
 

@@ -172,9 +172,9 @@ def test_scores_are_equal_when_their_numbers_are(trained: Path, prose: str) -> N
     assert score != model.score(prose[:300], fit_temperature=True)
     adapted = [model.score(prose[:300], adapt=True) for _ in range(2)]
     assert adapted[0] == adapted[1] != score
-    nudged = score.logprobs.copy()
+    nudged = score.token_nll.copy()
     nudged[7] += 1e-12
-    assert score != dataclasses.replace(score, logprobs=nudged)
+    assert score != dataclasses.replace(score, token_nll=nudged)
 
 
 # ---- a training as its events
@@ -189,7 +189,7 @@ def test_a_training_is_its_events_and_leaves_a_model_and_its_curve(tmp_path: Pat
     events = [first, *training]
     assert [event.step for event in events if isinstance(event, Report)] == [10, 20]
     assert events[-1] == Stopped("done") and list(training) == []
-    assert training.progress.step == 20
+    assert training.progress.position.step == 20
     assert training.model == charrnn.load("run", checkpoints=tmp_path)
     curve = training.run.curve.read_text("utf-8")
     assert "run: lstm 1 x 8" in curve and "best" in curve
@@ -201,10 +201,10 @@ def test_a_training_that_is_stopped_goes_on_to_the_same_model(tmp_path: Path, co
     for event in training:
         if isinstance(event, Report):
             training.stop()
-    assert event == Stopped("interrupted") and training.progress.step == 10
+    assert event == Stopped("interrupted") and training.progress.position.step == 10
     assert training.run.curve.exists()
     resumed = charrnn.Training.resume(tmp_path / "halves")
-    assert resumed.progress.step == 10 and "resumed" in resumed.notes[0]
+    assert resumed.progress.position.step == 10 and "resumed" in resumed.notes[0]
     assert list(resumed)[-1] == Stopped("done")
     assert resumed.model == whole
     longer = charrnn.resume("halves", checkpoints=str(tmp_path), steps=25)
