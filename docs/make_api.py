@@ -49,7 +49,8 @@ def signature(function: Any, owner: str) -> str:
 def members(public: type) -> Iterator[tuple[str, Any]]:
     """What a class itself offers: its methods, properties and figures, in the order of its source."""
     for name, member in vars(public).items():
-        if not name.startswith("_") and hasattr(type(member), "__get__"):
+        listed = name in getattr(public, "__dataclass_fields__", ())
+        if not name.startswith("_") and not listed and hasattr(type(member), "__get__"):
             yield name, member
 
 
