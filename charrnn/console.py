@@ -22,6 +22,7 @@ console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 PLAIN_SECONDS = 10.0
 BAR = 16
+BEST = "  best"
 BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -83,21 +84,36 @@ def somebody_watches() -> bool:
     return console.is_terminal or console.is_jupyter
 
 
+def fit(parts: dict[str, int], width: int) -> str:
+    """Words side by side; in less room without those that matter least, by the numbers they are given."""
+    kept = dict(parts)
+    while len(line := "  ".join(kept)) > width:
+        del kept[min(kept, key=lambda part: kept[part])]
+    return line
+
+
 def progress_line(report: "Report", width: int) -> str:
-    """A report in so many columns: whole where there is room, else what matters most."""
+    """The means since the last report, in so many columns."""
     parts = {
-        "step": f"step {report.step:,}",
-        "loss": f"loss {report.loss:.3f}",
-        "bpc": f"{report.bpc:.3f} bpc",
-        "speed": f"{report.tokens_per_second / 1000:.1f}k tok/s",
-        "gradient": f"grad {report.grad_norm:.2f}, {report.clipped:.0%} clipped",
+        f"step {report.step:,}": 3,
+        f"loss {report.loss:.3f}": 1,
+        f"{report.bpc:.3f} bpc": 4,
+        f"{report.tokens_per_second / 1000:.1f}k tok/s": 2,
+        f"grad {report.grad_norm:.2f}, {report.clipped:.0%} clipped": 0,
     }
-    for least in ("gradient", "loss", "speed", "step", "bpc"):
-        line = "  ".join(parts.values())
-        if len(line) <= width:
-            return line
-        del parts[least]
-    return ""
+    return fit(parts, width)
+
+
+def validation_line(report: "Report", width: int) -> str:
+    """A validation, in so many columns."""
+    parts = {
+        f"step {report.step:>6,}": 3,
+        f"{clock(report.seconds):>5}": 1,
+        f"train {report.loss:.3f}": 0,
+        f"valid {report.valid_loss:.3f}": 2,
+        f"{report.valid_bpc:.3f} bpc": 4,
+    }
+    return fit(parts, width)
 
 
 class TrainingDisplay:
@@ -153,12 +169,9 @@ class TrainingDisplay:
     def _say_validation(self, report: "Report") -> None:
         if Talk.quiet:
             return
-        line = Text(
-            f"step {report.step:>6,}  {clock(report.seconds):>5}  train {report.loss:.3f}  "
-            f"valid {report.valid_loss:.3f}  {report.valid_bpc:.3f} bpc"
-        )
+        line = Text(validation_line(report, console.width - len(BEST) if self._live else sys.maxsize))
         if report.best:
-            line.append("  best", style="green")
+            line.append(BEST, style="green")
         console.print(line)
         if report.sample:
             first = " ".join(report.sample.split())

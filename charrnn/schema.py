@@ -1,41 +1,96 @@
-"""Records that are kept in files: frozen dataclasses to strict JSON and back."""
+"""Records that are kept in files: frozen dataclasses to strict JSON and back; files may be older than their reader.
+
+A field that a file lacks has the value that was so before the field was known: what its metadata has under `absent`,
+else its default. A field that a file has and the reader does not know is an error that says who wrote the file.
+"""
 
 import dataclasses
+import json
 import math
+import re
 import types
 import typing
 from dataclasses import dataclass
 from typing import Any, Self
 
+from charrnn import __version__
 from charrnn.errors import ConfigError
+
+# The key in a field's metadata for what was so before there was the field.
+ABSENT = "absent"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Schema:
-    """A frozen dataclass that goes to JSON and comes back, every key named, none unknown."""
+    """A frozen dataclass that goes to JSON and comes back, also when the file is older than the class."""
 
     def to_json(self) -> dict[str, Any]:
         """The fields as plain JSON values."""
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_json(cls, record: object) -> Self:
-        """Read what `to_json` wrote. Raises ConfigError on a missing, unknown or mistyped field."""
+    def migrate(cls, record: dict[str, Any]) -> dict[str, Any]:
+        """A record as older versions wrote it, in today's fields: the place for what was renamed or moved."""
+        return record
+
+    @classmethod
+    def from_json(cls, record: object, *, written_by: str | None = None) -> Self:
+        """Read what `to_json` wrote, then or now; `written_by` is the version of charrnn that wrote it, if known.
+
+        Raises ConfigError on an unknown or mistyped field, and on a missing one that has no default.
+        """
         if not isinstance(record, dict):
             raise ConfigError(f"{cls.__name__}: expected an object, got {type(record).__name__}")
+        record = cls.migrate(record)
         hints = typing.get_type_hints(cls)
-        names = {field.name for field in dataclasses.fields(cls)}
-        if unknown := sorted(map(str, set(record) - names)):
-            raise ConfigError(f"{cls.__name__}: unknown field {unknown[0]!r}")
-        if missing := sorted(names - set(record)):
-            raise ConfigError(f"{cls.__name__}: missing field {missing[0]!r}")
-        values = dict(record)
+        fields = {field.name: field for field in dataclasses.fields(cls)}
+        if unknown := sorted(map(str, record.keys() - fields.keys())):
+            raise ConfigError(f"{cls.__name__}: unknown field {unknown[0]!r}{_from_the_future(written_by)}")
+        values = {name: _absent(cls.__name__, field) for name, field in fields.items() if name not in record}
         for name, value in record.items():
             if isinstance(hints[name], type) and issubclass(hints[name], Schema):
-                values[name] = hints[name].from_json(value)
-            elif not _fits(value, hints[name]):
+                values[name] = hints[name].from_json(value, written_by=written_by)
+            elif _fits(value, hints[name]):
+                values[name] = tuple(value) if isinstance(value, list) else value
+            else:
                 raise ConfigError(f"{cls.__name__}: {name} cannot be {value!r}")
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        return cls(**values)
+
+
+def finite(value: Any) -> Any:
+    """JSON has no NaN and no infinity: null stands for them, however deep in lists and records they are."""
+    if isinstance(value, dict):
+        return {name: finite(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def to_json_text(value: Any) -> str:
+    """Strict JSON in one line, Unicode as it is. Raises ValueError on a number that is not finite (see `finite`)."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _absent(owner: str, field: "dataclasses.Field[Any]") -> Any:
+    """What a field was before a file could say so."""
+    if ABSENT in field.metadata:
+        return field.metadata[ABSENT]
+    if field.default is not dataclasses.MISSING:
+        return field.default
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    raise ConfigError(f"{owner}: missing field {field.name!r}")
+
+
+def _from_the_future(written_by: str | None) -> str:
+    if written_by is None or _numbers(written_by) <= _numbers(__version__):
+        return ""
+    return f": the file was written by charrnn {written_by}, newer than this {__version__}: upgrade charrnn"
+
+
+def _numbers(version: str) -> list[int]:
+    """'0.10.2' -> [0, 10, 2]"""
+    return [int(number) for number in re.findall(r"\d+", version)]
 
 
 def _fits(value: object, annotation: Any) -> bool:
@@ -49,14 +104,3 @@ def _fits(value: object, annotation: Any) -> bool:
     if annotation is int:
         return isinstance(value, int) and not isinstance(value, bool)
     return isinstance(value, annotation)
-
-
-def finite(record: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no NaN and no infinity: null stands for them, also in records within the record."""
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, dict):
-            return finite(value)
-        return None if isinstance(value, float) and not math.isfinite(value) else value
-
-    return {name: plain(value) for name, value in record.items()}

@@ -19,9 +19,9 @@ from charrnn.machine import Machine
 from charrnn.models.language_model import Backwards, LanguageModel
 from charrnn.models.loss import cross_entropy
 from charrnn.scoring.filling import fill, log_probabilities
-from charrnn.scoring.token_nll import token_logprobs
+from charrnn.scoring.token_nll import token_nll
 from charrnn.text.dataset import Part
-from charrnn.text.tokenizers import CharTokenizer
+from charrnn.text.tokenizers.char import CharTokenizer
 from charrnn.training.batches import FRESH, Batch
 from charrnn.training.events import Report
 from charrnn.training.int8_check import arrays
@@ -61,16 +61,16 @@ def text(count: int, seed: int = 0) -> npt.NDArray[np.uint8]:
 
 def test_a_stream_is_turned_as_a_whole() -> None:
     part = Part(np.array([1, 2, 3], np.uint8), 3)
-    assert part.turned(7).tokens.tolist() == [3, 2, 1]
+    assert part.reversed(7).tokens.tolist() == [3, 2, 1]
 
 
 def test_documents_are_turned_one_by_one_and_end_where_they_ended() -> None:
     tokens = np.array([1, 2, 3, 7, 4, 7, 7, 5, 6], np.uint8)
     part = Part(tokens, 9, np.array([0, 4, 6, 7]))
-    turned = part.turned(7)
+    turned = part.reversed(7)
     assert turned.tokens.tolist() == [3, 2, 1, 7, 4, 7, 7, 6, 5]
     assert turned.starts is part.starts
-    assert turned.turned(7).tokens.tolist() == tokens.tolist()
+    assert turned.reversed(7).tokens.tolist() == tokens.tolist()
 
 
 # -- halves ----------------------------------------------------------------------------------------------------------
@@ -81,7 +81,7 @@ def test_each_half_is_a_model_of_its_own_over_one_embedding(fields: dict[str, ob
     model, tokens = network(**fields), torch.from_numpy(text(24).reshape(2, 12).astype(np.int64))
     for reader, alone in (
         (model, half_alone(model, reverse=False)),
-        (Backwards(model), half_alone(model, reverse=True)),
+        (backwards_of(model), half_alone(model, reverse=True)),
     ):
         logits, states = reader(tokens, reader.initial_states(2))
         expected, left = alone(tokens, alone.initial_states(2))
@@ -103,7 +103,7 @@ def test_the_halves_begin_differently_and_the_forward_one_as_if_it_were_alone() 
 def test_a_model_of_one_direction_has_no_way_back() -> None:
     alone = half_alone(network(), reverse=False)
     with pytest.raises(ConfigError, match="forwards alone"):
-        Backwards(alone)
+        backwards_of(alone)
     with pytest.raises(ConfigError, match="forwards alone"):
         propose(alone.config, arrays(alone), LETTERS, "a", "b", drawn=2, seed=0)
 
@@ -136,7 +136,7 @@ def test_a_step_learns_from_the_mean_of_both_halves() -> None:
     )  # fmt: skip
     reports = [event for event in trainer.run() if isinstance(event, Report)]
     losses = []
-    for reader, rows in ((twin, Given(1).rows), (Backwards(twin), Given(2).rows)):
+    for reader, rows in ((twin, Given(1).rows), (backwards_of(twin), Given(2).rows)):
         logits, _ = reader(rows[:, :-1], reader.initial_states(2))
         losses.append(cross_entropy(logits, rows[:, 1:]).mean())
     loss = (losses[0] + losses[1]) / 2
@@ -185,10 +185,10 @@ def test_the_backward_score_is_that_of_the_text_turned_round(tmp_path: Path, cor
     line = prose[:200]
     score = model.score(line)
     ids = model.tokenizer.encode(line)[::-1].astype(np.uint32)
-    expected = token_logprobs(half_alone(model.network, reverse=True), ids)
+    expected = token_nll(half_alone(model.network, reverse=True), ids)
     assert score.backward is not None
-    np.testing.assert_allclose(score.backward.logprobs, expected, rtol=1e-6)
-    assert score.figures()["backward"]["bpc"] == pytest.approx(-expected.sum() / 200 / math.log(2))
+    np.testing.assert_allclose(score.backward.token_nll, expected, rtol=1e-6)
+    assert score.figures()["backward"]["bpc"] == pytest.approx(expected.sum() / 200 / math.log(2))
     adapted = model.score(line, adapt=True).adapted
     assert adapted is not None and adapted.loss != score.loss
 
@@ -203,8 +203,8 @@ def test_candidates_are_ranked_by_the_whole_text_from_both_ends() -> None:
     assert [one.both for one in found] == sorted((one.both for one in found), reverse=True)
     for one in found:
         ids = LETTERS.encode(f"ab {one.text} cd")
-        forward = token_logprobs(half_alone(model, reverse=False), ids.astype(np.uint32)).sum()
-        backward = token_logprobs(half_alone(model, reverse=True), ids[::-1].astype(np.uint32)).sum()
+        forward = -token_nll(half_alone(model, reverse=False), ids.astype(np.uint32)).sum()
+        backward = -token_nll(half_alone(model, reverse=True), ids[::-1].astype(np.uint32)).sum()
         assert one.forward == pytest.approx(forward, rel=1e-6)
         assert one.backward == pytest.approx(backward, rel=1e-6)
 
@@ -212,7 +212,7 @@ def test_candidates_are_ranked_by_the_whole_text_from_both_ends() -> None:
 def test_the_probabilities_of_all_texts_of_a_length_sum_to_one() -> None:
     model = network(vocab_size=7)
     texts = [np.array([a, b], np.int32) for a in range(7) for b in range(7)]
-    for reader in (model, Backwards(model)):
+    for reader in (model, backwards_of(model)):
         assert sum(map(math.exp, log_probabilities(reader, texts))) == pytest.approx(1, rel=1e-5)
 
 

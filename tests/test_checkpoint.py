@@ -35,7 +35,9 @@ from charrnn.storage.checkpoint import (
     write,
     write_atomically,
 )
-from charrnn.text.tokenizers import ByteTokenizer, CharTokenizer, Tokenizer
+from charrnn.text.tokenizers import Tokenizer
+from charrnn.text.tokenizers.byte import ByteTokenizer
+from charrnn.text.tokenizers.char import CharTokenizer
 from charrnn.text.tokenizers.subword import SubwordTokenizer
 
 TEXT = "Once upon a time, über \N{SNOWMAN}\n" * 3

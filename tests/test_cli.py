@@ -175,7 +175,7 @@ def test_adapted_and_fitted_figures_that_are_none_or_infinite_are_printed_as_suc
     listed = charrnn(*arguments, "--adapt", "--fit-temperature").out.splitlines()
     assert "adapted_bpb\t-" in listed and "fitted_bpb\t-" in listed
     plain = api.load("small", checkpoints=trained).score("The")
-    dear = replace(plain, logprobs=plain.logprobs * 1e4)
+    dear = replace(plain, token_nll=plain.token_nll * 1e4)
     monkeypatch.setattr(api.Model, "score", lambda *_, **__: replace(plain, adapted=dear, fitted=dear))
     record = json.loads(charrnn(*arguments, "--json").out)
     assert record["adapted"]["ppl"] is None and record["fitted"]["ppl"] is None
@@ -193,7 +193,7 @@ def test_figures_do_not_depend_on_batch_size_and_sum_to_the_total(
         values = [float(charrnn(*line, "--batch-size", size).out) for size in ("1", "7", "64")]
         assert values == pytest.approx([values[0]] * 3, rel=1e-6), mode
     score = api.load("small", checkpoints=trained).score(prose[:1500])
-    assert sum(score.surprisal.tolist()) * 0.6931471805599453 == pytest.approx(score.nll, rel=1e-9)
+    assert sum(score.surprisal.tolist()) * 0.6931471805599453 == pytest.approx(score.nats, rel=1e-9)
 
 
 def test_lines_are_scored_as_if_each_were_alone(charrnn: CommandLine, trained: Path, prose: str) -> None:
@@ -202,7 +202,7 @@ def test_lines_are_scored_as_if_each_were_alone(charrnn: CommandLine, trained: P
     Path("text.txt").write_text(text, encoding="utf-8")
     for run in ("small", "lines"):
         model = api.load(run, checkpoints=trained)
-        alone = [model.score(line + "\n").nll for line in lines]
+        alone = [model.score(line + "\n").nats for line in lines]
         assert len(alone) > 10
         asked = ["text.txt", "--lines", "--json", "--threads", "1"]
         record = json.loads(charrnn("eval", "-m", run, "--checkpoints", str(trained), *asked).out)

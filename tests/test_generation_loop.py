@@ -27,9 +27,9 @@ from charrnn.inference.engine import Engine
 from charrnn.inference.products import MATRICES, WORTH_A_CALL
 from charrnn.models.cells import CELLS
 from charrnn.models.language_model import LanguageModel
-from charrnn.text.tokenizers import ByteTokenizer, CharTokenizer, Tokenizer
-from charrnn.text.tokenizers import byte_decoding as text_pieces
-from charrnn.text.tokenizers.byte_decoding import Ids
+from charrnn.text.tokenizers import Detokenizer, Ids, Tokenizer
+from charrnn.text.tokenizers.byte import ByteTokenizer
+from charrnn.text.tokenizers.char import CharTokenizer
 from charrnn.text.tokenizers.subword import SubwordTokenizer
 from charrnn.training.int8_check import arrays
 
@@ -97,11 +97,8 @@ def decoder_of(model: LanguageModel, precision: str = "fp32") -> Engine:
     return Engine(model.config, arrays(model), precision)
 
 
-class Script:
+class Script(CharTokenizer):
     """A tokenizer whose ids are given pieces of text, in order; `decode` is all that is asked of it."""
-
-    kind = "script"
-    unit = "pieces"
 
     def __init__(self, pieces: list[str]) -> None:
         self.pieces = pieces
@@ -114,7 +111,7 @@ class Script:
     def decode(self, tokens: Iterable[int]) -> str:
         return "".join(self.pieces[token] for token in tokens)
 
-    def detokenizer(self) -> text_pieces.Detokenizer:
+    def detokenizer(self) -> Detokenizer:
         return self
 
     def push(self, token: int) -> str:
@@ -607,7 +604,7 @@ from charrnn.config import ModelConfig, SampleConfig
 from charrnn.inference import backends as acceleration
 from charrnn.inference.engine import Engine
 from charrnn.generation.loop import generate
-from charrnn.text.tokenizers import CharTokenizer
+from charrnn.text.tokenizers.char import CharTokenizer
 
 folder, asked = Path(sys.argv[1]), json.loads(sys.argv[2])
 config = ModelConfig.from_json(json.loads((folder / "config.json").read_text()))

@@ -318,7 +318,7 @@ def test_a_tied_matrix_learns_from_both_its_uses(vocab_size: int) -> None:
 def test_every_parameter_gets_a_gradient(cell: str, shape: dict[str, Any]) -> None:
     model = tiny(cell=cell, **shape)
     tokens, targets = some_tokens(4, 9), some_tokens(4, 9, seed=1).clamp(max=8)
-    readers: list[Reader] = [model, Backwards(model)] if model.config.bidirectional else [model]
+    readers: list[Reader] = [model, backwards_of(model)] if model.config.bidirectional else [model]
     for reader in readers:
         torch.autograd.backward(cross_entropy(reader(tokens, reader.initial_states(4))[0], targets).sum())
     for name, parameter in model.named_parameters():

@@ -36,8 +36,8 @@ class Cycle:
     def window(self, epoch: int, index: int) -> Batch:
         row = (torch.arange(self.bptt + 1) + self.bptt * index) % 4
         rows = row.expand(self.batch_size, -1)
-        carry = torch.full((self.batch_size,), FRESH) if index == 0 else None
-        return Batch(rows[:, :-1].clone(), rows[:, 1:].clone(), carry)
+        state_rows = torch.full((self.batch_size,), FRESH) if index == 0 else None
+        return Batch(rows[:, :-1].clone(), rows[:, 1:].clone(), state_rows)
 
 
 class Saved:

@@ -11,9 +11,10 @@ import torch
 from charrnn.config import ModelConfig, TrainOptions
 from charrnn.errors import ConfigError
 from charrnn.machine import Machine
-from charrnn.text.corpus import Facts
-from charrnn.text.dataset import Dataset, Part, Split
-from charrnn.text.tokenizers import CharTokenizer
+from charrnn.text.corpus import TextStatistics
+from charrnn.text.dataset import Dataset, Part
+from charrnn.text.split import Split
+from charrnn.text.tokenizers.char import CharTokenizer
 from charrnn.training import plan as budget
 from charrnn.training.optim import learning_rate
 from charrnn.training.plan import Choice, plan
@@ -28,7 +29,7 @@ def text(tokens: int, *, documents: int | None = None, symbols: str = SYMBOLS, v
     part = Part(np.zeros(tokens, np.uint8), tokens, starts)
     split = Split(sources=("x",), sha256="", documents="stream", chars=tokens, train_end=tokens, valid_end=tokens)
     held_out = Part(np.zeros(valid, np.uint8), valid) if valid else None
-    return Dataset(split, Facts(), CharTokenizer(symbols), part, held_out, [])
+    return Dataset(split, TextStatistics(), CharTokenizer(symbols), part, held_out, [])
 
 
 def choose(tokens: int = 1_000_000, machine: Machine = CPU, **options: object) -> Choice:

@@ -25,7 +25,7 @@ from charrnn.models.language_model import LanguageModel
 from charrnn.models.layers import LAYERS
 from charrnn.storage.checkpoint import FORMAT, build_model, read, read_header, write
 from charrnn.storage.runs import Run
-from charrnn.text.dataset import Tokens
+from charrnn.text.token_files import Tokens
 from charrnn.training import loop, recording
 from charrnn.training import run as session
 from charrnn.training import time_budget as clocks
@@ -133,7 +133,7 @@ def test_a_model_file_alone_is_enough(tmp_path: Path, corpus: Path, prose: str) 
     elsewhere.write_bytes(training.run.model.read_bytes())
     corpus.unlink()
     after = api.load(elsewhere)
-    assert after.score(prose[:500]).nll == before.score(prose[:500]).nll
+    assert after.score(prose[:500]).nats == before.score(prose[:500]).nats
     assert after.sample("The ", seed=4, length=50) == before.sample("The ", seed=4, length=50)
 
 

@@ -1,14 +1,13 @@
 """What Python users pass: options by name, an unknown one told with the nearest; paths as str or Path."""
 
-import difflib
 import functools
 import inspect
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
-from charrnn.config import SampleConfig, TrainOptions
+from charrnn.config import SampleConfig, TrainOptions, unknown
 from charrnn.config.durations import parse_duration
 from charrnn.errors import ConfigError
 from charrnn.schema import Schema
@@ -16,21 +15,6 @@ from charrnn.schema import Schema
 P = ParamSpec("P")
 R = TypeVar("R")
 AnyPath: TypeAlias = str | os.PathLike[str]
-
-# What the command line and other libraries call our options.
-SYNONYMS = {
-    "for": "seconds",
-    "from": "start_from",
-    "n": "rows",
-    "temp": "temperature",
-    "max_tokens": "length",
-    "max_new_tokens": "length",
-    "learning_rate": "lr",
-    "num_layers": "layers",
-    "hidden_size": "hidden",
-    "embedding_size": "embedding",
-}
-NEAR = 0.6
 
 
 def known_options(*records: type[Schema]) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -45,21 +29,12 @@ def known_options(*records: type[Schema]) -> Callable[[Callable[P, R]], Callable
         def call(*args: P.args, **options: P.kwargs) -> R:
             for name in options:
                 if name not in known:
-                    raise ConfigError(f"there is no option `{name}`: {nearest(name, known)}")
+                    raise ConfigError(unknown("option", name, known))
             return verb(*args, **options)
 
         return call
 
     return wrap
-
-
-def nearest(name: str, known: Sequence[str]) -> str:
-    """'the nearest is `temperature`', or which there are when none is near."""
-    if SYNONYMS.get(name) in known:
-        return f"the nearest is `{SYNONYMS[name]}`"
-    for near in difflib.get_close_matches(name, known, n=1, cutoff=NEAR):
-        return f"the nearest is `{near}`"
-    return f"there are {', '.join(known)}"
 
 
 def folder(checkpoints: AnyPath | None) -> Path | None:
@@ -74,11 +49,8 @@ def train_options(corpus: AnyPath | Iterable[AnyPath] | None, options: dict[str,
 
 def sample_config(config: SampleConfig | None, options: dict[str, Any]) -> SampleConfig:
     """The options of a sampling, on top of a whole configuration where there is one; `stop` is one text or several."""
-    if "stop" in options:
-        stop = options["stop"]
-        options = {**options, "stop": (stop,) if isinstance(stop, str) else tuple(stop)}
     asked = {} if config is None else {name: getattr(config, name) for name in SampleConfig.__dataclass_fields__}
-    return SampleConfig(**{**asked, **options})
+    return SampleConfig.of(**{**asked, **options})
 
 
 def span(seconds: str | float | None) -> float | None:

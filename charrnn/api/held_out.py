@@ -3,7 +3,7 @@
 from charrnn.api.model import Model
 from charrnn.errors import CharrnnError, CheckpointError, CorpusError
 from charrnn.text.corpus import Corpus, in_memory
-from charrnn.text.dataset import Split
+from charrnn.text.split import Split
 
 
 def held_out(model: Model, part: str = "valid") -> Corpus:
@@ -27,6 +27,6 @@ class HeldOut(Corpus):
         self._split, self._part = split, part
 
     def read(self) -> str:
-        """The part's text; facts are of the part alone."""
-        text, self.facts = in_memory("".join(self._split.part(self._part, Corpus(self.sources))))
+        """The part's text; statistics are of the part alone."""
+        text, self.statistics = in_memory("".join(self._split.part(self._part, Corpus(self.sources))))
         return text

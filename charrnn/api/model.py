@@ -23,7 +23,7 @@ from charrnn.text.dataset import encode_lines, encode_part
 from charrnn.text.tokenizers import Tokenizer
 
 if TYPE_CHECKING:
-    from charrnn.models.language_model import LanguageModel
+    from charrnn.models.ensemble import Network
     from charrnn.scoring.figures import Score
     from charrnn.scoring.filling import Filled
 
@@ -79,7 +79,7 @@ class Model:
         return self.header.config
 
     @cached_property
-    def network(self) -> "LanguageModel":
+    def network(self) -> "Network":
         """The network in torch. Raises ConfigError when the machine lacks the device."""
         import torch
 
@@ -179,10 +179,11 @@ class Model:
         `adapted` (dynamic evaluation) and `fitted` beside the plain one. Raises VocabularyError when the vocabulary
         lacks a character, unless `unknown` is set; CorpusError when the text is empty.
         """
-        from charrnn.models.language_model import Backwards
+        from charrnn.models.ensemble import backwards_of
         from charrnn.scoring.adaptation import adapted
+        from charrnn.scoring.score import score
         from charrnn.scoring.temperature import fit_temperature as fit
-        from charrnn.scoring.token_nll import BATCH, score
+        from charrnn.scoring.token_nll import BATCH
 
         batch_size = BATCH if batch_size is None else batch_size
         require(reset_every is None or reset_every >= 1, f"`reset_every` must be at least 1, not {reset_every}")
@@ -190,21 +191,23 @@ class Model:
         require(not adapt or reset_every is None, "adaptation carries the state: leave out `reset_every` or `adapt`")
         if isinstance(text, PathLike):
             text = Corpus([fspath(text)])
-        mended, facts = (text.read(), text.facts) if isinstance(text, Corpus) else in_memory(text)
+        plain_text, statistics = (text.read(), text.statistics) if isinstance(text, Corpus) else in_memory(text)
         if lines and not self.config.documents:
-            part = encode_lines(self.tokenizer, mended, unknown=unknown)
+            part = encode_lines(self.tokenizer, plain_text, unknown=unknown)
         else:
-            part = encode_part(self.tokenizer, [mended], self.documents, unknown=unknown)
+            part = encode_part(self.tokenizer, [plain_text], self.documents, unknown=unknown)
 
         def at(temperature: float) -> "Score":
             return score(
-                self.network, part, facts, reset_every=reset_every, batch_size=batch_size, temperature=temperature
+                self.network, part, statistics, reset_every=reset_every, batch_size=batch_size, temperature=temperature
             )
 
         plain, backward = at(1.0), None
         if self.config.bidirectional:
-            turned = part.turned(self.config.start_id)
-            backward = score(Backwards(self.network), turned, facts, reset_every=reset_every, batch_size=batch_size)
+            turned = part.reversed(self.config.start_id)
+            backward = score(
+                backwards_of(self.network), turned, statistics, reset_every=reset_every, batch_size=batch_size
+            )
         return replace(
             plain,
             backward=backward,

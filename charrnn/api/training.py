@@ -12,10 +12,12 @@ from charrnn.api.arguments import AnyPath, folder, known_options, span, train_op
 from charrnn.api.model import Model, load
 from charrnn.config import TrainOptions
 from charrnn.storage import checkpoint
+from charrnn.storage.atomic import write_atomically
 from charrnn.storage.runs import Run
 
 if TYPE_CHECKING:
-    from charrnn.training.events import Event, Progress
+    from charrnn.training.events import Event
+    from charrnn.training.progress import Progress
     from charrnn.training.recording import Training as Session
 
 
@@ -91,7 +93,7 @@ class Training:
 
     def __repr__(self) -> str:
         config = self._session.trainer.model.config
-        return f"<Training {self.run.name}: {config.size}{config.manner}, {self.progress.step:,} steps>"
+        return f"<Training {self.run.name}: {config.size}{config.manner}, {self.progress.position.step:,} steps>"
 
     def stop(self) -> None:
         """End after the step that is running, with everything saved; from another thread or a signal handler too."""
@@ -138,7 +140,7 @@ def draw(run: Run) -> None:
     if metrics := list(run.read_metrics()):
         config = checkpoint.read_header(run.resume).config
         picture = draw_curve(metrics, f"{run.name}: {config.size}{config.manner}")
-        checkpoint.write_atomically(run.curve, picture)
+        write_atomically(run.curve, picture)
 
 
 @known_options(TrainOptions)
@@ -201,7 +203,7 @@ def _to_the_end(training: Training, progress: bool | None, on_event: "Callable[[
             if on_event is not None:
                 on_event(event)
     if interrupted:
-        where, step = str(training.run.folder), training.progress.step
+        where, step = str(training.run.folder), training.progress.position.step
         raise KeyboardInterrupt(f"stopped at step {step:,} and saved: charrnn.resume({where!r}) goes on")
     return training.model
 

@@ -130,7 +130,7 @@ def evaluate(
             raise VocabularyError(f"{problem}; --unk counts each as one in the vocabulary's size") from None
         if score.oov:
             warn(f"{score.oov} characters are not in the vocabulary: bpb is no code length and left out")
-        for note in corpus.facts.notes:
+        for note in corpus.statistics.notes:
             say(note)
         figures = {
             "model": str(loaded.header.path),

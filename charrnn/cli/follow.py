@@ -35,14 +35,14 @@ def farewell(training: Training, reason: str, checkpoints: Path | None) -> None:
     where = f" --checkpoints {shlex.quote(str(checkpoints))}" if checkpoints else ""
     if reason == "interrupted":
         go_on = f"charrnn train --resume --name {shlex.quote(run.name)}{where}"
-        warn(f"stopped at step {progress.step:,} and saved; to go on: {go_on}")
+        warn(f"stopped at step {progress.position.step:,} and saved; to go on: {go_on}")
         return
     if reason == "no improvement":
-        say(f"stopped early: no better validation since step {progress.best_step:,}")
-    if training.validates and progress.best is not None:
-        best = f"best at step {progress.best_step:,} of {progress.step:,}: {progress.best:.4f} nats per token"
-        say(best)
-        if progress.stale:
+        say(f"stopped early: no better validation since step {progress.best.step:,}")
+    if training.validates and progress.best.loss is not None:
+        best, steps = progress.best, progress.position.step
+        say(f"best at step {best.step:,} of {steps:,}: {best.loss:.4f} nats per token")
+        if best.stale:
             warn(
                 "then it began to overfit (to learn its text by heart) and did worse on what it had not seen: more "
                 "--dropout, a smaller --hidden, more --ensemble, less time (--for) or more text helps"

@@ -21,6 +21,8 @@ EXAMPLES = """Examples:
 """
 
 NETWORK = "An untrained network"
+# The text of an untrained network, unless told.
+BUNDLED = "fables"
 # What describes a network, and so says nothing beside a trained one.
 UNTRAINED = ("hidden", "layers", "skip", "spectral_radius")
 SHOWN = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
@@ -63,14 +65,16 @@ def gradients(
 
     The median over many positions of a text, with the band from 10 to 90%, and the steps in which it halves.
     """
-    from charrnn.analysis import subject as subjects
+    from charrnn import api
     from charrnn.analysis.gradient_history import GradientHistory
     from charrnn.analysis.gradients import gradient_flow
+    from charrnn.analysis.subject import fresh
     from charrnn.plotting.analysis import draw_flows
+    from charrnn.text.corpus import Corpus
 
     seed = draw_seed() if seed is None else seed
     if cell:
-        networks = subjects.untrained(
+        networks = fresh(
             [
                 ModelConfig(
                     vocab_size=1, start_id=1, cell=each, hidden=hidden, layers=layers, embedding=min(128, hidden),
@@ -78,7 +82,7 @@ def gradients(
                 )
                 for each in cell
             ],
-            texts,
+            Corpus(texts or [BUNDLED]).read(),
             seed=seed,
             radii=spectral_radius or [None],
         )  # fmt: skip
@@ -89,13 +93,14 @@ def gradients(
                 not opt.typed(context, option),
                 f"`{option}` is of untrained networks: name their `cell` as well, or leave it out for a trained model",
             )
-        networks = [subjects.trained(model, texts, checkpoints=checkpoints, alone=True)]
+        networks = [api.subject(model, texts, checkpoints=checkpoints, first_member=True)]
     training = None
     if not cell:
         folder = runs.model_file(runs.checkpoints_folder(checkpoints), model).parent
         training = GradientHistory.of(runs.Run(folder).read_metrics())
     flows = [
-        gradient_flow(n.network, n.tokens, name=n.name, reach=reach, positions=positions, seed=seed) for n in networks
+        gradient_flow(n.network.first_member, n.tokens, name=n.name, reach=reach, positions=positions, seed=seed)
+        for n in networks
     ]
     if svg is not None:
         svg.write_bytes(draw_flows(flows, training))

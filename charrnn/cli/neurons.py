@@ -60,14 +60,14 @@ def neurons(
 
     And how often each gate is shut (below 0.1) or open (above 0.9).
     """
-    from charrnn.analysis import subject as subjects
-    from charrnn.analysis.neurons import PROPERTIES, activations, followers, saturation
+    from charrnn import api
+    from charrnn.analysis.neurons import PROPERTIES, activations, correlated_units, saturation
     from charrnn.errors import ConfigError
     from charrnn.plotting.page import page
 
     chosen = None if unit is None else _unit(unit)
-    subject = subjects.trained(model, texts, checkpoints=checkpoints, alone=True).beginning(length)
-    tracks = activations(subject.network, subject.tokens)
+    subject = api.subject(model, texts, checkpoints=checkpoints, first_member=True).beginning(length)
+    tracks = activations(subject.network.first_member, subject.tokens)
     if chosen is not None and not (chosen[0] <= len(tracks) and chosen[1] < tracks.shape[2]):
         raise ConfigError(f"there is no unit {unit}: layers go to {len(tracks)}, units to {tracks.shape[2] - 1}")
     # A property is one of characters; a piece has that of its last one.
@@ -75,9 +75,9 @@ def neurons(
     last = [sum(ends[: place + 1]) - 1 for place in range(len(ends))]
     units = []
     for name in follows or PROPERTIES:
-        for found in followers(tracks, PROPERTIES[name](text)[last], count):
+        for found in correlated_units(tracks, PROPERTIES[name](text)[last], count):
             units.append((name, found.layer, found.unit, found.correlation))
-    gates = saturation(subject.network, subject.tokens)
+    gates = saturation(subject.network.first_member, subject.tokens)
     if html is not None:
         shown: list[dict[str, Any]] = [
             {"label": f"{name} {layer + 1}:{number} ({correlation:+.2f})", "track": tracks[layer, :, number].tolist()}

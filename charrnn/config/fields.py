@@ -168,7 +168,8 @@ class Config(Schema):
         """
         fields = cls.__dataclass_fields__
         for name in options:
-            require(name in fields, unknown("option", name, fields))
+            if name not in fields:
+                raise ConfigError(unknown("option", name, fields))
         return cls(**{name: parsed(fields[name], value) for name, value in options.items()})
 
 

@@ -1,5 +1,6 @@
 """How text is drawn from a model: every option of a sampling, in the order in which filters apply."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 
@@ -10,6 +11,11 @@ PROBABILITY = Range(above=0, at_most=1)
 
 drawing = partial(option, group="Sampling")
 text = partial(option, group="Text")
+
+
+def several(stop: str | Iterable[str]) -> tuple[str, ...]:
+    """One text or several."""
+    return (stop,) if isinstance(stop, str) else tuple(stop)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +40,9 @@ class SampleConfig(Config):
     length: int = text(
         "Length in characters, the prompt not counted.", default=500, flags=("--length", "-l"), range=COUNT
     )
-    stop: tuple[str, ...] = text("Stop string: end before this text; repeatable.", says="none", default=())
+    stop: tuple[str, ...] = text(
+        "Stop string: end before this text; repeatable.", says="none", default=(), parse=several
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -8,10 +8,8 @@ configuration, before anything is allocated. A model is read without torch, whos
 import contextlib
 import json
 import math
-import os
-import tempfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,22 +19,19 @@ import numpy.typing as npt
 from charrnn.config import ModelConfig
 from charrnn.errors import CharrnnError, CheckpointError
 from charrnn.models.weights import weight_shapes
+from charrnn.schema import to_json_text
+from charrnn.storage import formats
+from charrnn.storage.atomic import write_atomically
+from charrnn.storage.formats import FORMAT
 from charrnn.text.tokenizers import Tokenizer, from_spec
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from charrnn.models.language_model import LanguageModel
+    from charrnn.models.ensemble import Network
 
 Weights = dict[str, npt.NDArray[np.float32]]
 
-FORMAT = 4
-# What a format says of a model that those before it did not, and what was so before.
-SINCE: dict[int, dict[str, Any]] = {
-    2: {"weight_drop": None},
-    3: {"skip": None, "norm": False, "bidirectional": False},
-    4: {"ensemble": 1},
-}
 KEY = "charrnn"
 MODEL_PREFIX = "model."
 PICKLES = (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
@@ -45,27 +40,29 @@ LONGEST_HEADER = 100 << 20
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of itself, read without its tensors.
+    """What a file says of itself, read without its tensors; all in today's terms, whatever its format.
 
-    `record` is the JSON; `shapes` and `bytes` describe the tensors.
+    `metadata` is the JSON; `shapes` and `bytes` describe the tensors; `differences` are those in which an older run
+    goes on otherwise than it would have then.
     """
 
     path: Path
     metadata: dict[str, Any]
     shapes: dict[str, tuple[str, tuple[int, ...]]]
     bytes: int
+    differences: tuple[str, ...] = ()
 
     @property
     def config(self) -> ModelConfig:
         """The network's configuration."""
-        config = self.metadata.get("model")
-        for since, fields in SINCE.items():
-            if self.metadata["format"] < since and isinstance(config, dict):
-                config = {**config, **fields}
-        if isinstance(config, dict) and "members" in config:
-            config = {**config, "ensemble": config["members"]}
-            del config["members"]
-        return ModelConfig.from_json(config)
+        return ModelConfig.from_json(self.metadata.get("model"), written_by=self.written_by)
+
+    @property
+    def written_by(self) -> str | None:
+        """The version of charrnn that wrote the file, where it says so."""
+        versions = self.metadata.get("versions")
+        version = versions.get("charrnn") if isinstance(versions, dict) else None
+        return version if isinstance(version, str) else None
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -91,45 +88,8 @@ def write(path: Path, tensors: "Mapping[str, Tensor]", record: dict[str, Any]) -
     from safetensors.torch import save
 
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    text = json.dumps({"format": FORMAT, **record}, allow_nan=False)
+    text = to_json_text({**record, "format": FORMAT})
     write_atomically(path, save(plain, metadata={KEY: text}))
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Replace a file's content whole or not at all. Raises CheckpointError when it cannot be written."""
-    temporary = None
-    try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            temporary = file.name
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-        temporary = None
-    except OSError as error:
-        before = "; the file that stood there is unharmed" if path.exists() else ""
-        raise CheckpointError(f"{path} cannot be written: {error.strerror or error}{before}") from None
-    finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a renaming last. Some systems and file systems cannot; the file itself is safe already."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def read_header(path: Path) -> Header:
@@ -165,9 +125,28 @@ def read_header(path: Path) -> Header:
     expected = 8 + length + max(ends, default=0)
     if size != expected:
         raise CheckpointError(f"{path} is damaged: it has {size:,} bytes where its header promises {expected:,}")
-    header = Header(path, record, shapes, size)
+    header = _in_todays_terms(Header(path, record, shapes, size))
     _check_model(header)
     return header
+
+
+def _in_todays_terms(header: Header) -> Header:
+    """The header as today's charrnn would have written it."""
+    written = header.metadata
+    renamed = _renaming(formats.today(written))
+    return replace(
+        header,
+        metadata=formats.today(written),
+        shapes={renamed(name): shape for name, shape in header.shapes.items()},
+        differences=tuple(formats.differences(written)),
+    )
+
+
+def _renaming(metadata: dict[str, Any]) -> Callable[[str], str]:
+    """From a tensor's name in the file to its name today."""
+    model = metadata.get("model")
+    networks = model.get("ensemble", 1) if isinstance(model, dict) else 1
+    return formats.today_name(metadata["format"], ensemble=networks != 1)
 
 
 def _check_model(header: Header) -> None:
@@ -196,8 +175,9 @@ def read(path: Path) -> "tuple[Header, dict[str, Tensor]]":
     from safetensors.torch import load
 
     header = read_header(path)
+    renamed = _renaming(header.metadata)
     with _damage_told(path):
-        return header, load(path.read_bytes())
+        return header, {renamed(name): tensor for name, tensor in load(path.read_bytes()).items()}
 
 
 def read_model(path: Path) -> tuple[Header, Weights, Tokenizer]:
@@ -208,31 +188,32 @@ def read_model(path: Path) -> tuple[Header, Weights, Tokenizer]:
     from safetensors import safe_open
 
     header = read_header(path)
+    renamed = _renaming(header.metadata)
     with _damage_told(path), safe_open(path, framework="numpy") as file:
-        names = [name for name in header.shapes if name.startswith(MODEL_PREFIX)]
-        weights = {name.removeprefix(MODEL_PREFIX): file.get_tensor(name) for name in names}
+        names = [name for name in file.keys() if name.startswith(MODEL_PREFIX)]  # noqa: SIM118
+        weights = {renamed(name).removeprefix(MODEL_PREFIX): file.get_tensor(name) for name in names}
     return header, weights, tokenizer_of(header)
 
 
-def model_tensors(model: "LanguageModel") -> "dict[str, Tensor]":
+def model_tensors(model: "Network") -> "dict[str, Tensor]":
     """The weights under the names they have in a file."""
     return {MODEL_PREFIX + name: tensor for name, tensor in model.state_dict().items()}
 
 
-def build_model(header: Header, tensors: "Mapping[str, Tensor]") -> "tuple[LanguageModel, Tokenizer]":
+def build_model(header: Header, tensors: "Mapping[str, Tensor]") -> "tuple[Network, Tokenizer]":
     """The network and the tokenizer of a file. Raises CheckpointError when they do not belong together."""
     weights = {name.removeprefix(MODEL_PREFIX): t for name, t in tensors.items() if name.startswith(MODEL_PREFIX)}
     return build_network(header, weights), tokenizer_of(header)
 
 
-def build_network(header: Header, weights: "Mapping[str, Tensor]") -> "LanguageModel":
+def build_network(header: Header, weights: "Mapping[str, Tensor]") -> "Network":
     """The network around these weights, without a copy."""
     import torch
 
-    from charrnn.models.language_model import LanguageModel
+    from charrnn.models.ensemble import build
 
     with torch.device("meta"):
-        model = LanguageModel(header.config)
+        model = build(header.config)
     model.load_state_dict(weights, strict=True, assign=True)
     return model.eval()
 

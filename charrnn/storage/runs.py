@@ -1,14 +1,13 @@
 """The checkpoints folder: one folder for each run, its files, the run trained last. No torch here."""
 
-import json
 import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from charrnn.errors import RunError
+from charrnn.storage.metrics import Metrics, read_metrics
 
 VARIABLE = "CHARRNN_CHECKPOINTS"
 
@@ -21,7 +20,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        """What `-m` takes."""
+        """What it is called."""
         return self.folder.name
 
     @property
@@ -49,14 +48,9 @@ class Run:
         """What was read from standard input, kept so that the run can be resumed and evaluated."""
         return self.folder / "corpus.txt"
 
-    def read_metrics(self) -> Iterator[dict[str, Any]]:
-        """The events written so far; a last line that was cut short by a crash is left out."""
-        if self.metrics.exists():
-            for line in self.metrics.read_bytes().split(b"\n"):
-                try:
-                    yield json.loads(line)
-                except ValueError:
-                    return
+    def read_metrics(self) -> Iterator[Metrics]:
+        """The events written so far (see `read_metrics`)."""
+        return read_metrics(self.metrics)
 
 
 def checkpoints_folder(given: Path | None = None) -> Path:
@@ -80,11 +74,10 @@ def create(checkpoints: Path, name: str | None, source: str) -> Run:
         except FileExistsError:
             continue
         except OSError as error:
-            raise RunError(f"{folder} cannot be made: {error.strerror}; --checkpoints DIR chooses another") from None
+            raise RunError(f"{folder} cannot be made: {error.strerror}; `checkpoints` names another") from None
         return Run(folder)
     raise RunError(
-        f"there is a run named {wanted} in {checkpoints}: choose another --name, or go on with it: "
-        f"charrnn train --resume --name {wanted}"
+        f"there is a run named {wanted} in {checkpoints}: choose another `name`, or go on with it: `resume` {wanted}"
     )
 
 
@@ -110,12 +103,12 @@ def latest(checkpoints: Path) -> Run:
     """The run trained last. Raises RunError when there is none yet."""
     runs = _all(checkpoints)
     if not runs:
-        raise RunError(f"there is no trained model in {checkpoints} yet: charrnn train makes one")
+        raise RunError(f"there is no trained model in {checkpoints} yet: train one first")
     return max(runs, key=lambda run: max(f.stat().st_mtime for f in (run.model, run.resume) if f.exists()))
 
 
 def model_file(checkpoints: Path, model: str | None) -> Path:
-    """The file that `-m` means: a run's name, its folder or a file; without it, the run trained last."""
+    """The file that a model's name means: a run's name, its folder or a file; without it, the run trained last."""
     if model is not None and Path(model).is_file():
         return Path(model)
     run = latest(checkpoints) if model is None else find(checkpoints, model)
@@ -130,4 +123,4 @@ def _all(checkpoints: Path) -> list[Run]:
 
 def _others(checkpoints: Path) -> str:
     names = [run.name for run in _all(checkpoints)]
-    return f"; there are {', '.join(names[:8])}" if names else "; charrnn train makes one"
+    return f"; there are {', '.join(names[:8])}" if names else "; train one first"

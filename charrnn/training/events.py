@@ -1,44 +1,8 @@
-"""What a training says while it runs, and where it stands: plain records, for whoever follows it and for its files."""
+"""What a training says while it runs: plain records, for whoever follows it and for its files."""
 
 import dataclasses
 from dataclasses import dataclass
 from typing import Any
-
-from torch import Tensor
-
-from charrnn.schema import Schema
-from charrnn.training.step_plan import StepPlan
-
-
-@dataclass(frozen=True, kw_only=True)
-class Progress(Schema):
-    """Where a run stands. Losses are nats per token; `best` is the least validation loss (training, without one)."""
-
-    step: int = 0
-    tokens: int = 0
-    epoch: int = 0
-    index: int = 0
-    seconds: float = 0.0
-    evaluations: int = 0
-    best: float | None = None
-    best_step: int = 0
-    stale: int = 0
-    lr_scale: float = 1.0
-    # How many steps' weights are in their mean.
-    averaged: int = 0
-    rollbacks: int = 0
-    # Of `seconds`, what validations and saves took, and the last validation.
-    overhead_seconds: float = 0.0
-    validation_seconds: float = 0.0
-    plan: StepPlan = dataclasses.field(default_factory=StepPlan)
-    # Since the last report:
-    summed_loss: float = 0.0
-    summed_norm: float = 0.0
-    summed_steps: int = 0
-    summed_clipped: float = 0.0
-    summed_tokens: int = 0
-    summed_seconds: float = 0.0
-    finished: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,16 +53,3 @@ class Stopped:
 
 
 Event = Report | Note | Stopped
-
-
-@dataclass
-class Snapshot:
-    """All that exact resume needs. `tensors` are weights, their mean, optimiser slots, states and the generator."""
-
-    progress: Progress
-    tensors: dict[str, Tensor]
-
-    def model(self) -> dict[str, Tensor]:
-        """The weights that a model is kept with: their mean, where there is one."""
-        names = (name.removeprefix("model.") for name in self.tensors if name.startswith("model."))
-        return {f"model.{name}": self.tensors.get(f"average.{name}", self.tensors[f"model.{name}"]) for name in names}

@@ -1,7 +1,6 @@
 """One run under way, and what it leaves in its folder: metrics, model and resume files."""
 
 import dataclasses
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,11 +17,13 @@ from charrnn.machine import Machine
 from charrnn.models.weights import bounded
 from charrnn.schema import finite
 from charrnn.storage import checkpoint
+from charrnn.storage.metrics import Metrics, write_metrics
 from charrnn.storage.runs import Run
 from charrnn.text.dataset import Dataset
-from charrnn.training.events import Event, Progress, Report, Snapshot, Stopped
+from charrnn.training.events import Event, Report, Stopped
 from charrnn.training.int8_check import arrays, int8_cost
 from charrnn.training.loop import Trainer
+from charrnn.training.progress import Progress, Snapshot
 
 MEASURED_IN_INT8 = 1 << 14
 SHOWN_SAMPLE = SampleConfig(temperature=0.8, length=160)
@@ -30,28 +31,26 @@ SHOWN_SAMPLE = SampleConfig(temperature=0.8, length=160)
 
 @dataclass
 class Training:
-    """One run under way: iterate `events`; `run.model` is then the best of it."""
+    """One run under way: iterate `events`; `run.model` is then the best of it.
+
+    `earlier` are the reports of a run that is gone on with.
+    """
 
     run: Run
     trainer: Trainer
     data: Dataset
     notes: list[str]
     machine: Machine
-    _metrics: list[dict[str, Any]] = field(default_factory=list)
+    earlier: list[Metrics] = field(default_factory=list)
 
     def events(self) -> Iterator[Event]:
         """Train; every report goes into metrics.jsonl as it comes."""
-        lines = "".join(_line(record) for record in self._metrics)
-        checkpoint.write_atomically(self.run.metrics, lines.encode())
-        with open(self.run.metrics, "a", encoding="utf-8") as metrics:
+        with write_metrics(self.run.metrics, self.earlier) as append:
             for event in self.trainer.run():
                 if isinstance(event, Report):
                     if event.valid_loss is not None:
                         event = dataclasses.replace(event, sample=self._shown_sample())
-                    record = finite(event.to_json())
-                    self._metrics.append(record)
-                    metrics.write(_line(record))
-                    metrics.flush()
+                    append(event.to_json())
                 if isinstance(event, Stopped) and self.run.model.exists():
                     self._measure_int8()
                 yield event
@@ -83,7 +82,7 @@ def saver(
     """What writes a snapshot to the run's resume file, and to its model file where it is the best so far."""
 
     def save(snapshot: Snapshot, best: bool) -> None:
-        record = _record(network, data, config, snapshot.progress)
+        record = _metadata(network, data, config, snapshot.progress)
         resume_record = {"progress": snapshot.progress, "train": config, "split": data.split}
         saved: dict[str, Any] = {key: value.to_json() for key, value in resume_record.items()}
         saved |= {"threads": machine.threads, "tune": machine.tuned}
@@ -94,7 +93,7 @@ def saver(
     return save
 
 
-def _record(model: ModelConfig, data: Dataset, config: TrainConfig, progress: Progress) -> dict[str, Any]:
+def _metadata(model: ModelConfig, data: Dataset, config: TrainConfig, progress: Progress) -> dict[str, Any]:
     """What a model file says of itself."""
     return {
         "model": model.to_json(),
@@ -106,11 +105,11 @@ def _record(model: ModelConfig, data: Dataset, config: TrainConfig, progress: Pr
                 "documents": data.split.documents,
                 "split": data.split.to_json(),
                 "train_tokens": int(data.train.tokens.size),
-                "step": progress.step,
-                "tokens": progress.tokens,
-                "epoch": progress.epoch,
-                "seconds": progress.seconds,
-                "loss": progress.best,
+                "step": progress.position.step,
+                "tokens": progress.position.tokens,
+                "epoch": progress.position.epoch,
+                "seconds": progress.time.seconds,
+                "loss": progress.best.loss,
                 "validated": data.valid is not None,
                 "config": config.to_json(),
             }
@@ -118,7 +117,3 @@ def _record(model: ModelConfig, data: Dataset, config: TrainConfig, progress: Pr
         "versions": {"charrnn": __version__, "torch": torch.__version__, "python": python_version()},
         "saved": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-
-
-def _line(record: dict[str, Any]) -> str:
-    return json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"

@@ -9,20 +9,22 @@ import torch
 from charrnn import machine as precision
 from charrnn.config import TrainConfig, TrainOptions, draw_seed, require
 from charrnn.errors import CheckpointError, CorpusError, RunError
-from charrnn.models.language_model import Backwards, LanguageModel
-from charrnn.scoring.token_nll import token_logprobs
+from charrnn.models.ensemble import Network, backwards_of
+from charrnn.models.ensemble import build as build_network
+from charrnn.scoring.token_nll import token_nll
 from charrnn.storage import checkpoint, runs
 from charrnn.storage.runs import Run
 from charrnn.text.corpus import Corpus, keep_stdin
-from charrnn.text.dataset import SUBWORD_PIECES, Dataset, Part, Split, build, documents_to_learn, split_corpus
-from charrnn.text.tokenizers import extend, from_spec
+from charrnn.text.dataset import VOCAB_SIZE, Dataset, Part, build, documents_to_learn
+from charrnn.text.split import Split, split_corpus
+from charrnn.text.tokenizers import from_spec
 from charrnn.training.batches import Streams, open_streams
-from charrnn.training.events import Progress, Snapshot
 from charrnn.training.finetune import Source
 from charrnn.training.loop import Trainer
 from charrnn.training.plan import plan
+from charrnn.training.progress import Progress, Snapshot
 from charrnn.training.recording import Training, saver
-from charrnn.training.step_plan import StepPlan
+from charrnn.training.time_budget import with_new_budget
 
 DEFAULT_VALID = 0.05
 LEAST_CHARS_TO_HOLD_OUT = 4000
@@ -56,7 +58,7 @@ def start(options: TrainOptions, *, checkpoints: Path | None = None) -> Training
         data = _dataset(corpus, options, run, machine, source)
         seed = draw_seed() if options.seed is None else options.seed
         choice = plan(options, data, seed=seed, machine=machine, source=source.config if source else None)
-        network = LanguageModel(choice.model)
+        network = build_network(choice.model)
         network.initialise(torch.Generator().manual_seed(seed), options.spectral_radius)
         notes = [*data.notes, *choice.reasons, f"machine: {machine}, seed {seed}"]
         if source is not None:
@@ -91,23 +93,19 @@ def resume(
     for unfinished in run.folder.glob(".*.safetensors.*"):  # what a kill in the middle of saving leaves behind
         unfinished.unlink()
     header, tensors = checkpoint.read(run.resume)
-    if header.metadata["format"] < checkpoint.FORMAT:
-        raise RunError(f"{run.name} was begun by an older charrnn: train a new run with --from {run.name}")
     saved = header.metadata.get("resume")
     if not isinstance(saved, dict):
         raise CheckpointError(f"{run.resume} is not a file to resume from")
-    progress = Progress.from_json(saved.get("progress"))
-    config = TrainConfig.from_json(saved.get("train"))
-    split = Split.from_json(saved.get("split"))
+    progress = Progress.from_json(saved.get("progress"), written_by=header.written_by)
+    config = TrainConfig.from_json(saved.get("train"), written_by=header.written_by)
+    split = Split.from_json(saved.get("split"), written_by=header.written_by)
     if (steps, epochs, seconds) != (None, None, None):
         config = dataclasses.replace(config, steps=steps, epochs=epochs, seconds=seconds)
-        stepping = progress.seconds - progress.overhead_seconds
-        pace = StepPlan(measured_step=progress.step, measured_at=stepping)
-        progress = dataclasses.replace(progress, finished=False, stale=0, plan=pace)
+        progress = _with_new_budget(progress)
     if progress.finished:
         raise RunError(
-            f"the run {run.name} is complete after {progress.step:,} steps: --steps, --epochs or --for with more than "
-            "that goes on"
+            f"the run {run.name} is complete after {progress.position.step:,} steps: `steps`, `epochs` or `seconds` "
+            "with more than that goes on"
         )
     corpus = Corpus(list(split.sources))
     if corpus.survey().sha256 != split.sha256:
@@ -115,34 +113,45 @@ def resume(
     machine = precision.choose(
         device, config.precision, threads or saved.get("threads"), tune=saved.get("tune") is not False
     )
-    tokenizer = from_spec(header.metadata.get("tokenizer"))
-    data = build(corpus, split, tokenizer=tokenizer, folder=run.folder)
+    data = build(corpus, split, tokenizer=checkpoint.tokenizer_of(header), folder=run.folder)
     network, _ = checkpoint.build_model(header, tensors)
-    notes = [f"resumed: {run.name} at step {progress.step:,}", f"machine: {machine}, seed {config.seed}"]
+    notes = [f"resumed: {run.name} at step {progress.position.step:,}", f"machine: {machine}, seed {config.seed}"]
+    if header.differences:
+        notes.insert(1, f"begun by an older charrnn: from here on {', '.join(header.differences)}")
     training = _training(run, network.to(machine.device), config, data, machine, notes)
     try:
         training.trainer.restore(Snapshot(progress, tensors))
     except (KeyError, RuntimeError) as error:
         raise CheckpointError(f"{run.resume} is damaged: it lacks or distorts {error}") from None
-    training._metrics += [event for event in run.read_metrics() if event["step"] <= progress.step]
+    training.earlier += [event for event in run.read_metrics() if event["step"] <= progress.position.step]
     return training
+
+
+def _with_new_budget(progress: Progress) -> Progress:
+    """A run that goes on, for longer or otherwise than it was meant to: its end and early stopping are open again."""
+    return dataclasses.replace(
+        progress,
+        finished=False,
+        best=dataclasses.replace(progress.best, stale=0),
+        time=with_new_budget(progress.time, progress.position.step),
+    )
 
 
 def _dataset(
     corpus: Corpus, options: TrainOptions, run: Run, machine: precision.Machine, source: Source | None
 ) -> Dataset:
     valid = options.valid
-    if valid is None and corpus.facts.kept >= LEAST_CHARS_TO_HOLD_OUT:
+    if valid is None and corpus.statistics.kept >= LEAST_CHARS_TO_HOLD_OUT:
         valid = DEFAULT_VALID
     valid, test = (_whole_path(part) if isinstance(part, str) else part for part in (valid, options.test))
     documents = options.documents or (source.documents if source else "stream")
-    split = split_corpus(corpus, corpus.facts, documents=documents, valid=valid, test=test)
+    split = split_corpus(corpus, corpus.statistics, documents=documents, valid=valid, test=test)
     data = build(
         corpus,
         split,
-        tokenizer=extend(source.tokenizer, documents_to_learn(split, corpus)) if source else None,
+        tokenizer=source.tokenizer.extended(documents_to_learn(split, corpus)) if source else None,
         kind=options.tokenizer or "char",
-        vocab_size=options.vocab_size or SUBWORD_PIECES,
+        vocab_size=options.vocab_size or VOCAB_SIZE,
         folder=run.folder,
         threads=machine.threads,
     )
@@ -157,7 +166,7 @@ def _whole_path(source: str) -> str:
 
 
 def _training(
-    run: Run, network: LanguageModel, config: TrainConfig, data: Dataset, machine: precision.Machine, notes: list[str]
+    run: Run, network: Network, config: TrainConfig, data: Dataset, machine: precision.Machine, notes: list[str]
 ) -> Training:
 
     def windows(part: Part) -> Streams:
@@ -176,12 +185,12 @@ def _training(
 
     def validate() -> float:
         assert valid is not None
-        loss = -float(token_logprobs(network, valid.tokens, valid.starts, chunks=VALIDATION_CHUNKS).mean())
+        loss = float(token_nll(network, valid.tokens, valid.starts, chunks=VALIDATION_CHUNKS).mean())
         if not both:
             return loss
-        turned = valid.turned(network.config.start_id)
-        other = token_logprobs(Backwards(network), turned.tokens, turned.starts, chunks=VALIDATION_CHUNKS)
-        return (loss - float(other.mean())) / 2
+        turned = valid.reversed(network.config.start_id)
+        other = token_nll(backwards_of(network), turned.tokens, turned.starts, chunks=VALIDATION_CHUNKS)
+        return (loss + float(other.mean())) / 2
 
     trainer = Trainer(
         network,
@@ -191,7 +200,7 @@ def _training(
         tokens_per_char=data.train.tokens.size / max(1, data.train.chars),
         validate=validate if valid is not None else None,
         save=saver(run, network.config, data, config, machine),
-        reverse=windows(data.train.turned(network.config.start_id)) if both else None,
+        reverse=windows(data.train.reversed(network.config.start_id)) if both else None,
     )
     return Training(run, trainer, data, notes, machine)
 

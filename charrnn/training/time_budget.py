@@ -5,14 +5,16 @@ import time
 from collections.abc import Callable
 
 from charrnn.config import TrainConfig
-from charrnn.training.events import Progress
+from charrnn.training.progress import Position, Spent
+from charrnn.training.step_plan import StepPlan
 
 
 class TimeBudget:
-    """Counts the time of a run and reckons with its budget; `epochs` tells how many passes a progress stands for."""
+    """The budget of a configuration and what is `spent` of it; `epochs` tells how many passes a position stands for."""
 
-    def __init__(self, config: TrainConfig, epochs: Callable[[Progress], float]) -> None:
+    def __init__(self, config: TrainConfig, epochs: Callable[[Position], float]) -> None:
         self.config = config
+        self.spent = Spent()
         self._epochs = epochs
         self.start()
 
@@ -20,67 +22,81 @@ class TimeBudget:
         """What passes from here on is the run's."""
         self._ticked = time.monotonic()
 
-    def tick(self, progress: Progress, *, overhead: bool = False, validation: bool = False) -> Progress:
+    def tick(self, *, overhead: bool = False, validation: bool = False) -> None:
         """Count the time since the last tick: spent on steps, or beside them, of which the last validation is known."""
         now = time.monotonic()
         passed, self._ticked = now - self._ticked, now
-        return dataclasses.replace(
-            progress,
-            seconds=progress.seconds + passed,
-            overhead_seconds=progress.overhead_seconds + passed * (overhead or validation),
-            validation_seconds=passed if validation else progress.validation_seconds,
+        self.spent = dataclasses.replace(
+            self.spent,
+            seconds=self.spent.seconds + passed,
+            overhead_seconds=self.spent.overhead_seconds + passed * (overhead or validation),
+            validation_seconds=passed if validation else self.spent.validation_seconds,
         )
 
-    def share(self, progress: Progress) -> float:
+    def lose_since(self, failed: Spent) -> None:
+        """Steps were given up, when so much was spent: the time is gone all the same."""
+        lost = failed.seconds - self.spent.seconds
+        self.spent = dataclasses.replace(
+            self.spent, seconds=failed.seconds, overhead_seconds=self.spent.overhead_seconds + lost
+        )
+
+    def share(self, position: Position) -> float:
         """How much of the budget is spent, 0 … 1."""
         config = self.config
         if config.steps is not None:
-            return progress.step / config.steps
+            return position.step / config.steps
         if config.epochs is not None:
-            return self._epochs(progress) / config.epochs
+            return self._epochs(position) / config.epochs
         assert config.seconds is not None
-        if progress.plan.total is None:
+        if self.spent.plan.total is None:
             # Reading the text is no part of the warm-up.
-            return min(1.0, (progress.seconds - progress.overhead_seconds) / config.seconds)
-        return progress.plan.share_at(progress.step)
+            return min(1.0, self.spent.stepping / config.seconds)
+        return self.spent.plan.share_at(position.step)
 
-    def replan(self, progress: Progress) -> Progress:
-        """With a time budget: fix the number of steps once the speed is known, and anew where it has changed."""
-        budget = self.config.seconds
-        stepping = progress.seconds - progress.overhead_seconds
-        if budget is None or not progress.plan.due(progress.step, stepping, budget):
-            return progress
-        left = budget - progress.seconds - self._overhead_left(progress)
-        measured = progress.plan.measure(progress.step, stepping)
-        return dataclasses.replace(progress, plan=measured.fix(progress.step, self.share(progress), left, budget))
+    def replan(self, position: Position) -> None:
+        """With a budget of seconds: fix the number of steps once the speed is known, and anew where it has changed."""
+        budget, plan, stepping = self.config.seconds, self.spent.plan, self.spent.stepping
+        if budget is None or not plan.due(position.step, stepping, budget):
+            return
+        left = budget - self.spent.seconds - self._overhead_left(position)
+        plan = plan.measure(position.step, stepping).fix(position.step, self.share(position), left, budget)
+        self.spent = dataclasses.replace(self.spent, plan=plan)
 
-    def seconds_left(self, progress: Progress) -> float:
+    def seconds_left(self, position: Position) -> float:
         """What the steps that are planned and the validations will take; without a plan, reckoned from the share."""
-        pace = progress.plan
-        if pace.total is not None and pace.step_seconds is not None:
-            return (pace.total - progress.step) * pace.step_seconds + self._overhead_left(progress)
+        plan = self.spent.plan
+        if plan.total is not None and plan.step_seconds is not None:
+            return (plan.total - position.step) * plan.step_seconds + self._overhead_left(position)
         if self.config.seconds is not None:
-            return max(0.0, self.config.seconds - progress.seconds)
-        share = self.share(progress)
-        return progress.seconds * (1 - share) / max(share, 1e-6)
+            return max(0.0, self.config.seconds - self.spent.seconds)
+        share = self.share(position)
+        return self.spent.seconds * (1 - share) / max(share, 1e-6)
 
-    def validations(self, progress: Progress) -> int:
-        """How many validations should have been by now, where they come evenly over the budget."""
-        return int(min(1.0, self.share(progress)) * self.config.evaluations)
-
-    def validation_due(self, progress: Progress) -> bool:
+    def validation_due(self, position: Position) -> bool:
         """Whether it is time to score the validation part."""
         if self.config.eval_every is not None:
-            return progress.step % self.config.eval_every == 0
-        return self.validations(progress) > progress.evaluations
+            return position.step % self.config.eval_every == 0
+        return self._validations_by(position) > self.spent.validations
 
-    def _overhead_left(self, progress: Progress) -> float:
+    def count_validation(self, position: Position) -> None:
+        """One validation more is behind, and with it all that should have been by now."""
+        count = max(self.spent.validations + 1, self._validations_by(position))
+        self.spent = dataclasses.replace(self.spent, validations=count)
+
+    def _validations_by(self, position: Position) -> int:
+        """How many validations should have been by now, where they come evenly over the budget."""
+        return int(min(1.0, self.share(position)) * self.config.evaluations)
+
+    def _overhead_left(self, position: Position) -> float:
         """Seconds that will not be spent on steps: measuring and saving at the end take as long as a validation."""
-        validations = self._validations_left(progress) + 1 + (self.config.average is not None)
-        return validations * progress.validation_seconds
-
-    def _validations_left(self, progress: Progress) -> int:
         every = self.config.eval_every
         if every is None:
-            return max(0, self.config.evaluations - progress.evaluations)
-        return ((progress.plan.total or progress.step) - progress.step) // every + 1
+            validations = max(0, self.config.evaluations - self.spent.validations)
+        else:
+            validations = ((self.spent.plan.total or position.step) - position.step) // every + 1
+        return (validations + 1 + (self.config.average is not None)) * self.spent.validation_seconds
+
+
+def with_new_budget(spent: Spent, step: int) -> Spent:
+    """What is spent stays; under another budget the steps that are left are planned anew."""
+    return dataclasses.replace(spent, plan=StepPlan(measured_step=step, measured_at=spent.stepping))
