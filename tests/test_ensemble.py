@@ -105,7 +105,7 @@ def test_the_first_member_alone_shares_its_weights() -> None:
 
 
 def test_no_members_are_refused() -> None:
-    with pytest.raises(ConfigError, match="ensemble must be at least 1"):
+    with pytest.raises(ConfigError, match="`ensemble` must be from 1 to 64"):
         ensemble(ensemble=0)
 
 

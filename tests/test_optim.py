@@ -6,9 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from charrnn.cli.names import OptimizerName
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.errors import ConfigError
+from charrnn.config.fields import setting
 from charrnn.models.language_model import LanguageModel
 from charrnn.training.optim import OPTIMIZERS, clip, learning_rate, make_optimizer
 from charrnn.training.optim.soap import Soap
@@ -107,11 +106,8 @@ def test_matrices_decay_and_biases_and_embedding_do_not() -> None:
     assert len(found) == len(list(model.parameters()))
 
 
-def test_an_optimiser_that_is_not_in_the_list_is_refused_and_the_command_line_lists_the_same() -> None:
-    model = LanguageModel(ModelConfig(vocab_size=5, start_id=5, embedding=3, hidden=4, layers=1))
-    with pytest.raises(ConfigError, match="soap, adamw, sgd"):
-        make_optimizer(model, TrainConfig(seed=0, steps=1, optimizer="muon"))
-    assert tuple(name.value for name in OptimizerName) == OPTIMIZERS
+def test_the_options_list_the_optimisers_that_there_are() -> None:
+    assert setting(TrainConfig.__dataclass_fields__["optimizer"]).choices == OPTIMIZERS
 
 
 def test_plain_descent_steps_down_its_gradient_and_not_where_it_is_told_to_stand() -> None:

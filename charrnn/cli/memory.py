@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 from charrnn.cli import options as opt
+from charrnn.config import Range
 from charrnn.console import say, show_heat, write
 
 EXAMPLES = """Examples:
@@ -43,7 +44,7 @@ def memory(
         list[str] | None, opt.option("Analysis", "Another model on the same text; repeatable.", default="none")
     ] = None,
     length: Annotated[
-        int, opt.option("Analysis", "Tokens of the text to score.", check=opt.number("length", 2, 10**9))
+        int, opt.option("Analysis", "Tokens of the text to score.", within=Range(at_least=2, at_most=10**9))
     ] = SCORED,
     svg: opt.Svg = None,
     html: Annotated[

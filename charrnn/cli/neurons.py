@@ -2,13 +2,13 @@
 
 import json
 import re
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from charrnn.cli import options as opt
+from charrnn.config import Range
 from charrnn.console import say, show_heat, write
 
 EXAMPLES = """Examples:
@@ -21,14 +21,8 @@ EXAMPLES = """Examples:
 LOOKED_AT = 2000
 
 
-class Property(StrEnum):
-    """What a unit may follow; a test holds this list to `PROPERTIES`."""
-
-    quotes = "quotes"
-    line = "line"
-    brackets = "brackets"
-    case = "case"
-    word = "word"
+# What a unit may follow; a test holds these to the `PROPERTIES` of the analysis.
+FOLLOWED = ("quotes", "line", "brackets", "case", "word")
 
 
 def _unit(text: str) -> tuple[int, int]:
@@ -42,15 +36,17 @@ def _unit(text: str) -> tuple[int, int]:
 def neurons(
     texts: opt.Texts = None,
     follows: Annotated[
-        list[Property] | None,
-        opt.option("Analysis", "Units that follow this; repeatable.", "--property", default="all"),
+        list[str] | None,
+        opt.choice("Analysis", "Units that follow this; repeatable.", FOLLOWED, "--property", default="all"),
     ] = None,
     unit: Annotated[
         str | None, opt.option("Analysis", "Show the text by one unit, layer:unit.", default="the best")
     ] = None,
-    count: Annotated[int, opt.option("Analysis", "Units for each property.", check=opt.number("count", 1, 1000))] = 3,
+    count: Annotated[
+        int, opt.option("Analysis", "Units for each property.", within=Range(at_least=1, at_most=1000))
+    ] = 3,
     length: Annotated[
-        int, opt.option("Analysis", "Tokens of the text to read.", check=opt.number("length", 2, 10**6))
+        int, opt.option("Analysis", "Tokens of the text to read.", within=Range(at_least=2, at_most=10**6))
     ] = LOOKED_AT,
     html: Annotated[
         Path | None, opt.option("Output", "A page with the text by every unit found.", default="none")
@@ -78,7 +74,7 @@ def neurons(
     text, ends = "".join(subject.symbols), [len(symbol) for symbol in subject.symbols]
     last = [sum(ends[: place + 1]) - 1 for place in range(len(ends))]
     units = []
-    for name in [each.value for each in follows] if follows else list(PROPERTIES):
+    for name in follows or PROPERTIES:
         for found in correlated_units(tracks, PROPERTIES[name](text)[last], count):
             units.append((name, found.layer, found.unit, found.correlation))
     gates = saturation(subject.network.first_member, subject.tokens)

@@ -9,7 +9,7 @@ the natural logarithm, in bits with that to the base of 2. Perplexity is its exp
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar, overload
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def figure(
     return made
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Score:
     """A scored text.
 
@@ -79,6 +79,20 @@ class Score:
     backward: "Score | None" = None
     adapted: "Score | None" = None
     fitted: "Score | None" = None
+
+    def __repr__(self) -> str:
+        """<Score 14,747 tokens, 1.739 bpc>"""
+        return f"<Score {self.tokens:,} tokens, {self.bpc:.3f} bpc>"
+
+    def __eq__(self, other: object) -> bool:
+        return self._numbers() == other._numbers() if isinstance(other, Score) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._numbers())
+
+    def _numbers(self) -> tuple[object, ...]:
+        values = (getattr(self, each.name) for each in fields(self))
+        return tuple(value.tobytes() if hasattr(value, "tobytes") else value for value in values)
 
     @property
     def surprisal(self) -> Nats:

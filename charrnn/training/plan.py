@@ -64,6 +64,8 @@ FREE_PRESSURE = 6.4
 MOST_DROPOUT = 0.5
 # The share of the run whose weights are averaged.
 AVERAGE = 0.3
+# What early stopping seldom lets a run come to.
+MANY_PASSES = 100
 
 
 @dataclass(frozen=True)
@@ -261,7 +263,10 @@ def explain(model: ModelConfig, train: TrainConfig, options: TrainOptions, data:
     )
     asked = ", the size as asked" if options.hidden else ""
     size = f"{model.size}, embedding {model.embedding}{model.manner}{asked}"
-    network = f"network: {size}, for about {passes:.1f} passes over the text in {budget}"
+    # So many passes end early, when validation no longer improves: their number is a bound.
+    bounded = passes > MANY_PASSES and data.valid is not None and train.patience is not None
+    read = f"at most about {passes:,.0f}" if bounded else f"about {passes:.1f}"
+    network = f"network: {size}, for {read} passes over the text in {budget}"
     drops = f"dropout {model.dropout:g}" if model.dropout else "no dropout"
     if train.average:
         drops += f", weights averaged over the last {train.average:.0%}"

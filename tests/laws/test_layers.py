@@ -11,8 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from charrnn.cli.names import CellName
-from charrnn.cli.options import OWN_RADIUS
 from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError
 from charrnn.models.cells import CELLS, Cell, State
@@ -493,11 +491,6 @@ def test_recurrent_weights_begin_orthogonal_gate_by_gate(name: str) -> None:
     assert all(not torch.allclose(one, other) for one, other in itertools.combinations(blocks, 2))
 
 
-def test_the_help_names_every_radius_that_is_not_one() -> None:
-    others = [f"{name}: {cell.spectral_radius:g}" for name, cell in CELLS.items() if cell.spectral_radius != 1]
-    assert "; ".join(["1", *others]) == OWN_RADIUS
-
-
 @every_layer
 def test_input_weights_begin_uniform_within_glorots_bound_of_one_gate(name: str) -> None:
     cell = fresh(name, inputs=40, hidden=60).cell()
@@ -605,10 +598,6 @@ def test_recurrent_matrices_begin_with_the_radius_that_is_asked_for_and_nothing_
 
 
 # -- the table -------------------------------------------------------------------------------------------------------
-
-
-def test_the_table_and_the_command_line_list_the_same_cells() -> None:
-    assert [cell.value for cell in CellName] == NAMES
 
 
 def test_every_name_means_another_layer() -> None:

@@ -1,16 +1,16 @@
-"""The verbs of the command line for Python: load, sample, score, train. The command line calls the same code.
+"""A trained model: what it writes, fills in and scores."""
 
-Torch is loaded by the verbs that need it: to write a text, none is needed.
-"""
-
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
+from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 
-from charrnn.config import SampleConfig, TrainOptions, draw_seed, require
-from charrnn.errors import CharrnnError, CheckpointError, CorpusError
+import numpy as np
+
+from charrnn.api.arguments import AnyPath, folder, known_options, sample_config
+from charrnn.config import ModelConfig, SampleConfig, draw_seed, require
 from charrnn.generation.loop import TextChunk, generate
 from charrnn.generation.propose import propose
 from charrnn.inference.engine import Engine
@@ -20,28 +20,63 @@ from charrnn.storage import checkpoint, runs
 from charrnn.storage.checkpoint import Header, Weights
 from charrnn.text.corpus import Corpus, in_memory
 from charrnn.text.dataset import encode_lines, encode_part
-from charrnn.text.split import Split
 from charrnn.text.tokenizers import Tokenizer
 
 if TYPE_CHECKING:
-    from charrnn.analysis.subject import Subject
     from charrnn.models.ensemble import Network
     from charrnn.scoring.figures import Score
     from charrnn.scoring.filling import Filled
-    from charrnn.training.events import Event
 
 # Generation reads weights in 8 bits where that costs fewer bits per character than this.
 MOST_LOST_TO_INT8 = 0.003
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Model:
-    """A trained model: its weights, its tokenizer, and what its file says of it."""
+    """A trained model: its weights, its tokenizer, and what its file says of it.
+
+    Models are equal when their configuration, their tokenizer and every weight are.
+    """
 
     weights: Weights
     tokenizer: Tokenizer
     header: Header
     device: str = "cpu"
+
+    def __repr__(self) -> str:
+        """<Model fables: lstm 2 x 384, 74 characters, 1.739 bpc>"""
+        config, loss, unit = self.config, self.header.summary.get("loss"), self.tokenizer.unit
+        figure = ""
+        if isinstance(loss, float):
+            # A token is a character only where nothing but characters is predicted.
+            name = "bpc" if unit == "characters" and not config.documents else "bits per token"
+            figure = f", {loss / math.log(2):.3f} {name}"
+        return f"<Model {self.name}: {config.size}{config.manner}, {self.tokenizer.size:,} {unit}{figure}>"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Model):
+            return NotImplemented
+        return (
+            self.config == other.config
+            and self.tokenizer.spec() == other.tokenizer.spec()
+            and self.weights.keys() == other.weights.keys()
+            and all(np.array_equal(weight, other.weights[name]) for name, weight in self.weights.items())
+        )
+
+    def __hash__(self) -> int:
+        return hash(self.config)
+
+    @property
+    def name(self) -> str:
+        """The run's name; of a file elsewhere, the file's."""
+        path = self.header.path.absolute()
+        run = runs.Run(path.parent)
+        return run.name if path in (run.model, run.resume) else path.stem
+
+    @property
+    def config(self) -> ModelConfig:
+        """The network: cell, layers, sizes."""
+        return self.header.config
 
     @cached_property
     def network(self) -> "Network":
@@ -64,21 +99,30 @@ class Model:
         """How its training text was told apart: stream, lines or paragraphs."""
         return self.header.documents
 
+    @known_options(SampleConfig)
     def sample(
-        self, prompt: str = "", *, rows: int = 1, seed: int | None = None, echo: bool = False, **options: Any
+        self,
+        prompt: str = "",
+        *,
+        rows: int = 1,
+        seed: int | None = None,
+        echo: bool = False,
+        config: SampleConfig | None = None,
+        precision: str | None = None,
+        **options: Any,
     ) -> str | list[str]:
         """Generate text that continues the prompt; a list when `rows` is more than one.
 
-        Options are the fields of `SampleConfig`: temperature, length, top_k, top_p, min_p, repetition_penalty, stop;
-        and `precision`, int8 or fp32.
+        Options are the fields of `SampleConfig`, on top of `config` where one is given; `precision` is int8 or fp32.
 
         Raises ConfigError on a value out of range, VocabularyError on a prompt that the vocabulary does not hold.
         """
         texts = [prompt if echo else ""] * rows
-        for piece in self.stream(prompt, rows=rows, seed=seed, **options):
+        for piece in self.stream(prompt, rows=rows, seed=seed, config=config, precision=precision, **options):
             texts[piece.row] += piece.text
         return texts if rows > 1 else texts[0]
 
+    @known_options(SampleConfig)
     def stream(
         self,
         prompt: str = "",
@@ -90,18 +134,19 @@ class Model:
         **options: Any,
     ) -> Iterator[TextChunk]:
         """As `sample`, piece by piece as they come."""
-        require(rows >= 1, f"the number of samples must be at least 1, not {rows}")
+        require(rows >= 1, f"`rows` must be at least 1, not {rows}")
         precision = precision or self.precision
-        require(precision in MATRICES, f"precision must be one of {', '.join(MATRICES)}, not {precision!r}")
+        require(precision in MATRICES, f"`precision` must be one of {', '.join(MATRICES)}, not {precision!r}")
         require(
-            precision != "int8" or bounded(self.header.config),
-            "what this network's layers give is not bounded by 1, as 8 bits need: leave --precision out",
+            precision != "int8" or bounded(self.config),
+            "what this network's layers give is not bounded by 1, as 8 bits need: leave out `precision`",
         )
-        config = config or SampleConfig(**options)
+        config = sample_config(config, options)
         seed = draw_seed() if seed is None else seed
-        engine = Engine(self.header.config, self.weights, precision)
+        engine = Engine(self.config, self.weights, precision)
         return generate(engine, self.tokenizer, config, prompt=prompt, rows=rows, seed=seed)
 
+    @known_options()
     def fill(
         self, left: str, right: str, candidates: "Sequence[str] | None" = None, *, drawn: int = 64, seed: int = 0
     ) -> "list[Filled]":
@@ -113,12 +158,13 @@ class Model:
         from charrnn.scoring.filling import fill
 
         if candidates is None:
-            candidates = propose(self.header.config, self.weights, self.tokenizer, left, right, drawn=drawn, seed=seed)
+            candidates = propose(self.config, self.weights, self.tokenizer, left, right, drawn=drawn, seed=seed)
         return fill(self.network, self.tokenizer, left, right, candidates)
 
+    @known_options()
     def score(
         self,
-        text: str | Corpus,
+        text: AnyPath | Corpus,
         *,
         lines: bool = False,
         reset_every: int | None = None,
@@ -127,7 +173,7 @@ class Model:
         adapt: bool = False,
         fit_temperature: bool = False,
     ) -> "Score":
-        """Every figure of a text (see `Score`); a model of documents resets its state at each.
+        """Every figure of a text (see `Score`), or of a file given as a Path; a model of documents resets at each.
 
         With `lines`, each line is scored alone, its line end with it. `adapt` and `fit_temperature` add the scores
         `adapted` (dynamic evaluation) and `fitted` beside the plain one. Raises VocabularyError when the vocabulary
@@ -140,11 +186,13 @@ class Model:
         from charrnn.scoring.token_nll import BATCH
 
         batch_size = BATCH if batch_size is None else batch_size
-        require(reset_every is None or reset_every >= 1, f"reset-every must be at least 1, not {reset_every}")
-        require(batch_size >= 1, f"batch-size must be at least 1, not {batch_size}")
-        require(not adapt or reset_every is None, "adaptation carries the state: leave out --reset-every or --adapt")
+        require(reset_every is None or reset_every >= 1, f"`reset_every` must be at least 1, not {reset_every}")
+        require(batch_size >= 1, f"`batch_size` must be at least 1, not {batch_size}")
+        require(not adapt or reset_every is None, "adaptation carries the state: leave out `reset_every` or `adapt`")
+        if isinstance(text, PathLike):
+            text = Corpus([fspath(text)])
         plain_text, statistics = (text.read(), text.statistics) if isinstance(text, Corpus) else in_memory(text)
-        if lines and not self.header.config.documents:
+        if lines and not self.config.documents:
             part = encode_lines(self.tokenizer, plain_text, unknown=unknown)
         else:
             part = encode_part(self.tokenizer, [plain_text], self.documents, unknown=unknown)
@@ -155,8 +203,8 @@ class Model:
             )
 
         plain, backward = at(1.0), None
-        if self.header.config.bidirectional:
-            turned = part.reversed(self.header.config.start_id)
+        if self.config.bidirectional:
+            turned = part.reversed(self.config.start_id)
             backward = score(
                 backwards_of(self.network), turned, statistics, reset_every=reset_every, batch_size=batch_size
             )
@@ -168,87 +216,12 @@ class Model:
         )
 
 
-def load(model: str | Path | None = None, *, checkpoints: Path | None = None, device: str = "cpu") -> Model:
+@known_options()
+def load(model: AnyPath | None = None, *, checkpoints: AnyPath | None = None, device: str = "cpu") -> Model:
     """Load a model: a run's name, its folder or a model file; without one, the run trained last.
 
     Raises RunError when there is none, CheckpointError when the file is no checkpoint or damaged.
     """
-    folder = runs.checkpoints_folder(checkpoints)
-    path = runs.model_file(folder, None if model is None else str(model))
+    path = runs.model_file(runs.checkpoints_folder(folder(checkpoints)), None if model is None else fspath(model))
     header, weights, tokenizer = checkpoint.read_model(path)
     return Model(weights, tokenizer, header, device)
-
-
-def held_out(model: Model, part: str = "valid") -> Corpus:
-    """The held-out part of the corpus that a model was trained on. Raises CorpusError when it is gone or changed."""
-    try:
-        split = Split.from_json(model.header.summary.get("split"))
-    except CharrnnError:
-        raise CheckpointError(f"{model.header.path} does not say what it was trained on: name a text") from None
-    return HeldOut(split, part)
-
-
-class HeldOut(Corpus):
-    """One part of a corpus, read as a text of its own."""
-
-    def __init__(self, split: Split, part: str) -> None:
-        super().__init__(list(split.sources))
-        if self.survey().sha256 != split.sha256:
-            raise CorpusError(f"{' '.join(split.sources)} has changed since the model was trained: name a text")
-        if not any(split.part(part, self)):
-            raise CorpusError(f"the model was trained with no {part} part: name a text")
-        self._split, self._part = split, part
-
-    def read(self) -> str:
-        """The part's text; statistics are of the part alone."""
-        text, self.statistics = in_memory("".join(self._split.part(self._part, Corpus(self.sources))))
-        return text
-
-
-def train(
-    corpus: str | Path | list[str] | None = None,
-    *,
-    checkpoints: Path | None = None,
-    on_event: "Callable[[Event], None]" = lambda event: None,
-    **options: Any,
-) -> Model:
-    """Train a model and return the best of it. Options are the fields of `TrainOptions`.
-
-    Raises ConfigError, CorpusError, RunError, CheckpointError or DivergedError.
-    """
-    from charrnn.training.run import start
-
-    if corpus is not None:
-        options["corpus"] = tuple(corpus) if isinstance(corpus, list) else (str(corpus),)
-    training = start(TrainOptions(**options), checkpoints=checkpoints)
-    for event in training.events():
-        on_event(event)
-    return load(training.run.model)
-
-
-def subject(
-    model: str | Path | None = None,
-    texts: Sequence[str] | None = None,
-    *,
-    checkpoints: Path | None = None,
-    text: str | None = None,
-    first_member: bool = False,
-) -> "Subject":
-    """What `charrnn.analysis` looks at: a model with these texts (files), this text, or its own held-out part.
-
-    Of an ensemble, all of it or its `first_member`. Raises RunError, CheckpointError, CorpusError, VocabularyError (of
-    a text that is named).
-    """
-    from charrnn.analysis.subject import Subject
-
-    loaded = load(model, checkpoints=checkpoints)
-    if text is None:
-        text = Corpus(list(texts)).read() if texts else held_out(loaded).read()
-    return Subject.from_model(
-        loaded.network,
-        loaded.tokenizer,
-        text,
-        name=loaded.header.path.parent.name,
-        first_member=first_member,
-        unknown=not texts,
-    )
