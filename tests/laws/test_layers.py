@@ -2,19 +2,14 @@
 
 from operator import itemgetter
 
-import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from charrnn.models.cells import CELLS
-from charrnn.models.cells.base import NAMED
-from charrnn.models.cells.gru import GRU
-from charrnn.models.cells.lstm import LSTM
-from charrnn.models.cells.simple import RNN
 from charrnn.models.kernels import FUSED
-from charrnn.models.layers import CellWeights, Recurrent, time_major
+from charrnn.models.layers import Recurrent, time_major
 from charrnn.models.states import map_state
 from charrnn.models.unroll import TorchOperations, unroll
 from tests.cases import for_each
@@ -276,33 +271,3 @@ def test_gradients_equal_those_of_torchs_own_module(name: str) -> None:
         ours = layer.rnn.get_parameter(name_).grad
         assert ours is not None and parameter.grad is not None and parameter.grad.any()
         assert (ours - parameter.grad).abs().max() < EXACT
-
-
-# -- the table -------------------------------------------------------------------------------------------------------
-
-
-def test_every_name_means_another_layer() -> None:
-    cells = {name: type(fresh(name).cell()) for name in NAMES}
-    assert cells == CELLS and len(set(cells.values())) == len(NAMES) and sorted(NAMES) == NAMES
-    assert (cells["rnn"], cells["lstm"], cells["gru"]) == (RNN, LSTM, GRU)
-
-
-def test_a_cell_is_called_what_it_says_and_no_two_alike() -> None:
-    assert all(cell.name == name for name, cell in CELLS.items())
-    with pytest.raises(TypeError, match="two cells are called gru"):
-        type("Other", (GRU,), {"name": "gru"})
-    type("Unnamed", (GRU,), {})
-    assert NAMED == CELLS
-
-
-def test_torchs_kernels_serve_the_cells_of_their_names() -> None:
-    assert {name: type(fresh(name).rnn) for name in NAMES} == dict.fromkeys(NAMES, CellWeights) | TORCHS
-    assert set(FUSED_NAMES) == set(TORCHS)
-
-
-@for_each(name=NAMES)
-def test_every_weight_is_a_parameter_of_the_formula(name: str) -> None:
-    layer = fresh(name)
-    w_ih, w_hh, b_ih, b_hh, own = layer.cell().weights
-    of_formula = {weight.data_ptr() for weight in (w_ih, w_hh, b_ih, b_hh, *own.values()) if weight is not None}
-    assert of_formula == {parameter.data_ptr() for parameter in layer.parameters()}
