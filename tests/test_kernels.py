@@ -47,19 +47,21 @@ class Problem(NamedTuple):
     vectors: tuple[Tensor, ...]
 
     @property
+    def own(self) -> dict[str, Tensor]:
+        """The cell's own weights by name."""
+        return dict(zip(self.formula.extra_weights, self.vectors, strict=True))
+
+    @property
     def leaves(self) -> dict[str, Tensor]:
         """Everything that has a gradient, under a name that says which it is."""
         parts = {f"initial {name}": part for name, part in zip(self.formula.state_names, self.state, strict=True)}
-        own = dict(zip(self.formula.extra_weights, self.vectors, strict=True))
         plain = {"x": self.x, "w_ih": self.w_ih, "w_hh": self.w_hh, "b_ih": self.b_ih, "b_hh": self.b_hh}
-        return plain | parts | own
+        return plain | parts | self.own
 
     @property
     def cell(self) -> Cell:
         """The formula over these weights, nothing kept from an earlier use."""
-        own = dict(zip(self.formula.extra_weights, self.vectors, strict=True))
-        weights = Weights(self.w_ih, self.w_hh, self.b_ih, self.b_hh, own)
-        return self.formula(weights, TorchOperations())
+        return self.formula(Weights(self.w_ih, self.w_hh, self.b_ih, self.b_hh, self.own), TorchOperations())
 
     def read(self, read: Read) -> tuple[Tensor, State]:
         cell = self.cell
@@ -73,13 +75,7 @@ class Problem(NamedTuple):
 
         return Problem(
             self.formula,
-            x=convert(self.x),
-            state=map_state(convert, self.state),
-            w_ih=convert(self.w_ih),
-            w_hh=convert(self.w_hh),
-            b_ih=convert(self.b_ih),
-            b_hh=convert(self.b_hh),
-            vectors=tuple(map(convert, self.vectors)),
+            *map_state(convert, (self.x, self.state, self.w_ih, self.w_hh, self.b_ih, self.b_hh, self.vectors)),
         )
 
 
@@ -120,8 +116,8 @@ def gradients(given: Problem, read: Read, loss: Loss = everything) -> dict[str, 
     return dict(zip(names, found, strict=True))
 
 
-def assert_gradients_equal(given: Problem, loss: Loss) -> None:
-    expected, found = gradients(given, unroll, loss), gradients(given, run, loss)
+def assert_gradients_equal(given: Problem, loss: Loss, read: Read = run) -> None:
+    expected, found = gradients(given, unroll, loss), gradients(given, read, loss)
     assert any(gradient.any() for gradient in expected.values())
     for name, gradient in expected.items():
         assert found[name].shape == gradient.shape
@@ -179,10 +175,7 @@ def test_gradients_equal_through_two_windows_one_behind_the_other(formula: type[
         after, state = run(cell, projected[7:], state)
         return torch.cat([before, after]), state
 
-    given = problem(formula, 25, 2)
-    expected, found = gradients(given, unroll), gradients(given, in_two)
-    for name, gradient in expected.items():
-        assert (found[name] - gradient).abs().max() <= EXACT * max(1, float(gradient.abs().max())), name
+    assert_gradients_equal(problem(formula, 25, 2), everything, in_two)
 
 
 @for_each(formula=FORMULAS)
