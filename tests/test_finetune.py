@@ -16,8 +16,8 @@ from torch import Tensor
 from charrnn import api
 from charrnn.config import ModelConfig, TrainOptions
 from charrnn.errors import CharrnnError, CheckpointError, ConfigError, RunError
+from charrnn.models.cells import CELLS
 from charrnn.models.language_model import LanguageModel
-from charrnn.models.layers import LAYERS
 from charrnn.scoring.token_nll import token_logprobs
 from charrnn.storage.checkpoint import model_tensors, read_header, write
 from charrnn.text.tokenizers import ByteTokenizer, CharTokenizer, Tokenizer, extend, ids_in
@@ -162,7 +162,7 @@ def test_new_symbols_change_no_logit_of_old_ones(tmp_path: Path, fields: dict[st
     new_places = sorted(set(range(larger.size)) - set(places))
     assert torch.equal(new.embedding.weight[new_places].float(), fresh[new_places])
     if not fields.get("tie"):
-        np.testing.assert_allclose(after[:, new_places], float(old.bias.detach().min()), rtol=0, atol=1e-12)
+        np.testing.assert_allclose(after[:, new_places], float(old.forwards.bias.detach().min()), rtol=0, atol=1e-12)
     # All that a symbol can lose is what the new ones take.
     loss, with_new = (nll(rows, t.encode(TEXT)) for rows, t in ((before, tokenizer), (after, larger)))
     assert loss < with_new
@@ -190,11 +190,11 @@ def test_a_stream_may_become_documents_and_documents_a_stream(
     if after and before:
         np.testing.assert_allclose(others[:, -1], rows[:, -1], rtol=0, atol=1e-12)
     elif after and not tie:
-        np.testing.assert_allclose(others[:, -1], float(old.bias.detach().min()), rtol=0, atol=1e-12)
+        np.testing.assert_allclose(others[:, -1], float(old.forwards.bias.detach().min()), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("tokenizer", [ByteTokenizer(), SubwordTokenizer.train([TEXT], 275)], ids=["byte", "subword"])
-@pytest.mark.parametrize("cell", list(LAYERS))
+@pytest.mark.parametrize("cell", list(CELLS))
 def test_bytes_and_subwords_take_every_weight_as_it_is(tmp_path: Path, tokenizer: Tokenizer, cell: str) -> None:
     old = network_of(tokenizer, cell=cell)
     source = saved(tmp_path / "m", old, tokenizer)
@@ -302,8 +302,8 @@ def test_another_text_adds_its_symbols_and_the_old_one_is_worth_what_it_was(
     assert set(larger.symbols) == {*tokenizer.symbols, *"¡Öl, Öde & Übel!\n"}
     source = api.load("a", checkpoints=tmp_path).network
     text = prose[:2000]
-    before = read_text(source, tokenizer.encode(text, unknown=True)[:1])
-    after = read_text(training.trainer.model, larger.encode(text)[:1])
+    before = read_text(source.first_member, tokenizer.encode(text, unknown=True)[:1])
+    after = read_text(training.trainer.model.first_member, larger.encode(text)[:1])
     places = ids_in(larger, tokenizer)
     np.testing.assert_allclose(after[:, places], before, rtol=0, atol=1e-12)
 
@@ -316,7 +316,7 @@ def test_new_symbols_are_improbable_at_first(tmp_path: Path, corpus: Path, prose
     other.write_text("¡ÖÜ" * 20 + prose, encoding="utf-8")
     training = start(options(other, "b", steps=10, start_from="a", valid=0.1), checkpoints=tmp_path)
     larger = training.data.tokenizer
-    logits = read_text(training.trainer.model, larger.encode(prose[:1500], unknown=True))
+    logits = read_text(training.trainer.model.first_member, larger.encode(prose[:1500], unknown=True))
     shares = np.exp(logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))).mean(axis=0)
     for symbol in "¡ÖÜ":
         assert shares[larger.encode(symbol)[0]] < 0.5 / larger.size

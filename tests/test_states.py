@@ -29,7 +29,7 @@ def test_a_map_goes_as_deep_as_the_memory_and_keeps_names_and_order() -> None:
     mapped = map_state(lambda part: 10 * part, (nest, ()))
     assert mapped == (Nest((LSTMState(10, 20), LSTMState(30, 40)), (50, 60, 70)), ())
     assert type(mapped[0]) is Nest and type(mapped[0].layers[1]) is LSTMState and mapped[0].layers[1].c == 40
-    assert map_state(str, 3) == "3" and list(state_parts(3)) == [3]
+    assert map_state(lambda part: 10 * part, 3) == 30 and list(state_parts(3)) == [3]
 
 
 def test_a_memory_is_named_by_its_cells_also_in_an_ensemble() -> None:
