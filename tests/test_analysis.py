@@ -84,7 +84,9 @@ def loss_with(model: LanguageModel, ids: list[int], warm_up: int, at: int, layer
     logits = torch.empty(0)
     for t, token in enumerate(ids[:-1]):
         x, new, handed_on = embed(model, torch.tensor([token])), [], []
-        for number, (own, between, state) in enumerate(zip(model.stack, model.connections, states, strict=True)):
+        for number, (own, between, state) in enumerate(
+            zip(model.forwards.layers, model.forwards.connections, states, strict=True)
+        ):
             cell = own.cell()
             state = cell.step(cell.project(x), cell.recur(state[0]), state)
             if t == at and number == layer:
@@ -94,7 +96,7 @@ def loss_with(model: LanguageModel, ids: list[int], warm_up: int, at: int, layer
             handed_on.append(x)
         states = tuple(new)
         read = torch.cat(handed_on, dim=-1) if model.config.skip == "dense" else x
-        logits = F.linear(read, model.head_weight(), model.bias)
+        logits = F.linear(read, model.forwards.head_weight(), model.forwards.bias)
     return float(F.cross_entropy(logits, torch.tensor(ids[-1:])))
 
 
@@ -126,7 +128,7 @@ def test_places_are_drawn_from_the_text_by_the_seed_and_each_stands_for_itself()
 def test_a_network_that_keeps_nothing_has_no_gradient_before_its_last_step() -> None:
     model = network("rnn", layers=1)
     with torch.no_grad():
-        model.get_parameter("layers.0.rnn.weight_hh_l0").zero_()
+        model.get_parameter("forwards.layers.0.rnn.weight_hh_l0").zero_()
     flow = gradient_flow(model, text(100), reach=6, positions=4, warm_up=2)
     assert (flow.norms[0, 0] > 0).all() and not flow.norms[0, 1:].any()
     assert flow.half_life(0) is None
@@ -207,7 +209,7 @@ def test_the_exact_curve_is_what_single_steps_from_no_memory_say() -> None:
 def test_a_network_without_memory_has_a_flat_curve(curve_of: Callable[..., ContextCurve]) -> None:
     model = network("rnn", layers=1)
     with torch.no_grad():
-        model.get_parameter("layers.0.rnn.weight_hh_l0").zero_()
+        model.get_parameter("forwards.layers.0.rnn.weight_hh_l0").zero_()
     losses = curve_of(model, text(120)).losses
     assert max(losses) - min(losses) < 1e-9
 
@@ -325,12 +327,12 @@ def test_a_cell_names_what_its_sigmoids_give_call_by_call(cell: str) -> None:
 def test_saturation_is_the_share_of_gates_beyond_the_limits() -> None:
     model, tokens = network(layers=1), text(30)
     with torch.no_grad():
-        for parameter in model.stack[0].parameters():
+        for parameter in model.forwards.layers[0].parameters():
             parameter.mul_(3)
     states, gates = model.initial_states(1), []
     with torch.no_grad():
         for token in tokens.tolist():
-            cell = model.stack[0].cell()
+            cell = model.forwards.layers[0].cell()
             x = embed(model, torch.tensor([token]))
             gates.append(torch.sigmoid(cell.project(x) + cell.recur(states[0][0])).view(4, 5).numpy())
             _, states = step(model, x, states)

@@ -100,7 +100,8 @@ def small_file(tmp_path: Path) -> Path:
 
 
 def load(path: Path) -> tuple[LanguageModel, Tokenizer]:
-    return build_model(*read(path))
+    model, tokenizer = build_model(*read(path))
+    return model.first_member, tokenizer
 
 
 def refusal(path: Path, *read_its: Callable[[Path], object]) -> str:

@@ -13,7 +13,6 @@ from charrnn.errors import DivergedError
 from charrnn.machine import Machine
 from charrnn.models.cells import CELLS
 from charrnn.models.language_model import LanguageModel
-from charrnn.models.layers import LAYERS
 from charrnn.models.loss import IGNORED
 from charrnn.training import loop
 from charrnn.training.batches import FRESH, Batch
@@ -175,7 +174,7 @@ def poison(trainer: Trainer, steps: set[int]) -> None:
         if trainer.progress.step in steps:
             steps.discard(trainer.progress.step)
             with torch.no_grad():
-                trainer._train_step.shadow.model.bias.fill_(math.nan)
+                trainer._train_step.shadow.model.first_member.forwards.bias.fill_(math.nan)
         return window(epoch, index)
 
     trainer.streams.window = poisoned  # type: ignore[method-assign]
@@ -188,13 +187,13 @@ def test_a_step_that_is_not_finite_moves_no_weight(precision: str, broken: float
     trainer = make(TrainConfig(seed=0, steps=30, lr=0.01, warmup=0, precision=precision))
     trainer._step()
     assert trainer._settle()
-    before, shadow = weights(trainer), trainer._train_step.shadow.model
+    before, shadow = weights(trainer), trainer._train_step.shadow.model.first_member
     if where == "loss":
         with torch.no_grad():
-            shadow.bias.fill_(broken)
+            shadow.forwards.bias.fill_(broken)
         before = weights(trainer) if precision == "fp32" else before
     else:
-        shadow.bias.register_hook(lambda gradient: gradient * broken)  # type: ignore[no-untyped-call]
+        shadow.forwards.bias.register_hook(lambda gradient: gradient * broken)  # type: ignore[no-untyped-call]
     trainer._step()
     assert not trainer._settle()
     for name, tensor in weights(trainer).items():
@@ -295,13 +294,13 @@ def test_a_loss_that_is_not_finite_is_seen_before_the_run_ends_also_where_steps_
     trainer = make(TrainConfig(seed=0, steps=3, report_every=100, eval_every=100))
     trainer._waits = True
     with torch.no_grad():
-        trainer._train_step.shadow.model.bias.fill_(math.nan)
+        trainer._train_step.shadow.model.first_member.forwards.bias.fill_(math.nan)
     with pytest.raises(DivergedError):
         list(trainer.run())
 
 
 # Every unit of theirs has a gradient, and there are recurrent weights to drop.
-DROPPING = [cell for cell in LAYERS if cell not in ("rnn-relu", "indrnn", "mingru", "minlstm")]
+DROPPING = [cell for cell in CELLS if cell not in ("rnn-relu", "indrnn", "mingru", "minlstm")]
 
 
 @pytest.mark.parametrize("cell", DROPPING)

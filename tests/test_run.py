@@ -22,7 +22,6 @@ from charrnn.errors import ConfigError, CorpusError, RunError
 from charrnn.inference.engine import Engine
 from charrnn.models.cells import CELLS
 from charrnn.models.language_model import LanguageModel
-from charrnn.models.layers import LAYERS
 from charrnn.storage.checkpoint import FORMAT, build_model, read, read_header, write
 from charrnn.storage.runs import Run
 from charrnn.text.token_files import Tokens
@@ -64,7 +63,7 @@ def assert_same(some: dict[str, Tensor], others: dict[str, Tensor]) -> None:
 
 LONG = ("rnn", "lstm", "gru")
 COMBINATIONS = [
-    *[("char", cell, "stream") for cell in LAYERS],
+    *[("char", cell, "stream") for cell in CELLS],
     ("byte", "lstm", "stream"),
     ("subword", "gru", "stream"),
     ("char", "rnn", "lines"),

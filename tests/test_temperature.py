@@ -105,9 +105,9 @@ def test_a_network_that_is_too_sure_of_its_own_text_is_fitted_as_by_a_grid() -> 
             logits, states = model(previous, states)
             previous = torch.multinomial(logits[0, 0].softmax(0), 1, generator=generator)[None]
             tokens[place] = int(previous)
-        assert model.head is not None
-        model.head.mul_(1.8)
-        model.bias.mul_(1.8)
+        assert model.forwards.head is not None
+        model.forwards.head.mul_(1.8)
+        model.forwards.bias.mul_(1.8)
 
     def loss(temperature: float) -> float:
         return -float(token_logprobs(model, tokens, temperature=temperature).mean())

@@ -61,14 +61,14 @@ def make_model(
     generator = torch.Generator().manual_seed(3)
     model.initialise(generator)
     with torch.no_grad():
-        assert model.head is not None
-        model.head.normal_(std=1.5, generator=generator)
-        model.bias.normal_(std=0.5, generator=generator)
+        assert model.forwards.head is not None
+        model.forwards.head.normal_(std=1.5, generator=generator)
+        model.forwards.bias.normal_(std=0.5, generator=generator)
     return model.eval()
 
 
 def weights_of(model: LanguageModel) -> Weights:
-    return model.stack[0].cell().weights
+    return model.forwards.layers[0].cell().weights
 
 
 def draw(count: int, symbols: int = 5, seed: int = 0) -> Tokens:
@@ -342,9 +342,9 @@ def latch() -> LanguageModel:
         model.embedding.weight.copy_(torch.tensor([[1.0], [-1.0], [0.0], [0.0]]))
         weights.w_ih.fill_(1.0)
         weights.w_hh.fill_(3.0)
-        assert model.head is not None
-        model.head.copy_(torch.tensor([[1.0], [2.0], [-2.0]]))
-        model.bias.zero_()
+        assert model.forwards.head is not None
+        model.forwards.head.copy_(torch.tensor([[1.0], [2.0], [-2.0]]))
+        model.forwards.bias.zero_()
     return model
 
 
@@ -466,10 +466,10 @@ def test_lines_scored_by_a_model_of_one_stream_do_not_hang_on_the_order_of_its_s
     totals = []
     for symbols in ("ab\n", "a\nb"):
         network = make_model("rnn", symbols=3)
-        assert network.head is not None
+        assert network.forwards.head is not None
         with torch.no_grad():
-            network.head.zero_()
-            network.bias.copy_(torch.tensor([{"a": 2.0, "b": 1.0, "\n": 0.0}[symbol] for symbol in symbols]))
+            network.forwards.head.zero_()
+            network.forwards.bias.copy_(torch.tensor([{"a": 2.0, "b": 1.0, "\n": 0.0}[symbol] for symbol in symbols]))
         totals.append(model_of(network, symbols).score("ab\nba\n", lines=True).nll)
     assert totals[0] == pytest.approx(totals[1], rel=1e-6)
 
@@ -855,7 +855,9 @@ def test_a_fitted_score_stands_beside_the_plain_one(form: str) -> None:
     assert fitted is not None
 
     def loss(temperature: float) -> float:
-        logprobs = one_at_a_time(model.network, part.tokens, starts, reset_every=every, temperature=temperature)
+        logprobs = one_at_a_time(
+            model.network.first_member, part.tokens, starts, reset_every=every, temperature=temperature
+        )
         return -float(logprobs.mean())
 
     assert fitted.loss == pytest.approx(loss(fitted.temperature), rel=1e-5)
