@@ -265,8 +265,8 @@ def finish(training: Training) -> dict[str, Tensor]:
 def judged(training: Training) -> float:
     """The validation loss before the first step; nothing is trained."""
     first = next(iter(training.events()))
-    best = training.trainer.progress.best
-    assert best is not None and training.trainer.progress.step == 0
+    best = training.trainer.best.loss
+    assert best is not None and training.trainer.position.step == 0
     assert first == Note(f"before the first step: valid {best:.4f} nats per token")
     return best
 
@@ -284,7 +284,7 @@ def test_going_on_with_the_same_text_begins_exactly_where_the_model_ended(
     again = start(options(corpus, "b", steps=20, start_from="a"), checkpoints=tmp_path)
     assert again.notes[0] == f"goes on from {training.run.model}"
     assert again.data.split.documents == training.data.split.documents
-    assert judged(again) == training.trainer.progress.best
+    assert judged(again) == training.trainer.best.loss
     assert {**again.trainer.model.config.to_json(), "dropout": 0} == {
         **training.trainer.model.config.to_json(),
         "dropout": 0,
@@ -333,7 +333,7 @@ def test_a_model_is_never_made_worse(tmp_path: Path, corpus: Path, rate: float) 
     assert kept.keys() == best.keys()
     assert all(torch.equal(kept[name], tensor) for name, tensor in best.items())
     assert read_header(training.run.model).summary["step"] == 0
-    assert training.trainer.progress.step > 0
+    assert training.trainer.position.step > 0
     assert not all(torch.equal(kept[f"model.{n}"], t) for n, t in training.trainer.model.state_dict().items())
 
 
@@ -342,7 +342,7 @@ def test_training_goes_on_and_makes_it_better(tmp_path: Path, corpus: Path) -> N
     training = start(options(corpus, "b", steps=60, lr=0.01, start_from="a", dropout=0), checkpoints=tmp_path)
     losses = [event["valid_loss"] for event in _metrics(training) if "valid_loss" in event]
     first = start(options(corpus, "c", steps=60, start_from="a"), checkpoints=tmp_path)
-    assert training.trainer.progress.best == min(losses) < judged(first) - 0.05
+    assert training.trainer.best.loss == min(losses) < judged(first) - 0.05
     model = api.load("b", checkpoints=tmp_path)
     assert model.score(api.held_out(model), unknown=True).loss == pytest.approx(min(losses), rel=1e-3)
 
@@ -359,14 +359,14 @@ def test_a_run_that_goes_on_from_a_model_can_itself_be_resumed(tmp_path: Path, c
     finish(whole)
     first = start(TrainOptions.from_json({**asked.to_json(), "name": "c"}), checkpoints=tmp_path)
     for _ in first.events():
-        if first.trainer.progress.step >= 30:
+        if first.trainer.position.step >= 30:
             break
     again = resume("c", checkpoints=tmp_path)
-    assert 20 <= again.trainer.progress.step <= 30
+    assert 20 <= again.trainer.position.step <= 30
     assert not any("before the first step" in event.text for event in again.events() if isinstance(event, Note))
     expected = whole.trainer.model.state_dict()
     assert all(torch.equal(tensor, expected[name]) for name, tensor in again.trainer.model.state_dict().items())
-    assert again.trainer.progress.best == whole.trainer.progress.best
+    assert again.trainer.best.loss == whole.trainer.best.loss
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from charrnn.text.dataset import Dataset, Part
 from charrnn.text.split import Split
 from charrnn.text.tokenizers.char import CharTokenizer
 from charrnn.training import plan as budget
+from charrnn.training.explain import duration
 from charrnn.training.optim import learning_rate
 from charrnn.training.plan import Choice, plan
 
@@ -217,7 +218,7 @@ def test_the_lines_say_what_was_chosen() -> None:
 
 @pytest.mark.parametrize(("seconds", "words"), [(90, "1m30s"), (3600, "1h"), (45, "45s"), (0, "0s"), (3661, "1h1m1s")])
 def test_a_duration_reads_as_it_is_written(seconds: float, words: str) -> None:
-    assert budget.duration(seconds) == words
+    assert duration(seconds) == words
 
 
 def test_clipping_at_zero_is_none() -> None:
