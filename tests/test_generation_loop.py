@@ -28,7 +28,6 @@ from charrnn.inference.products import MATRICES, WORTH_A_CALL
 from charrnn.models.cells import CELLS
 from charrnn.models.language_model import LanguageModel
 from charrnn.text.tokenizers import Detokenizer, Ids, Tokenizer
-from charrnn.text.tokenizers import byte as text_pieces
 from charrnn.text.tokenizers.byte import ByteTokenizer
 from charrnn.text.tokenizers.char import CharTokenizer
 from charrnn.text.tokenizers.subword import SubwordTokenizer
