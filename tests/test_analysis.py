@@ -18,7 +18,6 @@ from charrnn.analysis.gradient_history import GradientHistory
 from charrnn.analysis.gradients import GradientFlow, gradient_flow
 from charrnn.analysis.neurons import (
     OPEN,
-    PROPERTIES,
     SHUT,
     activations,
     bracket_depth,
@@ -31,7 +30,6 @@ from charrnn.analysis.neurons import (
 )  # fmt: skip
 from charrnn.analysis.saliency import saliency
 from charrnn.analysis.steps import embed, step
-from charrnn.cli.neurons import Property
 from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError, CorpusError
 from charrnn.models.cells import CELLS, States
@@ -270,10 +268,6 @@ def test_properties_counted_by_hand() -> None:
     assert bracket_depth("a(b[c])d)e").tolist() == [0, 1, 1, 2, 2, 1, 0, 0, 0, 0]
     assert letter_case("aBéÉ 1").tolist() == [0, 1, 0, 1, 0, 0]
     assert position_in_word("ab c1.").tolist() == [1, 2, 0, 1, 2, 0]
-
-
-def test_the_command_line_lists_the_same_properties() -> None:
-    assert [each.value for each in Property] == list(PROPERTIES)
 
 
 @every_cell

@@ -21,9 +21,9 @@ from charrnn.models.language_model import LanguageModel
 from charrnn.models.loss import cross_entropy
 from charrnn.models.states import state_parts
 from charrnn.scoring.filling import fill, log_probabilities
-from charrnn.scoring.token_nll import token_logprobs
+from charrnn.scoring.token_nll import token_nll
 from charrnn.text.dataset import Part
-from charrnn.text.tokenizers import CharTokenizer
+from charrnn.text.tokenizers.char import CharTokenizer
 from charrnn.training.batches import FRESH, Batch
 from charrnn.training.events import Report
 from charrnn.training.int8_check import arrays
@@ -62,16 +62,16 @@ def text(count: int, seed: int = 0) -> npt.NDArray[np.uint8]:
 
 def test_a_stream_is_turned_as_a_whole() -> None:
     part = Part(np.array([1, 2, 3], np.uint8), 3)
-    assert part.turned(7).tokens.tolist() == [3, 2, 1]
+    assert part.reversed(7).tokens.tolist() == [3, 2, 1]
 
 
 def test_documents_are_turned_one_by_one_and_end_where_they_ended() -> None:
     tokens = np.array([1, 2, 3, 7, 4, 7, 7, 5, 6], np.uint8)
     part = Part(tokens, 9, np.array([0, 4, 6, 7]))
-    turned = part.turned(7)
+    turned = part.reversed(7)
     assert turned.tokens.tolist() == [3, 2, 1, 7, 4, 7, 7, 6, 5]
     assert turned.starts is part.starts
-    assert turned.turned(7).tokens.tolist() == tokens.tolist()
+    assert turned.reversed(7).tokens.tolist() == tokens.tolist()
 
 
 # -- directions -----------------------------------------------------------------------------------------------------
@@ -164,7 +164,9 @@ def test_the_windows_of_both_directions_are_as_many(tmp_path: Path, corpus: Path
     for documents in ("stream", "lines", "paragraphs"):
         asked = small_options(corpus, documents=documents, bidirectional=True, steps=2, name=documents)
         trainer = start(asked, checkpoints=tmp_path).trainer
-        counts = [[streams.windows(epoch) for epoch in range(4)] for streams in trainer._halves]
+        counts = [
+            [streams.windows(epoch) for epoch in range(4)] for streams in (trainer.streams, trainer._reverse) if streams
+        ]
         assert counts[0] == counts[1]
 
 
@@ -184,9 +186,9 @@ def test_the_backward_score_is_that_of_the_text_turned_round(tmp_path: Path, cor
     line = prose[:200]
     score = model.score(line)
     ids = model.tokenizer.encode(line)[::-1].astype(np.uint32)
-    expected = token_logprobs(one_way(model.network.first_member, "backwards"), ids)
+    expected = -token_nll(one_way(model.network.first_member, "backwards"), ids)
     assert score.backward is not None
-    np.testing.assert_allclose(score.backward.logprobs, expected, rtol=1e-6)
+    np.testing.assert_allclose(-score.backward.token_nll, expected, rtol=1e-6)
     assert score.figures()["backward"]["bpc"] == pytest.approx(-expected.sum() / 200 / math.log(2))
     adapted = model.score(line, adapt=True).adapted
     assert adapted is not None and adapted.loss != score.loss
@@ -202,8 +204,8 @@ def test_candidates_are_ranked_by_the_whole_text_from_both_ends() -> None:
     assert [one.both for one in found] == sorted((one.both for one in found), reverse=True)
     for one in found:
         ids = LETTERS.encode(f"ab {one.text} cd")
-        forward = token_logprobs(one_way(model, "forwards"), ids.astype(np.uint32)).sum()
-        backward = token_logprobs(one_way(model, "backwards"), ids[::-1].astype(np.uint32)).sum()
+        forward = -token_nll(one_way(model, "forwards"), ids.astype(np.uint32)).sum()
+        backward = -token_nll(one_way(model, "backwards"), ids[::-1].astype(np.uint32)).sum()
         assert one.forward == pytest.approx(forward, rel=1e-6)
         assert one.backward == pytest.approx(backward, rel=1e-6)
 

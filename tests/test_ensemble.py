@@ -18,8 +18,8 @@ from charrnn.machine import Machine
 from charrnn.models.ensemble import Ensemble, Network, backwards_of, build, ensemble_logits
 from charrnn.models.language_model import LanguageModel
 from charrnn.models.states import state_parts
-from charrnn.scoring.adaptation import adapted_logprobs
-from charrnn.scoring.token_nll import token_logprobs
+from charrnn.scoring.adaptation import adapted_token_nll
+from charrnn.scoring.token_nll import token_nll
 from charrnn.text.dataset import Part
 from charrnn.training.events import Report
 from charrnn.training.int8_check import arrays
@@ -201,16 +201,16 @@ def test_scores_are_those_of_the_mean(tmp_path: Path) -> None:
     model, tokens = ensemble(bidirectional=True).double(), text(90)
     alone = [by_itself(model, n).double() for n in range(3)]
     for reader, singles in ((model, alone), (backwards_of(model), [backwards_of(one) for one in alone])):
-        found = np.stack([token_logprobs(one, tokens) for one in singles])
-        assert np.allclose(token_logprobs(reader, tokens), np.log(np.exp(found).mean(0)), rtol=0, atol=1e-6)
+        found = np.stack([-token_nll(one, tokens) for one in singles])
+        assert np.allclose(-token_nll(reader, tokens), np.log(np.exp(found).mean(0)), rtol=0, atol=1e-6)
 
 
 def test_what_does_not_adapt_scores_the_plain_figures_and_what_does_leaves_the_model() -> None:
     model, part = ensemble(bidirectional=True), Part(text(100), 100)
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
-    plain = token_logprobs(model, part.tokens)
-    assert np.allclose(adapted_logprobs(model, part, rate=0.0), plain, rtol=0, atol=1e-5)
-    assert not np.allclose(adapted_logprobs(model, part, rate=0.01), plain, rtol=0, atol=1e-3)
+    plain = -token_nll(model, part.tokens)
+    assert np.allclose(-adapted_token_nll(model, part, rate=0.0), plain, rtol=0, atol=1e-5)
+    assert not np.allclose(-adapted_token_nll(model, part, rate=0.01), plain, rtol=0, atol=1e-3)
     assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
 
 

@@ -16,8 +16,9 @@ from torch import Tensor
 from charrnn import api
 from charrnn.config import ModelConfig, TrainOptions
 from charrnn.errors import CharrnnError, CheckpointError, ConfigError, RunError
+from charrnn.models.cells import CELLS
+from charrnn.models.ensemble import Network
 from charrnn.models.language_model import LanguageModel
-from charrnn.models.layers import LAYERS
 from charrnn.scoring.token_nll import token_nll
 from charrnn.storage.checkpoint import model_tensors, read_header, write
 from charrnn.text.tokenizers import Tokenizer
@@ -84,7 +85,7 @@ def saved(path: Path, network: LanguageModel, tokenizer: Tokenizer) -> Source:
     return Source.read(path)
 
 
-def read_text(network: LanguageModel, ids: npt.NDArray[Any]) -> Logits:
+def read_text(network: Network, ids: npt.NDArray[Any]) -> Logits:
     """Logits (T, V) before each of these ids, in float64."""
     tokens = torch.tensor([[network.config.start_id, *ids[:-1].tolist()]])
     network.double().eval()
@@ -164,7 +165,7 @@ def test_new_symbols_change_no_logit_of_old_ones(tmp_path: Path, fields: dict[st
     new_places = sorted(set(range(larger.size)) - set(places))
     assert torch.equal(new.embedding.weight[new_places].float(), fresh[new_places])
     if not fields.get("tie"):
-        np.testing.assert_allclose(after[:, new_places], float(old.bias.detach().min()), rtol=0, atol=1e-12)
+        np.testing.assert_allclose(after[:, new_places], float(old.forwards.bias.detach().min()), rtol=0, atol=1e-12)
     # All that a symbol can lose is what the new ones take.
     loss, with_new = (nll(rows, t.encode(TEXT)) for rows, t in ((before, tokenizer), (after, larger)))
     assert loss < with_new
@@ -192,11 +193,11 @@ def test_a_stream_may_become_documents_and_documents_a_stream(
     if after and before:
         np.testing.assert_allclose(others[:, -1], rows[:, -1], rtol=0, atol=1e-12)
     elif after and not tie:
-        np.testing.assert_allclose(others[:, -1], float(old.bias.detach().min()), rtol=0, atol=1e-12)
+        np.testing.assert_allclose(others[:, -1], float(old.forwards.bias.detach().min()), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("tokenizer", [ByteTokenizer(), SubwordTokenizer.train([TEXT], 275)], ids=["byte", "subword"])
-@pytest.mark.parametrize("cell", list(LAYERS))
+@pytest.mark.parametrize("cell", list(CELLS))
 def test_bytes_and_subwords_take_every_weight_as_it_is(tmp_path: Path, tokenizer: Tokenizer, cell: str) -> None:
     old = network_of(tokenizer, cell=cell)
     source = saved(tmp_path / "m", old, tokenizer)

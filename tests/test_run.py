@@ -22,7 +22,8 @@ from charrnn.errors import ConfigError, CorpusError, RunError
 from charrnn.inference.engine import Engine
 from charrnn.models.cells import CELLS
 from charrnn.models.language_model import LanguageModel
-from charrnn.storage.checkpoint import FORMAT, build_model, read, read_header, write
+from charrnn.storage.checkpoint import build_model, read, read_header, write
+from charrnn.storage.formats import FORMAT
 from charrnn.storage.runs import Run
 from charrnn.text.token_files import Tokens
 from charrnn.training import loop, recording
@@ -331,9 +332,7 @@ def test_validation_while_training_is_what_eval_says(tmp_path: Path, corpus: Pat
     training = start(options(corpus, steps=30, valid=0.5), checkpoints=tmp_path)
     finish(training)
     model = api.load(training.run.folder)
-    assert model.score(api.held_out(model), unknown=True).loss == pytest.approx(
-        training.trainer.best.loss, rel=1e-3
-    )
+    assert model.score(api.held_out(model), unknown=True).loss == pytest.approx(training.trainer.best.loss, rel=1e-3)
 
 
 def test_a_run_is_resumed_from_another_folder(

@@ -188,7 +188,9 @@ def test_a_fitted_score_stands_beside_the_plain_one(form: str) -> None:
     assert fitted is not None
 
     def loss(temperature: float) -> float:
-        nats = one_at_a_time(model.network, part.tokens, starts, reset_every=every, temperature=temperature)
+        nats = one_at_a_time(
+            model.network.first_member, part.tokens, starts, reset_every=every, temperature=temperature
+        )
         return float(nats.mean())
 
     assert fitted.loss == pytest.approx(loss(fitted.temperature), rel=1e-5)

@@ -18,7 +18,8 @@ from charrnn.scoring import token_nll as scoring
 from charrnn.scoring.figures import Nats
 from charrnn.scoring.score import score
 from charrnn.scoring.token_nll import Positions, inputs_and_targets, target_nll, token_nll
-from charrnn.storage.checkpoint import FORMAT, Header
+from charrnn.storage.checkpoint import Header
+from charrnn.storage.formats import FORMAT
 from charrnn.text.corpus import TextStatistics
 from charrnn.text.dataset import Part
 from charrnn.text.token_files import Tokens, smallest_dtype
@@ -55,14 +56,14 @@ def make_model(
     generator = torch.Generator().manual_seed(3)
     model.initialise(generator)
     with torch.no_grad():
-        assert model.head is not None
-        model.head.normal_(std=1.5, generator=generator)
-        model.bias.normal_(std=0.5, generator=generator)
+        assert model.forwards.head is not None
+        model.forwards.head.normal_(std=1.5, generator=generator)
+        model.forwards.bias.normal_(std=0.5, generator=generator)
     return model.eval()
 
 
 def weights_of(model: LanguageModel) -> Weights:
-    return model.stack[0].cell().weights
+    return model.forwards.layers[0].cell().weights
 
 
 def draw(count: int, symbols: int = 5, seed: int = 0) -> Tokens:
@@ -334,9 +335,9 @@ def latch() -> LanguageModel:
         model.embedding.weight.copy_(torch.tensor([[1.0], [-1.0], [0.0], [0.0]]))
         weights.w_ih.fill_(1.0)
         weights.w_hh.fill_(3.0)
-        assert model.head is not None
-        model.head.copy_(torch.tensor([[1.0], [2.0], [-2.0]]))
-        model.bias.zero_()
+        assert model.forwards.head is not None
+        model.forwards.head.copy_(torch.tensor([[1.0], [2.0], [-2.0]]))
+        model.forwards.bias.zero_()
     return model
 
 

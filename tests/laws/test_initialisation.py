@@ -6,7 +6,6 @@ import math
 import torch
 from torch import Tensor
 
-from charrnn.cli.options import OWN_RADIUS
 from charrnn.models.cells import CELLS
 from charrnn.models.cells.base import INITIALIZERS
 from charrnn.models.initialisation import FILL
@@ -34,11 +33,6 @@ def test_recurrent_weights_begin_orthogonal_gate_by_gate(name: str) -> None:
 
 def test_rectified_units_begin_as_a_quarter_of_themselves() -> None:
     assert torch.equal(fresh("rnn-relu").cell().weights.w_hh, 0.25 * torch.eye(HIDDEN, dtype=torch.float64))
-
-
-def test_the_help_names_every_radius_that_is_not_one() -> None:
-    others = [f"{name}: {cell.spectral_radius:g}" for name, cell in CELLS.items() if cell.spectral_radius != 1]
-    assert "; ".join(["1", *others]) == OWN_RADIUS
 
 
 @for_each(name=NAMES)
