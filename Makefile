@@ -1,10 +1,11 @@
-# `make demo` and `make test` each work alone on a machine with Python 3.11+ and make.
+# `make demo`, `make check` and `make test` each work alone on a machine with Python 3.11+ and make.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PYTEST = $(BIN)/pytest --numprocesses auto --dist worksteal
 
-.PHONY: demo test docs clean
+.PHONY: demo check test lint docs clean
 
 demo: $(VENV)/.installed
 	rm -rf checkpoints/demo
@@ -12,14 +13,21 @@ demo: $(VENV)/.installed
 	$(BIN)/charrnn eval --model demo
 	$(BIN)/charrnn sample --model demo --temp 0.7 --length 600
 
-test: $(VENV)/.installed-test
+lint: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest --numprocesses auto --dist worksteal
+
+# Between two edits: style, types, and the tests that take no time.
+check: lint
+	$(PYTEST) -m "not slow"
+
+test: lint
+	$(PYTEST)
 
 docs: $(VENV)/.installed-test
 	$(BIN)/python docs/make_cli.py
+	$(BIN)/python docs/make_api.py
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

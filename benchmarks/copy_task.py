@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from results import append, table
 
-from charrnn.analysis.gradients import Flow, gradient_flow
+from charrnn.analysis.gradients import GradientFlow, gradient_flow
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.machine import choose
 from charrnn.models.language_model import LanguageModel
@@ -56,11 +56,11 @@ class Copies:
         return np.hstack([symbols, blanks, sign, symbols]).astype(np.int64)
 
 
-def flow_of(network: LanguageModel, gap: int, name: str) -> Flow:
+def flow_of(network: LanguageModel, gap: int, name: str) -> GradientFlow:
     """From the loss of the first symbol that is asked for back through the gap to where it was read."""
     upto = Copies(gap, seed=9).rows(0)[:, : KEPT + gap + 2].astype(np.uint32)
     flows = [gradient_flow(network, row, reach=KEPT + gap, positions=1, warm_up=0) for row in upto[:32]]
-    return Flow(name, np.concatenate([flow.norms for flow in flows], axis=2))
+    return GradientFlow(name, np.concatenate([flow.norms for flow in flows], axis=2))
 
 
 def accuracy(network: LanguageModel, gap: int) -> float:
@@ -75,7 +75,7 @@ def accuracy(network: LanguageModel, gap: int) -> float:
     return float(torch.stack(right).mean())
 
 
-def train(cell: str, gap: int, steps: int) -> tuple[float, Flow, Flow]:
+def train(cell: str, gap: int, steps: int) -> tuple[float, GradientFlow, GradientFlow]:
     """One network on one gap: its accuracy, its gradients before and after."""
     config = ModelConfig(vocab_size=SYMBOLS + 2, start_id=SYMBOLS + 2, cell=cell, layers=1, hidden=HIDDEN, embedding=16)
     network = LanguageModel(config)
@@ -90,7 +90,7 @@ def train(cell: str, gap: int, steps: int) -> tuple[float, Flow, Flow]:
     return accuracy(network, gap), before, flow_of(network, gap, cell)
 
 
-def half(flow: Flow) -> str:
+def half(flow: GradientFlow) -> str:
     """The half-life of a gradient in the one layer there is, in steps."""
     found = flow.half_life(0)
     return "never" if found is None else f"{found:.1f}"

@@ -140,7 +140,7 @@ def our_generation(shape: Shape, rows: int) -> Measure:
     from charrnn.generation.loop import generate
     from charrnn.inference.engine import Engine
     from charrnn.models.weights import weight_shapes
-    from charrnn.text.tokenizers import CharTokenizer
+    from charrnn.text.tokenizers.char import CharTokenizer
 
     fields = {"cell": shape.cell, "layers": shape.layers, "hidden": shape.hidden, "embedding": EMBEDDING}
     config = ModelConfig(vocab_size=SYMBOLS, start_id=SYMBOLS, **fields)  # type: ignore[arg-type]

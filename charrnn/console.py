@@ -6,6 +6,7 @@ This is the only file that imports rich.
 import os
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,11 +16,13 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from charrnn.training.events import Report
+    from charrnn.training.events import Event, Report
 
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 PLAIN_SECONDS = 10.0
+BAR = 16
+BEST = "  best"
 BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -61,12 +64,6 @@ def write(text: str) -> None:
         raise ReaderGone from None
 
 
-def show_table(rows: list[tuple[str, str]]) -> None:
-    """Names and values, aligned, on stdout."""
-    width = max(len(name) for name, _ in rows)
-    write("".join(f"{name:<{width}}  {value}\n" for name, value in rows))
-
-
 def sparkline(values: Sequence[float], width: int = 60) -> str:
     """Values as bars from the least to the largest, thinned to so many."""
     thinned = [values[place * len(values) // min(width, len(values))] for place in range(min(width, len(values)))]
@@ -82,15 +79,54 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def somebody_watches() -> bool:
+    """Whether progress is shown unless it is asked for: in a terminal and in a notebook."""
+    return console.is_terminal or console.is_jupyter
+
+
+def fit(parts: dict[str, int], width: int) -> str:
+    """Words side by side; in less room without those that matter least, by the numbers they are given."""
+    kept = dict(parts)
+    while len(line := "  ".join(kept)) > width:
+        del kept[min(kept, key=lambda part: kept[part])]
+    return line
+
+
+def progress_line(report: "Report", width: int) -> str:
+    """The means since the last report, in so many columns."""
+    parts = {
+        f"step {report.step:,}": 3,
+        f"loss {report.loss:.3f}": 1,
+        f"{report.bpc:.3f} bpc": 4,
+        f"{report.tokens_per_second / 1000:.1f}k tok/s": 2,
+        f"grad {report.grad_norm:.2f}, {report.clipped:.0%} clipped": 0,
+    }
+    return fit(parts, width)
+
+
+def validation_line(report: "Report", width: int) -> str:
+    """A validation, in so many columns."""
+    parts = {
+        f"step {report.step:>6,}": 3,
+        f"{clock(report.seconds):>5}": 1,
+        f"train {report.loss:.3f}": 0,
+        f"valid {report.valid_loss:.3f}": 2,
+        f"{report.valid_bpc:.3f} bpc": 4,
+    }
+    return fit(parts, width)
+
+
 class TrainingDisplay:
-    """A live line and bar on a terminal; plain lines at intervals elsewhere; nothing when quiet."""
+    """A live line and bar on a terminal and in a notebook; plain lines at intervals elsewhere; nothing when quiet."""
 
     def __init__(self) -> None:
-        self._live = console.is_terminal and not Talk.quiet
+        # rich draws what moves in a notebook through ipywidgets, and without them not at all.
+        moves = console.is_terminal or (console.is_jupyter and find_spec("ipywidgets") is not None)
+        self._live = moves and not Talk.quiet
         self._said_at = float("-inf")
         self._bar = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=16),
+            BarColumn(bar_width=BAR),
             TextColumn("{task.fields[left]}"),
             console=console,
             transient=True,
@@ -107,38 +143,35 @@ class TrainingDisplay:
     ) -> None:
         self._bar.__exit__(kind, value, trace)
 
-    def show(self, report: "Report") -> None:
-        """One report: the live line moves; a validation is printed for good."""
+    def show(self, event: "Event") -> None:
+        """One event: at a report the live line moves; a validation and a note are printed for good."""
+        from charrnn.training.events import Note, Report
+
+        match event:
+            case Report():
+                self._show_report(event)
+            case Note(text, warning):
+                (warn if warning else say)(text)
+
+    def _show_report(self, report: "Report") -> None:
+        left = f"{report.progress:4.0%}  {clock(report.seconds_left)} left"
         if self._live:
-            self._bar.update(
-                self._task,
-                completed=report.progress,
-                description=self._line(report),
-                left=f"{report.progress:4.0%}  {clock(report.seconds_left)} left",
-            )
+            # The bar and the time left stay, a column apart, and the text takes what they leave.
+            room = console.width - BAR - len(left) - 3
+            line = progress_line(report, room)
+            self._bar.update(self._task, completed=report.progress, description=line, left=left)
         if report.valid_loss is not None:
             self._say_validation(report)
         elif not self._live and report.seconds - self._said_at >= PLAIN_SECONDS:
             self._said_at = report.seconds
-            say(f"{self._line(report)}  {report.progress:.0%}  {clock(report.seconds_left)} left")
-
-    @staticmethod
-    def _line(report: "Report") -> str:
-        return (
-            f"step {report.step:,}  loss {report.loss:.3f}  {report.bpc:.3f} bpc  "
-            f"{report.tokens_per_second / 1000:.1f}k tok/s  grad {report.grad_norm:.2f}, "
-            f"{report.clipped:.0%} clipped"
-        )
+            say(f"{progress_line(report, sys.maxsize)}  {left.strip()}")
 
     def _say_validation(self, report: "Report") -> None:
         if Talk.quiet:
             return
-        line = Text(
-            f"step {report.step:>6,}  {clock(report.seconds):>5}  train {report.loss:.3f}  "
-            f"valid {report.valid_loss:.3f}  {report.valid_bpc:.3f} bpc"
-        )
+        line = Text(validation_line(report, console.width - len(BEST) if self._live else sys.maxsize))
         if report.best:
-            line.append("  best", style="green")
+            line.append(BEST, style="green")
         console.print(line)
         if report.sample:
             first = " ".join(report.sample.split())

@@ -27,7 +27,9 @@ from charrnn.models.language_model import LanguageModel, parameter_count
 from charrnn.storage.atomic import write_atomically
 from charrnn.storage.checkpoint import build_model, build_network, model_tensors, read, read_header, read_model, write
 from charrnn.storage.formats import FORMAT
-from charrnn.text.tokenizers import ByteTokenizer, CharTokenizer, Tokenizer
+from charrnn.text.tokenizers import Tokenizer
+from charrnn.text.tokenizers.byte import ByteTokenizer
+from charrnn.text.tokenizers.char import CharTokenizer
 from charrnn.text.tokenizers.subword import SubwordTokenizer
 
 TEXT = "Once upon a time, über \N{SNOWMAN}\n" * 3
@@ -90,7 +92,8 @@ def small_file(tmp_path: Path) -> Path:
 
 
 def load(path: Path) -> tuple[LanguageModel, Tokenizer]:
-    return build_model(*read(path))
+    model, tokenizer = build_model(*read(path))
+    return model.first_member, tokenizer
 
 
 def refusal(path: Path, *read_its: Callable[[Path], object]) -> str:

@@ -16,11 +16,14 @@ from torch import Tensor
 from charrnn import api
 from charrnn.config import ModelConfig, TrainOptions
 from charrnn.errors import CharrnnError, CheckpointError, ConfigError, RunError
+from charrnn.models.cells import CELLS
+from charrnn.models.ensemble import Network
 from charrnn.models.language_model import LanguageModel
-from charrnn.models.layers import LAYERS
-from charrnn.scoring.token_nll import token_logprobs
+from charrnn.scoring.token_nll import token_nll
 from charrnn.storage.checkpoint import model_tensors, read_header, write
-from charrnn.text.tokenizers import ByteTokenizer, CharTokenizer, Tokenizer, extend, ids_in
+from charrnn.text.tokenizers import Tokenizer
+from charrnn.text.tokenizers.byte import ByteTokenizer
+from charrnn.text.tokenizers.char import CharTokenizer
 from charrnn.text.tokenizers.subword import SubwordTokenizer
 from charrnn.training.events import Note
 from charrnn.training.finetune import Source
@@ -41,13 +44,13 @@ SMALL = {"hidden": 12, "embedding": 8, "layers": 1, "batch_size": 4, "bptt": 16,
 @given(st.lists(st.characters(), min_size=1, max_size=12, unique=True), st.lists(st.text(max_size=8), max_size=4))
 def test_a_vocabulary_of_characters_is_extended_in_code_point_order(symbols: list[str], pieces: list[str]) -> None:
     tokenizer = CharTokenizer("".join(symbols))
-    larger = extend(tokenizer, iter(pieces))
+    larger = tokenizer.extended(iter(pieces))
     by_hand = []
     for point in sorted({ord(character) for character in [*symbols, *"".join(pieces)]}):
         by_hand.append(chr(point))
     assert isinstance(larger, CharTokenizer)
     assert list(larger.symbols) == by_hand and larger.size == len(by_hand)
-    ids = ids_in(larger, tokenizer)
+    ids = tokenizer.ids_in(larger)
     assert ids.dtype == np.int64
     assert ids.tolist() == [by_hand.index(symbol) for symbol in symbols]
     text = "".join([*symbols, *pieces])
@@ -56,9 +59,9 @@ def test_a_vocabulary_of_characters_is_extended_in_code_point_order(symbols: lis
 
 @pytest.mark.parametrize("tokenizer", [ByteTokenizer(), SubwordTokenizer.train([TEXT], 275)], ids=["byte", "subword"])
 def test_bytes_and_subwords_hold_every_text_as_they_are(tokenizer: Tokenizer) -> None:
-    larger = extend(tokenizer, iter(["über \N{SNOWMAN}"]))
+    larger = tokenizer.extended(iter(["über \N{SNOWMAN}"]))
     assert larger is tokenizer
-    assert ids_in(larger, tokenizer).tolist() == list(range(tokenizer.size))
+    assert tokenizer.ids_in(larger).tolist() == list(range(tokenizer.size))
 
 
 # -- weights ---------------------------------------------------------------------------------------------------------
@@ -82,7 +85,7 @@ def saved(path: Path, network: LanguageModel, tokenizer: Tokenizer) -> Source:
     return Source.read(path)
 
 
-def read_text(network: LanguageModel, ids: npt.NDArray[Any]) -> Logits:
+def read_text(network: Network, ids: npt.NDArray[Any]) -> Logits:
     """Logits (T, V) before each of these ids, in float64."""
     tokens = torch.tensor([[network.config.start_id, *ids[:-1].tolist()]])
     network.double().eval()
@@ -105,7 +108,7 @@ def test_a_permuted_vocabulary_is_no_cipher(tmp_path: Path, fields: dict[str, An
     old = network_of(tokenizer, documents=documents, **fields)
     before = read_text(old, tokenizer.encode(TEXT))
     source = saved(tmp_path / "m", old.float(), tokenizer)
-    larger = extend(source.tokenizer, [TEXT])
+    larger = source.tokenizer.extended([TEXT])
     assert larger.encode("fdb").tolist() != tokenizer.encode("fdb").tolist()
     new = network_of(larger, documents=documents, seed=9, **fields)
     source.give(new, larger)
@@ -131,13 +134,13 @@ def test_a_text_without_new_symbols_scores_exactly_the_same(tmp_path: Path, fiel
     tokenizer = CharTokenizer.train([TEXT])
     old = network_of(tokenizer, **fields)
     source = saved(tmp_path / "m", old, tokenizer)
-    larger = extend(source.tokenizer, ["a bee"])
+    larger = source.tokenizer.extended(["a bee"])
     new = network_of(larger, seed=9, **fields)
     source.give(new, larger)
     assert all(torch.equal(tensor, old.state_dict()[name]) for name, tensor in new.state_dict().items())
     ids = tokenizer.encode(TEXT)
     tokens = ids.astype(np.uint8)
-    assert np.array_equal(token_logprobs(old, tokens), token_logprobs(new, tokens))
+    assert np.array_equal(token_nll(old, tokens), token_nll(new, tokens))
     assert nll(read_text(old, ids), ids) == nll(read_text(new, ids), ids)
 
 
@@ -147,7 +150,7 @@ def test_new_symbols_change_no_logit_of_old_ones(tmp_path: Path, fields: dict[st
     tokenizer = CharTokenizer.train([TEXT])
     old = network_of(tokenizer, documents=documents, **fields)
     source = saved(tmp_path / "m", old, tokenizer)
-    larger = extend(source.tokenizer, ["Zebra!", "été"])
+    larger = source.tokenizer.extended(["Zebra!", "été"])
     added = [larger.symbol(token) for token in range(larger.size) if larger.symbol(token) not in tokenizer.symbols]
     assert {"Z", "r", "!", "é", "t"} <= set(added)
     new = network_of(larger, documents=documents, seed=9, **fields)
@@ -162,7 +165,7 @@ def test_new_symbols_change_no_logit_of_old_ones(tmp_path: Path, fields: dict[st
     new_places = sorted(set(range(larger.size)) - set(places))
     assert torch.equal(new.embedding.weight[new_places].float(), fresh[new_places])
     if not fields.get("tie"):
-        np.testing.assert_allclose(after[:, new_places], float(old.bias.detach().min()), rtol=0, atol=1e-12)
+        np.testing.assert_allclose(after[:, new_places], float(old.forwards.bias.detach().min()), rtol=0, atol=1e-12)
     # All that a symbol can lose is what the new ones take.
     loss, with_new = (nll(rows, t.encode(TEXT)) for rows, t in ((before, tokenizer), (after, larger)))
     assert loss < with_new
@@ -178,7 +181,7 @@ def test_a_stream_may_become_documents_and_documents_a_stream(
     old = network_of(tokenizer, documents=before, tie=tie)
     source = saved(tmp_path / "m", old, tokenizer)
     assert source.documents == ("lines" if before else "stream")
-    larger = extend(source.tokenizer, ["Z"])
+    larger = source.tokenizer.extended(["Z"])
     new = network_of(larger, documents=after, tie=tie, seed=9)
     source.give(new, larger)
     assert torch.equal(new.embedding.weight[larger.size], old.embedding.weight[tokenizer.size])
@@ -190,15 +193,15 @@ def test_a_stream_may_become_documents_and_documents_a_stream(
     if after and before:
         np.testing.assert_allclose(others[:, -1], rows[:, -1], rtol=0, atol=1e-12)
     elif after and not tie:
-        np.testing.assert_allclose(others[:, -1], float(old.bias.detach().min()), rtol=0, atol=1e-12)
+        np.testing.assert_allclose(others[:, -1], float(old.forwards.bias.detach().min()), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("tokenizer", [ByteTokenizer(), SubwordTokenizer.train([TEXT], 275)], ids=["byte", "subword"])
-@pytest.mark.parametrize("cell", list(LAYERS))
+@pytest.mark.parametrize("cell", list(CELLS))
 def test_bytes_and_subwords_take_every_weight_as_it_is(tmp_path: Path, tokenizer: Tokenizer, cell: str) -> None:
     old = network_of(tokenizer, cell=cell)
     source = saved(tmp_path / "m", old, tokenizer)
-    larger = extend(source.tokenizer, ["日本"])
+    larger = source.tokenizer.extended(["日本"])
     new = network_of(larger, cell=cell, seed=9)
     source.give(new, larger)
     assert all(torch.equal(tensor, old.state_dict()[name]) for name, tensor in new.state_dict().items())
@@ -304,7 +307,7 @@ def test_another_text_adds_its_symbols_and_the_old_one_is_worth_what_it_was(
     text = prose[:2000]
     before = read_text(source, tokenizer.encode(text, unknown=True)[:1])
     after = read_text(training.trainer.model, larger.encode(text)[:1])
-    places = ids_in(larger, tokenizer)
+    places = tokenizer.ids_in(larger)
     np.testing.assert_allclose(after[:, places], before, rtol=0, atol=1e-12)
 
 

@@ -13,7 +13,6 @@ from charrnn.errors import DivergedError
 from charrnn.machine import Machine
 from charrnn.models.cells import CELLS
 from charrnn.models.language_model import LanguageModel
-from charrnn.models.layers import LAYERS
 from charrnn.models.loss import IGNORED
 from charrnn.training import save_schedule
 from charrnn.training.batches import FRESH, Batch
@@ -37,8 +36,8 @@ class Cycle:
     def window(self, epoch: int, index: int) -> Batch:
         row = (torch.arange(self.bptt + 1) + self.bptt * index) % 4
         rows = row.expand(self.batch_size, -1)
-        carry = torch.full((self.batch_size,), FRESH) if index == 0 else None
-        return Batch(rows[:, :-1].clone(), rows[:, 1:].clone(), carry)
+        state_rows = torch.full((self.batch_size,), FRESH) if index == 0 else None
+        return Batch(rows[:, :-1].clone(), rows[:, 1:].clone(), state_rows)
 
 
 class Saved:
@@ -183,7 +182,7 @@ def poison(trainer: Trainer, steps: set[int]) -> None:
         if trainer.position.step in steps:
             steps.discard(trainer.position.step)
             with torch.no_grad():
-                trainer._train_step.shadow.model.bias.fill_(math.nan)
+                trainer._train_step.shadow.model.first_member.forwards.bias.fill_(math.nan)
         return window(epoch, index)
 
     trainer.streams.window = poisoned  # type: ignore[method-assign]
@@ -202,13 +201,13 @@ def test_a_step_that_is_not_finite_moves_no_weight(where: str, broken: float, pr
     trainer = make(TrainConfig(seed=0, steps=30, lr=0.01, warmup=0, precision=precision))
     trainer._step()
     assert trainer._settle()
-    before, shadow = weights(trainer), trainer._train_step.shadow.model
+    before, shadow = weights(trainer), trainer._train_step.shadow.model.first_member
     if where == "loss":
         with torch.no_grad():
-            shadow.bias.fill_(broken)
+            shadow.forwards.bias.fill_(broken)
         before = weights(trainer) if precision == "fp32" else before
     else:
-        shadow.bias.register_hook(lambda gradient: gradient * broken)  # type: ignore[no-untyped-call]
+        shadow.forwards.bias.register_hook(lambda gradient: gradient * broken)  # type: ignore[no-untyped-call]
     trainer._step()
     assert not trainer._settle()
     for name, tensor in weights(trainer).items():
@@ -309,13 +308,13 @@ def test_a_loss_that_is_not_finite_is_seen_before_the_run_ends_also_where_steps_
     trainer = make(TrainConfig(seed=0, steps=3, report_every=100, eval_every=100))
     trainer._waits = True
     with torch.no_grad():
-        trainer._train_step.shadow.model.bias.fill_(math.nan)
+        trainer._train_step.shadow.model.first_member.forwards.bias.fill_(math.nan)
     with pytest.raises(DivergedError):
         list(trainer.run())
 
 
 # Every unit of theirs has a gradient, and there are recurrent weights to drop.
-DROPPING = [cell for cell in LAYERS if cell not in ("rnn-relu", "indrnn", "mingru", "minlstm")]
+DROPPING = [cell for cell in CELLS if cell not in ("rnn-relu", "indrnn", "mingru", "minlstm")]
 
 
 def test_recurrent_weights_move_in_training_but_those_that_were_dropped() -> None:

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from charrnn import machine as precision
-from charrnn.cli.names import PrecisionName
-from charrnn.config import ModelConfig
+from charrnn.config import ModelConfig, TrainConfig
+from charrnn.config.fields import setting
 from charrnn.errors import ConfigError
 from charrnn.machine import PRECISIONS, Machine, choose, pick_device, products_by_onednn
 from charrnn.models.language_model import LanguageModel
@@ -132,7 +132,7 @@ def test_a_processor_is_amds_where_the_system_says_so(monkeypatch: pytest.Monkey
 
 
 def test_the_command_line_lists_formats_that_there_are() -> None:
-    assert {name.value for name in PrecisionName} <= set(PRECISIONS)
+    assert setting(TrainConfig.__dataclass_fields__["precision"]).choices == tuple(PRECISIONS)
 
 
 def small() -> LanguageModel:

@@ -22,10 +22,9 @@ from charrnn.errors import CharrnnError, ConfigError, CorpusError, RunError
 from charrnn.inference.engine import Engine
 from charrnn.models.cells import CELLS
 from charrnn.models.language_model import LanguageModel
-from charrnn.models.layers import LAYERS
 from charrnn.storage.checkpoint import build_model, read, read_header, write
 from charrnn.storage.runs import Run
-from charrnn.text.dataset import Tokens
+from charrnn.text.token_files import Tokens
 from charrnn.training import loop, recording, save_schedule
 from charrnn.training import run as session
 from charrnn.training import time_budget as clocks
@@ -102,7 +101,7 @@ def test_a_run_equals_half_of_it_a_kill_and_the_other_half(
 
 @pytest.mark.slow
 def test_a_run_of_every_cell_equals_half_of_it_a_kill_and_the_other_half(tmp_path: Path, corpus: Path) -> None:
-    for cell in LAYERS:
+    for cell in CELLS:
         assert_halves_equal_the_whole(tmp_path / cell, corpus, 20, "char", cell, "stream")
 
 
@@ -145,7 +144,7 @@ def test_a_model_file_alone_is_enough(tmp_path: Path, corpus: Path, prose: str) 
     elsewhere.write_bytes(training.run.model.read_bytes())
     corpus.unlink()
     after = api.load(elsewhere)
-    assert after.score(prose[:500]).nll == before.score(prose[:500]).nll
+    assert after.score(prose[:500]).nats == before.score(prose[:500]).nats
     assert after.sample("The ", seed=4, length=50) == before.sample("The ", seed=4, length=50)
 
 

@@ -472,7 +472,7 @@ def poison_once(run: Simulation, steps: set[int]) -> None:
         if run.trainer.position.step in steps:
             steps.discard(run.trainer.position.step)
             with torch.no_grad():
-                run.trainer._train_step.shadow.model.bias.fill_(math.nan)
+                run.trainer._train_step.shadow.model.first_member.forwards.bias.fill_(math.nan)
         return window(epoch, index)
 
     run.trainer.streams = SimpleNamespace(window=poisoned, windows=run.streams.windows, batch_size=2)

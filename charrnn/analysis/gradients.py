@@ -15,7 +15,7 @@ from charrnn.analysis.steps import embed, step
 from charrnn.config import require
 from charrnn.errors import CorpusError
 from charrnn.models.language_model import LanguageModel
-from charrnn.text.dataset import Tokens
+from charrnn.text.token_files import Tokens
 
 Norms = npt.NDArray[np.float64]
 
@@ -26,7 +26,7 @@ LEAST = 1e-300
 
 
 @dataclass(frozen=True)
-class Flow:
+class GradientFlow:
     """Norms of dL(t)/dh(t - k) of one network: (layers, K + 1, N), k = 0 first; L is the loss of one token in nats."""
 
     name: str
@@ -66,7 +66,7 @@ def gradient_flow(
     positions: int = POSITIONS,
     warm_up: int = WARM_UP,
     seed: int = 0,
-) -> Flow:
+) -> GradientFlow:
     """The gradient of a token's loss with respect to what each layer gave up to `reach` steps before, in float64.
 
     At positions drawn from the text, after `warm_up` tokens that give the network a state. The derivative is the whole
@@ -76,7 +76,7 @@ def gradient_flow(
     length = warm_up + reach + 2
     if tokens.size < length:
         raise CorpusError(
-            f"the text has {tokens.size} tokens where {length} are needed: name a longer one, or a smaller --reach"
+            f"the text has {tokens.size} tokens where {length} are needed: name a longer one, or a smaller `reach`"
         )
     starts = np.random.default_rng(seed).integers(0, tokens.size - length + 1, positions)
     # A character that the vocabulary lacks is read as the start id.
@@ -95,8 +95,9 @@ def gradient_flow(
     loss = F.cross_entropy(logits, target, reduction="sum")
     flat = [h for at in reversed(given) for h in at]
     found = torch.autograd.grad(loss, flat, materialize_grads=True)
-    norms = torch.stack([gradient.norm(dim=1) for gradient in found]).view(reach + 1, len(network.stack), positions)
-    return Flow(name, norms.transpose(0, 1).numpy())
+    layers = len(network.forwards.layers)
+    norms = torch.stack([gradient.norm(dim=1) for gradient in found]).view(reach + 1, layers, positions)
+    return GradientFlow(name, norms.transpose(0, 1).numpy())
 
 
 def _in_doubles(model: LanguageModel) -> LanguageModel:

@@ -18,7 +18,7 @@ from charrnn.errors import CorpusError
 from charrnn.models.cells import CELLS, Operations, States
 from charrnn.models.language_model import LanguageModel
 from charrnn.models.unroll import TorchOperations
-from charrnn.text.dataset import Tokens
+from charrnn.text.token_files import Tokens
 
 Track = npt.NDArray[np.float64]
 
@@ -59,7 +59,7 @@ def inside_quotes(text: str) -> Track:
     return np.array(found)
 
 
-def place_in_line(text: str) -> Track:
+def position_in_line(text: str) -> Track:
     """How many characters of the line have been read."""
     position, found = 0, []
     for char in text:
@@ -68,7 +68,7 @@ def place_in_line(text: str) -> Track:
     return np.array(found)
 
 
-def depth_of_brackets(text: str) -> Track:
+def bracket_depth(text: str) -> Track:
     """How many brackets are open."""
     depth, found = 0, []
     for char in text:
@@ -82,7 +82,7 @@ def letter_case(text: str) -> Track:
     return np.array([float(char.isupper()) for char in text])
 
 
-def place_in_word(text: str) -> Track:
+def position_in_word(text: str) -> Track:
     """How many letters of the word have been read, 0 between words."""
     position, found = 0, []
     for char in text:
@@ -93,15 +93,15 @@ def place_in_word(text: str) -> Track:
 
 PROPERTIES: dict[str, Callable[[str], Track]] = {
     "quotes": inside_quotes,
-    "line": place_in_line,
-    "brackets": depth_of_brackets,
+    "line": position_in_line,
+    "brackets": bracket_depth,
     "case": letter_case,
-    "word": place_in_word,
+    "word": position_in_word,
 }
 
 
 @dataclass(frozen=True)
-class Follower:
+class UnitCorrelation:
     """A unit, and the correlation of what it holds with a property, in [-1, 1]."""
 
     layer: int
@@ -109,7 +109,7 @@ class Follower:
     correlation: float
 
 
-def followers(tracks: Track, truth: Track, count: int = 5) -> list[Follower]:
+def correlated_units(tracks: Track, truth: Track, count: int = 5) -> list[UnitCorrelation]:
     """The units (L, T, H) that follow a property (T,) best, by the size of Pearson's correlation.
 
     None where the property does not change along the text.
@@ -124,7 +124,7 @@ def followers(tracks: Track, truth: Track, count: int = 5) -> list[Follower]:
     found = np.divide(shared, spread, out=np.zeros_like(spread), where=spread > 0)
     best = np.argsort(-np.abs(found), axis=None, kind="stable")[:count]
     positions = [np.unravel_index(position, found.shape) for position in best]
-    return [Follower(int(layer), int(unit), float(found[layer, unit])) for layer, unit in positions]
+    return [UnitCorrelation(int(layer), int(unit), float(found[layer, unit])) for layer, unit in positions]
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ class _Watched(TorchOperations):
 def saturation(model: LanguageModel, tokens: Tokens) -> list[Saturation]:
     """How often each gate of each layer is shut or open along a text; empty for cells without gates."""
     names = CELLS[model.config.cell].sigmoids
-    watched = [_Watched() for _ in model.stack]
+    watched = [_Watched() for _ in model.forwards.layers]
     for _ in _states(model, tokens, watched):
         pass
     found = []

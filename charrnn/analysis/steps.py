@@ -1,4 +1,4 @@
-"""The network one token at a time, by its formulas, so that every state in between can be subject at.
+"""The network one token at a time, by its formulas, so that every state in between can be looked at.
 
 Shapes: B rows, H hidden, V vocabulary.
 """
@@ -29,13 +29,13 @@ def step(
     What a layer gives is the very tensor that its state has: so the gradient with respect to that state is the whole.
     `operations` may be given to watch them, one for each layer.
     """
-    x, new, handed_on = vectors, list[State](), list[Tensor]()
-    given = operations or [TorchOperations()] * len(model.stack)
-    for layer, between, state, own in zip(model.stack, model.connections, states, given, strict=True):
+    x, new, handed_on, direction = vectors, list[State](), list[Tensor](), model.forwards
+    given = operations or [TorchOperations()] * len(direction.layers)
+    for layer, between, state, own in zip(direction.layers, direction.connections, states, given, strict=True):
         cell = layer.cell(own)
         state = cell.step(cell.project(x), cell.recur(state[0]), state)
         x = between(state[0], x)
         new.append(state)
         handed_on.append(x)
     read = torch.cat(handed_on, dim=-1) if model.config.skip == DENSE else x
-    return F.linear(read, model.head_weight(), model.bias), tuple(new)
+    return F.linear(read, direction.head_weight(), direction.bias), tuple(new)

@@ -1,24 +1,18 @@
-"""Networks and the text that they are subject at with: a trained model and its text, or fresh networks and any text."""
+"""What is looked at: a network and a text for it, of a trained model, or fresh. N tokens."""
 
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
-from charrnn import api
 from charrnn.config import ModelConfig, require
 from charrnn.models.cells import CELLS
-from charrnn.text.corpus import Corpus
-from charrnn.text.dataset import Tokens
-from charrnn.text.tokenizers import CharTokenizer, Tokenizer
-
-if TYPE_CHECKING:
-    from charrnn.models.language_model import LanguageModel
-
-BUNDLED = "fables"
+from charrnn.models.ensemble import Network, build
+from charrnn.text.token_files import Tokens
+from charrnn.text.tokenizers import Tokenizer
+from charrnn.text.tokenizers.char import CharTokenizer
 
 
 @dataclass(frozen=True)
@@ -26,10 +20,33 @@ class Subject:
     """A network and a text for it, token by token: N ids, and what each stands for."""
 
     name: str
-    network: "LanguageModel"
+    network: Network
     tokenizer: Tokenizer
     tokens: Tokens
     chars: int
+
+    @classmethod
+    def from_model(
+        cls,
+        network: Network,
+        tokenizer: Tokenizer,
+        text: str,
+        *,
+        name: str,
+        first_member: bool = False,
+        unknown: bool = False,
+    ) -> "Subject":
+        """A trained network with a text.
+
+        What looks at single units or gradients looks at one network: the `first_member` of an ensemble. Raises
+        VocabularyError on a character that the vocabulary lacks, unless `unknown` is set.
+        """
+        config = network.config
+        name = f"{name}: {config.size}"
+        if config.ensemble > 1:
+            name += f", the first of {config.ensemble}" if first_member else f", {config.ensemble} of them"
+        ids = tokenizer.encode(text, unknown=unknown)
+        return cls(name, network.first_member if first_member else network, tokenizer, ids.astype(np.uint32), len(text))
 
     @property
     def symbols(self) -> list[str]:
@@ -43,48 +60,19 @@ class Subject:
         return replace(self, tokens=self.tokens[:length], chars=chars)
 
 
-def trained(
-    model: str | None,
-    texts: list[str] | None,
-    *,
-    checkpoints: Path | None,
-    text: str | None = None,
-    alone: bool = False,
-) -> Subject:
-    """A model with these texts, this text, or the held-out part of its own corpus.
-
-    What looks at single units or gradients looks at one network `alone`, the first of an ensemble. Raises RunError,
-    CheckpointError, CorpusError, VocabularyError (of a text that is named).
-    """
-    loaded = api.load(model, checkpoints=checkpoints)
-    if text is None:
-        text = Corpus(texts).read() if texts else api.held_out(loaded).read()
-    ids = loaded.tokenizer.encode(text, unknown=not texts)
-    config = loaded.header.config
-    name = f"{loaded.header.path.parent.name}: {config.size}"
-    if config.ensemble > 1:
-        name += f", the first of {config.ensemble}" if alone else f", {config.ensemble} of them"
-    network = loaded.network.alone() if alone else loaded.network
-    return Subject(name, network, loaded.tokenizer, ids.astype(np.uint32), len(text))
-
-
-def untrained(
-    configs: list[ModelConfig], texts: list[str] | None, *, seed: int, radii: Sequence[float | None] = (None,)
+def fresh(
+    configs: Sequence[ModelConfig], text: str, *, seed: int, radii: Sequence[float | None] = (None,)
 ) -> list[Subject]:
-    """Fresh networks of these configurations, their vocabulary that of the texts, or of the bundled corpus.
+    """Untrained networks of these configurations, their vocabulary the characters of the text.
 
     One network of each for every spectral radius that its recurrent matrices are to have; None: its cell's own.
+    Raises ConfigError on an empty text.
     """
-    import torch
-
-    from charrnn.models.language_model import LanguageModel
-
-    text = Corpus(texts or [BUNDLED]).read()
     require(bool(text), "there is no text to look at: it is empty")
-    tokenizer = CharTokenizer("".join(sorted(set(text))))
+    tokenizer = CharTokenizer.train([text])
     tokens, found = tokenizer.encode(text).astype(np.uint32), []
     for config, radius in itertools.product(configs, radii):
-        network = LanguageModel(replace(config, vocab_size=tokenizer.size, start_id=tokenizer.size))
+        network = build(replace(config, vocab_size=tokenizer.size, start_id=tokenizer.size))
         network.initialise(torch.Generator().manual_seed(seed), radius)
         name = config.size + ("" if radius in (None, CELLS[config.cell].spectral_radius) else f", radius {radius:g}")
         found.append(Subject(name, network.eval(), tokenizer, tokens, len(text)))

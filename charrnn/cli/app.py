@@ -9,6 +9,7 @@ import typer
 
 from charrnn import __version__
 from charrnn.cli import evaluate, fill, inspect, sample, train
+from charrnn.cli.flags import flags, in_flags
 from charrnn.cli.options import utf8_streams
 from charrnn.console import ReaderGone, error, write
 from charrnn.errors import CharrnnError, ConfigError
@@ -59,10 +60,10 @@ def run(arguments: list[str] | None = None) -> int:
         code = app(arguments, standalone_mode=False, prog_name="charrnn")
         return code if isinstance(code, int) else 0
     except ConfigError as problem:
-        error(str(problem))
+        error(in_flags(str(problem), flags(app)))
         return USAGE
     except CharrnnError as problem:
-        error(str(problem))
+        error(in_flags(str(problem), flags(app)))
         return FAILED
     except typer.TyperException as problem:
         # Without a command there is help on stdout, and nothing to complain of.

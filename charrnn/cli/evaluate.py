@@ -2,14 +2,15 @@
 
 import json
 import math
+import sys
 import time
 from collections.abc import Iterator
-from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
 from charrnn.cli import options as opt
+from charrnn.config import Range, TrainOptions
 from charrnn.console import say, warn, write
 from charrnn.errors import CharrnnError, VocabularyError
 from charrnn.schema import finite
@@ -30,15 +31,9 @@ EXAMPLES = """Examples:
 """
 
 
-class Metric(StrEnum):
-    """Figures that `-q` can print alone."""
-
-    ppl = "ppl"
-    bpc = "bpc"
-    bpb = "bpb"
-    bpt = "bpt"
-    loss = "loss"
-    word_ppl = "word_ppl"
+# Figures that `-q` can print alone.
+METRICS = ("ppl", "bpc", "bpb", "bpt", "loss", "word_ppl")
+DIGITS_TO_READ = 6
 
 
 def evaluate(
@@ -50,7 +45,7 @@ def evaluate(
             show_default="the validation part of the run's own corpus",
         ),
     ] = None,
-    metric: Annotated[Metric, opt.option("Output", "The figure for -q and --fail-above.")] = Metric.ppl,
+    metric: Annotated[str, opt.choice("Output", "The figure for -q and --fail-above.", METRICS)] = "ppl",
     fail_above: Annotated[
         float | None, opt.option("Output", "Exit with 3 when the figure is greater.", default="off")
     ] = None,
@@ -60,9 +55,9 @@ def evaluate(
         int | None,
         opt.option(
             "Scoring",
-            "Reset the state every so many tokens.",
+            "Reset the state every so many tokens, to see what context is worth.",
             default="off",
-            check=opt.number("reset-every", 1, 10**12),
+            within=Range(at_least=1, at_most=10**12),
         ),
     ] = None,
     unknown: Annotated[
@@ -87,13 +82,18 @@ def evaluate(
     ] = False,
     model: opt.Model = None,
     checkpoints: opt.Checkpoints = None,
-    batch_size: opt.BatchSize = None,
-    device: opt.Device = "cpu",
+    batch_size: Annotated[
+        int | None,
+        opt.from_field(
+            TrainOptions, "batch_size", help="Batch size: rows side by side.", group="Machine", default="32"
+        ),
+    ] = None,
+    device: Annotated[str, opt.from_field(TrainOptions, "device", default=None)] = "cpu",
     threads: opt.Threads = None,
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
 ) -> None:
-    """Score a text: perplexity, bits per character and per byte, and the counts they rest on.
+    """Score a text: cross-entropy, perplexity, bits per character and per byte, and the counts they rest on.
 
     Every token is scored once, the first and the last included. The text is one stream with carried state, unless
     --lines or --reset-every says otherwise; batch size and threads do not change the figures.
@@ -107,7 +107,7 @@ def evaluate(
     from charrnn.text.corpus import Corpus
 
     choose(device, "fp32", threads)
-    loaded = api.load(model, checkpoints=checkpoints, device=device or "cpu")
+    loaded = api.load(model, checkpoints=checkpoints, device=device)
     say(f"model: {loaded.header.path}")
     failed = False
     part = "test" if test else "valid"
@@ -130,7 +130,7 @@ def evaluate(
             raise VocabularyError(f"{problem}; --unk counts each as one in the vocabulary's size") from None
         if score.oov:
             warn(f"{score.oov} characters are not in the vocabulary: bpb is no code length and left out")
-        for note in corpus.facts.notes:
+        for note in corpus.statistics.notes:
             say(note)
         figures = {
             "model": str(loaded.header.path),
@@ -138,13 +138,13 @@ def evaluate(
             **score.figures(),
             "seconds": time.monotonic() - started,
         }
-        value = figures[metric.value]
+        value = figures[metric]
         if value is None and (quiet or fail_above is not None):
-            raise CharrnnError(f"{metric.value} is not defined for this text: choose another --metric")
+            raise CharrnnError(f"{metric} is not defined for this text: choose another --metric")
         _print(figures, value, as_json=as_json, quiet=quiet)
         failed |= fail_above is not None and not value <= fail_above
     if failed:
-        say(f"{metric.value} is above {fail_above:g}")
+        say(f"{metric} is above {fail_above:g}")
         raise typer.Exit(GATE_FAILED)
 
 
@@ -154,7 +154,13 @@ def _print(figures: dict[str, Any], value: float, *, as_json: bool, quiet: bool)
     elif quiet:
         write(f"{value!r}\n")
     else:
-        write("".join(f"{name}\t{'-' if value is None else value}\n" for name, value in _flat(figures)))
+        shown = _rounded if sys.stdout.isatty() else str
+        write("".join(f"{name}\t{'-' if value is None else shown(value)}\n" for name, value in _flat(figures)))
+
+
+def _rounded(value: Any) -> str:
+    """For people; a script that reads a pipe gets every digit."""
+    return f"{value:.{DIGITS_TO_READ}g}" if isinstance(value, float) else str(value)
 
 
 def _flat(figures: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from charrnn.cli import options as opt
-from charrnn.config import draw_seed, require
+from charrnn.config import Range, draw_seed, require
 from charrnn.console import say, write
 
 EXAMPLES = """Examples:
@@ -32,11 +32,11 @@ def fill(
         ),
     ] = None,
     count: Annotated[
-        int, opt.option(FILLING, "How many to show.", "--num", "-n", check=opt.number("a number", 1, 10_000))
+        int, opt.option(FILLING, "How many to show.", "--num", "-n", within=Range(at_least=1, at_most=10_000))
     ] = 5,
     drawn: Annotated[
         int,
-        opt.option(FILLING, "Words that each half of the model proposes.", check=opt.number("drawn", 1, 4096)),
+        opt.option(FILLING, "Words that each half of the model proposes.", within=Range(at_least=1, at_most=4096)),
     ] = 64,
     model: opt.Model = None,
     checkpoints: opt.Checkpoints = None,

@@ -9,24 +9,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from charrnn.api import Training
 from charrnn.console import TrainingDisplay, say, warn, write
 from charrnn.storage.runs import checkpoints_folder
-from charrnn.training.events import Note, Report, Stopped
-from charrnn.training.recording import Training
+from charrnn.training.events import Report, Stopped
 
 
 def follow(training: Training, *, json_lines: bool) -> str:
     """Run to the end and return the reason for it."""
     reason = "done"
     with _stopping(training), TrainingDisplay() as display:
-        for event in training.events():
+        for event in training:
+            display.show(event)
             match event:
-                case Report():
-                    display.show(event)
-                    if json_lines:
-                        write(json.dumps(event.to_json(), ensure_ascii=False, allow_nan=False) + "\n")
-                case Note(text, warning):
-                    (warn if warning else say)(text)
+                case Report() if json_lines:
+                    write(json.dumps(event.to_json(), ensure_ascii=False, allow_nan=False) + "\n")
                 case Stopped(why):
                     reason = why
     return reason
@@ -34,7 +31,7 @@ def follow(training: Training, *, json_lines: bool) -> str:
 
 def farewell(training: Training, reason: str, checkpoints: Path | None) -> None:
     """Where the model is, what it reached, and what to do next."""
-    run, progress = training.run, training.trainer.progress
+    run, progress = training.run, training.progress
     where = f" --checkpoints {shlex.quote(str(checkpoints))}" if checkpoints else ""
     if reason == "interrupted":
         go_on = f"charrnn train --resume --name {shlex.quote(run.name)}{where}"
@@ -42,13 +39,13 @@ def farewell(training: Training, reason: str, checkpoints: Path | None) -> None:
         return
     if reason == "no improvement":
         say(f"stopped early: no better validation since step {progress.best.step:,}")
-    if training.data.valid is not None and progress.best.loss is not None:
+    if training.validates and progress.best.loss is not None:
         best, steps = progress.best, progress.position.step
         say(f"best at step {best.step:,} of {steps:,}: {best.loss:.4f} nats per token")
         if best.stale:
             warn(
-                "then it began to learn its text by heart and did worse on what it had not seen: more --dropout, a "
-                "smaller --hidden, more --ensemble, less time (--for) or more text helps"
+                "then it began to overfit (to learn its text by heart) and did worse on what it had not seen: more "
+                "--dropout, a smaller --hidden, more --ensemble, less time (--for) or more text helps"
             )
     say(f"saved in {run.folder}: model.safetensors, curve.svg, metrics.jsonl")
     model = f" -m {shlex.quote(run.name)}" if run.folder.parent == checkpoints_folder(checkpoints) else ""

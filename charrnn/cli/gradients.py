@@ -6,8 +6,7 @@ from typing import Annotated
 import typer
 
 from charrnn.cli import options as opt
-from charrnn.cli.names import CellName, SkipName
-from charrnn.config import ModelConfig, draw_seed, require
+from charrnn.config import ModelConfig, Range, TrainOptions, draw_seed, require
 from charrnn.console import say, sparkline, write
 from charrnn.schema import finite
 from charrnn.storage import runs
@@ -22,6 +21,8 @@ EXAMPLES = """Examples:
 """
 
 NETWORK = "An untrained network"
+# The text of an untrained network, unless told.
+BUNDLED = "fables"
 # What describes a network, and so says nothing beside a trained one.
 UNTRAINED = ("hidden", "layers", "skip", "spectral_radius")
 SHOWN = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
@@ -31,22 +32,28 @@ def gradients(
     context: typer.Context,
     texts: opt.Texts = None,
     cell: Annotated[
-        list[CellName] | None, opt.option(NETWORK, "Untrained networks of these cells instead of a model; repeatable.")
-    ] = None,
-    hidden: Annotated[int, opt.option(NETWORK, "Units in a layer.", check=opt.number("hidden", 1, 16384))] = 128,
-    layers: Annotated[int, opt.option(NETWORK, "Recurrent layers.", check=opt.number("layers", 1, 64))] = 1,
-    skip: Annotated[SkipName, opt.option(NETWORK, "Ways around layers.")] = SkipName.none,
-    spectral_radius: Annotated[
-        list[float] | None,
-        opt.option(
-            NETWORK,
-            "Spectral radius of recurrent matrices; repeatable.",
-            default=opt.OWN_RADIUS,
-            check=opt.number("spectral-radius", 0, 1e3),
+        list[str] | None,
+        opt.from_field(
+            TrainOptions,
+            "cell",
+            help="Untrained networks of these cells instead of a model; repeatable.",
+            group=NETWORK,
+            default=None,
         ),
     ] = None,
-    reach: Annotated[int, opt.option("Analysis", "Steps back.", check=opt.number("reach", 1, 10_000))] = 100,
-    positions: Annotated[int, opt.option("Analysis", "Places of the text.", check=opt.number("places", 1, 4096))] = 64,
+    hidden: Annotated[int, opt.from_field(TrainOptions, "hidden", group=NETWORK, default=None)] = 128,
+    layers: Annotated[int, opt.from_field(TrainOptions, "layers", group=NETWORK, default=None)] = 1,
+    skip: Annotated[str | None, opt.from_field(TrainOptions, "skip", group=NETWORK)] = None,
+    spectral_radius: Annotated[
+        list[float] | None,
+        opt.from_field(
+            TrainOptions, "spectral_radius", help="Spectral radius of recurrent matrices; repeatable.", group=NETWORK
+        ),
+    ] = None,
+    reach: Annotated[int, opt.option("Analysis", "Steps back.", within=Range(at_least=1, at_most=10_000))] = 100,
+    positions: Annotated[
+        int, opt.option("Analysis", "Places of the text.", within=Range(at_least=1, at_most=4096))
+    ] = 64,
     svg: opt.Svg = None,
     model: opt.Model = None,
     checkpoints: opt.Checkpoints = None,
@@ -58,22 +65,24 @@ def gradients(
 
     The median over many positions of a text, with the band from 10 to 90%, and the steps in which it halves.
     """
-    from charrnn.analysis import subject as subjects
+    from charrnn import api
     from charrnn.analysis.gradient_history import GradientHistory
     from charrnn.analysis.gradients import gradient_flow
+    from charrnn.analysis.subject import fresh
     from charrnn.plotting.analysis import draw_flows
+    from charrnn.text.corpus import Corpus
 
     seed = draw_seed() if seed is None else seed
     if cell:
-        networks = subjects.untrained(
+        networks = fresh(
             [
                 ModelConfig(
-                    vocab_size=1, start_id=1, cell=each.value, hidden=hidden, layers=layers, embedding=min(128, hidden),
-                    skip=None if skip is SkipName.none else skip.value,
+                    vocab_size=1, start_id=1, cell=each, hidden=hidden, layers=layers, embedding=min(128, hidden),
+                    skip=skip,
                 )
                 for each in cell
             ],
-            texts,
+            Corpus(texts or [BUNDLED]).read(),
             seed=seed,
             radii=spectral_radius or [None],
         )  # fmt: skip
@@ -82,15 +91,16 @@ def gradients(
         for option in UNTRAINED:
             require(
                 not opt.typed(context, option),
-                f"--{option.replace('_', '-')} is of untrained networks: name their --cell as well, or leave it out for a trained model",
+                f"`{option}` is of untrained networks: name their `cell` as well, or leave it out for a trained model",
             )
-        networks = [subjects.trained(model, texts, checkpoints=checkpoints, alone=True)]
+        networks = [api.subject(model, texts, checkpoints=checkpoints, first_member=True)]
     training = None
     if not cell:
         folder = runs.model_file(runs.checkpoints_folder(checkpoints), model).parent
         training = GradientHistory.of(runs.Run(folder).read_metrics())
     flows = [
-        gradient_flow(n.network, n.tokens, name=n.name, reach=reach, positions=positions, seed=seed) for n in networks
+        gradient_flow(n.network.first_member, n.tokens, name=n.name, reach=reach, positions=positions, seed=seed)
+        for n in networks
     ]
     if svg is not None:
         svg.write_bytes(draw_flows(flows, training))

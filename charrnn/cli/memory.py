@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 from charrnn.cli import options as opt
+from charrnn.config import Range
 from charrnn.console import say, show_heat, write
 
 EXAMPLES = """Examples:
@@ -43,7 +44,7 @@ def memory(
         list[str] | None, opt.option("Analysis", "Another model on the same text; repeatable.", default="none")
     ] = None,
     length: Annotated[
-        int, opt.option("Analysis", "Tokens of the text to score.", check=opt.number("length", 2, 10**9))
+        int, opt.option("Analysis", "Tokens of the text to score.", within=Range(at_least=2, at_most=10**9))
     ] = SCORED,
     svg: opt.Svg = None,
     html: Annotated[
@@ -55,14 +56,15 @@ def memory(
     quiet: opt.Quiet = False,
 ) -> None:
     """How much of what came before a network uses: bits per character as its state is reset ever more seldom."""
-    from charrnn.analysis import subject as subjects
-    from charrnn.analysis.context import context_curve, memory_curve, saliency
+    from charrnn import api
+    from charrnn.analysis.context import context_curve, memory_curve
+    from charrnn.analysis.saliency import saliency
     from charrnn.plotting.analysis import draw_context_curves
     from charrnn.plotting.page import page
 
     if saliency_of is not None:
-        subject = subjects.trained(model, None, checkpoints=checkpoints, text=saliency_of, alone=True)
-        found = saliency(subject.network, subject.tokens, subject.symbols)
+        subject = api.subject(model, checkpoints=checkpoints, text=saliency_of, first_member=True)
+        found = saliency(subject.network.first_member, subject.tokens, subject.symbols)
         if html is not None:
             html.write_text(page("memory", {"title": subject.name, **found.to_json()}), encoding="utf-8")
             say(f"written: {html}")
@@ -75,7 +77,7 @@ def memory(
         return
     curves, curve_of = [], context_curve if fixed_context else memory_curve
     for each in [model, *(compare_with or [])]:
-        subject = subjects.trained(each, texts, checkpoints=checkpoints).beginning(length)
+        subject = api.subject(each, texts, checkpoints=checkpoints).beginning(length)
         curves.append(curve_of(subject.network, subject.tokens, name=subject.name, chars=subject.chars))
     if svg is not None:
         svg.write_bytes(draw_context_curves(curves))
@@ -86,5 +88,5 @@ def memory(
     if len(curves) > 1:
         write("\t".join(["read before" if fixed_context else "reset every", *(curve.name for curve in curves)]) + "\n")
     last = "all" if fixed_context else "never"
-    for reach, *bits in zip(curves[0].reaches, *(curve.bits for curve in curves), strict=True):
-        write("\t".join([last if reach is None else str(reach), *(f"{one:.4f}" for one in bits)]) + "\n")
+    for context, *bits in zip(curves[0].lengths, *(curve.bits for curve in curves), strict=True):
+        write("\t".join([last if context is None else str(context), *(f"{one:.4f}" for one in bits)]) + "\n")

@@ -2,13 +2,13 @@
 
 import json
 import re
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from charrnn.cli import options as opt
+from charrnn.config import Range
 from charrnn.console import say, show_heat, write
 
 EXAMPLES = """Examples:
@@ -21,14 +21,8 @@ EXAMPLES = """Examples:
 LOOKED_AT = 2000
 
 
-class Property(StrEnum):
-    """What a unit may follow; a test holds this list to `PROPERTIES`."""
-
-    quotes = "quotes"
-    line = "line"
-    brackets = "brackets"
-    case = "case"
-    word = "word"
+# What a unit may follow; a test holds these to the `PROPERTIES` of the analysis.
+FOLLOWED = ("quotes", "line", "brackets", "case", "word")
 
 
 def _unit(text: str) -> tuple[int, int]:
@@ -42,15 +36,17 @@ def _unit(text: str) -> tuple[int, int]:
 def neurons(
     texts: opt.Texts = None,
     follows: Annotated[
-        list[Property] | None,
-        opt.option("Analysis", "Units that follow this; repeatable.", "--property", default="all"),
+        list[str] | None,
+        opt.choice("Analysis", "Units that follow this; repeatable.", FOLLOWED, "--property", default="all"),
     ] = None,
     unit: Annotated[
         str | None, opt.option("Analysis", "Show the text by one unit, layer:unit.", default="the best")
     ] = None,
-    count: Annotated[int, opt.option("Analysis", "Units for each property.", check=opt.number("count", 1, 1000))] = 3,
+    count: Annotated[
+        int, opt.option("Analysis", "Units for each property.", within=Range(at_least=1, at_most=1000))
+    ] = 3,
     length: Annotated[
-        int, opt.option("Analysis", "Tokens of the text to read.", check=opt.number("length", 2, 10**6))
+        int, opt.option("Analysis", "Tokens of the text to read.", within=Range(at_least=2, at_most=10**6))
     ] = LOOKED_AT,
     html: Annotated[
         Path | None, opt.option("Output", "A page with the text by every unit found.", default="none")
@@ -64,24 +60,24 @@ def neurons(
 
     And how often each gate is shut (below 0.1) or open (above 0.9).
     """
-    from charrnn.analysis import subject as subjects
-    from charrnn.analysis.neurons import PROPERTIES, activations, followers, saturation
+    from charrnn import api
+    from charrnn.analysis.neurons import PROPERTIES, activations, correlated_units, saturation
     from charrnn.errors import ConfigError
     from charrnn.plotting.page import page
 
     chosen = None if unit is None else _unit(unit)
-    subject = subjects.trained(model, texts, checkpoints=checkpoints, alone=True).beginning(length)
-    tracks = activations(subject.network, subject.tokens)
+    subject = api.subject(model, texts, checkpoints=checkpoints, first_member=True).beginning(length)
+    tracks = activations(subject.network.first_member, subject.tokens)
     if chosen is not None and not (chosen[0] <= len(tracks) and chosen[1] < tracks.shape[2]):
         raise ConfigError(f"there is no unit {unit}: layers go to {len(tracks)}, units to {tracks.shape[2] - 1}")
     # A property is one of characters; a piece has that of its last one.
     text, ends = "".join(subject.symbols), [len(symbol) for symbol in subject.symbols]
     last = [sum(ends[: place + 1]) - 1 for place in range(len(ends))]
     units = []
-    for name in [each.value for each in follows] if follows else list(PROPERTIES):
-        for found in followers(tracks, PROPERTIES[name](text)[last], count):
+    for name in follows or PROPERTIES:
+        for found in correlated_units(tracks, PROPERTIES[name](text)[last], count):
             units.append((name, found.layer, found.unit, found.correlation))
-    gates = saturation(subject.network, subject.tokens)
+    gates = saturation(subject.network.first_member, subject.tokens)
     if html is not None:
         shown: list[dict[str, Any]] = [
             {"label": f"{name} {layer + 1}:{number} ({correlation:+.2f})", "track": tracks[layer, :, number].tolist()}

@@ -3,11 +3,10 @@
 import json
 import os
 from collections.abc import Iterable
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from charrnn.cli import options as opt
-from charrnn.config import SampleConfig, draw_seed
+from charrnn.config import Range, SampleConfig, draw_seed
 from charrnn.console import say, write
 from charrnn.errors import CorpusError
 
@@ -25,104 +24,45 @@ EXAMPLES = """Examples:
     charrnn sample -n 3 --seed 7 --json | jq -r .text
 """
 
-DRAW, OUTPUT = "Sampling (in this order)", "Output"
+# Number formats of generation; a test holds them to `MATRICES`.
+PRECISIONS = ("int8", "fp32")
 
 
-class Numbers(StrEnum):
-    """Number formats of generation; a test holds this list to `MATRICES`."""
-
-    int8 = "int8"
-    fp32 = "fp32"
-
-
+@opt.with_fields(SampleConfig)
 def sample(
-    repetition_penalty: Annotated[
-        float | None,
-        opt.option(
-            DRAW,
-            "Make symbols that were used less likely.",
-            default="off",
-            check=opt.number("a penalty", 1, float("inf")),
-        ),
-    ] = None,
-    temp: Annotated[
-        float,
-        opt.option(
-            DRAW,
-            "Low is safe and repetitive, high surprising and wrong; 1 is the model as it is, 0 the likeliest.",
-            "--temp",
-            "--temperature",
-            check=opt.number("temperature", 0, float("inf")),
-        ),
-    ] = SampleConfig.temperature,
-    length: Annotated[
-        int,
-        opt.option(
-            "Text", "Characters, the prompt not counted.", "--length", "-l", check=opt.number("length", 1, 10**12)
-        ),
-    ] = SampleConfig.length,
-    prompt: Annotated[str, opt.option("Text", "Text to go on from.", "--prompt", "-p", check=opt.utf8)] = "",
+    *,
+    prompt: Annotated[str, opt.option("Text", "Prompt: text to go on from.", "--prompt", "-p", check=opt.utf8)] = "",
     prompt_file: Annotated[str | None, opt.option("Text", "The same from a file, or - for stdin.")] = None,
-    echo: Annotated[bool, opt.option(OUTPUT, "Print the prompt in front.", "--echo/--no-echo")] = True,
     rows: Annotated[
         int,
         opt.option(
-            "Text", "Samples; sample i has the seed plus i.", "--num", "-n", check=opt.number("num", 1, 100_000)
+            "Text", "Samples; sample i has the seed plus i.", "--num", "-n", within=Range(at_least=1, at_most=100_000)
         ),
     ] = 1,
-    stop: Annotated[
-        list[str] | None, opt.option("Text", "End before this text; may be repeated.", check=opt.utf8)
-    ] = None,
-    top_k: Annotated[
-        int | None,
-        opt.option(DRAW, "Only the k likeliest symbols.", default="off", check=opt.number("top-k", 1, 10**9)),
-    ] = None,
-    top_p: Annotated[
-        float | None,
-        opt.option(
-            DRAW,
-            "Only the likeliest symbols that make up this probability.",
-            default="off",
-            check=opt.number("top-p", 0, 1, open_at_least=True),
-        ),
-    ] = None,
-    min_p: Annotated[
-        float | None,
-        opt.option(
-            DRAW,
-            "Only symbols at least this share as likely as the likeliest.",
-            default="off",
-            check=opt.number("min-p", 0, 1, open_at_least=True),
-        ),
-    ] = None,
+    echo: Annotated[bool, opt.option("Output", "Print the prompt in front.", "--echo/--no-echo")] = True,
     model: opt.Model = None,
     checkpoints: opt.Checkpoints = None,
-    seed: opt.Seed = None,
     precision: Annotated[
-        Numbers | None,
-        opt.option(
+        str | None,
+        opt.choice(
             "Machine",
-            "8-bit weights or 32-bit floats; either gives its own text.",
+            "Weights quantized to 8 bits, or 32-bit floats; either gives its own text.",
+            PRECISIONS,
             default="int8 where it costs less than 0.003 bits per character",
         ),
     ] = None,
     threads: opt.Threads = None,
-    json_lines: opt.Json = False,
+    seed: opt.Seed = None,
+    as_json: opt.Json = False,
     quiet: opt.Quiet = False,
+    **fields: Any,
 ) -> None:
     """Generate text, one symbol after another, as it comes.
 
-    Several samples are separated by an empty line, or stand one a line where the model was trained on lines.
+    Filters of the probabilities apply in the order in which they stand under Sampling. Several samples are separated
+    by an empty line, or stand one a line where the model was trained on lines.
     """
-    config = SampleConfig(
-        temperature=temp,
-        length=length,
-        top_k=top_k,
-        top_p=top_p,
-        min_p=min_p,
-        repetition_penalty=repetition_penalty,
-        stop=tuple(stop or ()),
-    )
+    config = SampleConfig.of(**fields)
     if prompt_file is not None:
         prompt = _read_prompt(prompt_file)
 
@@ -136,12 +76,12 @@ def sample(
     threadpool_limits(threads)
     loaded = api.load(model, checkpoints=checkpoints)
     seed = draw_seed() if seed is None else seed
-    numbers = loaded.precision if precision is None else precision.value
+    numbers = loaded.precision if precision is None else precision
     half = ", the half that reads forwards" if loaded.header.config.bidirectional else ""
     say(f"model: {loaded.header.path}, {numbers}, seed {seed}{half}")
     pieces = loaded.stream(prompt, rows=rows, seed=seed, config=config, precision=numbers)
     front = prompt if echo else ""
-    if json_lines:
+    if as_json:
         _write_json(pieces, front, rows, seed)
     else:
         _write_text(pieces, front, rows, "" if loaded.documents == "lines" else "\n")

@@ -12,8 +12,7 @@ from charrnn.config import SampleConfig
 from charrnn.generation.processors import compose, draw
 from charrnn.inference.backends import Acceleration
 from charrnn.inference.engine import Engine, select_rows
-from charrnn.text.tokenizers import Tokenizer
-from charrnn.text.tokenizers.byte_decoding import Ids
+from charrnn.text.tokenizers import Ids, Tokenizer
 
 UNIFORMS_AT_ONCE = 256
 

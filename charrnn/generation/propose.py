@@ -7,7 +7,7 @@ from charrnn.config import ModelConfig, SampleConfig, require
 from charrnn.generation.loop import generate
 from charrnn.inference.engine import Engine
 from charrnn.inference.products import Floats
-from charrnn.models.weights import REVERSE
+from charrnn.models.weights import BACKWARDS, FORWARDS
 from charrnn.text.tokenizers import Tokenizer
 
 LONGEST = 24
@@ -29,19 +29,18 @@ def propose(
 
     Raises ConfigError when the model reads forwards alone.
     """
-    require(config.bidirectional, "the model reads forwards alone: train one with --bidirectional")
+    require(config.bidirectional, "the model reads forwards alone: train one with `bidirectional`")
     options = SampleConfig(temperature=1.0, length=LONGEST)
 
-    def words(own: Mapping[str, Floats], prompt: str) -> list[str]:
+    def words(direction: str, prompt: str) -> list[str]:
         texts = [""] * drawn
-        for piece in generate(Engine(config, own, "fp32"), tokenizer, options, prompt=prompt, rows=drawn, seed=seed):
+        engine = Engine(config, weights, "fp32", direction)
+        for piece in generate(engine, tokenizer, options, prompt=prompt, rows=drawn, seed=seed):
             texts[piece.row] += piece.text
         return [found.group() for text in texts if (found := WORD.match(text))]
 
-    found = words(weights, left)
+    found = words(FORWARDS, left)
     if tokenizer.kind == "char":
         # Of bytes and pieces, the backward half reads the tokens turned round, not the letters.
-        # A half's weights take the place of the other's; the embedding is that of both.
-        turned = {name.replace(REVERSE, ""): weight for name, weight in weights.items() if REVERSE in name}
-        found += [word[::-1] for word in words({**weights, **turned}, right[::-1])]
+        found += [word[::-1] for word in words(BACKWARDS, right[::-1])]
     return list(dict.fromkeys(found))

@@ -12,7 +12,8 @@ from charrnn.inference.backends import Acceleration
 from charrnn.inference.network import Ids, Network, StepState
 from charrnn.inference.products import WORTH_A_CALL, Floats
 from charrnn.models.cells import CELLS, State
-from charrnn.models.weights import member_prefixes, of_member
+from charrnn.models.states import map_state
+from charrnn.models.weights import FORWARDS, direction_weights, split_models
 
 # Multiplications a second of a single stream here, for guessing what a text will cost.
 RATE = 4e10
@@ -21,9 +22,11 @@ RATE = 4e10
 class Engine:
     """The model's next logits, one token at a time, for B rows that do not touch each other."""
 
-    def __init__(self, config: ModelConfig, weights: Mapping[str, Floats], precision: str = "fp32") -> None:
-        """Weights under the names of a model's file; precision is a name in `MATRICES`."""
-        of_each = [of_member(weights, prefix) for prefix in member_prefixes(config)]
+    def __init__(
+        self, config: ModelConfig, weights: Mapping[str, Floats], precision: str = "fp32", direction: str = FORWARDS
+    ) -> None:
+        """Weights under the names of a model's file, of which those of one direction serve; precision as in `MATRICES`."""
+        of_each = [direction_weights(own, direction) for own in split_models(config, weights)]
         self._members = [Network(config, own, precision) for own in of_each]
         # Which layers of a state are whose.
         firsts = range(0, len(of_each) * config.layers, config.layers)
@@ -66,10 +69,7 @@ class Engine:
 def select_rows(state: StepState, rows: Sequence[int]) -> StepState:
     """The state of these rows."""
     chosen = list(rows)
-    return StepState(
-        tuple(tuple(part[chosen] for part in state) for state in state.states),
-        tuple(p[chosen] for p in state.products),
-    )
+    return map_state(lambda part: part[chosen], state)
 
 
 def mixed(logits: Sequence[Floats]) -> Floats:

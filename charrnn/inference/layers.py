@@ -41,7 +41,7 @@ class Layer:
 
 
 def lay_out(config: ModelConfig, weights: Mapping[str, Floats], precision: str) -> list[Layer]:
-    """The layers, from the input up; weights under the names of a model's file."""
+    """The layers, from the input up; weights under the names of a direction."""
     formula, matrix = CELLS[config.cell], MATRICES[precision]
     operations = NumpyOperations(matrix.read)
     recurrent = formula.num_recurrent_gates() * config.hidden

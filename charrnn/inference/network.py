@@ -35,7 +35,7 @@ class Network:
     """The network's next logits, one token at a time, for B rows that do not touch each other."""
 
     def __init__(self, config: ModelConfig, weights: Mapping[str, Floats], precision: str) -> None:
-        """Weights under the names of a model's file; precision is a name in `MATRICES`."""
+        """Weights under the names of a direction; precision is a name in `MATRICES`."""
         matrix = MATRICES[precision]
         self._read = matrix.read
         self._layers = lay_out(config, weights, precision)
@@ -49,7 +49,7 @@ class Network:
     def start(self, rows: int) -> StepState:
         """The state before any token: zeros."""
         zeros = np.zeros((rows, self.config.hidden), np.float32)
-        return self.remember([(zeros,) * len(layer.cell.state_names) for layer in self._layers])
+        return self.remember([layer.cell.state_type(*[zeros] * len(layer.cell.state_names)) for layer in self._layers])
 
     def remember(self, states: Sequence[State]) -> StepState:
         """The state that has these states."""

@@ -8,7 +8,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from charrnn.models.cells.base import Array, Operations, Weight
+from charrnn.models.cells.base import Operations, Weight
+from charrnn.models.states import Array
 
 NORM = {"gain": Weight(("H",), "ones"), "shift": Weight(("H",), "zeros")}
 

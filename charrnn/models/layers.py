@@ -1,28 +1,22 @@
-"""A whole sequence through one layer, locked dropout, and the table of names.
+"""A whole sequence through one layer, what stands between two layers, and locked dropout.
 
 Shapes: B batch, T time, E input size, H hidden size. Tensors are (B, T, ·) views of time-major memory (T, B, ·),
 the layout that torch's kernels want: `time_major` turns the one into the other without a copy.
 """
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Iterable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from charrnn.models import scan
-from charrnn.models.cells import CELLS, Cell, LinearCell, Operations, State, gather
+from charrnn.models import kernels, scan
+from charrnn.models.cells import Cell, LinearCell, Operations, State, gather
 from charrnn.models.cells.base import W_HH
+from charrnn.models.connections import Connection
 from charrnn.models.initialisation import initialise
-from charrnn.models.kernels import recurrent as windows
-from charrnn.models.kernels.recurrent import CELL_KERNELS
 from charrnn.models.unroll import TorchOperations, unroll
-
-# Torch's own kernels: cuDNN on a GPU; on a CPU, oneDNN's for the LSTM, and a chain of small operations for the others.
-Kernel = Callable[[int, int], nn.RNNBase]
-KERNELS: dict[str, Kernel] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
 def time_major(x: Tensor) -> Tensor:
@@ -42,21 +36,20 @@ class CellWeights(nn.Module):
 class Recurrent(nn.Module):
     """A layer is a sequence: x (B, T, E), state -> y (B, T, H), state. Nothing recurrent stays on `self`."""
 
-    def __init__(
-        self, formula: type[Cell], kernel: Kernel | None, inputs: int, hidden: int, weight_drop: float | None = None
-    ) -> None:
+    def __init__(self, formula: type[Cell], inputs: int, hidden: int, weight_drop: float | None = None) -> None:
         super().__init__()
         self.formula = formula
         self.hidden = hidden
         self.weight_drop = weight_drop
-        self.state_names = formula.state_names
         self.table = formula.table()
-        self.rnn = CellWeights(formula, inputs, hidden) if kernel is None else kernel(inputs, hidden)
+        # Torch's own kernel, where there is one for the cell, has the weights too.
+        fused = kernels.FUSED.get(formula)
+        self.rnn = CellWeights(formula, inputs, hidden) if fused is None else fused(inputs, hidden)
 
     def initial_state(self, batch: int) -> State:
         """Zeros (B, H) for each part, of the weights' own type and device."""
         weight = next(self.parameters())
-        return tuple(weight.new_zeros(batch, self.hidden) for _ in self.state_names)
+        return self._state(weight.new_zeros(batch, self.hidden) for _ in self.formula.state_names)
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """x (B, T, E), state parts (B, H) -> y (B, T, H), state."""
@@ -78,14 +71,18 @@ class Recurrent(nn.Module):
         else:
             y, left = self.rnn(x, before)
         parts = left if isinstance(left, tuple) else (left,)
-        return y, tuple(part.squeeze(0) for part in parts)
+        return y, self._state(part.squeeze(0) for part in parts)
 
     def _through_formula(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         cell = self.cell()
         projected = cell.project(x)
         if isinstance(cell, LinearCell):
             return scan.run(cell, projected, state)
-        return (windows.run if type(cell) in CELL_KERNELS else unroll)(cell, projected, state)
+        return (kernels.run if type(cell) in kernels.CELL_KERNELS else unroll)(cell, projected, state)
+
+    def _state(self, parts: Iterable[Tensor]) -> State:
+        state: State = self.formula.state_type(*parts)
+        return state
 
     @property
     def _dropping(self) -> bool:
@@ -104,16 +101,32 @@ class Recurrent(nn.Module):
         weights = {name: self._weight(name) for name in self.table}
         return self.formula(gather(self.formula, weights), operations or TorchOperations())
 
-    def initialise(self, generator: torch.Generator, radius: float | None = None) -> None:
-        """Fresh weights, as the formula's table says; `radius` is that of the recurrent matrices' eigenvalues."""
-        radius = self.formula.spectral_radius if radius is None else radius
+    def initialise(self, generator: torch.Generator, spectral_radius: float | None = None) -> None:
+        """Fresh weights, as the formula's table says; of this spectral radius where they multiply the state."""
+        radius = self.formula.spectral_radius if spectral_radius is None else spectral_radius
         for name, weight in self.table.items():
             initialise(self.rnn.get_parameter(name), weight, self.formula.forget, generator, radius)
 
 
-LAYERS: dict[str, Callable[..., Recurrent]] = {
-    name: partial(Recurrent, formula, KERNELS.get(name)) for name, formula in CELLS.items()
-}
+class ConnectionLayer(nn.Module):
+    """What stands between a layer and what reads it, with its weights: y, x (B, T, H) -> (B, T, H)."""
+
+    def __init__(self, formula: type[Connection], hidden: int, *, norm: bool) -> None:
+        super().__init__()
+        self.formula = formula
+        self.table = formula.table(norm)
+        for name, weight in self.table.items():
+            self.register_parameter(name, nn.Parameter(torch.empty(weight.shape(hidden, hidden))))
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Fresh weights, as the formula's table says."""
+        for name, weight in self.table.items():
+            initialise(self.get_parameter(name), weight, None, generator)
+
+    def forward(self, y: Tensor, x: Tensor) -> Tensor:
+        """A layer's output and its input -> what the layer above reads."""
+        joined: Tensor = self.formula({name: self.get_parameter(name) for name in self.table}, TorchOperations())(y, x)
+        return joined
 
 
 class LockedDropout(nn.Module):

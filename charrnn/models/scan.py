@@ -13,7 +13,7 @@ def run(cell: LinearCell, projected: Tensor, state: State) -> tuple[Tensor, Stat
     """projected (T, B, G), state (B, H) -> outputs (T, B, H), state."""
     kept, taken = cell.coefficients(projected)
     h = scan(kept, taken, state[0])
-    return h, (h[-1],)
+    return h, cell.state_type(h[-1])
 
 
 def scan(a: Tensor, b: Tensor, h: Tensor) -> Tensor:

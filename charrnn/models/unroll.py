@@ -1,6 +1,6 @@
 """A formula over a whole window, one step after another, by autograd: slow, obvious, and right for every cell.
 
-The cells that are trained most have a faster twin in windows.py. Shapes: T time, B batch, H hidden, G gates x H.
+The cells that are trained most have a faster twin in kernels/. Shapes: T time, B batch, H hidden, G gates x H.
 """
 
 from collections.abc import Sequence

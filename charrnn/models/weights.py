@@ -3,6 +3,7 @@
 Shapes: V vocabulary, E embedding, H hidden.
 """
 
+import re
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -12,10 +13,9 @@ from charrnn.models.connections import CONNECTIONS, DENSE, connection
 
 Shapes = dict[str, tuple[int, ...]]
 
-# In front of the weights of the half that reads from the end, and of an ensemble's second member and those behind it:
-# 'member.2.layers.0.rnn.weight_ih_l0', 'member.2.reverse.bias'.
-REVERSE = "reverse."
-MEMBER = "member."
+# Names are 'embedding.weight', 'forwards.layers.0.rnn.weight_ih_l0', 'backwards.bias'; 'models.1.forwards.head'.
+EMBEDDING = "embedding.weight"
+FORWARDS, BACKWARDS = "forwards", "backwards"
 
 Array = TypeVar("Array")
 
@@ -30,38 +30,56 @@ def weight_shapes(config: ModelConfig) -> Shapes:
         config.weight_drop is None or any(weight.recurrent for weight in table.values()),
         f"{config.cell} has no recurrent matrices to drop: leave out weight-drop",
     )
-    member: Shapes = {"embedding.weight": (config.start_id + 1, config.embedding)}
-    for prefix in ("", REVERSE) if config.bidirectional else ("",):
-        member |= {prefix + name: shape for name, shape in _half(config).items()}
-    return {prefix + name: shape for prefix in member_prefixes(config) for name, shape in member.items()}
+    model: Shapes = {EMBEDDING: (config.start_id + 1, config.embedding)}
+    for direction in (FORWARDS, BACKWARDS) if config.bidirectional else (FORWARDS,):
+        model |= {f"{direction}.{name}": shape for name, shape in _direction(config).items()}
+    return {prefix + name: shape for prefix in _prefixes(config) for name, shape in model.items()}
 
 
-def member_prefixes(config: ModelConfig) -> list[str]:
-    """What stands in front of the names of each member's weights: nothing in front of the first's."""
-    return ["", *(f"{MEMBER}{number}." for number in range(2, config.ensemble + 1))]
-
-
-def of_member(weights: Mapping[str, Array], prefix: str) -> dict[str, Array]:
-    """The weights of the member with this prefix, under the names that they would have by themselves."""
-    if not prefix:
-        return {name: weight for name, weight in weights.items() if not name.startswith(MEMBER)}
-    return {name.removeprefix(prefix): weight for name, weight in weights.items() if name.startswith(prefix)}
+def _prefixes(config: ModelConfig) -> list[str]:
+    """What stands in front of the names of each model's weights: nothing where it is the only one."""
+    return [""] if config.ensemble == 1 else [f"models.{number}." for number in range(config.ensemble)]
 
 
 def split_models(config: ModelConfig, weights: Mapping[str, Array]) -> list[dict[str, Array]]:
-    """The weights of each network of an ensemble, under the names that they would have by themselves."""
-    return [of_member(weights, prefix) for prefix in member_prefixes(config)]
+    """The weights of each model of a network, under the names that they would have by themselves."""
+    return [
+        {name.removeprefix(prefix): weight for name, weight in weights.items() if name.startswith(prefix)}
+        for prefix in _prefixes(config)
+    ]
 
 
-def direction_weights(weights: Mapping[str, Array], direction: str = "forwards") -> dict[str, Array]:
-    """Of one network's weights those that read 'forwards' or 'backwards', and the embedding of both.
+def direction_weights(weights: Mapping[str, Array], direction: str = FORWARDS) -> dict[str, Array]:
+    """Of one model's weights those that read 'forwards' or 'backwards', and the embedding of both.
 
     Names are a direction's own: 'embedding.weight', 'layers.0.rnn.weight_ih_l0', 'connections.0.gain', 'head', 'bias'.
     """
-    if direction == "forwards":
-        return {name: weight for name, weight in weights.items() if not name.startswith(REVERSE)}
-    own = {name.removeprefix(REVERSE): weight for name, weight in weights.items() if name.startswith(REVERSE)}
-    return {"embedding.weight": weights["embedding.weight"], **own}
+    prefix = f"{direction}."
+    own = {name.removeprefix(prefix): weight for name, weight in weights.items() if name.startswith(prefix)}
+    return {EMBEDDING: weights[EMBEDDING], **own}
+
+
+def own_name(name: str) -> str:
+    """A weight's name within its direction: 'models.1.backwards.head' -> 'head'."""
+    return re.sub(rf"^(models\.\d+\.)?(({FORWARDS}|{BACKWARDS})\.)?", "", name)
+
+
+def current_name(name: str, *, ensemble: bool) -> str:
+    """What a weight of a file of formats 1 to 4 is called today; `ensemble`: whether the file's network is one.
+
+    'reverse.bias' -> 'backwards.bias', 'head' -> 'forwards.head', in an ensemble 'models.0.forwards.head',
+    'member.2.head' -> 'models.1.forwards.head'. Members were counted from 1, and the first had no number.
+    """
+    prefix = ""
+    if ensemble:
+        numbered = re.fullmatch(r"member\.(\d{1,6})\.(.*)", name)
+        number, name = (int(numbered[1]), numbered[2]) if numbered else (1, name)
+        prefix = f"models.{number - 1}."
+    if name == EMBEDDING:
+        return prefix + name
+    if name.startswith("reverse."):
+        return f"{prefix}{BACKWARDS}.{name.removeprefix('reverse.')}"
+    return f"{prefix}{FORWARDS}.{name}"
 
 
 def formula(cell: str) -> type[Cell]:
@@ -70,8 +88,8 @@ def formula(cell: str) -> type[Cell]:
     return CELLS[cell]
 
 
-def _half(config: ModelConfig) -> Shapes:
-    """What reads the text in one direction."""
+def _direction(config: ModelConfig) -> Shapes:
+    """The weights of what reads the text in one direction."""
     table, hidden = CELLS[config.cell].table(), config.hidden
     shapes: Shapes = {"bias": (config.vocab_size,)}
     if not config.tie:

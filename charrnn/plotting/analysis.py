@@ -6,14 +6,14 @@ from typing import Any
 
 from charrnn.analysis.context import ContextCurve
 from charrnn.analysis.gradient_history import GradientHistory
-from charrnn.analysis.gradients import Flow
+from charrnn.analysis.gradients import GradientFlow
 from charrnn.plotting.style import COLOURS, picture
 
 
-def draw_flows(flows: Sequence[Flow], training: GradientHistory | None = None) -> bytes:
+def draw_flows(flows: Sequence[GradientFlow], training: GradientHistory | None = None) -> bytes:
     """Norms against steps back, the median and its 10-90% band; a panel for each layer, a colour for each network.
 
-    Where a run's record is given, two panels more: norms before clipping and relative updates against its steps.
+    Where a run's history is given, two panels more: norms before clipping and relative updates against its steps.
     """
     layers = max(len(flow.norms) for flow in flows)
     with picture(columns=layers + (2 if training else 0)) as (panels, drawn):
@@ -33,11 +33,11 @@ def draw_flows(flows: Sequence[Flow], training: GradientHistory | None = None) -
             axes.legend(frameon=False, fontsize=8, loc="lower left")
         panels[0].set_ylabel("norm of dL(t) / dh(t - k)")
         if training:
-            _draw_record(training, *panels[layers:])
+            _draw_history(training, *panels[layers:])
     return drawn.getvalue()
 
 
-def _draw_record(training: GradientHistory, norms: Any, updates: Any) -> None:
+def _draw_history(training: GradientHistory, norms: Any, updates: Any) -> None:
     norms.plot(training.steps, training.norms, color=COLOURS[0], linewidth=1.2)
     norms.set_title(f"norm before clipping; {training.share_clipped:.1%} of steps clipped", loc="left")
     for part, colour in zip(dict.fromkeys(part for _, of in training.updates for part in of), COLOURS, strict=False):
@@ -51,15 +51,15 @@ def _draw_record(training: GradientHistory, norms: Any, updates: Any) -> None:
         axes.set_xlabel("steps of training")
 
 
-def draw_context_curves(memories: Sequence[ContextCurve]) -> bytes:
+def draw_context_curves(curves: Sequence[ContextCurve]) -> bytes:
     """Bits per character against how far the network may look back; the right-most point is the state carried on."""
     with picture() as ((axes,), drawn):
-        for memory, colour in zip(memories, cycle(COLOURS), strict=False):
-            known = [reach for reach in memory.reaches if reach is not None]
+        for curve, colour in zip(curves, cycle(COLOURS), strict=False):
+            known = [length for length in curve.lengths if length is not None]
             at = [*known, 2 * max(known, default=1)]
-            axes.plot(at[: len(memory.bits)], memory.bits, color=colour, marker="o", markersize=3.5, label=memory.name)
+            axes.plot(at[: len(curve.bits)], curve.bits, color=colour, marker="o", markersize=3.5, label=curve.name)
         axes.set_xscale("log")
-        exact = any(memory.exact for memory in memories)
+        exact = any(curve.exact for curve in curves)
         axes.set_xlabel(
             "tokens read before the one scored; last: all" if exact else "state reset every so many tokens; last: never"
         )

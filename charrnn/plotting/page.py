@@ -4,7 +4,7 @@ import json
 from importlib import resources
 from typing import Any
 
-PLACE = "/*DATA*/"
+PLACEHOLDER = "/*DATA*/"
 
 
 def page(name: str, data: dict[str, Any]) -> str:
@@ -12,4 +12,4 @@ def page(name: str, data: dict[str, Any]) -> str:
     template = resources.files("charrnn.plotting").joinpath(f"{name}.html").read_text(encoding="utf-8")
     # A script element ends at the first "</", whatever stands around it.
     text = json.dumps(data, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
-    return template.replace(PLACE, text)
+    return template.replace(PLACEHOLDER, text)

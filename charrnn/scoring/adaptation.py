@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from charrnn.config import require
-from charrnn.models.language_model import LanguageModel, detach
+from charrnn.models.ensemble import Network, build
+from charrnn.models.language_model import detach
 from charrnn.models.loss import IGNORED, cross_entropy
-from charrnn.scoring.figures import Logprobs, Score
+from charrnn.scoring.figures import Nats, Score
 from charrnn.scoring.token_nll import inputs_and_targets, target_nll
 from charrnn.text.dataset import Part
 
@@ -27,10 +28,10 @@ PULL = 1e-3
 LEAST_RMS = 1e-5
 
 
-def adapted_logprobs(
-    model: LanguageModel, part: Part, *, rate: float = RATE, pull: float = PULL, segment: int = SEGMENT
-) -> Logprobs:
-    """log p in nats of every token (N,), each scored by weights that have learned from all segments before its own.
+def adapted_token_nll(
+    model: Network, part: Part, *, rate: float = RATE, pull: float = PULL, segment: int = SEGMENT
+) -> Nats:
+    """Nats of every token (N,), each scored by weights that have learned from all segments before its own.
 
     After each segment w += rate * -g / rms(g) + pull * (trained - w), rms over all segments so far. The state is
     carried, or begins anew with each document; the weights go on from document to document. `model` itself is left
@@ -38,7 +39,7 @@ def adapted_logprobs(
     """
     require(
         rate >= 0 and 0 <= pull < 1 and segment >= 1,
-        "adaptation needs a rate from 0, a pull in [0, 1), a segment from 1",
+        "adaptation needs a `rate` from 0, a `pull` in [0, 1), a `segment` from 1",
     )
     network = _undropped(model)
     learner = _Learner(network, rate, pull)
@@ -53,29 +54,29 @@ def adapted_logprobs(
             if begin == first:
                 inputs[:, 0] = start_id
             logits, states = network(inputs, detach(states))
-            result[positions] = -target_nll(logits.detach(), targets, start_id)
+            result[positions] = target_nll(logits.detach(), targets, start_id)
             # What has no logit cannot be learned.
             learner.learn(cross_entropy(logits, targets.where(targets < logits.shape[-1], IGNORED)).mean())
     return result
 
 
-def _undropped(model: LanguageModel) -> LanguageModel:
+def _undropped(model: Network) -> Network:
     """A copy in training mode, which cuDNN wants for gradients, that drops nothing and reads forwards alone."""
-    network = LanguageModel(replace(model.config, dropout=None, weight_drop=None, bidirectional=False))
+    network = build(replace(model.config, dropout=None, weight_drop=None, bidirectional=False))
     own = network.state_dict().keys()
     network.load_state_dict({name: weight for name, weight in model.state_dict().items() if name in own})
     return network.to(next(model.parameters())).train()
 
 
-def adapted(model: LanguageModel, part: Part, plain: Score) -> Score:
+def adapted(model: Network, part: Part, plain: Score) -> Score:
     """The score of the same text when the network learns from it as it goes."""
-    return replace(plain, logprobs=adapted_logprobs(model, part), state=f"{plain.state}, weights adapted")
+    return replace(plain, token_nll=adapted_token_nll(model, part), state=f"{plain.state}, weights adapted")
 
 
 class _Learner:
     """Gradient steps measured in the gradient's own root mean square, and a pull back to where the weights began."""
 
-    def __init__(self, network: LanguageModel, rate: float, pull: float) -> None:
+    def __init__(self, network: Network, rate: float, pull: float) -> None:
         self.rate, self.pull = rate, pull
         self.weights = list(network.parameters())
         self.trained = [weight.detach().clone() for weight in self.weights]

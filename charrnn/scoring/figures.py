@@ -1,125 +1,169 @@
-"""Score: every figure of a text is arithmetic on the log-probabilities of its tokens."""
+"""Score: every figure of a text is arithmetic on one thing, what each of its tokens costs, and on counts of the text.
+
+A figure is one function below: its name, its help (definition and unit), its place in `Score.figures`, the choice of
+`eval --metric` and its entry in the reference all come from there. Nothing here loads numpy.
+
+Cross-entropy, negative log-likelihood (NLL) and surprisal are one thing: -log p(token | all before it), in nats with
+the natural logarithm, in bits with that to the base of 2. Perplexity is its exponential (Jelinek et al. 1977).
+"""
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar, overload
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
-Logprobs = npt.NDArray[np.float64]
+Nats: TypeAlias = "npt.NDArray[np.float64]"
+Value = TypeVar("Value", bound=float | None, covariant=True)
+
+# All figures by name, in the order in which they are listed.
+FIGURES: "dict[str, Figure[float | None]]" = {}
 
 
-@dataclass(frozen=True)
-class Score:
-    """A scored text: `logprobs` (N,), natural logarithms, of its tokens in order, and the counts of the original text.
+class Figure(Generic[Value]):
+    """A property of `Score` that knows its name and explains itself.
 
-    loss = nll / T, ppl = exp(loss), bpt = loss / ln 2, bpc = nll / (C ln 2), bpb = nll / (B ln 2),
-    word_ppl = exp(nll / W), with T tokens, C code points, B UTF-8 bytes, W words.
+    `metric`: it says how good the model is on the text, so that it can be asked for alone and stands beside the same
+    of another score. `of_oov`: it is listed only where characters were not in the vocabulary.
     """
 
-    logprobs: Logprobs
+    def __init__(self, compute: "Callable[[Score], Value]", help: str, metric: bool, of_oov: bool) -> None:
+        self.name, self.help, self.__doc__ = compute.__name__, help, help
+        self.metric, self.of_oov = metric, of_oov
+        self.compute = compute
+
+    @overload
+    def __get__(self, score: None, owner: type) -> Self: ...
+
+    @overload
+    def __get__(self, score: "Score", owner: type) -> Value: ...
+
+    def __get__(self, score: "Score | None", owner: type) -> "Self | Value":
+        return self if score is None else self.compute(score)
+
+
+def figure(
+    help: str, *, metric: bool = True, of_oov: bool = False
+) -> "Callable[[Callable[[Score], Value]], Figure[Value]]":
+    """Make a function of a score one of `FIGURES`, under its own name."""
+
+    def made(compute: "Callable[[Score], Value]") -> "Figure[Value]":
+        found = Figure(compute, help, metric, of_oov)
+        FIGURES[found.name] = found
+        return found
+
+    return made
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Score:
+    """A scored text.
+
+    `token_nll` (T,) are the nats of its tokens in order, each once; `unknown` (T,) marks the characters that the
+    vocabulary lacks. C `chars` (code points), B `bytes` (of UTF-8) and W `words` (between white space) are counts of
+    the original text, whatever it was normalised to. `state` says from what memory tokens were predicted.
+    """
+
+    token_nll: Nats
     chars: int
     bytes: int
     words: int
     state: str
-    unknown: npt.NDArray[np.bool_]
+    unknown: "npt.NDArray[np.bool_]"
     temperature: float = 1.0
-    # The same text under other conditions, never part of the figures of this one: dynamic evaluation, and the
-    # temperature at which this very text costs least.
-    # Of a bidirectional model: the same text read from its end.
+    # The same text under other conditions, never part of the figures of this one. Of a bidirectional model: read from
+    # its end; by dynamic evaluation; at the temperature at which this very text costs least.
     backward: "Score | None" = None
     adapted: "Score | None" = None
     fitted: "Score | None" = None
 
-    @property
-    def nll(self) -> float:
-        """Total surprisal in nats, added up in float64."""
-        return -math.fsum(self.logprobs)
+    def __repr__(self) -> str:
+        """<Score 14,747 tokens, 1.739 bpc>"""
+        return f"<Score {self.tokens:,} tokens, {self.bpc:.3f} bpc>"
+
+    def __eq__(self, other: object) -> bool:
+        return self._numbers() == other._numbers() if isinstance(other, Score) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._numbers())
+
+    def _numbers(self) -> tuple[object, ...]:
+        values = (getattr(self, each.name) for each in fields(self))
+        return tuple(value.tobytes() if hasattr(value, "tobytes") else value for value in values)
 
     @property
-    def surprisal(self) -> Logprobs:
-        """Bits of each token (N,)."""
-        return self.logprobs / -math.log(2)
+    def surprisal(self) -> Nats:
+        """Bits of each token (T,)."""
+        return self.token_nll / math.log(2)
 
     @property
     def tokens(self) -> int:
         """T"""
-        return self.logprobs.size
+        return self.token_nll.size
 
     @property
     def oov(self) -> int:
-        """Characters that the vocabulary lacks."""
+        """Characters that are out of vocabulary."""
         return int(self.unknown.sum())
 
-    @property
-    def loss(self) -> float:
-        """Nats per token."""
-        return self.nll / self.tokens
+    @figure("total surprisal (negative log-likelihood) of the text in nats, added up in float64")
+    def nats(self) -> float:
+        return math.fsum(self.token_nll)
 
-    @property
+    @figure("cross-entropy in nats per token: nats / T")
+    def loss(self) -> float:
+        return self.nats / self.tokens
+
+    @figure("perplexity per token: exp(loss)")
     def ppl(self) -> float:
-        """Perplexity per token."""
         return _exp(self.loss)
 
-    @property
+    @figure("standard error of ppl; approximate, for tokens are not independent; none for one token", metric=False)
     def ppl_se(self) -> float | None:
-        """Standard error of ppl; approximate, for tokens are not independent. None for a single token."""
-        return self.ppl * math.sqrt(float(self.logprobs.var()) / (self.tokens - 1)) if self.tokens > 1 else None
+        return self.ppl * math.sqrt(float(self.token_nll.var()) / (self.tokens - 1)) if self.tokens > 1 else None
 
-    @property
+    @figure("perplexity over the tokens in the vocabulary; none where none is", metric=False, of_oov=True)
     def ppl_known(self) -> float | None:
-        """Perplexity over the tokens that the vocabulary holds; None when it holds none."""
-        known = self.logprobs[~self.unknown]
-        return _exp(-math.fsum(known) / known.size) if known.size else None
+        known = self.token_nll[~self.unknown]
+        return _exp(math.fsum(known) / known.size) if known.size else None
 
-    @property
+    @figure("bits per token: loss / ln 2")
     def bpt(self) -> float:
-        """Bits per token."""
         return self.loss / math.log(2)
 
-    @property
+    @figure("bits per character (Unicode code point) of the original text: nats / (C ln 2)")
     def bpc(self) -> float:
-        """Bits per code point of the original text."""
-        return self.nll / (self.chars * math.log(2))
+        return self.nats / (self.chars * math.log(2))
 
-    @property
+    @figure("bits per UTF-8 byte of the original text: nats / (B ln 2); none where a character is out of vocabulary")
     def bpb(self) -> float | None:
-        """Bits per UTF-8 byte of the original text; None where a character had no code."""
-        return None if self.oov else self.nll / (self.bytes * math.log(2))
+        return None if self.oov else self.nats / (self.bytes * math.log(2))
 
-    @property
+    @figure("perplexity per word between white space: exp(nats / W); none in a text without words")
     def word_ppl(self) -> float | None:
-        """Perplexity per whitespace-separated word; None in a text without words."""
-        return _exp(self.nll / self.words) if self.words else None
+        return _exp(self.nats / self.words) if self.words else None
 
     def figures(self) -> dict[str, Any]:
-        """All of the above under their names."""
+        """Counts, every figure, and what stands beside them, under their names; None where one is not defined."""
         return {
             "tokens": self.tokens,
             "chars": self.chars,
             "bytes": self.bytes,
             "words": self.words,
             "oov": self.oov,
-            "nats": self.nll,
-            "loss": self.loss,
-            "ppl": self.ppl,
-            "ppl_se": self.ppl_se,
-            **({"ppl_known": self.ppl_known} if self.oov else {}),
-            "bpt": self.bpt,
-            "bpc": self.bpc,
-            "bpb": self.bpb,
-            "word_ppl": self.word_ppl,
+            **{name: one.compute(self) for name, one in FIGURES.items() if self.oov or not one.of_oov},
             "state": self.state,
-            **({"backward": self.backward.brief()} if self.backward else {}),
-            **({"adapted": self.adapted.brief()} if self.adapted else {}),
-            **({"fitted": {"temperature": self.fitted.temperature, **self.fitted.brief()}} if self.fitted else {}),
+            **({"backward": self.backward.metrics()} if self.backward else {}),
+            **({"adapted": self.adapted.metrics()} if self.adapted else {}),
+            **({"fitted": {"temperature": self.fitted.temperature, **self.fitted.metrics()}} if self.fitted else {}),
         }
 
-    def brief(self) -> dict[str, Any]:
-        """The means alone, for a figure that stands beside another of the same text."""
-        names = ("nats", "loss", "ppl", "bpt", "bpc", "bpb", "word_ppl")
-        return {name: value for name, value in self.figures().items() if name in names}
+    def metrics(self) -> dict[str, float | None]:
+        """The figures that can be asked for alone, for a score that stands beside another of the same text."""
+        return {name: one.compute(self) for name, one in FIGURES.items() if one.metric}
 
 
 def _exp(value: float) -> float:

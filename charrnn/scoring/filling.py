@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.config import require
-from charrnn.models.language_model import Backwards, LanguageModel, Reader
-from charrnn.scoring.token_nll import token_logprobs
+from charrnn.models.ensemble import Network, Predictor, backwards_of
+from charrnn.scoring.token_nll import token_nll
 from charrnn.text.tokenizers import Tokenizer
 
 
@@ -30,7 +30,7 @@ class Filled:
         return (self.forward + self.backward) / 2
 
 
-def fill(model: LanguageModel, tokenizer: Tokenizer, left: str, right: str, candidates: Sequence[str]) -> list[Filled]:
+def fill(model: Network, tokenizer: Tokenizer, left: str, right: str, candidates: Sequence[str]) -> list[Filled]:
     """Every candidate once, the best first.
 
     Raises ConfigError without candidates or with a model of one direction, VocabularyError on an unknown character.
@@ -39,13 +39,13 @@ def fill(model: LanguageModel, tokenizer: Tokenizer, left: str, right: str, cand
     require(bool(wanted), "there is nothing to fill the gap with: name candidates")
     texts = [tokenizer.encode(left + one + right) for one in wanted]
     forward = log_probabilities(model, texts)
-    backward = log_probabilities(Backwards(model), [text[::-1] for text in texts])
+    backward = log_probabilities(backwards_of(model), [text[::-1] for text in texts])
     found = [Filled(*one) for one in zip(wanted, forward, backward, strict=True)]
     return sorted(found, key=lambda one: -one.both)
 
 
-def log_probabilities(reader: Reader, texts: "Sequence[npt.NDArray[np.int32]]") -> list[float]:
+def log_probabilities(reader: Predictor, texts: "Sequence[npt.NDArray[np.int32]]") -> list[float]:
     """log p of each text in nats, each begun from no memory."""
     starts = np.cumsum([0, *(text.size for text in texts[:-1])])
     tokens = np.concatenate(texts).astype(np.uint32)
-    return [float(part.sum()) for part in np.split(token_logprobs(reader, tokens, starts), starts[1:])]
+    return [-float(part.sum()) for part in np.split(token_nll(reader, tokens, starts), starts[1:])]

@@ -1,7 +1,8 @@
-"""token_logprobs: what a network says of every token of a text, the one primitive that a Score is made of.
+"""token_nll: what every token of a text costs, the one primitive that a Score is made of.
 
-Every token is scored exactly once, the first and the tail included, at temperature 1. Shapes: N tokens scored,
-S spans scored side by side, T window.
+It is the surprisal of each token in nats, -ln p(token | all before it): its negative log-likelihood, the cross-entropy
+before any mean is taken. Every token is scored exactly once, the first and the tail included, at temperature 1.
+Shapes: N tokens scored, S spans scored side by side, B batch, T window, V vocabulary.
 """
 
 import math
@@ -11,14 +12,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from charrnn.config import require
-from charrnn.errors import CorpusError
-from charrnn.models.cells import States
-from charrnn.models.language_model import Reader, select_rows
+from charrnn.models.ensemble import Predictor
+from charrnn.models.language_model import select_rows
 from charrnn.models.loss import cross_entropy
-from charrnn.scoring.figures import Logprobs, Score
-from charrnn.text.corpus import Facts
-from charrnn.text.dataset import Part, Tokens
+from charrnn.models.states import NetworkState
+from charrnn.scoring.figures import Nats
+from charrnn.text.token_files import Tokens
 
 Positions = npt.NDArray[np.int64]
 
@@ -29,47 +28,9 @@ WARM_UP = 256
 SHORTEST_CHUNK = 1024
 
 
-def score(
-    model: Reader,
-    part: Part,
-    facts: Facts,
-    *,
-    reset_every: int | None = None,
-    batch_size: int = BATCH,
-    temperature: float = 1.0,
-) -> Score:
-    """Score a tokenized text, at temperature 1 unless something else is to be reported apart.
-
-    Raises CorpusError when it is empty, ConfigError when documents are to be reset inside as well.
-    """
-    require(
-        part.starts is None or reset_every is None,
-        "lines and documents begin from a fresh state already: leave out --reset-every",
-    )
-    if not part.tokens.size:
-        raise CorpusError("there is no text to score: it is empty")
-    state = "carried"
-    if part.starts is not None:
-        state = "reset at each line or document"
-    if reset_every is not None:
-        state = f"reset every {reset_every} tokens"
-    logprobs = token_logprobs(
-        model, part.tokens, part.starts, reset_every=reset_every, batch_size=batch_size, temperature=temperature
-    )
-    return Score(
-        logprobs=logprobs,
-        chars=facts.chars,
-        bytes=facts.bytes,
-        words=facts.words,
-        state=state,
-        unknown=part.tokens == model.config.start_id + 1,
-        temperature=temperature,
-    )
-
-
 @torch.inference_mode()
-def token_logprobs(
-    model: Reader,
+def token_nll(
+    model: Predictor,
     tokens: Tokens,
     starts: Positions | None = None,
     *,
@@ -78,8 +39,8 @@ def token_logprobs(
     window: int = WINDOW,
     chunks: int = 1,
     temperature: float = 1.0,
-) -> Logprobs:
-    """log p in nats of every token (N,), each once.
+) -> Nats:
+    """Nats of every token (N,), each once.
 
     One stream: the first token follows the start id and the initial state, which is carried to the end. With
     `reset_every`, the state is reset before every so many tokens, the input still being the token before. With
@@ -108,11 +69,11 @@ def token_logprobs(
 class _Reader:
     """Reads spans of one token array side by side."""
 
-    def __init__(self, model: Reader, tokens: Tokens, window: int, temperature: float) -> None:
+    def __init__(self, model: Predictor, tokens: Tokens, window: int, temperature: float) -> None:
         self.model, self.tokens, self.window, self.temperature = model, tokens, window, temperature
         self.device = next(model.parameters()).device
 
-    def independent(self, firsts: Positions, ends: Positions, documents: bool, batch_size: int) -> Logprobs:
+    def independent(self, firsts: Positions, ends: Positions, documents: bool, batch_size: int) -> Nats:
         """Spans that each begin in the initial state, the longest first so that a batch is of like length."""
         result = np.empty(self.tokens.size)
         order = np.argsort(firsts - ends, kind="stable")
@@ -122,7 +83,7 @@ class _Reader:
             self._read(firsts[some], ends[some], states, result, from_start=documents)
         return result
 
-    def stream(self, chunks: int) -> Logprobs:
+    def stream(self, chunks: int) -> Nats:
         """One stream, or equal chunks of it side by side, each from the state that its neighbour's tail leads to."""
         result = np.empty(self.tokens.size)
         chunks = max(1, min(chunks, self.tokens.size // SHORTEST_CHUNK))
@@ -141,8 +102,14 @@ class _Reader:
         return result
 
     def _read(
-        self, firsts: Positions, ends: Positions, states: States, result: Logprobs | None, *, from_start: bool = False
-    ) -> States:
+        self,
+        firsts: Positions,
+        ends: Positions,
+        states: NetworkState,
+        result: "Nats | None",
+        *,
+        from_start: bool = False,
+    ) -> NetworkState:
         """Read the spans [first, end) into result; the states returned are theirs where all are equally long."""
         longest = int((ends - firsts).max())
         window = max(1, min(self.window, LOGITS_AT_ONCE // (len(firsts) * self.model.config.vocab_size)))
@@ -156,12 +123,12 @@ class _Reader:
             if result is not None:
                 if self.temperature != 1.0:
                     logits /= self.temperature
-                result[positions[inside]] = -target_nll(logits, targets, self.model.config.start_id)[inside]
+                result[positions[inside]] = target_nll(logits, targets, self.model.config.start_id)[inside]
         return states
 
 
 def inputs_and_targets(
-    model: Reader, tokens: Tokens, positions: Positions, inside: npt.NDArray[np.bool_]
+    model: Predictor, tokens: Tokens, positions: Positions, inside: npt.NDArray[np.bool_]
 ) -> tuple[Tensor, Tensor]:
     """Token ids (B, T) before and at these positions; `start_id` outside, and in front of a text."""
     start_id, device = model.config.start_id, next(model.parameters()).device
@@ -175,7 +142,7 @@ def inputs_and_targets(
     return at(before, inside & (before >= 0)).clamp(max=start_id), at(positions, inside)
 
 
-def target_nll(logits: Tensor, targets: Tensor, start_id: int) -> Logprobs:
+def target_nll(logits: Tensor, targets: Tensor, start_id: int) -> Nats:
     """Nats that the targets (B, T) cost under logits (B, T, V), in float64.
 
     A character that the vocabulary lacks costs ln V; the end of a document that the network does not know, infinity.

@@ -28,7 +28,7 @@ from charrnn.text.tokenizers import Tokenizer, from_spec
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from charrnn.models.language_model import LanguageModel
+    from charrnn.models.ensemble import Network
 
 Weights = dict[str, npt.NDArray[np.float32]]
 
@@ -195,25 +195,25 @@ def read_model(path: Path) -> tuple[Header, Weights, Tokenizer]:
     return header, weights, tokenizer_of(header)
 
 
-def model_tensors(model: "LanguageModel") -> "dict[str, Tensor]":
+def model_tensors(model: "Network") -> "dict[str, Tensor]":
     """The weights under the names they have in a file."""
     return {MODEL_PREFIX + name: tensor for name, tensor in model.state_dict().items()}
 
 
-def build_model(header: Header, tensors: "Mapping[str, Tensor]") -> "tuple[LanguageModel, Tokenizer]":
+def build_model(header: Header, tensors: "Mapping[str, Tensor]") -> "tuple[Network, Tokenizer]":
     """The network and the tokenizer of a file. Raises CheckpointError when they do not belong together."""
     weights = {name.removeprefix(MODEL_PREFIX): t for name, t in tensors.items() if name.startswith(MODEL_PREFIX)}
     return build_network(header, weights), tokenizer_of(header)
 
 
-def build_network(header: Header, weights: "Mapping[str, Tensor]") -> "LanguageModel":
+def build_network(header: Header, weights: "Mapping[str, Tensor]") -> "Network":
     """The network around these weights, without a copy."""
     import torch
 
-    from charrnn.models.language_model import LanguageModel
+    from charrnn.models.ensemble import build
 
     with torch.device("meta"):
-        model = LanguageModel(header.config)
+        model = build(header.config)
     model.load_state_dict(weights, strict=True, assign=True)
     return model.eval()
 

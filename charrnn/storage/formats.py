@@ -12,6 +12,8 @@ From format 5 on a field that is missing has its default (`Schema`), so that a n
 from collections.abc import Callable
 from typing import Any
 
+from charrnn.models.weights import current_name
+
 FORMAT = 5
 
 Record = dict[str, Any]
@@ -70,10 +72,10 @@ def today_name(format: int, *, ensemble: bool) -> Callable[[str], str]:
         kind, *rest = name.split(".")
         match kind:
             case "model" | "average":
-                return f"{kind}.{translate('.'.join(rest), ensemble=ensemble)}"
+                return f"{kind}.{current_name('.'.join(rest), ensemble=ensemble)}"
             case "optimizer":
                 *parameter, slot = rest
-                return f"{kind}.{translate('.'.join(parameter), ensemble=ensemble)}.{slot}"
+                return f"{kind}.{current_name('.'.join(parameter), ensemble=ensemble)}.{slot}"
             case "state" if len(rest) == 2:
                 return ".".join(["state.0.0", *rest])
             case "state_reverse":
@@ -81,11 +83,6 @@ def today_name(format: int, *, ensemble: bool) -> Callable[[str], str]:
         return name
 
     return renamed
-
-
-def translate(name: str, *, ensemble: bool) -> str:
-    """What a network's weight is called today."""
-    return name
 
 
 def differences(record: Record) -> list[str]:

@@ -1,7 +1,7 @@
-"""Reading a text that may be larger than memory: decompress, check UTF-8, mend line ends, count.
+"""Reading a text that may be larger than memory: decompress, check UTF-8, normalise line ends, count.
 
-A `Corpus` is a list of sources that can be read again and again, piece by piece. What a text turns into, and
-where it is split, is decided elsewhere (`dataset.py`).
+A `Corpus` is a list of sources that can be read again and again, chunk by chunk. Where it is split (`split.py`) and
+what it turns into (`dataset.py`) is decided elsewhere.
 """
 
 import bz2
@@ -25,7 +25,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-PIECE_BYTES = 1 << 22
+CHUNK_BYTES = 1 << 22
 CHECKED_LINES = 200_000
 MANY_DUPLICATES = 0.3
 BINARY_SHARE = 0.02
@@ -41,10 +41,11 @@ _CONTROLS = {chr(code) for code in range(32)} - set("\t\n\r\f\x1b") | {"\x7f"}
 
 
 @dataclass
-class Facts:
-    """What reading a text found: counts of the original text, and what was mended or looks wrong.
+class TextStatistics:
+    """What reading a text found: counts of the original text, and what was normalised or looks wrong.
 
-    `kept` are the code points that are left once line ends are mended.
+    `chars` are Unicode code points, `bytes` those of UTF-8, `words` are separated by white space; `kept` are the code
+    points that are left once line ends are normalised.
     """
 
     chars: int = 0
@@ -66,7 +67,7 @@ def bundled(name: str) -> Path | None:
 
 
 class Corpus:
-    """One text from files, bundled corpora or stdin ('-'), in the order given, read piece by piece.
+    """One text from files, bundled corpora or stdin ('-'), in the order given, read chunk by chunk.
 
     Raises CorpusError when a source is missing, undecodable (with the byte offset of the first fault) or binary.
     Stdin can be read once: keep a copy and read that, where a text is needed twice (see `keep_stdin`).
@@ -74,7 +75,7 @@ class Corpus:
 
     def __init__(self, sources: list[str]) -> None:
         self.sources = sources
-        self.facts = Facts()
+        self.statistics = TextStatistics()
         self._paths = [self._resolve(source) for source in sources]
 
     @staticmethod
@@ -94,35 +95,35 @@ class Corpus:
         raise CorpusError(f"there is no file and no bundled corpus {source}")
 
     def chunks(self) -> Iterator[str]:
-        """The text in pieces of some megabytes, line ends as \\n; `facts` are complete once it is exhausted."""
-        facts, digest = Facts(), hashlib.sha256()
+        """The text in chunks of some megabytes, line ends as \\n; `statistics` are complete once it is exhausted."""
+        statistics, digest = TextStatistics(), hashlib.sha256()
         # Counting takes longer than reading: once is enough.
-        survey = None if self.facts.sha256 else _Survey(facts)
+        survey = None if self.statistics.sha256 else _Survey(statistics)
         for source, path in zip(self.sources, self._paths, strict=True):
             with _open(path, source) as raw:
-                yield from _mend(_decode(raw, source, digest.update, facts), source, facts, survey)
-        facts.sha256 = digest.hexdigest()
+                yield from _normalise(_decode(raw, source, digest.update, statistics), source, statistics, survey)
+        statistics.sha256 = digest.hexdigest()
         if survey is not None:
             survey.finish()
-            self.facts = facts
+            self.statistics = statistics
 
-    def survey(self) -> Facts:
-        """Read it all once for its facts. Raises CorpusError when there is no text in it."""
+    def survey(self) -> TextStatistics:
+        """Read it all once for its statistics. Raises CorpusError when there is no text in it."""
         for _ in self.chunks():
             pass
-        if not self.facts.chars:
+        if not self.statistics.chars:
             raise CorpusError(f"{' '.join(self.sources)} holds no text")
-        return self.facts
+        return self.statistics
 
     def read(self) -> str:
-        """The whole text at once, and its facts."""
+        """The whole text at once, and its statistics."""
         return "".join(self.chunks())
 
 
 def keep_stdin(file: Path) -> None:
     """Copy standard input into a file, whole."""
     with open(file, "wb") as out:
-        while block := sys.stdin.buffer.read(PIECE_BYTES):
+        while block := sys.stdin.buffer.read(CHUNK_BYTES):
             out.write(block)
 
 
@@ -143,20 +144,20 @@ def _open(path: Path | None, source: str) -> Iterator[BinaryIO]:
                 yield unpacked
 
 
-def _decode(raw: BinaryIO, source: str, digest: Callable[[bytes], None], facts: Facts) -> Iterator[str]:
+def _decode(raw: BinaryIO, source: str, digest: Callable[[bytes], None], statistics: TextStatistics) -> Iterator[str]:
     """Strict UTF-8, a leading BOM dropped."""
     utf8 = codecs.getincrementaldecoder("utf-8")("strict")
     offset = 0
     while True:
         try:
-            block = raw.read(PIECE_BYTES)
+            block = raw.read(CHUNK_BYTES)
         except (OSError, EOFError, zlib.error, lzma.LZMAError, zstd.ZstdError) as error:
             raise CorpusError(f"{source} cannot be read to its end: {error}") from None
         digest(block)
         if b"\0" in block:
             raise CorpusError(f"{source} looks like binary data or UTF-16, not like UTF-8 text: it holds zero bytes")
         if offset == 0 and block.startswith(codecs.BOM_UTF8):
-            facts.notes.append(f"{source}: byte order mark dropped")
+            statistics.notes.append(f"{source}: byte order mark dropped")
             block, offset = block[3:], 3
         pending = len(utf8.getstate()[0])
         try:
@@ -167,7 +168,7 @@ def _decode(raw: BinaryIO, source: str, digest: Callable[[bytes], None], facts: 
                 f"({error.reason}); convert it first, for example with iconv -f WINDOWS-1252 -t UTF-8"
             ) from None
         offset += len(block)
-        facts.bytes += len(block)
+        statistics.bytes += len(block)
         if text:
             yield text
         if not block:
@@ -175,10 +176,10 @@ def _decode(raw: BinaryIO, source: str, digest: Callable[[bytes], None], facts: 
 
 
 class _Survey:
-    """Counts and suspicions over a text that comes in pieces."""
+    """Counts and suspicions over a text that comes in chunks."""
 
-    def __init__(self, facts: Facts) -> None:
-        self.facts = facts
+    def __init__(self, statistics: TextStatistics) -> None:
+        self.statistics = statistics
         self._in_word = False
         self._controls = 0
         self._lines = 0
@@ -186,9 +187,9 @@ class _Survey:
         self._duplicates = 0
 
     def see(self, text: str, source: str) -> None:
-        facts = self.facts
-        facts.chars += len(text)
-        facts.words += len(text.split()) - (self._in_word and not text[0].isspace())
+        statistics = self.statistics
+        statistics.chars += len(text)
+        statistics.words += len(text.split()) - (self._in_word and not text[0].isspace())
         self._in_word = not text[-1].isspace()
         controls = sum(text.count(control) for control in _CONTROLS)
         self._controls += controls
@@ -205,20 +206,22 @@ class _Survey:
 
     def finish(self) -> None:
         if self._controls:
-            self.facts.notes.append(f"the text holds {self._controls} control characters")
+            self.statistics.notes.append(f"the text holds {self._controls} control characters")
         if self._lines >= 10 and self._duplicates > MANY_DUPLICATES * self._lines:
             share = self._duplicates / self._lines
-            self.facts.notes.append(f"{share:.0%} of its lines occur more than once: a model will learn them by heart")
+            self.statistics.notes.append(
+                f"{share:.0%} of its lines occur more than once: a model will learn them by heart"
+            )
 
 
-def _mend(pieces: Iterator[str], source: str, facts: Facts, survey: _Survey | None) -> Iterator[str]:
-    """Line ends as \\n. A CR at the end of a piece waits for the next, which may begin with its LF."""
+def _normalise(chunks: Iterator[str], source: str, statistics: TextStatistics, survey: _Survey | None) -> Iterator[str]:
+    """Line ends as \\n. A CR at the end of a chunk waits for the next, which may begin with its LF."""
     held = ""
     windows = old_mac = 0
-    for piece in pieces:
+    for chunk in chunks:
         if survey is not None:
-            survey.see(piece, source)
-        text = held + piece
+            survey.see(chunk, source)
+        text = held + chunk
         held = "\r" if text.endswith("\r") else ""
         text = text.removesuffix("\r")
         if "\r" in text:
@@ -228,21 +231,21 @@ def _mend(pieces: Iterator[str], source: str, facts: Facts, survey: _Survey | No
             text = text.replace("\r", "\n")
         if survey is not None:
             survey.see_lines(text)
-        facts.kept += len(text)
+        statistics.kept += len(text)
         if text:
             yield text
     if held:
         old_mac += 1
-        facts.kept += 1
+        statistics.kept += 1
         yield "\n"
     if windows + old_mac:
-        facts.notes.append(f"{source}: {windows} CR LF and {old_mac} CR line ends read as LF")
+        statistics.notes.append(f"{source}: {windows} CR LF and {old_mac} CR line ends read as LF")
 
 
-def in_memory(text: str) -> tuple[str, Facts]:
-    """The same mending and counting for a text that is already here."""
-    facts = Facts(bytes=len(text.encode("utf-8", "surrogatepass")))
-    survey = _Survey(facts)
-    mended = "".join(_mend(iter([text] if text else []), "the text", facts, survey))
+def in_memory(text: str) -> tuple[str, TextStatistics]:
+    """The same normalising and counting for a text that is already here."""
+    statistics = TextStatistics(bytes=len(text.encode("utf-8", "surrogatepass")))
+    survey = _Survey(statistics)
+    normalised = "".join(_normalise(iter([text] if text else []), "the text", statistics, survey))
     survey.finish()
-    return mended, facts
+    return normalised, statistics

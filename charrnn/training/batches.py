@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from charrnn.models.loss import IGNORED
-from charrnn.text.dataset import Part, Tokens
+from charrnn.text.dataset import Part
+from charrnn.text.token_files import Tokens
 
 FRESH = -1
 SORTED_GROUPS = 32
@@ -23,13 +24,13 @@ SURVEYED = 1 << 20
 class Batch:
     """One step's tokens.
 
-    inputs, targets (B, T): int64; a target IGNORED is padding. carry (B,): the row of the window before whose state
-    each row continues, FRESH for the initial state; None where every row continues its own.
+    inputs, targets (B, T): int64; a target IGNORED is padding. state_rows (B,): which row of the batch before has the
+    state that each row continues, FRESH for the initial state; None where every row continues its own.
     """
 
     inputs: Tensor
     targets: Tensor
-    carry: Tensor | None = None
+    state_rows: Tensor | None = None
 
 
 class Streams(Protocol):
@@ -112,11 +113,11 @@ class ContinuousStreams:
         return int(random.integers(1, min(self.bptt, self._length), endpoint=True))
 
     def _opened(self, begin: int) -> npt.NDArray[np.bool_]:
-        """Which rows (B,) have a paragraph's opening right before this place of theirs."""
+        """Which rows (B,) have a paragraph's opening right before this position of theirs."""
         opening = np.array(self._opening)
-        places = self._starts[:, None] + begin + np.arange(-len(opening), 0)[None, :]
-        found = self._tokens[np.maximum(places, 0)] == opening
-        return np.asarray((found & (places >= 0)).all(axis=1))
+        positions = self._starts[:, None] + begin + np.arange(-len(opening), 0)[None, :]
+        found = self._tokens[np.maximum(positions, 0)] == opening
+        return np.asarray((found & (positions >= 0)).all(axis=1))
 
     def windows(self, epoch: int) -> int:
         return 1 + -(-(self._length - self._first(epoch)) // self.bptt)
@@ -126,22 +127,24 @@ class ContinuousStreams:
         begin = 0 if index == 0 else first + (index - 1) * self.bptt
         end = first if index == 0 else min(begin + self.bptt, self._length)
         # One token more, in front: the input of the first target.
-        places = self._starts[:, None] + np.arange(begin - 1, end)[None, :]
-        tokens = self._tokens[np.maximum(places, 0)].astype(np.int64)
-        tokens[places < 0] = self._start_id
-        carry = np.arange(self.batch_size)
+        positions = self._starts[:, None] + np.arange(begin - 1, end)[None, :]
+        tokens = self._tokens[np.maximum(positions, 0)].astype(np.int64)
+        tokens[positions < 0] = self._start_id
+        rows = np.arange(self.batch_size)
         if index == 0:
-            carry = carry - 1 if epoch else np.full_like(carry, FRESH)
+            rows = rows - 1 if epoch else np.full_like(rows, FRESH)
         random = np.random.default_rng([self._seed, epoch, index])
         dropped = random.random(self.batch_size) < self._state_drop
         started = self._opened(begin) if self._opening else dropped & (random.random(self.batch_size) < 0.5)
         dropped |= started
-        carry[dropped] = FRESH
+        rows[dropped] = FRESH
         inputs = tokens[:, :-1].copy()
         inputs[started, 0] = self._start_id
         moved = index == 0 or dropped.any()
         return Batch(
-            torch.from_numpy(inputs), torch.from_numpy(tokens[:, 1:].copy()), torch.from_numpy(carry) if moved else None
+            torch.from_numpy(inputs),
+            torch.from_numpy(tokens[:, 1:].copy()),
+            torch.from_numpy(rows) if moved else None,
         )
 
 
@@ -195,5 +198,5 @@ class DocumentStreams:
         tokens = self._tokens[np.where(inside, starts[:, None] + offsets, 0)].astype(np.int64)
         tokens[~inside] = self._start_id
         targets = np.where(inside[:, 1:], tokens[:, 1:], IGNORED)
-        carry = torch.full((self.batch_size,), FRESH) if begin == 0 else None
-        return Batch(torch.from_numpy(tokens[:, :-1].copy()), torch.from_numpy(targets), carry)
+        rows = torch.full((self.batch_size,), FRESH) if begin == 0 else None
+        return Batch(torch.from_numpy(tokens[:, :-1].copy()), torch.from_numpy(targets), rows)

@@ -1,6 +1,7 @@
 """What was decided for a training (`training/plan.py`), in words."""
 
 from charrnn.config import ModelConfig, TrainConfig, TrainOptions
+from charrnn.config.durations import format_duration
 from charrnn.text.dataset import Dataset
 
 # What early stopping seldom lets a run come to.
@@ -9,7 +10,7 @@ MANY_PASSES = 100
 
 def explain(model: ModelConfig, train: TrainConfig, options: TrainOptions, data: Dataset, passes: float) -> list[str]:
     """What was decided, and from what, in one line each."""
-    unit = {"char": "characters", "byte": "bytes", "subword": "pieces"}[data.tokenizer.kind]
+    unit = data.tokenizer.unit
     tokens = data.train.tokens.size
     text = f"text: {tokens:,} {unit} to learn from, {data.tokenizer.size:,} different"
     if data.valid is not None:
@@ -21,7 +22,7 @@ def explain(model: ModelConfig, train: TrainConfig, options: TrainOptions, data:
         if train.steps is not None
         else f"{train.epochs:g} epochs"
         if train.epochs is not None
-        else duration(train.seconds or 0)
+        else format_duration(train.seconds or 0)
     )
     asked = ", the size as asked" if options.hidden else ""
     size = f"{model.size}, embedding {model.embedding}{model.manner}{asked}"
@@ -39,11 +40,3 @@ def explain(model: ModelConfig, train: TrainConfig, options: TrainOptions, data:
         f"{train.lr:g}, {drops}, weight decay {train.weight_decay:g}"
     )
     return [text, network, training]
-
-
-def duration(seconds: float) -> str:
-    """90 -> '1m30s'"""
-    whole = round(seconds)
-    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
-    parts = [f"{hours}h" if hours else "", f"{minutes}m" if minutes else "", f"{rest}s" if rest or whole < 60 else ""]
-    return "".join(parts)

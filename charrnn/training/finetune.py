@@ -1,6 +1,5 @@
 """Fine-tuning: what a trained network has learned, carried over to one whose vocabulary has grown, symbol by symbol."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,16 +7,14 @@ import numpy as np
 import torch
 
 from charrnn.config import ModelConfig, TrainOptions, require
-from charrnn.models.language_model import LanguageModel
-from charrnn.models.weights import MEMBER, REVERSE
+from charrnn.models.ensemble import Network
+from charrnn.models.weights import own_name
 from charrnn.storage import checkpoint
 from charrnn.storage.checkpoint import Weights
-from charrnn.text.tokenizers import Tokenizer, ids_in
+from charrnn.text.tokenizers import Tokenizer
 
 # What a model brings with it, and where an option may not ask for something else.
 KEPT = ("cell", "layers", "hidden", "embedding", "skip", "norm", "bidirectional", "ensemble", "tie")
-# In front of a weight's own name: whose network it is of, and which half's.
-OWNER = re.compile(rf"^({re.escape(MEMBER)}\d+\.)?({re.escape(REVERSE)})?")
 
 
 @dataclass(frozen=True)
@@ -51,19 +48,19 @@ class Source:
                 f"{self.path} brings its symbols and weights: leave out `{name}`, or `start_from`",
             )
 
-    def give(self, network: LanguageModel, tokenizer: Tokenizer) -> None:
+    def give(self, network: Network, tokenizer: Tokenizer) -> None:
         """Put the weights into a freshly initialised network whose vocabulary holds this one's, symbol by symbol.
 
         A new symbol keeps its fresh embedding; its bias is the least of the old ones and its row of the head zero,
         which makes it improbable (where embeddings are tied, that row is the embedding). No old logit changes.
         """
-        there, ids = network.config, ids_in(tokenizer, self.tokenizer)
+        there, ids = network.config, self.tokenizer.ids_in(tokenizer)
         inputs = np.append(ids, there.start_id)
         outputs = inputs if self.config.documents and there.documents else ids
         with torch.no_grad():
             for name, weight in network.state_dict().items():
                 old = torch.from_numpy(self.weights[name])
-                match OWNER.sub("", name):
+                match own_name(name):
                     case "embedding.weight":
                         weight[inputs] = old
                     case "head":

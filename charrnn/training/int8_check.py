@@ -7,18 +7,18 @@ import numpy.typing as npt
 import torch
 
 from charrnn.inference.engine import Engine
-from charrnn.models.language_model import LanguageModel
+from charrnn.models.ensemble import Network
 from charrnn.models.loss import IGNORED, cross_entropy
 from charrnn.storage.checkpoint import Weights
 
 
-def arrays(model: LanguageModel) -> Weights:
+def arrays(model: Network) -> Weights:
     """The weights as the engine takes them."""
     return {name: tensor.cpu().numpy() for name, tensor in model.state_dict().items()}
 
 
 @torch.inference_mode()
-def int8_cost(model: LanguageModel, tokens: npt.NDArray[Any], rows: int = 64) -> float:
+def int8_cost(model: Network, tokens: npt.NDArray[Any], rows: int = 64) -> float:
     """Nats per token that generating in 8 bits loses to fp32, on rows of this text read side by side from the start."""
     config = model.config
     length = max(1, tokens.size // rows)

@@ -16,7 +16,7 @@ import torch
 
 from charrnn.config import TrainConfig
 from charrnn.machine import Machine
-from charrnn.models.language_model import LanguageModel
+from charrnn.models.ensemble import Network
 from charrnn.models.loss import IGNORED
 from charrnn.training.batches import Streams
 from charrnn.training.events import Event, Note, Report, Stopped
@@ -40,7 +40,7 @@ class Trainer:
 
     def __init__(
         self,
-        model: LanguageModel,
+        model: Network,
         streams: Streams,
         config: TrainConfig,
         machine: Machine,

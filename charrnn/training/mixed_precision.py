@@ -9,13 +9,13 @@ import torch
 from torch import nn
 
 from charrnn.machine import PRECISIONS
-from charrnn.models.language_model import LanguageModel
+from charrnn.models.ensemble import Network
 
 
 class MixedPrecision:
     """The network as a training step computes it: the master itself in fp32, else a copy in fewer bits."""
 
-    def __init__(self, master: LanguageModel, precision: str) -> None:
+    def __init__(self, master: Network, precision: str) -> None:
         self.master = master
         self.model = master
         if precision != "fp32":

@@ -9,13 +9,14 @@ import torch
 from charrnn import machine as precision
 from charrnn.config import TrainConfig, TrainOptions, draw_seed, require
 from charrnn.errors import CheckpointError, CorpusError, RunError
-from charrnn.models.language_model import Backwards, LanguageModel
-from charrnn.scoring.token_nll import token_logprobs
+from charrnn.models.ensemble import Network, backwards_of
+from charrnn.models.ensemble import build as build_network
+from charrnn.scoring.token_nll import token_nll
 from charrnn.storage import checkpoint, runs
 from charrnn.storage.runs import Run
 from charrnn.text.corpus import Corpus, keep_stdin
-from charrnn.text.dataset import SUBWORD_PIECES, Dataset, Part, Split, build, documents_to_learn, split_corpus
-from charrnn.text.tokenizers import extend
+from charrnn.text.dataset import VOCAB_SIZE, Dataset, Part, build, documents_to_learn
+from charrnn.text.split import Split, split_corpus
 from charrnn.training.batches import Streams, open_streams
 from charrnn.training.finetune import Source
 from charrnn.training.loop import Trainer
@@ -56,7 +57,7 @@ def start(options: TrainOptions, *, checkpoints: Path | None = None) -> Training
         data = _dataset(corpus, options, run, machine, source)
         seed = draw_seed() if options.seed is None else options.seed
         choice = plan(options, data, seed=seed, machine=machine, source=source.config if source else None)
-        network = LanguageModel(choice.model)
+        network = build_network(choice.model)
         network.initialise(torch.Generator().manual_seed(seed), options.spectral_radius)
         notes = [*data.notes, *choice.reasons, f"machine: {machine}, seed {seed}"]
         if source is not None:
@@ -139,17 +140,17 @@ def _dataset(
     corpus: Corpus, options: TrainOptions, run: Run, machine: precision.Machine, source: Source | None
 ) -> Dataset:
     valid = options.valid
-    if valid is None and corpus.facts.kept >= LEAST_CHARS_TO_HOLD_OUT:
+    if valid is None and corpus.statistics.kept >= LEAST_CHARS_TO_HOLD_OUT:
         valid = DEFAULT_VALID
     valid, test = (_whole_path(part) if isinstance(part, str) else part for part in (valid, options.test))
     documents = options.documents or (source.documents if source else "stream")
-    split = split_corpus(corpus, corpus.facts, documents=documents, valid=valid, test=test)
+    split = split_corpus(corpus, corpus.statistics, documents=documents, valid=valid, test=test)
     data = build(
         corpus,
         split,
-        tokenizer=extend(source.tokenizer, documents_to_learn(split, corpus)) if source else None,
+        tokenizer=source.tokenizer.extended(documents_to_learn(split, corpus)) if source else None,
         kind=options.tokenizer or "char",
-        vocab_size=options.vocab_size or SUBWORD_PIECES,
+        vocab_size=options.vocab_size or VOCAB_SIZE,
         folder=run.folder,
         threads=machine.threads,
     )
@@ -164,7 +165,7 @@ def _whole_path(source: str) -> str:
 
 
 def _training(
-    run: Run, network: LanguageModel, config: TrainConfig, data: Dataset, machine: precision.Machine, notes: list[str]
+    run: Run, network: Network, config: TrainConfig, data: Dataset, machine: precision.Machine, notes: list[str]
 ) -> Training:
 
     def windows(part: Part) -> Streams:
@@ -183,12 +184,12 @@ def _training(
 
     def validate() -> float:
         assert valid is not None
-        loss = -float(token_logprobs(network, valid.tokens, valid.starts, chunks=VALIDATION_CHUNKS).mean())
+        loss = float(token_nll(network, valid.tokens, valid.starts, chunks=VALIDATION_CHUNKS).mean())
         if not both:
             return loss
-        turned = valid.turned(network.config.start_id)
-        other = token_logprobs(Backwards(network), turned.tokens, turned.starts, chunks=VALIDATION_CHUNKS)
-        return (loss - float(other.mean())) / 2
+        turned = valid.reversed(network.config.start_id)
+        other = token_nll(backwards_of(network), turned.tokens, turned.starts, chunks=VALIDATION_CHUNKS)
+        return (loss + float(other.mean())) / 2
 
     trainer = Trainer(
         network,
@@ -198,7 +199,7 @@ def _training(
         tokens_per_char=data.train.tokens.size / max(1, data.train.chars),
         validate=validate if valid is not None else None,
         save=saver(run, network.config, data, config, machine),
-        reverse=windows(data.train.turned(network.config.start_id)) if both else None,
+        reverse=windows(data.train.reversed(network.config.start_id)) if both else None,
     )
     return Training(run, trainer, data, notes, machine)
 

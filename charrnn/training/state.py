@@ -7,22 +7,23 @@ import torch
 from torch import Tensor
 
 from charrnn.models.cells import States
-from charrnn.models.language_model import LanguageModel
+from charrnn.models.ensemble import Network
+from charrnn.models.states import map_state
 from charrnn.training.optim import Descent
 from charrnn.training.optim.averaging import Average
 from charrnn.training.optim.soap import Soap
 
 
-def memory_name(network: int, half: int, layer: int, part: int) -> str:
+def memory_name(model: int, direction: int, layer: int, part: int) -> str:
     """Under what name one part of a layer's state is saved."""
-    return f"state.{network}.{half}.{layer}.{part}"
+    return f"state.{model}.{direction}.{layer}.{part}"
 
 
 @dataclass
 class TrainingState:
-    """Weights, their mean, the optimiser's slots, what each half of each network remembers, the random generators."""
+    """Weights, their mean, the optimiser's slots, the memory of each direction of each model, the random generators."""
 
-    model: LanguageModel
+    model: Network
     optimizer: Soap | Descent
     average: Average
     scaler: torch.amp.GradScaler
@@ -35,11 +36,7 @@ class TrainingState:
         for name, parameter in self.model.named_parameters():
             for slot, value in self.optimizer.state.get(parameter, {}).items():
                 found[f"optimizer.{name}.{slot}"] = value
-        for network, halves in enumerate(self.memories):
-            for half, states in enumerate(halves):
-                for layer, state in enumerate(states):
-                    for part, value in enumerate(state):
-                        found[memory_name(network, half, layer, part)] = value
+        found |= self._remembered()
         found |= self.average.tensors()
         found["random"] = torch.get_rng_state()
         if self.device.type == "cuda":
@@ -58,18 +55,20 @@ class TrainingState:
                 for slot, value in tensors.items()
                 if slot.startswith(prefix)
             }
-        self.memories = [
-            [
-                tuple(
-                    tuple(tensors[memory_name(network, half, layer, part)].to(v) for part, v in enumerate(state))
-                    for layer, state in enumerate(states)
-                )
-                for half, states in enumerate(halves)
-            ]
-            for network, halves in enumerate(self.memories)
-        ]
+        values = iter([tensors[name].to(value) for name, value in self._remembered().items()])
+        self.memories = [[map_state(lambda _: next(values), states) for states in own] for own in self.memories]
         self.average.restore(tensors, averaged)
         torch.set_rng_state(tensors["random"].cpu())
         if self.device.type == "cuda":
             torch.cuda.set_rng_state(tensors["random.cuda"].cpu(), self.device)
         self.scaler.load_state_dict({name: tensors[f"scaler.{name}"].item() for name in self.scaler.state_dict()})
+
+    def _remembered(self) -> dict[str, Tensor]:
+        """Every part of every layer's state, by name."""
+        return {
+            memory_name(model, direction, layer, part): value
+            for model, directions in enumerate(self.memories)
+            for direction, states in enumerate(directions)
+            for layer, state in enumerate(states)
+            for part, value in enumerate(state)
+        }

@@ -1,15 +1,16 @@
-"""What a step does to a model: each of its networks learns from a window, by itself.
+"""What a step does to a network: each of its models learns from a window, by itself.
 
-window -> network(inputs, detached states) -> nats per token -> backward -> clip -> move the weights. Nothing here reads
-a number back from the device.
+window -> direction(inputs, detached states) -> nats per token -> backward -> clip -> move the weights. Nothing here
+reads a number back from the device.
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from charrnn.config import TrainConfig
 from charrnn.machine import Machine
-from charrnn.models.language_model import LanguageModel, Voice, detach, select_rows
+from charrnn.models.ensemble import Network
+from charrnn.models.language_model import LanguageModel, detach, select_rows
 from charrnn.models.loss import cross_entropy
 from charrnn.training.batches import Batch
 from charrnn.training.mixed_precision import MixedPrecision
@@ -19,36 +20,38 @@ from charrnn.training.state import TrainingState
 
 
 class TrainStep:
-    """A model, and all that moves its weights.
+    """A network, and all that moves its weights.
 
-    The networks of an ensemble go through the same windows side by side, each with its own loss and clipping: so each
+    The models of an ensemble go through the same windows side by side, each with its own loss and clipping: so each
     learns, bit for bit, what it would learn alone.
     """
 
-    def __init__(self, model: LanguageModel, config: TrainConfig, machine: Machine, rows: int) -> None:
+    def __init__(self, model: Network, config: TrainConfig, machine: Machine, rows: int) -> None:
         """`rows`: how many streams a window has."""
         self.config, self.machine = config, machine
         self.shadow = MixedPrecision(model, config.precision)
-        self._networks = [[Voice(network, half) for half in network.halves] for network in self.shadow.model.members]
-        self._weights = [network.own_parameters() for network in model.members]
+        self._directions = [one.directions for one in self.shadow.model.models]
+        self._weights = [weights_to_clip(one) for one in model.models]
         self.state = TrainingState(
             model,
             make_optimizer(model, config),
             Average(model),
             torch.amp.GradScaler(machine.device.type, enabled=config.precision == "fp16"),
             machine.device,
-            memories=[[half.initial_states(rows) for half in network] for network in self._networks],
+            memories=[[direction.initial_states(rows) for direction in own] for own in self._directions],
         )
 
     def learn(self, windows: list[Batch], tokens: int, *, lr: float, number: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Step `number` (the first is 0) on one window of each half, which have so many tokens to predict.
+        """Step `number` (the first is 0) on one window of each direction, which have so many tokens to predict.
 
         The loss in nats per token, the gradient's norm before clipping, 1 where it was clipped: means over the
-        networks. Where loss or gradient is not finite, no weight moves.
+        models. Where loss or gradient is not finite, no weight moves.
         """
         self.shadow.model.train()
         windows = [self._on_device(window) for window in windows]
-        loss = torch.stack([self._differentiate(place, windows, tokens) for place in range(len(self._networks))]).mean()
+        loss = torch.stack(
+            [self._differentiate(place, windows, tokens) for place in range(len(self._directions))]
+        ).mean()
         self.shadow.hand_over_gradients()
         optimizer = self.state.optimizer
         optimizer.number = number
@@ -70,14 +73,14 @@ class TrainStep:
         self.shadow.refresh()
 
     def _differentiate(self, place: int, windows: list[Batch], tokens: int) -> Tensor:
-        """Gradients of one network's nats per token over the windows of its halves; the loss."""
+        """Gradients of one model's nats per token over the windows of its directions; the loss."""
         total = torch.zeros((), device=self.machine.device)
         memories = self.state.memories[place]
-        for half, (voice, window) in enumerate(zip(self._networks[place], windows, strict=True)):
-            states = memories[half] if window.carry is None else select_rows(memories[half], window.carry)
-            logits, states = voice(window.inputs, detach(states))
+        for number, (direction, window) in enumerate(zip(self._directions[place], windows, strict=True)):
+            states = memories[number] if window.state_rows is None else select_rows(memories[number], window.state_rows)
+            logits, states = direction(window.inputs, detach(states))
             total = total + cross_entropy(logits, window.targets).sum()
-            memories[half] = detach(states)
+            memories[number] = detach(states)
         loss = total / tokens
         torch.autograd.backward(self.state.scaler.scale(loss))
         return loss.detach()
@@ -104,10 +107,16 @@ class TrainStep:
         return norm, clipped
 
     def _on_device(self, window: Batch) -> Batch:
-        carried = None if window.carry is None else self._moved(window.carry)
+        carried = None if window.state_rows is None else self._moved(window.state_rows)
         return Batch(self._moved(window.inputs), self._moved(window.targets), carried)
 
     def _moved(self, tensor: Tensor) -> Tensor:
         if self.machine.device.type == "cuda":
             return tensor.pin_memory().to(self.machine.device, non_blocking=True)
         return tensor.to(self.machine.device)
+
+
+def weights_to_clip(model: LanguageModel) -> list[nn.Parameter]:
+    """A model's weights, the head and its bias in front: the last bit of their norm depends on the order."""
+    first = list(model.forwards.parameters(recurse=False))
+    return first + [weight for weight in model.parameters() if not any(weight is one for one in first)]

@@ -5,8 +5,10 @@ from torch import Tensor, nn
 
 
 def part(name: str) -> str:
-    """The part that a weight belongs to: 'layers.0.rnn.weight_hh_l0' -> 'layers.0', 'head' -> 'head'."""
-    first, *rest = name.split(".")
+    """The part that a weight belongs to: 'forwards.layers.0.rnn.weight_hh_l0' -> 'layers.0', 'backwards.head' ->
+    'backwards', 'models.1.forwards.head' -> 'models.1'.
+    """
+    first, *rest = name.removeprefix("forwards.").split(".")
     return f"{first}.{rest[0]}" if rest and rest[0].isdigit() else first
 
 

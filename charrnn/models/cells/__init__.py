@@ -1,32 +1,14 @@
-"""The cells by name. A new one is a class in this folder, a line in this table, and a member of the command's enum."""
+"""The cells by name. A new one is a class with a `name` in any file of this folder, and nothing else."""
 
-from charrnn.models.cells.base import Cell, Operations, State, States, Weight, Weights, gather
-from charrnn.models.cells.extended import MogrifierLSTM, MultiplicativeLSTM, NestedLSTM, ScalarLSTM
-from charrnn.models.cells.gru import GRU, BeforeGRU, BeforeUpdateGRU, LayerNormGRU, UpdateGRU
-from charrnn.models.cells.linear import LinearCell, MinGRU, MinLSTM
-from charrnn.models.cells.lstm import LSTM, CoupledLSTM, LayerNormLSTM, PeepholeLSTM
-from charrnn.models.cells.simple import RNN, GeluRNN, IndRNN, ReluRNN
+from importlib import import_module
+from pkgutil import iter_modules
 
-CELLS: dict[str, type[Cell]] = {
-    "rnn": RNN,
-    "rnn-relu": ReluRNN,
-    "rnn-gelu": GeluRNN,
-    "indrnn": IndRNN,
-    "lstm": LSTM,
-    "lstm-peephole": PeepholeLSTM,
-    "lstm-coupled": CoupledLSTM,
-    "lstm-layernorm": LayerNormLSTM,
-    "lstm-mogrifier": MogrifierLSTM,
-    "lstm-nested": NestedLSTM,
-    "mlstm": MultiplicativeLSTM,
-    "slstm": ScalarLSTM,
-    "gru": GRU,
-    "gru-update": UpdateGRU,
-    "gru-before": BeforeGRU,
-    "gru-before-update": BeforeUpdateGRU,
-    "gru-layernorm": LayerNormGRU,
-    "mingru": MinGRU,
-    "minlstm": MinLSTM,
-}
+from charrnn.models.cells.base import NAMED, Cell, Operations, Weight, Weights, gather
+from charrnn.models.cells.linear import LinearCell
+from charrnn.models.states import State, States
+
+for _module in iter_modules(__path__, f"{__name__}."):
+    import_module(_module.name)
+CELLS: dict[str, type[Cell]] = dict(sorted(NAMED.items()))
 
 __all__ = ["CELLS", "Cell", "LinearCell", "Operations", "State", "States", "Weight", "Weights", "gather"]

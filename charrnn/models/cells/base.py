@@ -11,12 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, Protocol
 
-# A torch tensor or a NumPy array: the formulas need only + - * / and slices.
-Array = Any
-
-# One layer's memory: (h,) or (h, c), each (B, H). All layers: one of these each.
-State = tuple[Array, ...]
-States = tuple[State, ...]
+from charrnn.models.states import Array, State
 
 
 class Operations(Protocol):
@@ -99,13 +94,26 @@ def gather(formula: "type[Cell]", weights: Mapping[str, Any]) -> Weights:
     return Weights(weights[W_IH], weights.get(W_HH), weights[B_IH], weights.get(B_HH), extra)
 
 
-class Cell(ABC):
-    """A recurrent cell over borrowed weights and operations."""
+class HiddenState(NamedTuple):
+    """The memory of cells that have no other than their output h (B, H)."""
 
+    h: Array
+
+
+# Every cell that says its name, in the order in which they came.
+NAMED: "dict[str, type[Cell]]" = {}
+
+
+class Cell(ABC):
+    """A recurrent cell over borrowed weights and operations. A subclass that says its `name` can be chosen by it."""
+
+    name: ClassVar[str]
+    # What a step returns; its first part is the output.
+    state_type: ClassVar[type[Any]] = HiddenState
+    state_names: ClassVar[tuple[str, ...]]
     # How many times H numbers the inputs' product has, and the state's (None: as many, and a bias; 0: there is none).
     gates: ClassVar[int]
     recurrent_gates: ClassVar[int | None] = None
-    state_names: ClassVar[tuple[str, ...]] = ("h",)
     # The spectral radius that its recurrent matrices begin with.
     spectral_radius: ClassVar[float] = 1.0
     # What it bears of the learning rate that suits an LSTM of its width.
@@ -121,6 +129,14 @@ class Cell(ABC):
     bounded: ClassVar[bool] = True
     # Whether the state has a say in what is multiplied: then `project` gives the inputs as they are.
     mixes: ClassVar[bool] = False
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.state_names = cls.state_type._fields
+        if "name" in cls.__dict__:
+            if cls.name in NAMED:
+                raise TypeError(f"two cells are called {cls.name}: {NAMED[cls.name]} and {cls}")
+            NAMED[cls.name] = cls
 
     def __init__(self, weights: Weights, operations: Operations) -> None:
         self.weights = weights
@@ -163,4 +179,4 @@ class Cell(ABC):
 
     @abstractmethod
     def step(self, projected: Array, recurrent: Array, state: State) -> State:
-        """Both shares of the gates (B, G) and the state -> next state; its first part is the output."""
+        """Both shares of the gates (B, G) and the state -> next state, a `state_type`; its first part is the output."""

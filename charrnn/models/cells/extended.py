@@ -1,9 +1,10 @@
 """LSTMs that add products of their own: multiplicative, Mogrifier, nested, and with exponential gates."""
 
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
-from charrnn.models.cells.base import B_IH, W_HH, Array, Cell, State, Weight
-from charrnn.models.cells.lstm import LSTM
+from charrnn.models.cells.base import B_IH, W_HH, Cell, Weight
+from charrnn.models.cells.lstm import LSTM, LSTMState
+from charrnn.models.states import Array, State
 
 # Before anything is remembered, an input gate far below e^-80 comes to nothing, and is not to be divided by.
 LEAST = 1e-30
@@ -18,6 +19,7 @@ class MultiplicativeLSTM(LSTM):
     h' = o tanh(c')
     """
 
+    name = "mlstm"
     gates = 5  # i f g o, and the input's share of m
     recurrent_gates = 1
     bounded = False
@@ -35,7 +37,7 @@ class MultiplicativeLSTM(LSTM):
         m = projected[:, gates:] * recurrent
         product = self.op.linear(m, self.weights.extra["weight_mh"], self.bias)
         c, o = self.remember(projected[:, :gates] + product, c)
-        return o * self.op.tanh(c), c
+        return LSTMState(o * self.op.tanh(c), c)
 
 
 class MogrifierLSTM(LSTM):
@@ -47,6 +49,7 @@ class MogrifierLSTM(LSTM):
     h' = o tanh(c')
     """
 
+    name = "lstm-mogrifier"
     mixes = True
     bounded = False
     recurrent_gates = 0
@@ -76,7 +79,15 @@ class MogrifierLSTM(LSTM):
                 h = 2 * self.op.sigmoid(self.op.linear(x, weight, None)) * h
         gates = self.op.linear(x, self.weights.w_ih, self.bias) + self.op.linear(h, self.weights.extra[W_HH], None)
         c, o = self.remember(gates, c)
-        return o * self.op.tanh(c), c
+        return LSTMState(o * self.op.tanh(c), c)
+
+
+class NestedState(NamedTuple):
+    """The output h, the cell c and the cell of the inner LSTM (B, H)."""
+
+    h: Array
+    c: Array
+    inner: Array
 
 
 class NestedLSTM(Cell):
@@ -89,8 +100,9 @@ class NestedLSTM(Cell):
     h = o tanh(c)
     """
 
+    name = "lstm-nested"
     gates = 4
-    state_names = ("h", "c", "inner")
+    state_type = NestedState
     forget = 1
     sigmoids = (("i", "f", "", "o"), ("inner i", "inner f", "", "inner o"))
     extra_weights: ClassVar[dict[str, Weight]] = {
@@ -110,7 +122,16 @@ class NestedLSTM(Cell):
         i, f, _, shown = self.op.split(self.op.sigmoid(within), 4)
         inner = f * inner + i * self.op.tanh(within[:, 2 * hidden : 3 * hidden])
         c = shown * self.op.tanh(inner)
-        return o * self.op.tanh(c), c, inner
+        return NestedState(o * self.op.tanh(c), c, inner)
+
+
+class StabilisedState(NamedTuple):
+    """The output h, the cell c, the normaliser n, and the stabiliser m: c and n are e^m times what is kept (B, H)."""
+
+    h: Array
+    c: Array
+    n: Array
+    m: Array
 
 
 class ScalarLSTM(Cell):
@@ -122,8 +143,9 @@ class ScalarLSTM(Cell):
     h' = sigmoid(a_o) c' / n'
     """
 
+    name = "slstm"
     gates = 4
-    state_names = ("h", "c", "n", "m")
+    state_type = StabilisedState
     forget = 1
     sigmoids = (("o",),)
 
@@ -134,4 +156,4 @@ class ScalarLSTM(Cell):
         m = remembered + self.op.relu(i - remembered)  # the larger of the two
         i, f = self.op.exp(i - m), self.op.exp(remembered - m)
         c, n = f * c + i * self.op.tanh(g), f * n + i
-        return self.op.sigmoid(o) * c / (n + LEAST), c, n, m
+        return StabilisedState(self.op.sigmoid(o) * c / (n + LEAST), c, n, m)

@@ -2,7 +2,8 @@
 
 from typing import ClassVar
 
-from charrnn.models.cells.base import Array, Cell, State, Weight
+from charrnn.models.cells.base import Cell, HiddenState, Weight
+from charrnn.models.states import Array, State
 
 
 class GRU(Cell):
@@ -13,6 +14,7 @@ class GRU(Cell):
     h' = (1 - z) n + z h
     """
 
+    name = "gru"
     gates = 3
     sigmoids = (("r", "z"),)
 
@@ -28,7 +30,7 @@ class GRU(Cell):
         both = 2 * h.shape[-1]
         r, z = self.op.split(self.op.sigmoid(projected[:, :both] + recurrent[:, :both]), 2)
         n = self.op.tanh(projected[:, both:] + r * recurrent[:, both:])
-        return (self.blend(n, z, h),)
+        return HiddenState(self.blend(n, z, h))
 
     def blend(self, n: Array, z: Array, h: Array) -> Array:
         """The new state from the candidate, the gate and the old state (B, H)."""
@@ -40,6 +42,8 @@ class UpdateGRU(GRU):
 
     h' = z n + (1 - z) h, the rest as in the GRU
     """
+
+    name = "gru-update"
 
     def blend(self, n: Array, z: Array, h: Array) -> Array:
         return h + z * (n - h)
@@ -53,6 +57,7 @@ class BeforeGRU(GRU):
     h' = (1 - z) n + z h
     """
 
+    name = "gru-before"
     recurrent_gates = 2
     extra_weights: ClassVar[dict[str, Weight]] = {"weight_hn": Weight(("H", "H"), "orthogonal")}
 
@@ -65,7 +70,7 @@ class BeforeGRU(GRU):
         both = 2 * h.shape[-1]
         r, z = self.op.split(self.op.sigmoid(projected[:, :both] + recurrent), 2)
         n = self.op.tanh(projected[:, both:] + self.op.linear(r * h, self.weights.extra["weight_hn"], None))
-        return (self.blend(n, z, h),)
+        return HiddenState(self.blend(n, z, h))
 
 
 class BeforeUpdateGRU(BeforeGRU):
@@ -74,6 +79,7 @@ class BeforeUpdateGRU(BeforeGRU):
     h' = z n + (1 - z) h, the rest as in Cho et al. (2014)
     """
 
+    name = "gru-before-update"
     blend = UpdateGRU.blend
 
 
@@ -85,6 +91,7 @@ class LayerNormGRU(GRU):
     h' = (1 - z) n + z h
     """
 
+    name = "gru-layernorm"
     extra_weights: ClassVar[dict[str, Weight]] = {
         "gain_ih": Weight(("3H",), "ones"),
         "gain_hh": Weight(("3H",), "ones"),
@@ -103,7 +110,7 @@ class LayerNormGRU(GRU):
         x_rz, x_n = self.normalised(projected, own["gain_ih"], self.weights.b_ih, both)
         h_rz, h_n = self.normalised(recurrent, own["gain_hh"], self.weights.b_hh, both)
         r, z = self.op.split(self.op.sigmoid(x_rz + h_rz), 2)
-        return (self.blend(self.op.tanh(x_n + r * h_n), z, h),)
+        return HiddenState(self.blend(self.op.tanh(x_n + r * h_n), z, h))
 
     def normalised(self, product: Array, gain: Array, bias: Array, both: int) -> tuple[Array, Array]:
         """A product (B, 3 H) -> its first two gates (B, 2 H) and its last (B, H), each normalised by itself."""

@@ -2,7 +2,8 @@
 
 from abc import abstractmethod
 
-from charrnn.models.cells.base import Array, Cell, State
+from charrnn.models.cells.base import Cell, HiddenState
+from charrnn.models.states import Array, State
 
 
 class LinearCell(Cell):
@@ -17,7 +18,7 @@ class LinearCell(Cell):
     def step(self, projected: Array, recurrent: Array, state: State) -> State:
         (h,) = state
         kept, taken = self.coefficients(projected)
-        return (kept * h + taken,)
+        return HiddenState(kept * h + taken)
 
     @abstractmethod
     def coefficients(self, projected: Array) -> tuple[Array, Array]:
@@ -36,6 +37,7 @@ class MinGRU(LinearCell):
     h' = (1 - z) h + z n
     """
 
+    name = "mingru"
     gates = 2
     sigmoids = (("z",), ("",))
 
@@ -52,6 +54,7 @@ class MinLSTM(LinearCell):
     h' = f / (f + i) h + i / (f + i) n
     """
 
+    name = "minlstm"
     gates = 3
     forget = 0
     sigmoids = (("f",), ("",))

@@ -1,8 +1,16 @@
 """Long short-term memory, and the variants that keep its two products: h and c, i f g o."""
 
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
-from charrnn.models.cells.base import Array, Cell, State, Weight
+from charrnn.models.cells.base import Cell, Weight
+from charrnn.models.states import Array, State
+
+
+class LSTMState(NamedTuple):
+    """The output h and the cell c (B, H)."""
+
+    h: Array
+    c: Array
 
 
 class LSTM(Cell):
@@ -13,15 +21,16 @@ class LSTM(Cell):
     h' = o tanh(c')
     """
 
+    name = "lstm"
     gates = 4
-    state_names = ("h", "c")
+    state_type = LSTMState
     forget = 1
     sigmoids: ClassVar[tuple[tuple[str, ...], ...]] = (("i", "f", "", "o"),)
 
     def step(self, projected: Array, recurrent: Array, state: State) -> State:
         _, c = state
         c, o = self.remember(projected + recurrent, c)
-        return o * self.op.tanh(c), c
+        return LSTMState(o * self.op.tanh(c), c)
 
     def remember(self, gates: Array, c: Array) -> tuple[Array, Array]:
         """Gates (B, 4 H) and cell -> the new cell, the output gate."""
@@ -40,8 +49,9 @@ class PeepholeLSTM(Cell):
     h' = o tanh(c')
     """
 
+    name = "lstm-peephole"
     gates = 4
-    state_names = ("h", "c")
+    state_type = LSTMState
     forget = 1
     sigmoids = (("f",), ("i",), ("o",))
     extra_weights: ClassVar[dict[str, Weight]] = {"peephole": Weight(("3H",), "zeros")}
@@ -51,7 +61,7 @@ class PeepholeLSTM(Cell):
         p_i, p_f, p_o = self.op.split(self.weights.extra["peephole"], 3)
         i, f, g, o = self.op.split(projected + recurrent, 4)
         c = self.op.sigmoid(f + p_f * c) * c + self.op.sigmoid(i + p_i * c) * self.op.tanh(g)
-        return self.op.sigmoid(o + p_o * c) * self.op.tanh(c), c
+        return LSTMState(self.op.sigmoid(o + p_o * c) * self.op.tanh(c), c)
 
 
 class CoupledLSTM(Cell):
@@ -62,8 +72,9 @@ class CoupledLSTM(Cell):
     h' = o tanh(c')
     """
 
+    name = "lstm-coupled"
     gates = 3
-    state_names = ("h", "c")
+    state_type = LSTMState
     forget = 0
     sigmoids = (("f",), ("o",))
 
@@ -72,7 +83,7 @@ class CoupledLSTM(Cell):
         f, g, o = self.op.split(projected + recurrent, 3)
         g = self.op.tanh(g)
         c = g + self.op.sigmoid(f) * (c - g)
-        return self.op.sigmoid(o) * self.op.tanh(c), c
+        return LSTMState(self.op.sigmoid(o) * self.op.tanh(c), c)
 
 
 class LayerNormLSTM(LSTM):
@@ -83,6 +94,7 @@ class LayerNormLSTM(LSTM):
     h' = o tanh(N(c') + b_c)
     """
 
+    name = "lstm-layernorm"
     extra_weights: ClassVar[dict[str, Weight]] = {
         "gain_ih": Weight(("4H",), "ones"),
         "gain_hh": Weight(("4H",), "ones"),
@@ -98,4 +110,4 @@ class LayerNormLSTM(LSTM):
         _, c = state
         own = self.weights.extra
         c, o = self.remember(projected + self.op.normalise(recurrent, own["gain_hh"]), c)
-        return o * self.op.tanh(self.op.normalise(c, own["gain_c"], own["bias_c"])), c
+        return LSTMState(o * self.op.tanh(self.op.normalise(c, own["gain_c"], own["bias_c"])), c)

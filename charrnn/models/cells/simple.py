@@ -2,7 +2,8 @@
 
 from typing import ClassVar
 
-from charrnn.models.cells.base import Array, Cell, State, Weight
+from charrnn.models.cells.base import Cell, HiddenState, Weight
+from charrnn.models.states import Array, State
 
 GELU_SCALE, GELU_CUBE = 0.7978845608028654, 0.044715  # sqrt(2 / pi), and the constant of the approximation
 
@@ -15,11 +16,12 @@ class RNN(Cell):
     Half the learning rate of other cells: a wide one that is driven faster saturates, and then learns next to nothing.
     """
 
+    name = "rnn"
     gates = 1
     lr_scale = 0.5
 
     def step(self, projected: Array, recurrent: Array, state: State) -> State:
-        return (self.activation(projected + recurrent),)
+        return HiddenState(self.activation(projected + recurrent))
 
     def activation(self, x: Array) -> Array:
         """The activation (B, H)."""
@@ -34,6 +36,7 @@ class ReluRNN(RNN):
     What only ever adds up, over a whole text, grows without bounds: so U begins as a quarter of the identity.
     """
 
+    name = "rnn-relu"
     recurrent_start = "identity"
     spectral_radius = 0.25
     lr_scale = 1.0
@@ -49,6 +52,7 @@ class GeluRNN(RNN):
     h' = gelu(W x + b + U h + d), gelu(a) = a / 2 (1 + tanh(sqrt(2 / pi) (a + 0.044715 a^3)))
     """
 
+    name = "rnn-gelu"
     lr_scale = 1.0
     bounded = False
 
@@ -62,6 +66,7 @@ class IndRNN(Cell):
     h' = max(0, W x + b + u h)
     """
 
+    name = "indrnn"
     gates = 1
     recurrent_gates = 0
     bounded = False
@@ -71,4 +76,4 @@ class IndRNN(Cell):
         return self.weights.extra["memory"] * h
 
     def step(self, projected: Array, recurrent: Array, state: State) -> State:
-        return (self.op.relu(projected + recurrent),)
+        return HiddenState(self.op.relu(projected + recurrent))

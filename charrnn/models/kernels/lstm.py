@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from charrnn.models.cells import Cell, State
+from charrnn.models.cells.lstm import CoupledLSTM, LayerNormLSTM, PeepholeLSTM
 from charrnn.models.kernels.base import CellKernel, Packed, sigmoid_slope, tanh_slope
 
 EPSILON = 1e-5  # of layer normalisation, as in torch's functional form
@@ -100,6 +101,8 @@ class PeepholeKernel(LSTMKernel):
     dc = f dc' + p_i da_i + p_f da_f
     """
 
+    cell = PeepholeLSTM
+
     def __init__(self, cell: Cell, projected: Tensor) -> None:
         super().__init__(cell, projected)
         self.peephole = self.vectors[0].view(3, self.hidden)
@@ -125,6 +128,7 @@ class PeepholeKernel(LSTMKernel):
 class CoupledKernel(LSTMKernel):
     """da_f = (c - g) f (1 - f) dc', da_g = (1 - f) (1 - g^2) dc', dc = f dc'."""
 
+    cell = CoupledLSTM
     inner = 2
 
     def remember(self, gates: Tensor, before: Tensor, after: Tensor) -> Tensor:
@@ -141,6 +145,8 @@ class CoupledKernel(LSTMKernel):
 
 class LayerNormKernel(LSTMKernel):
     """As the LSTM, with N(U h) s in the gates and tanh(N(c') s_c + b_c) before the output."""
+
+    cell = LayerNormLSTM
 
     def __init__(self, cell: Cell, projected: Tensor) -> None:
         super().__init__(cell, projected)

@@ -1,60 +1,20 @@
-"""A whole window through a cell, forward and back, in few large operations: the formulas of cells/, differentiated.
-
-torch has a fused kernel for the LSTM alone on a CPU. For the cells here: the recurrent products run over weights packed
-once a window; all that an adjoint is multiplied with on its way back is computed for many steps at a time, so that a
-step back is three to six operations; the gradient of the recurrent weights is one product after the loop.
-
-Shapes: T time, B batch, H hidden, G gates x H. An adjoint is the gradient of the loss with respect to h or c.
-"""
+"""Kernels of the simple network and of the GRU. Shapes: T time, B batch, H hidden, G gates x H."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from charrnn.models.cells import Cell, State
+from charrnn.models.cells import State
 from charrnn.models.cells.gru import GRU
-from charrnn.models.cells.lstm import CoupledLSTM, LayerNormLSTM, PeepholeLSTM
 from charrnn.models.cells.simple import RNN
 from charrnn.models.kernels.base import CellKernel, Packed, sigmoid_slope, tanh_slope
-from charrnn.models.kernels.lstm import CoupledKernel, LayerNormKernel, PeepholeKernel
-
-
-def run(cell: Cell, projected: Tensor, state: State) -> tuple[Tensor, State]:
-    """projected (T, B, G), state parts (B, H) -> outputs (T, B, H), state. The cell must be one of `CELL_KERNELS`."""
-    weights = cell.weights
-    window = CELL_KERNELS[type(cell)](cell, projected)
-    y, *last = _Run.apply(  # type: ignore[no-untyped-call]
-        window, projected, weights.w_hh, cell.recurrent_bias, len(state), *state, *weights.extra.values()
-    )
-    return y, tuple(last)
-
-
-class _Run(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any, window: CellKernel, projected: Tensor, w_hh: Tensor, bias: Tensor | None, parts: int, *rest: Tensor
-    ) -> tuple[Tensor, ...]:
-        ctx.window = window
-        ctx.save_for_backward(w_hh)
-        last = window.forward(projected, Packed(w_hh, window.batch), bias, rest[:parts])
-        return (window.h[1:], *(part.clone() for part in last))
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, dy: Tensor, *d_last: Tensor) -> tuple[Tensor | None, ...]:
-        (w_hh,) = ctx.saved_tensors
-        window: CellKernel = ctx.window
-        adjoint = window.backward(dy.unbind(), d_last, Packed(w_hh.t().contiguous(), window.batch))
-        flat = window.d_recurrent.flatten(0, 1)
-        d_w = flat.t() @ window.h[:-1].flatten(0, 1)
-        d_bias = flat.sum(0) if ctx.needs_input_grad[3] else None
-        return (None, window.d_projected, d_w, d_bias, None, *adjoint, *window.d_vectors())
 
 
 class RNNKernel(CellKernel):
     """h' = tanh(a), so da = (1 - h'^2) dh'."""
+
+    cell = RNN
 
     def forward(self, projected: Tensor, recur: Packed, bias: Tensor | None, state: State) -> State:
         self.h = self.empty(projected, self.steps + 1)
@@ -79,6 +39,8 @@ class GRUKernel(CellKernel):
 
     da_n = (1 - z) (1 - n^2) dh', du = r da_n, da_r = u r (1 - r) da_n, da_z = (h - n) z (1 - z) dh'
     """
+
+    cell = GRU
 
     def forward(self, projected: Tensor, recur: Packed, bias: Tensor | None, state: State) -> State:
         both = 2 * self.hidden
@@ -117,12 +79,3 @@ class GRUKernel(CellKernel):
             torch.mul(slope_n, torch.stack(adjoints), out=d_n[span])
         self.d_projected = torch.cat([self.d_recurrent[:, :, : 2 * self.hidden], d_n], dim=2)
         return (dh,)
-
-
-CELL_KERNELS: dict[type[Cell], type[CellKernel]] = {
-    RNN: RNNKernel,
-    GRU: GRUKernel,
-    PeepholeLSTM: PeepholeKernel,
-    CoupledLSTM: CoupledKernel,
-    LayerNormLSTM: LayerNormKernel,
-}

@@ -1,28 +1,31 @@
-"""Sentencepiece set up so that nothing of a text is lost."""
+"""Subwords: byte-pair pieces (Sennrich et al. 2016) of sentencepiece (Kudo & Richardson 2018), losing nothing."""
 
 import base64
 import io
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from charrnn.errors import CheckpointError, ConfigError, CorpusError
-from charrnn.text.tokenizers.byte_decoding import ByteDecoding, Ids, utf8
+from charrnn.text.tokenizers.base import Ids
+from charrnn.text.tokenizers.byte import BytePieces, utf8
 
 SPACE = "\N{LOWER ONE EIGHTH BLOCK}"  # how sentencepiece writes a space
 SAMPLED_BYTES = 8_000_000
 LONGEST_SENTENCE = 4096
 
 
-class SubwordTokenizer(ByteDecoding):
+class SubwordTokenizer(BytePieces):
     """Sentencepiece byte-pair pieces, set up to lose nothing, with byte fallback: it holds every text.
 
     Ids are sentencepiece's own less one: its id 0, the unknown piece, cannot occur here. Decoding is done from the
     pieces' bytes, for sentencepiece would turn a literal U+2581 into a space.
     """
 
-    kind = "subword"
+    kind: ClassVar[str] = "subword"
+    unit: ClassVar[str] = "pieces"
+    to_size: ClassVar[bool] = True
 
     def __init__(self, model: bytes) -> None:
         """`model` is a serialized sentencepiece model. Raises CheckpointError when it is none of ours."""
@@ -48,58 +51,50 @@ class SubwordTokenizer(ByteDecoding):
         return piece.replace(SPACE, " ").encode("utf-8")
 
     @classmethod
-    def train(cls, pieces: Iterable[str], vocab_size: int, *, threads: int = 1) -> "SubwordTokenizer":
+    def train(cls, chunks: Iterable[str], vocab_size: int, *, threads: int = 1) -> Self:
         """Learn `vocab_size` pieces from a text, from its first 8 MB where it is longer, and check that none is lost.
 
         Raises ConfigError when the size cannot hold the text's own characters, CorpusError when the text is too
         small to learn so many pieces; each says a size that works.
         """
-        import sentencepiece
-
-        sentences = list(_sentences(pieces))
+        sentences = list(_sentences(chunks))
         characters = len(set().union(*sentences)) if sentences else 0
         floor = 256 + 1 + characters + 2
         if vocab_size < floor:
             raise ConfigError(
-                f"--vocab-size {vocab_size} is too small for this text: its {characters} characters, 256 bytes and "
+                f"`vocab_size` {vocab_size} is too small for this text: its {characters} characters, 256 bytes and "
                 f"the control pieces need {floor}"
             )
-        written = io.BytesIO()
         try:
-            sentencepiece.SentencePieceTrainer.Train(
-                sentence_iterator=iter(sentences),
-                model_writer=written,
-                model_type="bpe",
-                vocab_size=vocab_size + 1,
-                hard_vocab_limit=False,
-                normalization_rule_name="identity",
-                add_dummy_prefix=False,
-                remove_extra_whitespaces=False,
-                user_defined_symbols=["\n"],
-                byte_fallback=True,
-                character_coverage=1.0,
-                max_sentence_length=8 * LONGEST_SENTENCE,
-                num_threads=threads,
-                unk_id=0,
-                bos_id=-1,
-                eos_id=-1,
-                pad_id=-1,
-                minloglevel=2,
-            )
+            model = _learn(sentences, vocab_size, threads)
         except RuntimeError as error:
             raise CorpusError(
                 f"no subword vocabulary of {vocab_size} pieces can be learned from this text ({error}): use a smaller "
-                f"--vocab-size, down to {floor}, or --tokenizer char"
+                f"`vocab_size`, down to {floor}, or `tokenizer` char"
             ) from None
-        tokenizer = cls(written.getvalue())
+        tokenizer = cls(model)
         for sentence in sentences:
             if (again := tokenizer.decode(tokenizer.encode(sentence))) != sentence:
-                place = next((i for i, pair in enumerate(zip(sentence, again, strict=False)) if len(set(pair)) > 1), 0)
+                at = next((i for i, pair in enumerate(zip(sentence, again, strict=False)) if len(set(pair)) > 1), 0)
                 raise CorpusError(
-                    f"subwords would change this text: {sentence[place : place + 20]!r} becomes "
-                    f"{again[place : place + 20]!r}; use --tokenizer char or byte"
+                    f"subwords would change this text: {sentence[at : at + 20]!r} becomes {again[at : at + 20]!r}; "
+                    "use `tokenizer` char or byte"
                 )
         return tokenizer
+
+    @classmethod
+    def from_spec(cls, spec: dict[str, Any]) -> Self:
+        """Raises CheckpointError unless `model` is sentencepiece's, in base64."""
+        model = spec.get("model")
+        if not isinstance(model, str):
+            raise CheckpointError("the subword vocabulary is damaged: it has no model")
+        try:
+            return cls(base64.b64decode(model, validate=True))
+        except ValueError:
+            raise CheckpointError("the subword vocabulary is damaged: it is not base64") from None
+
+    def spec(self) -> dict[str, Any]:
+        return {"kind": self.kind, "model": base64.b64encode(self._model).decode("ascii")}
 
     def encode(self, text: str, *, unknown: bool = False) -> Ids:
         utf8(text)
@@ -113,15 +108,40 @@ class SubwordTokenizer(ByteDecoding):
                 tokens += ids
         return np.asarray(tokens, dtype=np.int32) - 1
 
-    def spec(self) -> dict[str, Any]:
-        return {"kind": self.kind, "model": base64.b64encode(self._model).decode("ascii")}
+
+def _learn(sentences: list[str], vocab_size: int, threads: int) -> bytes:
+    """The serialized sentencepiece model. Raises RuntimeError when the text has not so many pieces."""
+    import sentencepiece
+
+    written = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.Train(
+        sentence_iterator=iter(sentences),
+        model_writer=written,
+        model_type="bpe",
+        vocab_size=vocab_size + 1,
+        hard_vocab_limit=False,
+        normalization_rule_name="identity",
+        add_dummy_prefix=False,
+        remove_extra_whitespaces=False,
+        user_defined_symbols=["\n"],
+        byte_fallback=True,
+        character_coverage=1.0,
+        max_sentence_length=8 * LONGEST_SENTENCE,
+        num_threads=threads,
+        unk_id=0,
+        bos_id=-1,
+        eos_id=-1,
+        pad_id=-1,
+        minloglevel=2,
+    )
+    return written.getvalue()
 
 
-def _sentences(pieces: Iterable[str]) -> Iterator[str]:
+def _sentences(chunks: Iterable[str]) -> Iterator[str]:
     """Lines of at most LONGEST_SENTENCE characters, until SAMPLED_BYTES are reached."""
     taken = 0
-    for piece in pieces:
-        for line in piece.split("\n"):
+    for chunk in chunks:
+        for line in chunk.split("\n"):
             for start in range(0, len(line), LONGEST_SENTENCE):
                 sentence = line[start : start + LONGEST_SENTENCE].replace("\0", "")
                 if sentence:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from charrnn.config import TrainConfig, require
-from charrnn.models.language_model import LanguageModel
+from charrnn.models.ensemble import Network
 from charrnn.training.optim.soap import Soap
 
 OPTIMIZERS = ("soap", "adamw", "sgd")
@@ -23,7 +23,7 @@ class Descent(torch.optim.SGD):
     found_inf: Tensor | None = None
 
 
-def make_optimizer(model: LanguageModel, config: TrainConfig) -> Soap | Descent:
+def make_optimizer(model: Network, config: TrainConfig) -> Soap | Descent:
     """SOAP, or AdamW (Loshchilov & Hutter 2019), which it is without a basis, or plain gradient descent.
 
     Weight matrices decay, biases and the embedding do not, nor have they a basis. Raises ConfigError on another
@@ -34,7 +34,7 @@ def make_optimizer(model: LanguageModel, config: TrainConfig) -> Soap | Descent:
     )
     matrices: list[nn.Parameter] = []
     others: list[nn.Parameter] = []
-    embeddings = {id(member.embedding.weight) for member in model.members}
+    embeddings = {id(member.embedding.weight) for member in model.models}
     for parameter in model.parameters():
         matrix = parameter.dim() > 1 and id(parameter) not in embeddings
         (matrices if matrix else others).append(parameter)

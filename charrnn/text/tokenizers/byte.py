@@ -1,31 +1,18 @@
-"""Decoding for tokenizers whose ids each stand for some bytes of UTF-8, whole or as a stream."""
+"""Bytes of UTF-8: one id for each, and what all tokenizers share whose ids each stand for some bytes."""
 
 import codecs
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from charrnn.errors import VocabularyError
-
-Ids = npt.NDArray[np.int32]
-
-
-class Detokenizer(Protocol):
-    """Ids in, text out, as soon as it is certain; never half a character."""
-
-    def push(self, token: int) -> str:
-        """The text that this id completes, often one character, sometimes none."""
-        ...
-
-    def finish(self) -> str:
-        """What is left; an unfinished character comes out as U+FFFD."""
-        ...
+from charrnn.text.tokenizers.base import Detokenizer, Ids, Tokenizer
 
 
-class ByteDecoding:
-    """Decoding for tokenizers whose ids each stand for some bytes of UTF-8."""
+class BytePieces:
+    """A vocabulary of byte strings: decoding, whole or as a stream. It holds every text, so that it never grows."""
 
     pieces: list[bytes]
 
@@ -41,6 +28,39 @@ class ByteDecoding:
             return piece.decode("utf-8")
         except UnicodeDecodeError:
             return "".join(f"<{byte:02X}>" for byte in piece)
+
+    def extended(self, chunks: Iterable[str]) -> Self:
+        return self
+
+    def ids_in(self, larger: Tokenizer) -> npt.NDArray[np.int64]:
+        return np.arange(len(self.pieces))
+
+
+class ByteTokenizer(BytePieces):
+    """One id for each of the 256 bytes of UTF-8."""
+
+    kind: ClassVar[str] = "byte"
+    unit: ClassVar[str] = "bytes"
+    to_size: ClassVar[bool] = False
+
+    def __init__(self) -> None:
+        self.pieces = [bytes([byte]) for byte in range(256)]
+        self.size = len(self.pieces)
+
+    @classmethod
+    def train(cls, chunks: Iterable[str], vocab_size: int = 0, *, threads: int = 1) -> Self:
+        """There is nothing to learn: the text is not read."""
+        return cls()
+
+    @classmethod
+    def from_spec(cls, spec: dict[str, Any]) -> Self:
+        return cls()
+
+    def spec(self) -> dict[str, Any]:
+        return {"kind": self.kind}
+
+    def encode(self, text: str, *, unknown: bool = False) -> Ids:
+        return np.frombuffer(utf8(text), dtype=np.uint8).astype(np.int32)
 
 
 class _ByteDetokenizer:

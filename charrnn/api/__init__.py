@@ -1,0 +1,11 @@
+"""The front door: what Python users call, and what the command line calls.
+
+Torch is loaded by the verbs that need it: to write a text, none is needed.
+"""
+
+from charrnn.api.held_out import HeldOut, held_out
+from charrnn.api.model import Model, load
+from charrnn.api.subject import subject
+from charrnn.api.training import Training, resume, train
+
+__all__ = ["HeldOut", "Model", "Training", "held_out", "load", "resume", "subject", "train"]

@@ -1,0 +1,227 @@
+"""A trained model: what it writes, fills in and scores."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from os import PathLike, fspath
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from charrnn.api.arguments import AnyPath, folder, known_options, sample_config
+from charrnn.config import ModelConfig, SampleConfig, draw_seed, require
+from charrnn.generation.loop import TextChunk, generate
+from charrnn.generation.propose import propose
+from charrnn.inference.engine import Engine
+from charrnn.inference.products import MATRICES
+from charrnn.models.weights import bounded
+from charrnn.storage import checkpoint, runs
+from charrnn.storage.checkpoint import Header, Weights
+from charrnn.text.corpus import Corpus, in_memory
+from charrnn.text.dataset import encode_lines, encode_part
+from charrnn.text.tokenizers import Tokenizer
+
+if TYPE_CHECKING:
+    from charrnn.models.ensemble import Network
+    from charrnn.scoring.figures import Score
+    from charrnn.scoring.filling import Filled
+
+# Generation reads weights in 8 bits where that costs fewer bits per character than this.
+MOST_LOST_TO_INT8 = 0.003
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Model:
+    """A trained model: its weights, its tokenizer, and what its file says of it.
+
+    Models are equal when their configuration, their tokenizer and every weight are.
+    """
+
+    weights: Weights
+    tokenizer: Tokenizer
+    header: Header
+    device: str = "cpu"
+
+    def __repr__(self) -> str:
+        """<Model fables: lstm 2 x 384, 74 characters, 1.739 bpc>"""
+        config, loss, unit = self.config, self.header.summary.get("loss"), self.tokenizer.unit
+        figure = ""
+        if isinstance(loss, float):
+            # A token is a character only where nothing but characters is predicted.
+            name = "bpc" if unit == "characters" and not config.documents else "bits per token"
+            figure = f", {loss / math.log(2):.3f} {name}"
+        return f"<Model {self.name}: {config.size}{config.manner}, {self.tokenizer.size:,} {unit}{figure}>"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Model):
+            return NotImplemented
+        return (
+            self.config == other.config
+            and self.tokenizer.spec() == other.tokenizer.spec()
+            and self.weights.keys() == other.weights.keys()
+            and all(np.array_equal(weight, other.weights[name]) for name, weight in self.weights.items())
+        )
+
+    def __hash__(self) -> int:
+        return hash(self.config)
+
+    @property
+    def name(self) -> str:
+        """The run's name; of a file elsewhere, the file's."""
+        path = self.header.path.absolute()
+        run = runs.Run(path.parent)
+        return run.name if path in (run.model, run.resume) else path.stem
+
+    @property
+    def config(self) -> ModelConfig:
+        """The network: cell, layers, sizes."""
+        return self.header.config
+
+    @cached_property
+    def network(self) -> "Network":
+        """The network in torch. Raises ConfigError when the machine lacks the device."""
+        import torch
+
+        from charrnn.machine import pick_device
+
+        tensors = {name: torch.from_numpy(weight) for name, weight in self.weights.items()}
+        return checkpoint.build_network(self.header, tensors).to(pick_device(self.device))
+
+    @property
+    def precision(self) -> str:
+        """In what numbers it generates, unless told: int8 where the end of its training measured that this is safe."""
+        lost = self.header.summary.get("int8_bpc")
+        return "int8" if isinstance(lost, float) and lost < MOST_LOST_TO_INT8 else "fp32"
+
+    @property
+    def documents(self) -> str:
+        """How its training text was told apart: stream, lines or paragraphs."""
+        return self.header.documents
+
+    @known_options(SampleConfig)
+    def sample(
+        self,
+        prompt: str = "",
+        *,
+        rows: int = 1,
+        seed: int | None = None,
+        echo: bool = False,
+        config: SampleConfig | None = None,
+        precision: str | None = None,
+        **options: Any,
+    ) -> str | list[str]:
+        """Generate text that continues the prompt; a list when `rows` is more than one.
+
+        Options are the fields of `SampleConfig`, on top of `config` where one is given; `precision` is int8 or fp32.
+
+        Raises ConfigError on a value out of range, VocabularyError on a prompt that the vocabulary does not hold.
+        """
+        texts = [prompt if echo else ""] * rows
+        for piece in self.stream(prompt, rows=rows, seed=seed, config=config, precision=precision, **options):
+            texts[piece.row] += piece.text
+        return texts if rows > 1 else texts[0]
+
+    @known_options(SampleConfig)
+    def stream(
+        self,
+        prompt: str = "",
+        *,
+        rows: int = 1,
+        seed: int | None = None,
+        config: SampleConfig | None = None,
+        precision: str | None = None,
+        **options: Any,
+    ) -> Iterator[TextChunk]:
+        """As `sample`, piece by piece as they come."""
+        require(rows >= 1, f"`rows` must be at least 1, not {rows}")
+        precision = precision or self.precision
+        require(precision in MATRICES, f"`precision` must be one of {', '.join(MATRICES)}, not {precision!r}")
+        require(
+            precision != "int8" or bounded(self.config),
+            "what this network's layers give is not bounded by 1, as 8 bits need: leave out `precision`",
+        )
+        config = sample_config(config, options)
+        seed = draw_seed() if seed is None else seed
+        engine = Engine(self.config, self.weights, precision)
+        return generate(engine, self.tokenizer, config, prompt=prompt, rows=rows, seed=seed)
+
+    @known_options()
+    def fill(
+        self, left: str, right: str, candidates: "Sequence[str] | None" = None, *, drawn: int = 64, seed: int = 0
+    ) -> "list[Filled]":
+        """What fits between two texts, the best first, each candidate scored exactly with all that stands around it.
+
+        Without candidates, both halves of the model propose words: `drawn` each. Raises ConfigError when the model
+        reads forwards alone, VocabularyError on a character that it does not know.
+        """
+        from charrnn.scoring.filling import fill
+
+        if candidates is None:
+            candidates = propose(self.config, self.weights, self.tokenizer, left, right, drawn=drawn, seed=seed)
+        return fill(self.network, self.tokenizer, left, right, candidates)
+
+    @known_options()
+    def score(
+        self,
+        text: AnyPath | Corpus,
+        *,
+        lines: bool = False,
+        reset_every: int | None = None,
+        unknown: bool = False,
+        batch_size: int | None = None,
+        adapt: bool = False,
+        fit_temperature: bool = False,
+    ) -> "Score":
+        """Every figure of a text (see `Score`), or of a file given as a Path; a model of documents resets at each.
+
+        With `lines`, each line is scored alone, its line end with it. `adapt` and `fit_temperature` add the scores
+        `adapted` (dynamic evaluation) and `fitted` beside the plain one. Raises VocabularyError when the vocabulary
+        lacks a character, unless `unknown` is set; CorpusError when the text is empty.
+        """
+        from charrnn.models.ensemble import backwards_of
+        from charrnn.scoring.adaptation import adapted
+        from charrnn.scoring.score import score
+        from charrnn.scoring.temperature import fit_temperature as fit
+        from charrnn.scoring.token_nll import BATCH
+
+        batch_size = BATCH if batch_size is None else batch_size
+        require(reset_every is None or reset_every >= 1, f"`reset_every` must be at least 1, not {reset_every}")
+        require(batch_size >= 1, f"`batch_size` must be at least 1, not {batch_size}")
+        require(not adapt or reset_every is None, "adaptation carries the state: leave out `reset_every` or `adapt`")
+        if isinstance(text, PathLike):
+            text = Corpus([fspath(text)])
+        plain_text, statistics = (text.read(), text.statistics) if isinstance(text, Corpus) else in_memory(text)
+        if lines and not self.config.documents:
+            part = encode_lines(self.tokenizer, plain_text, unknown=unknown)
+        else:
+            part = encode_part(self.tokenizer, [plain_text], self.documents, unknown=unknown)
+
+        def at(temperature: float) -> "Score":
+            return score(
+                self.network, part, statistics, reset_every=reset_every, batch_size=batch_size, temperature=temperature
+            )
+
+        plain, backward = at(1.0), None
+        if self.config.bidirectional:
+            turned = part.reversed(self.config.start_id)
+            backward = score(
+                backwards_of(self.network), turned, statistics, reset_every=reset_every, batch_size=batch_size
+            )
+        return replace(
+            plain,
+            backward=backward,
+            adapted=adapted(self.network, part, plain) if adapt else None,
+            fitted=at(fit(lambda temperature: at(temperature).loss)) if fit_temperature else None,
+        )
+
+
+@known_options()
+def load(model: AnyPath | None = None, *, checkpoints: AnyPath | None = None, device: str = "cpu") -> Model:
+    """Load a model: a run's name, its folder or a model file; without one, the run trained last.
+
+    Raises RunError when there is none, CheckpointError when the file is no checkpoint or damaged.
+    """
+    path = runs.model_file(runs.checkpoints_folder(folder(checkpoints)), None if model is None else fspath(model))
+    header, weights, tokenizer = checkpoint.read_model(path)
+    return Model(weights, tokenizer, header, device)

@@ -1,0 +1,232 @@
+"""Training from Python: a run as its events, and the verbs that follow it to its end."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Self
+
+from charrnn.api.arguments import AnyPath, folder, known_options, span, train_options
+from charrnn.api.model import Model, load
+from charrnn.config import TrainOptions
+from charrnn.storage import checkpoint
+from charrnn.storage.atomic import write_atomically
+from charrnn.storage.runs import Run
+
+if TYPE_CHECKING:
+    from charrnn.training.events import Event
+    from charrnn.training.progress import Progress
+    from charrnn.training.recording import Training as Session
+
+
+class Training:
+    """A run under way: iterate it for its events (Report, Note, at last Stopped); `model` is then the best of it.
+
+    A loop that is left goes on where it was when the training is iterated again.
+
+        training = charrnn.Training.start("corpus.txt", seconds="10m")
+        for event in training:
+            ...
+        print(training.model.sample())
+    """
+
+    def __init__(self, session: "Session") -> None:
+        self._session = session
+        self._events = self._follow()
+
+    @classmethod
+    @known_options(TrainOptions)
+    def start(
+        cls,
+        corpus: AnyPath | Iterable[AnyPath] | None = None,
+        *,
+        checkpoints: AnyPath | None = None,
+        **options: Any,
+    ) -> Self:
+        """Read the corpus (files, or the name of a bundled one), decide what was left open, make the run's folder.
+
+        Options are the fields of `TrainOptions`; `seconds` takes '10m' too. Raises ConfigError, CorpusError, RunError
+        or CheckpointError.
+        """
+        asked = train_options(corpus, options)
+        from charrnn.training import run
+
+        return cls(run.start(asked, checkpoints=folder(checkpoints)))
+
+    @classmethod
+    @known_options()
+    def resume(
+        cls,
+        name: AnyPath | None = None,
+        *,
+        checkpoints: AnyPath | None = None,
+        steps: int | None = None,
+        epochs: float | None = None,
+        seconds: str | float | None = None,
+        device: str | None = None,
+        threads: int | None = None,
+    ) -> Self:
+        """Go on exactly where a run stopped: by its name or folder, or the run trained last; more steps, epochs or
+        seconds are a new budget.
+
+        Raises ConfigError, RunError when there is nothing to resume, CorpusError when the corpus has changed.
+        """
+        budget = span(seconds)
+        from charrnn.training import run
+
+        return cls(
+            run.resume(
+                None if name is None else os.fspath(name),
+                checkpoints=folder(checkpoints),
+                device=device,
+                threads=threads,
+                steps=steps,
+                epochs=epochs,
+                seconds=budget,
+            )
+        )
+
+    def __iter__(self) -> "Iterator[Event]":
+        return self._events
+
+    def __repr__(self) -> str:
+        config = self._session.trainer.model.config
+        return f"<Training {self.run.name}: {config.size}{config.manner}, {self.progress.position.step:,} steps>"
+
+    def stop(self) -> None:
+        """End after the step that is running, with everything saved; from another thread or a signal handler too."""
+        self._session.stop()
+
+    @property
+    def run(self) -> Run:
+        """Its folder and the files in it."""
+        return self._session.run
+
+    @property
+    def notes(self) -> list[str]:
+        """What was decided before the first step, one line each."""
+        return self._session.notes
+
+    @property
+    def progress(self) -> "Progress":
+        """Where it stands: steps, tokens, seconds, the best loss so far."""
+        return self._session.trainer.progress
+
+    @property
+    def validates(self) -> bool:
+        """Whether a part is held out to choose the best model."""
+        return self._session.data.valid is not None
+
+    @property
+    def model(self) -> Model:
+        """The best model so far, read from the run's folder."""
+        return load(self.run.folder)
+
+    def _follow(self) -> "Iterator[Event]":
+        from charrnn.training.events import Stopped
+
+        for event in self._session.events():
+            if isinstance(event, Stopped):
+                draw(self.run)
+            yield event
+
+
+def draw(run: Run) -> None:
+    """The picture of a run, curve.svg, from its metrics; none of a run that has reported nothing."""
+    from charrnn.plotting.curve import draw_curve
+
+    if metrics := list(run.read_metrics()):
+        config = checkpoint.read_header(run.resume).config
+        picture = draw_curve(metrics, f"{run.name}: {config.size}{config.manner}")
+        write_atomically(run.curve, picture)
+
+
+@known_options(TrainOptions)
+def train(
+    corpus: AnyPath | Iterable[AnyPath] | None = None,
+    *,
+    checkpoints: AnyPath | None = None,
+    progress: bool | None = None,
+    on_event: "Callable[[Event], None] | None" = None,
+    **options: Any,
+) -> Model:
+    """Train a model on a text and return the best of it. Options are the fields of `TrainOptions`.
+
+    Progress is shown in a terminal and in a notebook unless `progress` is False, and elsewhere if it is True;
+    `on_event` is called with every event. Ctrl-C ends the training after its step, saves, and raises
+    KeyboardInterrupt: `resume` goes on. Raises ConfigError, CorpusError, RunError, CheckpointError or DivergedError.
+    """
+    return _to_the_end(Training.start(corpus, checkpoints=checkpoints, **options), progress, on_event)
+
+
+@known_options()
+def resume(
+    name: AnyPath | None = None,
+    *,
+    checkpoints: AnyPath | None = None,
+    steps: int | None = None,
+    epochs: float | None = None,
+    seconds: str | float | None = None,
+    device: str | None = None,
+    threads: int | None = None,
+    progress: bool | None = None,
+    on_event: "Callable[[Event], None] | None" = None,
+) -> Model:
+    """Go on exactly where a run stopped, as `Training.resume`, follow it as `train`, and return the best model."""
+    training = Training.resume(
+        name,
+        checkpoints=checkpoints,
+        steps=steps,
+        epochs=epochs,
+        seconds=seconds,
+        device=device,
+        threads=threads,
+    )
+    return _to_the_end(training, progress, on_event)
+
+
+def _to_the_end(training: Training, progress: bool | None, on_event: "Callable[[Event], None] | None") -> Model:
+    from charrnn.console import TrainingDisplay, say, somebody_watches
+
+    with ExitStack() as around:
+        display = None
+        if somebody_watches() if progress is None else progress:
+            for note in training.notes:
+                say(note)
+            display = around.enter_context(TrainingDisplay())
+        interrupted = around.enter_context(_stopped_by_ctrl_c(training))
+        for event in training:
+            if display is not None:
+                display.show(event)
+            if on_event is not None:
+                on_event(event)
+    if interrupted:
+        where, step = str(training.run.folder), training.progress.position.step
+        raise KeyboardInterrupt(f"stopped at step {step:,} and saved: charrnn.resume({where!r}) goes on")
+    return training.model
+
+
+@contextmanager
+def _stopped_by_ctrl_c(training: Training) -> Iterator[list[int]]:
+    """The first Ctrl-C ends the training after its step, the second at once; what came is listed.
+
+    A handler of the program's own is left to it, and another thread than the main one has none.
+    """
+    came: list[int] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        training.stop()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    ours = threading.current_thread() is threading.main_thread()
+    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield came
+        return
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield came
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

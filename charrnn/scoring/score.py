@@ -1,0 +1,47 @@
+"""Scoring a text: its tokens cost so many nats each, and the counts of the text make figures of them."""
+
+from charrnn.config import require
+from charrnn.errors import CorpusError
+from charrnn.models.ensemble import Predictor
+from charrnn.scoring.figures import Score
+from charrnn.scoring.token_nll import BATCH, token_nll
+from charrnn.text.corpus import TextStatistics
+from charrnn.text.dataset import Part
+
+
+def score(
+    model: Predictor,
+    part: Part,
+    statistics: TextStatistics,
+    *,
+    reset_every: int | None = None,
+    batch_size: int = BATCH,
+    temperature: float = 1.0,
+) -> Score:
+    """Score a tokenized text, at temperature 1 unless something else is to be reported apart.
+
+    Raises CorpusError when it is empty, ConfigError when documents are to be reset inside as well.
+    """
+    require(
+        part.starts is None or reset_every is None,
+        "lines and documents begin from a fresh state already: leave out `reset_every`",
+    )
+    if not part.tokens.size:
+        raise CorpusError("there is no text to score: it is empty")
+    state = "carried"
+    if part.starts is not None:
+        state = "reset at each line or document"
+    if reset_every is not None:
+        state = f"reset every {reset_every} tokens"
+    nats = token_nll(
+        model, part.tokens, part.starts, reset_every=reset_every, batch_size=batch_size, temperature=temperature
+    )
+    return Score(
+        token_nll=nats,
+        chars=statistics.chars,
+        bytes=statistics.bytes,
+        words=statistics.words,
+        state=state,
+        unknown=part.tokens == model.config.start_id + 1,
+        temperature=temperature,
+    )

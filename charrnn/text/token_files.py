@@ -1,0 +1,52 @@
+"""Token ids in the smallest type that holds them: in memory while they are few, in a nameless file beyond that.
+
+A file that is mapped can be larger than memory. Shapes: N tokens.
+"""
+
+import tempfile
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+import numpy.typing as npt
+
+Tokens = npt.NDArray[np.unsignedinteger[Any]]
+
+IN_MEMORY_BYTES = 64 << 20
+
+
+def smallest_dtype(ids: int) -> np.dtype[np.unsignedinteger[Any]]:
+    """The smallest unsigned type that holds the ids 0 … ids - 1."""
+    return np.min_scalar_type(ids - 1)
+
+
+class TokenWriter:
+    """Collects ids below `ids`; its files are made in `folder` (None: where temporary files are)."""
+
+    def __init__(self, ids: int, folder: Path | None = None) -> None:
+        self.size = 0
+        self._dtype = smallest_dtype(ids)
+        self._folder = folder
+        self._blocks: list[Tokens] = []
+        self._file: BinaryIO | None = None
+
+    def write(self, ids: npt.NDArray[np.int32]) -> None:
+        """Append ids (any number of them)."""
+        self._blocks.append(ids.astype(self._dtype))
+        self.size += ids.size
+        if self.size * self._dtype.itemsize > IN_MEMORY_BYTES:
+            if self._file is None:
+                self._file = cast(BinaryIO, tempfile.TemporaryFile(dir=self._folder))  # noqa: SIM115
+            for block in self._blocks:
+                self._file.write(block.tobytes())
+            self._blocks.clear()
+
+    def finish(self) -> Tokens:
+        """All ids (N,)."""
+        if self._file is None:
+            return np.concatenate([*self._blocks, np.empty(0, self._dtype)])
+        self._file.flush()
+        # The map keeps the file alive after it is closed; nothing is left behind when the process ends.
+        tokens: Tokens = np.memmap(self._file, dtype=self._dtype, mode="r", shape=(self.size,))
+        self._file.close()
+        return tokens

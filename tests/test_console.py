@@ -1,0 +1,159 @@
+"""What is shown to a person: lines that fit, a bar that stays, the product alone on stdout."""
+
+import contextlib
+import io
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from rich.text import Text
+
+from charrnn import console
+from charrnn.console import ReaderGone, Talk, TrainingDisplay, clock, progress_line, sparkline, validation_line, write
+from charrnn.training.events import Note, Report, Stopped
+
+REPORT = Report(
+    step=12_345, tokens=9, epoch=1.5, loss=1.2345, bpc=1.781, lr=0.01, grad_norm=0.5, clipped=0.02,
+    tokens_per_second=43_210.0, seconds=65.4, progress=0.25, seconds_left=3725.0,
+)  # fmt: skip
+WHOLE = "step 12,345  loss 1.234  1.781 bpc  43.2k tok/s  grad 0.50, 2% clipped"
+
+
+@contextlib.contextmanager
+def screen(monkeypatch: pytest.MonkeyPatch, width: int, *, terminal: bool) -> Iterator[io.StringIO]:
+    """A terminal (or a file) of so many columns in the place of stderr."""
+    shown = io.StringIO()
+    made = Console(file=shown, width=width, force_terminal=terminal, highlight=False, soft_wrap=True)
+    monkeypatch.setattr(console, "console", made)
+    yield shown
+
+
+def test_a_line_drops_what_matters_least_until_it_fits() -> None:
+    assert progress_line(REPORT, 1000) == WHOLE
+    order = ["grad", "loss", "tok/s", "step", "bpc"]
+    gone = set()
+    for width in range(len(WHOLE), -1, -1):
+        line = progress_line(REPORT, width)
+        assert len(line) <= width, width
+        assert all(part in WHOLE.split("  ") for part in line.split("  ") if part), line
+        gone = {word for word in order if word not in line}
+        assert gone == set(order[: len(gone)]), (width, line)
+    assert len(gone) == len(order)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 160])
+def test_the_bar_and_the_time_left_stay_on_a_terminal_of_any_width(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    with screen(monkeypatch, width, terminal=True) as shown, TrainingDisplay() as display:
+        display.show(REPORT)
+        display._bar.refresh()
+        drawn = shown.getvalue().split("\r")[-1]
+    plain = Text.from_ansi(drawn).plain
+    (line,) = [line for line in plain.splitlines() if "left" in line]
+    assert "25%  1:02:05 left" in line and line.count("━") + line.count("╸") + line.count("╺") == console.BAR, line
+    assert "…" not in line and len(line.rstrip()) <= width
+    assert (WHOLE in line) == (width > len(WHOLE) + console.BAR + len("25%  1:02:05 left"))
+
+
+def test_a_validation_fits_too() -> None:
+    report = Report(**{**vars(REPORT), "valid_loss": 1.5, "valid_bpc": 2.164})
+    whole = "step 12,345   1:05  train 1.234  valid 1.500  2.164 bpc"
+    assert validation_line(report, len(whole)) == whole
+    assert validation_line(report, len(whole) - 1) == "step 12,345   1:05  valid 1.500  2.164 bpc"
+    assert validation_line(report, 30) == "step 12,345  2.164 bpc"
+
+
+def test_a_validation_a_note_and_a_warning_stand_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    validation = {"valid_loss": 1.5, "valid_bpc": 2.164, "best": True, "sample": "once  upon\na time"}
+    for terminal in (True, False):
+        with screen(monkeypatch, 80, terminal=terminal) as shown, TrainingDisplay() as display:
+            for event in (Report(**{**vars(REPORT), **validation}), Note("aside"), Note("look", warning=True)):
+                display.show(event)
+            display.show(Stopped("done"))
+        lines = [line.rstrip() for line in Text.from_ansi(shown.getvalue()).plain.splitlines()]
+        for expected in (
+            "step 12,345   1:05  train 1.234  valid 1.500  2.164 bpc  best",
+            "    once upon a time",
+            "aside",
+            "charrnn: look",
+        ):
+            assert sum(line.endswith(expected) for line in lines) == 1, (expected, lines)
+
+
+def test_a_file_has_plain_lines_at_intervals_and_the_quiet_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = (0.0, 1.0, 9.9, 10.0, 15.0, 20.5)
+    reports = [Report(**{**vars(REPORT), "seconds": seconds, "step": at}) for at, seconds in enumerate(times)]
+    for quiet, steps in ((False, [0, 3, 5]), (True, [])):
+        monkeypatch.setattr(Talk, "quiet", quiet)
+        with screen(monkeypatch, 40, terminal=False) as shown, TrainingDisplay() as display:
+            for report in reports:
+                display.show(report)
+            display.show(Note("aside"))
+        lines = [line for line in shown.getvalue().splitlines() if "left" in line]
+        assert lines == [WHOLE.replace("12,345", str(step)) + "  25%  1:02:05 left" for step in steps]
+        assert ("aside" in shown.getvalue()) != quiet
+
+
+def test_a_notebook_is_drawn_in_where_its_widgets_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    for terminal, jupyter, widgets, watched, live in (
+        (True, False, False, True, True),
+        (False, True, True, True, True),
+        (False, True, False, True, False),
+        (False, False, True, False, False),
+    ):
+        made = Console(file=io.StringIO(), force_terminal=terminal, force_jupyter=jupyter)
+        monkeypatch.setattr(console, "console", made)
+        monkeypatch.setattr(console, "find_spec", lambda name, there=widgets: object() if there else None)
+        case = (terminal, jupyter, widgets)
+        assert console.somebody_watches() == watched, case
+        assert TrainingDisplay()._live == live, case
+
+
+def test_a_time_is_told_like_a_clock() -> None:
+    for seconds, text in ((0, "0:00"), (-3, "0:00"), (9.6, "0:10"), (75, "1:15"), (3599.4, "59:59"), (3725, "1:02:05")):
+        assert clock(seconds) == text
+
+
+def test_values_as_bars() -> None:
+    assert sparkline([0, 1, 2, 3, 4, 5, 6, 7]) == console.BARS
+    assert sparkline([3, 3]) == console.BARS[0] * 2
+    assert len(sparkline(range(1000), width=50)) == 50
+
+
+def test_talk_is_no_markup_and_errors_are_said_to_the_quiet_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    for quiet, expected in (
+        (False, ["[bold]a[/bold]", "charrnn: b [red]", "charrnn: c"]),
+        (True, ["charrnn: c"]),
+    ):
+        monkeypatch.setattr(Talk, "quiet", quiet)
+        with screen(monkeypatch, 80, terminal=False) as shown:
+            console.say("[bold]a[/bold]")
+            console.warn("b [red]")
+            console.error("c")
+        assert shown.getvalue().splitlines() == expected
+
+
+def test_the_product_goes_to_stdout_as_it_is(capfd: pytest.CaptureFixture[str]) -> None:
+    write("a [b]\r\n")
+    assert capfd.readouterr() == ("a [b]\r\n", "")
+
+
+def test_a_reader_that_has_gone_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, end = os.pipe()
+    os.close(read)
+    with open(end, "w", encoding="utf-8") as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        with pytest.raises(ReaderGone):
+            write("x")
+        write("what Python still flushes at exit has somewhere to go")
+
+
+def test_a_record_and_a_heat_are_stdouts(capsys: pytest.CaptureFixture[str]) -> None:
+    console.show_record("title", {"name": "[x]", "path": str(Path("a/b")), "json": json.dumps({"c": 1})})
+    out, err = capsys.readouterr()
+    assert not err and out.splitlines()[1].split() == ["name", "[x]"]
+    console.show_heat(["a", "\n", "b"], [0.5, -1.0, 1.0])
+    assert capsys.readouterr().out == "a↵\nb\n"
