@@ -8,7 +8,8 @@
     ├── RunError            a run that is not there, or whose name is taken
     └── DivergedError       a training that found no finite loss again
 
-A `ConfigError` is wrong usage (exit code 2), all others are failures (exit code 1).
+A `ConfigError` is wrong usage (exit code 2), all others are failures (exit code 1). Messages name fields in backticks,
+`batch_size`; the command line writes them as its flags, --batch-size.
 """
 
 

@@ -1,7 +1,9 @@
-"""The command line as users and scripts meet it: streams, exit codes, formats."""
+"""The command line as users and scripts meet it: streams, exit codes, formats, options and their words."""
 
+import ast
+import dataclasses
 import json
-import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,9 +13,17 @@ from pathlib import Path
 
 import pytest
 
+import charrnn as charrnn_package
 from charrnn import api
-from charrnn.cli.sample import Numbers
+from charrnn.cli.app import app
+from charrnn.cli.evaluate import METRICS
+from charrnn.cli.flags import commands, flags, in_flags
+from charrnn.cli.sample import PRECISIONS
+from charrnn.config import SampleConfig, TrainOptions
+from charrnn.config.fields import setting
 from charrnn.inference.products import MATRICES
+from charrnn.models.cells import CELLS
+from charrnn.models.connections import CONNECTIONS
 
 from .conftest import SMALL, CommandLine, command
 
@@ -33,7 +43,7 @@ def test_train_sample_eval_and_inspect_work_without_naming_anything_twice(charrn
 
 def test_stdout_carries_the_product_alone(charrnn: CommandLine, corpus: Path) -> None:
     corpus.write_text("The [b]bold[/b] heron\n" * 50, encoding="utf-8")
-    assert charrnn("train", str(corpus), "--steps", "5", *SMALL).out == ""
+    assert charrnn("train", str(corpus), "--steps", "2", *SMALL).out == ""
     result = charrnn("sample", "--length", "10", "--prompt", "The [b]", "--seed", "1")
     assert result.out.startswith("The [b]") and len(result.out) == len("The [b]") + 11
     assert "seed 1" in result.err
@@ -59,26 +69,14 @@ def test_the_same_seed_gives_the_same_bytes(charrnn: CommandLine, trained: Path)
     assert sample("--temp", "0", "--seed", "5") == sample("--temp", "0", "--seed", "6")
 
 
-def test_the_command_line_lists_the_number_formats_that_generation_has() -> None:
-    assert [numbers.value for numbers in Numbers] == list(MATRICES)
-
-
-@pytest.mark.parametrize("precision", list(MATRICES))
-def test_the_number_format_is_said_and_gives_its_own_text_again(
-    charrnn: CommandLine, trained: Path, precision: str
-) -> None:
+def test_the_number_format_is_said_and_gives_its_own_text_again(charrnn: CommandLine, trained: Path) -> None:
+    assert tuple(MATRICES) == PRECISIONS
     arguments = ["sample", "-m", "small", "--checkpoints", str(trained), "--length", "40", "--seed", "3"]
-    result = charrnn(*arguments, "--precision", precision)
-    assert f"model.safetensors, {precision}, seed 3" in result.err
     model = api.load("small", checkpoints=trained)
-    assert result.out == f"{model.sample(length=40, seed=3, precision=precision)}\n"
-
-
-def test_without_a_number_format_the_model_chooses(charrnn: CommandLine, trained: Path) -> None:
-    result = charrnn("sample", "-m", "small", "--checkpoints", str(trained), "--length", "40", "--seed", "3")
-    model = api.load("small", checkpoints=trained)
-    assert f"model.safetensors, {model.precision}, seed 3" in result.err
-    assert result.out == f"{model.sample(length=40, seed=3)}\n"
+    for precision in (*PRECISIONS, None):
+        result = charrnn(*arguments, *(["--precision", precision] if precision else []))
+        assert f"model.safetensors, {precision or model.precision}, seed 3" in result.err
+        assert result.out == f"{model.sample(length=40, seed=3, precision=precision)}\n", precision
 
 
 def test_a_seed_that_is_drawn_is_said_and_gives_the_text_again(charrnn: CommandLine, trained: Path) -> None:
@@ -113,18 +111,24 @@ def test_echo_and_stop_and_prompt_file(charrnn: CommandLine, trained: Path) -> N
 
 
 def test_eval_prints_names_and_values_or_one_bare_number_or_json(
-    charrnn: CommandLine, trained: Path, prose: str
+    charrnn: CommandLine, trained: Path, prose: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Path("text.txt").write_text(prose[:2000], encoding="utf-8")
-    arguments = ["eval", "-m", "small", "--checkpoints", str(trained), "text.txt"]
+    Path("text.txt").write_text(prose[:500], encoding="utf-8")
+    arguments = ["eval", "-m", "small", "--checkpoints", str(trained), "text.txt", "--threads", "1"]
     figures = dict(line.split("\t") for line in charrnn(*arguments).out.splitlines())
     record = json.loads(charrnn(*arguments, "--json").out)
     names = "model text tokens chars bytes words oov nats loss ppl ppl_se bpt bpc bpb word_ppl state seconds"
     for key in names.split(" "):
         assert key in figures and key in record
-    assert record["chars"] == 2000
-    for metric in ("ppl", "bpc", "bpb", "bpt", "loss", "word_ppl"):
+    assert record["chars"] == 500 and record.keys().isdisjoint({"adapted", "fitted"})
+    assert float(figures["nats"]) == record["nats"]
+    for metric in METRICS:
         assert float(charrnn(*arguments, "-q", "--metric", metric).out) == pytest.approx(record[metric], rel=1e-9)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    read = dict(line.split("\t") for line in charrnn(*arguments).out.splitlines())
+    assert read["ppl"] == f"{record['ppl']:.6g}" and read["tokens"] == "500" and read["text"] == "text.txt"
+    assert charrnn(*arguments, "-q").out == f"{record['ppl']!r}\n"
+    assert json.loads(charrnn(*arguments, "--json").out)["nats"] == record["nats"]
 
 
 def test_eval_lists_adapted_and_fitted_figures_beside_the_plain_ones(
@@ -151,14 +155,6 @@ def test_eval_lists_adapted_and_fitted_figures_beside_the_plain_ones(
     assert record["fitted"]["bpc"] == pytest.approx(score.fitted.bpc, rel=1e-6)
     assert record["fitted"]["temperature"] == pytest.approx(score.fitted.temperature, rel=1e-6)
     assert record["adapted"]["bpc"] != record["bpc"] >= record["fitted"]["bpc"]
-
-
-def test_eval_lists_only_the_other_figures_that_were_asked_for(charrnn: CommandLine, trained: Path, prose: str) -> None:
-    Path("text.txt").write_text(prose[:300], encoding="utf-8")
-    arguments = ["eval", "-m", "lines", "--checkpoints", str(trained), "text.txt", "--json", "--threads", "1"]
-    assert json.loads(charrnn(*arguments).out).keys().isdisjoint({"adapted", "fitted"})
-    assert "fitted" not in json.loads(charrnn(*arguments, "--adapt").out)
-    assert "adapted" not in json.loads(charrnn(*arguments, "--fit-temperature").out)
 
 
 def test_the_bare_number_and_the_gate_are_of_the_plain_figure(charrnn: CommandLine, trained: Path, prose: str) -> None:
@@ -190,31 +186,33 @@ def test_adapted_and_fitted_figures_that_are_none_or_infinite_are_printed_as_suc
 def test_figures_do_not_depend_on_batch_size_and_sum_to_the_total(
     charrnn: CommandLine, trained: Path, prose: str
 ) -> None:
-    Path("text.txt").write_text(prose[:5000], encoding="utf-8")
-    arguments = ["eval", "-m", "small", "--checkpoints", str(trained), "text.txt", "-q", "--metric", "loss"]
+    Path("text.txt").write_text(prose[:1500], encoding="utf-8")
+    asked = ["text.txt", "-q", "--metric", "loss", "--threads", "1"]
     for mode in ([], ["--lines"], ["--reset-every", "100"]):
-        values = [float(charrnn(*arguments, *mode, "--batch-size", size).out) for size in ("1", "7", "64")]
-        assert values == pytest.approx([values[0]] * 3, rel=1e-6)
-    score = api.load("small", checkpoints=trained).score(prose[:5000])
+        line = ["eval", "-m", "small", "--checkpoints", str(trained), *asked, *mode]
+        values = [float(charrnn(*line, "--batch-size", size).out) for size in ("1", "7", "64")]
+        assert values == pytest.approx([values[0]] * 3, rel=1e-6), mode
+    score = api.load("small", checkpoints=trained).score(prose[:1500])
     assert sum(score.surprisal.tolist()) * 0.6931471805599453 == pytest.approx(score.nats, rel=1e-9)
 
 
-@pytest.mark.parametrize("run", ["small", "lines"])
-def test_lines_are_scored_as_if_each_were_alone(charrnn: CommandLine, trained: Path, prose: str, run: str) -> None:
-    lines = [line for line in prose[:1500].split("\n") if line]
+def test_lines_are_scored_as_if_each_were_alone(charrnn: CommandLine, trained: Path, prose: str) -> None:
+    lines = [line for line in prose[:1200].split("\n") if line]
     text = "\n".join(lines) + "\n"
-    model = api.load(run, checkpoints=trained)
-    alone = [model.score(line + "\n").nats for line in lines]
-    assert len(alone) > 10
     Path("text.txt").write_text(text, encoding="utf-8")
-    record = json.loads(charrnn("eval", "-m", run, "--checkpoints", str(trained), "text.txt", "--lines", "--json").out)
-    assert record["nats"] == pytest.approx(sum(alone), rel=1e-6)
-    assert record["tokens"] == record["chars"] == len(text)
-    assert record["state"] == "reset at each line or document"
+    for run in ("small", "lines"):
+        model = api.load(run, checkpoints=trained)
+        alone = [model.score(line + "\n").nats for line in lines]
+        assert len(alone) > 10
+        asked = ["text.txt", "--lines", "--json", "--threads", "1"]
+        record = json.loads(charrnn("eval", "-m", run, "--checkpoints", str(trained), *asked).out)
+        assert record["nats"] == pytest.approx(sum(alone), rel=1e-6), run
+        assert record["tokens"] == record["chars"] == len(text)
+        assert record["state"] == "reset at each line or document"
 
 
 def test_the_gate_exits_with_three_when_it_does_not_hold(charrnn: CommandLine, trained: Path) -> None:
-    arguments = ["eval", "-m", "small", "--checkpoints", str(trained), "-q", "--metric", "bpc"]
+    arguments = ["eval", "-m", "small", "--checkpoints", str(trained), "-q", "--metric", "bpc", "--threads", "1"]
     value = float(charrnn(*arguments).out)
     assert charrnn(*arguments, "--fail-above", str(value * 1.01)).code == 0
     assert charrnn(*arguments, "--fail-above", str(value * 0.99)).code == 3
@@ -229,6 +227,7 @@ def test_unknown_characters_are_counted_when_asked(charrnn: CommandLine, trained
     assert record["oov"] == 2 and record["bpb"] is None and record["ppl_known"] != record["ppl"]
 
 
+@pytest.mark.slow
 def test_stdin_is_a_corpus_and_a_text(tmp_path: Path, prose: str) -> None:
     def pipe(text: str, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
         line = [sys.executable, "-m", "charrnn", *arguments]
@@ -240,6 +239,7 @@ def test_stdin_is_a_corpus_and_a_text(tmp_path: Path, prose: str) -> None:
     assert pipe("", "sample", "-q", "-l", "5").stdout.strip()
 
 
+@pytest.mark.slow
 def test_ctrl_c_saves_and_prints_the_command_that_continues(tmp_path: Path, corpus: Path) -> None:
     process = command("train", str(corpus), "--for", "10m", "--name", "stopped", *SMALL, cwd=tmp_path)
     wait_for(tmp_path / "checkpoints/stopped/resume.safetensors", process)
@@ -258,8 +258,9 @@ def test_a_reader_that_goes_away_is_no_failure(tmp_path: Path, trained: Path) ->
     assert done.returncode == 0 and len(done.stdout) == 100 and done.stderr == b""
 
 
+@pytest.mark.slow
 def test_so_it_is_for_the_reader_of_a_help_text(tmp_path: Path) -> None:
-    line = f"set -o pipefail; for i in 1 2 3; do {sys.executable} -m charrnn train --help | head -c 10 || exit 1; done"
+    line = f"set -o pipefail; for i in 1 2; do {sys.executable} -m charrnn train --help | head -c 10 || exit 1; done"
     done = subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, check=False)
     assert done.returncode == 0 and done.stderr == b""
 
@@ -269,6 +270,7 @@ def test_without_a_command_there_is_help(charrnn: CommandLine) -> None:
     assert "Usage: charrnn" in result.out and result.err == "" and result.code == 2
 
 
+@pytest.mark.slow
 def test_a_pipe_sees_plain_lines_and_the_c_locale_is_no_obstacle(tmp_path: Path) -> None:
     text = tmp_path / "unicode.txt"
     text.write_text("Zażółć gęślą jaźń. Съешь ещё этих булок. 我能吞下玻璃。🙂\n" * 100, encoding="utf-8")
@@ -281,12 +283,74 @@ def test_a_pipe_sees_plain_lines_and_the_c_locale_is_no_obstacle(tmp_path: Path)
     assert out.decode("utf-8").startswith("булок 🙂")
 
 
-def test_help_is_fast_to_load_and_every_command_ends_with_examples(charrnn: CommandLine) -> None:
-    script = "import sys; from charrnn.cli.app import run; run(['--help']); assert 'torch' not in sys.modules"
-    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, env={**os.environ})
-    for name in ("train", "sample", "eval", "inspect"):
-        text = charrnn(name, "--help").out
-        assert "Examples:" in text and f"charrnn {name}" in text
+# ---- options, their words and their flags
+
+
+def test_every_command_explains_itself_and_ends_with_examples() -> None:
+    for name, each in commands(app):
+        assert each.help, name
+        assert "Examples:" in each.epilog and f"charrnn {name}".strip() in each.epilog, name
+        taken: list[str] = []
+        for parameter in each.params:
+            assert parameter.help and parameter.help.endswith("."), (name, parameter.name)
+            taken += parameter.opts if parameter.param_type_name == "option" else []
+        assert len(taken) == len(set(taken)), name
+
+
+def test_the_words_of_an_option_are_those_at_its_field() -> None:
+    for config, name in ((TrainOptions, "train"), (SampleConfig, "sample")):
+        parameters = {parameter.name: parameter for parameter in dict(commands(app))[name].params}
+        for field in dataclasses.fields(config):
+            told, parameter = setting(field), parameters[field.name]
+            assert len(told.help) <= 90 and told.help[0].isupper(), field.name
+            if field.name == "corpus":
+                continue
+            assert parameter.help.startswith(told.help.removesuffix(".")), field.name
+            assert parameter.rich_help_panel == told.group and parameter.opts[0].startswith("--"), field.name
+            assert list(parameter.opts) == list(told.flags or [f"--{field.name.replace('_', '-')}"]), field.name
+
+
+def test_names_are_listed_from_their_registries_and_the_nearest_is_told(charrnn: CommandLine) -> None:
+    text = " ".join(charrnn("train", "--help").out.replace("│", " ").split())
+    assert f"Recurrent cell: {', '.join(CELLS)}." in text
+    assert ", ".join(name or "none" for name in CONNECTIONS) in text
+    for flag, wrong, near in (("--cell", "lstn", "lstm"), ("--skip", "resdual", "residual")):
+        refused = charrnn("train", flag, wrong)
+        assert refused.code == 2 and refused.err.endswith(f"not '{wrong}'; the nearest is {near}\n")
+        assert refused.err.startswith(f"charrnn: {flag} must be ")
+    for name in CONNECTIONS:
+        assert dict(commands(app))["train"].make_context("train", ["--skip", name or "none"]).params["skip"] == name
+
+
+def test_a_message_of_the_library_is_told_in_flags() -> None:
+    known = flags(app)
+    for message, told in {
+        "`clip_value` must be above 0, not -1": "--clip-value must be above 0, not -1",
+        "give one of `seconds`, `steps` and `epochs`": "give one of --for, --steps and --epochs",
+        "leave out one of `tie` and `skip='dense'`": "leave out one of --tie and --skip dense",
+        "train one with `bidirectional=True`": "train one with --bidirectional",
+        "leave `norm=False` out": "leave --no-norm out",
+        "use `tokenizer` char, not `other`": "use --tokenizer char, not other",
+        "`start_from`, `temperature`, `rows`, `unknown`": "--from, --temp, --num, --unk",
+    }.items():
+        assert in_flags(message, known) == told
+
+
+def test_only_the_command_line_names_a_flag() -> None:
+    """Whoever calls the library from Python has fields, not flags."""
+    package = Path(charrnn_package.__file__).parent
+    found = [
+        f"{path.name}: {word.value}"
+        for path in package.rglob("*.py")
+        if "cli" not in path.relative_to(package).parts
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Raise | ast.Call)
+        for word in ast.walk(node)
+        if isinstance(word, ast.Constant) and isinstance(word.value, str)
+        # A flag alone is what a field says of itself.
+        if re.search(r"(?<![\w-])--[a-z]", word.value) and " " in word.value.strip()
+    ]
+    assert not found
 
 
 def wait_for(file: Path, process: "subprocess.Popen[bytes]") -> None:

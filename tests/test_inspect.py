@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from charrnn.analysis.neurons import PROPERTIES
+from charrnn.cli.neurons import FOLLOWED
+
 from .conftest import CommandLine
 
 
@@ -55,12 +58,12 @@ def test_a_larger_radius_makes_gradients_of_untrained_networks_last_longer(charr
     assert halves == sorted(halves)
 
 
-@pytest.mark.parametrize("option", [["--spectral-radius", "2"], ["--hidden", "9"], ["--skip", "dense"]], ids=" ".join)
 def test_what_describes_an_untrained_network_is_refused_beside_a_trained_one(
-    charrnn: CommandLine, here: list[str], option: list[str]
+    charrnn: CommandLine, here: list[str]
 ) -> None:
-    done = charrnn("inspect", "gradients", *here, *option)
-    assert done.code == 2 and f"{option[0]} is of untrained networks" in done.err
+    for flag, value in (("--spectral-radius", "2"), ("--hidden", "9"), ("--skip", "dense"), ("--layers", "2")):
+        done = charrnn("inspect", "gradients", *here, flag, value)
+        assert done.code == 2 and f"{flag} is of untrained networks: name their --cell" in done.err, flag
 
 
 def test_memory_is_a_line_for_each_reset(charrnn: CommandLine, here: list[str]) -> None:
@@ -100,12 +103,18 @@ def test_neurons_are_found_shown_and_written(charrnn: CommandLine, here: list[st
     assert {gate["gate"] for gate in found["gates"]} == {"i", "f", "o"}
 
 
-@pytest.mark.parametrize("unit", ["3", "0:1", "a:b", "2:0", "1:16"])
-def test_a_unit_that_there_is_not_is_refused(charrnn: CommandLine, here: list[str], unit: str) -> None:
-    done = charrnn("inspect", "neurons", *here, "--length", "50", "--unit", unit)
-    assert done.code == 2 and len(done.err.splitlines()) == 1 and "unit" in done.err
+def test_what_there_is_not_is_refused_in_one_line(charrnn: CommandLine, here: list[str]) -> None:
+    for flag, value, words in (
+        *[("--unit", unit, "unit") for unit in ("3", "0:1", "a:b", "2:0", "1:16")],
+        ("--property", "wrod", "the nearest is word"),
+        ("--length", "1", "--length must be from 2 to 1,000,000, not 1"),
+    ):
+        done = charrnn("inspect", "neurons", *here, "--length", "50", flag, value)
+        assert done.code == 2 and len(done.err.splitlines()) == 1 and words in done.err, (flag, value)
+    assert tuple(PROPERTIES) == FOLLOWED
 
 
+@pytest.mark.slow
 def test_a_model_of_lines_is_looked_at_too(charrnn: CommandLine, trained: Path) -> None:
     place = ["-m", "lines", "--checkpoints", str(trained)]
     assert charrnn("inspect", "memory", *place, "--length", "100").code == 0

@@ -89,7 +89,7 @@ def with_fields(config: type[Config]) -> Callable[[Callable[..., None]], Callabl
             inspect.Parameter(
                 field.name,
                 inspect.Parameter.KEYWORD_ONLY,
-                default=list(field.default) if tuple_of(field) else field.default,
+                default=default_of(field),
                 annotation=Annotated[annotation(field), option_of(field)],
             )
             for field in dataclasses.fields(config)
@@ -125,6 +125,12 @@ def option_of(field: Field, **changes: Any) -> Any:
         check=reader(field, choices),
         autocompletion=(lambda: list(choices)) if choices else None,
     )
+
+
+def default_of(field: Field) -> Any:
+    """The field's default as typer takes it."""
+    default: Any = field.default
+    return [*default] if tuple_of(field) else default
 
 
 def flags_of(field: Field) -> tuple[str, ...]:
