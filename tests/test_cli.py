@@ -331,6 +331,7 @@ def test_a_message_of_the_library_is_told_in_flags() -> None:
         "train one with `bidirectional=True`": "train one with --bidirectional",
         "leave `norm=False` out": "leave --no-norm out",
         "use `tokenizer` char, not `other`": "use --tokenizer char, not other",
+        "there is none yet: `train` makes one": "there is none yet: charrnn train makes one",
         "`start_from`, `temperature`, `rows`, `unknown`": "--from, --temp, --num, --unk",
     }.items():
         assert in_flags(message, known) == told

@@ -102,7 +102,13 @@ class _Reader:
         return result
 
     def _read(
-        self, firsts: Positions, ends: Positions, states: NetworkState, result: "Nats | None", *, from_start: bool = False
+        self,
+        firsts: Positions,
+        ends: Positions,
+        states: NetworkState,
+        result: "Nats | None",
+        *,
+        from_start: bool = False,
     ) -> NetworkState:
         """Read the spans [first, end) into result; the states returned are theirs where all are equally long."""
         longest = int((ends - firsts).max())
