@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -12,24 +13,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from charrnn.analysis.context import REACHES, ContextCurve, context_curve, memory_curve, saliency
+from charrnn.analysis.context import CONTEXT_LENGTHS, ContextCurve, context_curve, memory_curve
 from charrnn.analysis.gradient_history import GradientHistory
-from charrnn.analysis.gradients import Flow, gradient_flow
+from charrnn.analysis.gradients import GradientFlow, gradient_flow
 from charrnn.analysis.neurons import (
     OPEN,
-    PROPERTIES,
     SHUT,
     activations,
-    depth_of_brackets,
-    followers,
+    bracket_depth,
+    correlated_units,
     inside_quotes,
     letter_case,
-    place_in_line,
-    place_in_word,
+    position_in_line,
+    position_in_word,
     saturation,
 )  # fmt: skip
+from charrnn.analysis.saliency import saliency
 from charrnn.analysis.steps import embed, step
-from charrnn.cli.neurons import Property
 from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError, CorpusError
 from charrnn.models.cells import CELLS, States
@@ -37,14 +37,14 @@ from charrnn.models.language_model import LanguageModel
 from charrnn.models.unroll import TorchOperations
 from charrnn.plotting.analysis import draw_context_curves, draw_flows
 from charrnn.plotting.page import page
-from charrnn.scoring.token_nll import token_logprobs
+from charrnn.scoring.token_nll import token_nll
+
+from .cases import each
 
 Array = npt.NDArray[np.float64]
 
-every_cell = pytest.mark.parametrize("cell", list(CELLS))
-every_way = pytest.mark.parametrize(
-    "ways", [{}, {"skip": "residual"}, {"skip": "highway", "norm": True}, {"skip": "dense"}], ids=str
-)
+every_cell = each("cell", list(CELLS))
+WAYS: list[dict[str, Any]] = [{}, {"skip": "residual"}, {"skip": "highway", "norm": True}, {"skip": "dense"}]
 
 
 def network(cell: str = "lstm", **fields: Any) -> LanguageModel:
@@ -62,8 +62,7 @@ def text(count: int, seed: int = 0) -> npt.NDArray[np.uint8]:
 # -- steps -----------------------------------------------------------------------------------------------------------
 
 
-@every_cell
-@every_way
+@each("cell, ways", zip(CELLS, cycle(WAYS)))
 def test_steps_are_the_models_own_forward(cell: str, ways: dict[str, Any]) -> None:
     model, tokens = network(cell, layers=3, **ways), torch.from_numpy(text(24).reshape(2, 12).astype(np.int64))
     expected, left = model(tokens, model.initial_states(2))
@@ -84,7 +83,9 @@ def loss_with(model: LanguageModel, ids: list[int], warm_up: int, at: int, layer
     logits = torch.empty(0)
     for t, token in enumerate(ids[:-1]):
         x, new, handed_on = embed(model, torch.tensor([token])), [], []
-        for number, (own, between, state) in enumerate(zip(model.stack, model.connections, states, strict=True)):
+        for number, (own, between, state) in enumerate(
+            zip(model.forwards.layers, model.forwards.connections, states, strict=True)
+        ):
             cell = own.cell()
             state = cell.step(cell.project(x), cell.recur(state[0]), state)
             if t == at and number == layer:
@@ -94,13 +95,13 @@ def loss_with(model: LanguageModel, ids: list[int], warm_up: int, at: int, layer
             handed_on.append(x)
         states = tuple(new)
         read = torch.cat(handed_on, dim=-1) if model.config.skip == "dense" else x
-        logits = F.linear(read, model.head_weight(), model.bias)
+        logits = F.linear(read, model.forwards.head_weight(), model.forwards.bias)
     return float(F.cross_entropy(logits, torch.tensor(ids[-1:])))
 
 
 @every_cell
 def test_norms_are_those_of_finite_differences(cell: str) -> None:
-    model, reach, warm_up, nudge = network(cell), 4, 3, 1e-5
+    model, reach, warm_up, nudge = network(cell), 3, 2, 1e-5
     tokens = text(reach + warm_up + 2)  # one place alone is possible
     flow = gradient_flow(model, tokens, reach=reach, positions=1, warm_up=warm_up)
     assert flow.norms.shape == (2, reach + 1, 1)
@@ -126,7 +127,7 @@ def test_places_are_drawn_from_the_text_by_the_seed_and_each_stands_for_itself()
 def test_a_network_that_keeps_nothing_has_no_gradient_before_its_last_step() -> None:
     model = network("rnn", layers=1)
     with torch.no_grad():
-        model.get_parameter("layers.0.rnn.weight_hh_l0").zero_()
+        model.get_parameter("forwards.layers.0.rnn.weight_hh_l0").zero_()
     flow = gradient_flow(model, text(100), reach=6, positions=4, warm_up=2)
     assert (flow.norms[0, 0] > 0).all() and not flow.norms[0, 1:].any()
     assert flow.half_life(0) is None
@@ -140,26 +141,26 @@ def test_the_model_is_left_as_it_is() -> None:
     assert all(weight.grad is None and weight.dtype == torch.float32 for weight in model.parameters())
 
 
-def falling(half_life: float, steps: int = 40) -> Flow:
+def falling(half_life: float, steps: int = 40) -> GradientFlow:
     norms = 3 * 2.0 ** (-np.arange(steps + 1) / half_life)
-    return Flow("x", norms[None, :, None].repeat(3, axis=2))
+    return GradientFlow("x", norms[None, :, None].repeat(3, axis=2))
 
 
-@pytest.mark.parametrize("half_life", [0.5, 5.0, 70.0])
+@each("half_life", [0.5, 5.0, 70.0])
 def test_the_half_life_of_an_exponential_is_its_own(half_life: float) -> None:
     assert falling(half_life).half_life(0) == pytest.approx(half_life)
 
 
 def test_what_grows_or_stays_has_no_half_life() -> None:
     assert falling(-5.0).half_life(0) is None
-    assert Flow("x", np.ones((1, 9, 2))).half_life(0) is None
+    assert GradientFlow("x", np.ones((1, 9, 2))).half_life(0) is None
 
 
 def test_bands_are_percentiles_over_the_places() -> None:
     norms = np.arange(101, dtype=float)[None, None, :].repeat(2, axis=1)
-    low, middle, high = Flow("x", norms).band(0)
+    low, middle, high = GradientFlow("x", norms).band(0)
     assert (low.tolist(), middle.tolist(), high.tolist()) == ([10, 10], [50, 50], [90, 90])
-    record = Flow("x", norms).to_json()
+    record = GradientFlow("x", norms).to_json()
     assert record["positions"] == 101 and record["layers"][0]["median"] == [50, 50]
 
 
@@ -176,9 +177,9 @@ def test_a_text_that_is_too_short_is_refused_with_the_length_that_is_needed() ->
 def test_the_curve_is_what_scoring_says_at_each_reset() -> None:
     model, tokens = network(), text(120)
     curve = memory_curve(model, tokens, chars=240)
-    assert curve.reaches == (1, 2, 5, 10, 20, 50, 100, None) and set(curve.reaches) <= set(REACHES)
-    for every, loss, bits in zip(curve.reaches, curve.losses, curve.bits, strict=True):
-        expected = -float(token_logprobs(model, tokens, reset_every=every).mean())
+    assert curve.lengths == (1, 2, 5, 10, 20, 50, 100, None) and set(curve.lengths) <= set(CONTEXT_LENGTHS)
+    for every, loss, bits in zip(curve.lengths, curve.losses, curve.bits, strict=True):
+        expected = float(token_nll(model, tokens, reset_every=every).mean())
         assert loss == pytest.approx(expected, rel=1e-9)
         assert bits == pytest.approx(loss / math.log(2) / 2)
     assert [point["reset_every"] for point in curve.to_json()["curve"]][-2:] == [100, None]
@@ -187,9 +188,9 @@ def test_the_curve_is_what_scoring_says_at_each_reset() -> None:
 def test_the_exact_curve_is_what_single_steps_from_no_memory_say() -> None:
     model, tokens = network(), text(410)
     curve = context_curve(model, tokens, chars=820, positions=9)
-    assert curve.reaches == (1, 2, 5, 10, 20, 50, 100, 200, None)
+    assert curve.lengths == (1, 2, 5, 10, 20, 50, 100, 200, None)
     targets = sorted({int(place) for place in np.linspace(200, 409, 9)})
-    for reach, loss, bits in zip(curve.reaches, curve.losses, curve.bits, strict=True):
+    for reach, loss, bits in zip(curve.lengths, curve.losses, curve.bits, strict=True):
         losses = []
         for target in targets:
             states = model.initial_states(1)
@@ -203,20 +204,20 @@ def test_the_exact_curve_is_what_single_steps_from_no_memory_say() -> None:
     assert [point["context"] for point in curve.to_json()["curve"]][-2:] == [200, None]
 
 
-@pytest.mark.parametrize("curve_of", [memory_curve, context_curve])
+@each("curve_of", [memory_curve, context_curve])
 def test_a_network_without_memory_has_a_flat_curve(curve_of: Callable[..., ContextCurve]) -> None:
     model = network("rnn", layers=1)
     with torch.no_grad():
-        model.get_parameter("layers.0.rnn.weight_hh_l0").zero_()
+        model.get_parameter("forwards.layers.0.rnn.weight_hh_l0").zero_()
     losses = curve_of(model, text(120)).losses
     assert max(losses) - min(losses) < 1e-9
 
 
-@pytest.mark.parametrize("size", [0, 1, 2])
+@each("size", [0, 1, 2])
 def test_an_exact_curve_needs_something_to_read(size: int) -> None:
     with pytest.raises(CorpusError, match="fewer than three"):
         context_curve(network(), text(size))
-    assert context_curve(network(), text(3)).reaches == (1, None)
+    assert context_curve(network(), text(3)).lengths == (1, None)
 
 
 @every_cell
@@ -242,8 +243,7 @@ def test_what_a_prediction_rests_on_is_what_finite_differences_find(cell: str) -
                     one[0, part] = nudge
                     slopes.append((logit(t, s, one) - logit(t, s, -one)) / (2 * nudge))
                 assert found.weights[t, s] == pytest.approx(math.hypot(*slopes), rel=1e-4, abs=1e-9)
-    logprobs = token_logprobs(model, tokens)
-    np.testing.assert_allclose(found.probabilities, np.exp(logprobs), rtol=1e-5)
+    np.testing.assert_allclose(found.probabilities, np.exp(-token_nll(model, tokens)), rtol=1e-5)
     rows = found.to_json()["weights"]
     assert [len(row) for row in rows] == [1, 2, 3, 4, 5]
 
@@ -264,14 +264,10 @@ def test_a_text_to_look_at_must_be_there_and_known() -> None:
 
 def test_properties_counted_by_hand() -> None:
     assert inside_quotes('a "bc" “d”').tolist() == [0, 0, 1, 1, 1, 0, 0, 1, 1, 0]
-    assert place_in_line("ab\ncd").tolist() == [1, 2, 0, 1, 2]
-    assert depth_of_brackets("a(b[c])d)e").tolist() == [0, 1, 1, 2, 2, 1, 0, 0, 0, 0]
+    assert position_in_line("ab\ncd").tolist() == [1, 2, 0, 1, 2]
+    assert bracket_depth("a(b[c])d)e").tolist() == [0, 1, 1, 2, 2, 1, 0, 0, 0, 0]
     assert letter_case("aBéÉ 1").tolist() == [0, 1, 0, 1, 0, 0]
-    assert place_in_word("ab c1.").tolist() == [1, 2, 0, 1, 2, 0]
-
-
-def test_the_command_line_lists_the_same_properties() -> None:
-    assert [each.value for each in Property] == list(PROPERTIES)
+    assert position_in_word("ab c1.").tolist() == [1, 2, 0, 1, 2, 0]
 
 
 @every_cell
@@ -291,14 +287,14 @@ def test_the_unit_that_follows_a_property_is_found_and_one_that_turns_against_it
     tracks[1, :, 4] = 0.3 + 2 * truth
     tracks[0, :, 2] = -truth + 0.1 * tracks[0, :, 2]
     tracks[0, :, 0] = 1.0
-    found = followers(tracks, truth, 2)
+    found = correlated_units(tracks, truth, 2)
     assert [(unit.layer, unit.unit) for unit in found] == [(1, 4), (0, 2)]
     assert found[0].correlation == pytest.approx(1) and -1 < found[1].correlation < -0.9
-    for unit in followers(tracks, truth, 12):
+    for unit in correlated_units(tracks, truth, 12):
         track = tracks[unit.layer, :, unit.unit]
         expected = 0.0 if np.ptp(track) == 0 else float(np.corrcoef(track, truth)[0, 1])
         assert unit.correlation == pytest.approx(expected, abs=1e-12)
-    assert followers(tracks, np.ones(10)) == []
+    assert correlated_units(tracks, np.ones(10)) == []
 
 
 class Counting(TorchOperations):
@@ -325,12 +321,12 @@ def test_a_cell_names_what_its_sigmoids_give_call_by_call(cell: str) -> None:
 def test_saturation_is_the_share_of_gates_beyond_the_limits() -> None:
     model, tokens = network(layers=1), text(30)
     with torch.no_grad():
-        for parameter in model.stack[0].parameters():
+        for parameter in model.forwards.layers[0].parameters():
             parameter.mul_(3)
     states, gates = model.initial_states(1), []
     with torch.no_grad():
         for token in tokens.tolist():
-            cell = model.stack[0].cell()
+            cell = model.forwards.layers[0].cell()
             x = embed(model, torch.tensor([token]))
             gates.append(torch.sigmoid(cell.project(x) + cell.recur(states[0][0])).view(4, 5).numpy())
             _, states = step(model, x, states)
@@ -347,7 +343,7 @@ def test_saturation_is_the_share_of_gates_beyond_the_limits() -> None:
 # -- pages and pictures ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["memory", "neurons"])
+@each("name", ["memory", "neurons"])
 def test_a_page_holds_its_data_whatever_that_is_and_fetches_nothing(name: str) -> None:
     data = {"title": '</script><b>"\\', "symbols": ["<", "é", "\n", "\u2028"]}
     html = page(name, data)
@@ -359,7 +355,7 @@ def test_a_page_holds_its_data_whatever_that_is_and_fetches_nothing(name: str) -
 
 
 def test_pictures_show_every_network_by_name() -> None:
-    flows = [Flow(name, falling(5).norms) for name in ("rnn 1 x 8", "lstm 1 x 8")]
+    flows = [GradientFlow(name, falling(5).norms) for name in ("rnn 1 x 8", "lstm 1 x 8")]
     picture = draw_flows(flows).decode()
     assert picture.startswith("<?xml") and picture == draw_flows(flows).decode()
     assert all(name in picture for name in ("rnn 1 x 8, halves in 5.0 steps", "layer 1"))
@@ -388,7 +384,7 @@ def test_a_record_is_what_the_reports_say() -> None:
 
 
 def test_a_record_is_drawn_beside_the_flows() -> None:
-    flow = Flow("one", np.full((1, 3, 4), 0.5))
+    flow = GradientFlow("one", np.full((1, 3, 4), 0.5))
     record = GradientHistory([10, 20], [2.0, 1.0], [0.5, 0.5], [(20, {"head": 1e-3})])
     plain, whole = draw_flows([flow]).decode(), draw_flows([flow], record).decode()
     assert "50.0% of steps clipped" in whole and "50.0% of steps clipped" not in plain

@@ -5,9 +5,10 @@ import torch
 from torch import Tensor, nn
 
 from charrnn.config import TrainConfig
-from charrnn.training.events import Note, Report, Snapshot
+from charrnn.training.events import Note, Report
 from charrnn.training.loop import Trainer
 from charrnn.training.optim.averaging import Average
+from charrnn.training.progress import Snapshot
 from tests.test_loop import Saved, make, reports, weights
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from charrnn.storage.checkpoint import FORMAT, read_header
+from charrnn.storage.checkpoint import read_header
+from charrnn.storage.formats import FORMAT
 
 from .conftest import SMALL, CommandLine, Result
 

@@ -21,6 +21,8 @@ from charrnn.training.batches import (
     paragraph_break,
 )
 
+from .cases import each
+
 START = 5000
 
 
@@ -43,7 +45,7 @@ def joined(windows: list[Batch]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.
 
 
 def same(one: Batch, other: Batch) -> bool:
-    carries = (one.carry, other.carry)
+    carries = (one.state_rows, other.state_rows)
     alike = carries == (None, None) or (None not in carries and torch.equal(*carries))  # type: ignore[arg-type]
     return torch.equal(one.inputs, other.inputs) and torch.equal(one.targets, other.targets) and alike
 
@@ -115,7 +117,7 @@ def test_another_seed_puts_the_borders_elsewhere() -> None:
     assert len(set(map(tuple, firsts))) == 5
 
 
-@pytest.mark.parametrize("state_drop", [0.0, 0.3])
+@each("state_drop", [0.0, 0.3])
 def test_a_window_depends_on_seed_epoch_and_index_alone(state_drop: float) -> None:
     def fresh() -> ContinuousStreams:
         return continuous(101, batch_size=4, bptt=5, seed=3, state_drop=state_drop)
@@ -148,20 +150,20 @@ def test_ids_are_int64_and_the_start_id_may_lie_beyond_the_type_of_the_tokens() 
 
 
 def test_the_very_first_window_begins_with_fresh_states() -> None:
-    carry = continuous(30, batch_size=3).window(0, 0).carry
+    carry = continuous(30, batch_size=3).window(0, 0).state_rows
     assert carry is not None
     assert carry.tolist() == [FRESH] * 3
 
 
-@pytest.mark.parametrize("epoch", [0, 1, 4])
+@each("epoch", [0, 1, 4])
 def test_within_an_epoch_every_row_continues_its_own_state(epoch: int) -> None:
     streams = continuous(30, batch_size=3, bptt=4)
-    assert [window.carry for window in epoch_of(streams, epoch)[1:]] == [None] * (streams.windows(epoch) - 1)
+    assert [window.state_rows for window in epoch_of(streams, epoch)[1:]] == [None] * (streams.windows(epoch) - 1)
 
 
-@pytest.mark.parametrize("epoch", [1, 2, 7])
+@each("epoch", [1, 2, 7])
 def test_at_a_new_epoch_each_row_takes_over_the_state_of_the_row_before(epoch: int) -> None:
-    carry = continuous(30, batch_size=3).window(epoch, 0).carry
+    carry = continuous(30, batch_size=3).window(epoch, 0).state_rows
     assert carry is not None
     assert carry.tolist() == [FRESH, 0, 1]
 
@@ -173,8 +175,8 @@ def test_the_state_taken_over_has_just_read_what_stands_in_front(layout: tuple[i
     streams = continuous(length, batch_size=rows, bptt=bptt, seed=seed)
     inputs, _ = joined(epoch_of(streams, 0))
     window = streams.window(1, 0)
-    assert window.carry is not None
-    for row, before in enumerate(window.carry.tolist()):
+    assert window.state_rows is not None
+    for row, before in enumerate(window.state_rows.tolist()):
         if before == FRESH:
             assert window.inputs[row, 0] == START
         elif row * length // rows == 1:
@@ -193,8 +195,8 @@ def test_a_row_that_is_dropped_begins_from_nothing_and_half_of_the_time_from_the
         assert plain.windows(epoch) == dropping.windows(epoch)
         for index in range(plain.windows(epoch)):
             kept, window = plain.window(epoch, index), dropping.window(epoch, index)
-            own = torch.arange(rows) if kept.carry is None else kept.carry
-            carry = own if window.carry is None else window.carry
+            own = torch.arange(rows) if kept.state_rows is None else kept.state_rows
+            carry = own if window.state_rows is None else window.state_rows
             dropped = carry != own
             assert torch.equal(window.targets, kept.targets)
             assert torch.equal(window.inputs[:, 1:], kept.inputs[:, 1:])
@@ -212,7 +214,7 @@ def test_a_row_that_is_dropped_begins_from_nothing_and_half_of_the_time_from_the
 
 def test_at_a_new_epoch_rows_are_dropped_as_well() -> None:
     streams = continuous(400, batch_size=50, state_drop=0.5)
-    carry = streams.window(1, 0).carry
+    carry = streams.window(1, 0).state_rows
     assert carry is not None
     own = torch.arange(50) - 1
     assert bool(((carry == own) | (carry == FRESH)).all())
@@ -223,8 +225,8 @@ def test_with_certain_loss_no_row_carries_anything() -> None:
     streams = continuous(60, batch_size=3, bptt=4, state_drop=1.0)
     for epoch in (0, 1):
         for window in epoch_of(streams, epoch):
-            assert window.carry is not None
-            assert window.carry.tolist() == [FRESH] * 3
+            assert window.state_rows is not None
+            assert window.state_rows.tolist() == [FRESH] * 3
 
 
 # Small texts
@@ -247,8 +249,8 @@ def test_a_fitted_batch_fills_its_windows_and_is_never_larger_than_asked(
     assert targets.shape == (rows, -(-length // rows))
 
 
-@pytest.mark.parametrize(
-    ("length", "expected"),
+@each(
+    "length, expected",
     [
         (1, (1, 1)),
         (2, (2, 1)),
@@ -264,7 +266,7 @@ def test_tiny_texts_get_short_windows_and_few_rows(length: int, expected: tuple[
     assert fit(Part(np.zeros(length, np.uint8), length), batch_size=32, bptt=64) == expected
 
 
-@pytest.mark.parametrize(("documents", "rows"), [(1, 1), (5, 5), (32, 32), (100, 32)])
+@each("documents, rows", [(1, 1), (5, 5), (32, 32), (100, 32)])
 def test_documents_are_never_fewer_than_rows(documents: int, rows: int) -> None:
     part = Part(np.zeros(2 * documents, np.uint8), documents, np.arange(documents) * 2)
     assert fit(part, batch_size=32, bptt=64) == (rows, 64)
@@ -293,10 +295,10 @@ def groups_of(windows: list[Batch]) -> list[list[Batch]]:
     """The windows of each group of documents: a group begins where all rows are fresh."""
     groups: list[list[Batch]] = []
     for window in windows:
-        if window.carry is None:
+        if window.state_rows is None:
             groups[-1].append(window)
         else:
-            assert window.carry.tolist() == [FRESH] * len(window.carry)
+            assert window.state_rows.tolist() == [FRESH] * len(window.state_rows)
             groups.append([window])
     return groups
 
@@ -339,8 +341,8 @@ def test_a_document_longer_than_the_window_goes_on_with_its_state() -> None:
     windows = epoch_of(document_streams(part, batch_size=1, bptt=4), 0)
     assert [window.inputs.tolist() for window in windows] == [[[START, 0, 1, 2]], [[3, 4, 5, 6]], [[7, 8]]]
     assert [window.targets.tolist() for window in windows] == [[[0, 1, 2, 3]], [[4, 5, 6, 7]], [[8, 9]]]
-    assert windows[0].carry is not None
-    assert [window.carry for window in windows[1:]] == [None, None]
+    assert windows[0].state_rows is not None
+    assert [window.state_rows for window in windows[1:]] == [None, None]
 
 
 def test_rows_without_a_document_are_padding() -> None:
@@ -395,9 +397,7 @@ def test_what_a_part_is_decides_how_it_is_read() -> None:
 # -- a stream begins anew where a paragraph does ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"), [("ab\n\nc\nd", (2, 2)), ("ab\nc\nd", (2,)), ("abcd", None), ("\n", (2,))]
-)
+@each("text, expected", [("ab\n\nc\nd", (2, 2)), ("ab\nc\nd", (2,)), ("abcd", None), ("\n", (2,))])
 def test_a_paragraph_opens_after_two_newlines_or_one_where_there_are_no_two(
     text: str, expected: tuple[int, ...] | None
 ) -> None:
@@ -415,7 +415,7 @@ def test_rows_begin_from_the_start_id_exactly_where_a_paragraph_opens() -> None:
         for row in range(4):
             place = 125 * row + begin
             opens = place == 0 or tokens[max(0, place - 2) : place].tolist() == [2, 2]
-            fresh = index == 0 or (window.carry is not None and int(window.carry[row]) == FRESH)
+            fresh = index == 0 or (window.state_rows is not None and int(window.state_rows[row]) == FRESH)
             assert (int(window.inputs[row, 0]) == 9) == opens
             assert fresh == (opens or index == 0)
             outcomes.append(opens)

@@ -1,4 +1,4 @@
-"""A model that reads from both ends: its halves against models of one direction, and the gaps that it fills."""
+"""A model that reads from both ends: its directions against models of one, and the gaps that it fills."""
 
 import dataclasses
 import json
@@ -16,8 +16,10 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import ConfigError, VocabularyError
 from charrnn.generation.propose import propose
 from charrnn.machine import Machine
-from charrnn.models.language_model import Backwards, LanguageModel
+from charrnn.models.ensemble import backwards_of
+from charrnn.models.language_model import LanguageModel
 from charrnn.models.loss import cross_entropy
+from charrnn.models.states import state_parts
 from charrnn.scoring.filling import fill, log_probabilities
 from charrnn.scoring.token_nll import token_nll
 from charrnn.text.dataset import Part
@@ -28,6 +30,7 @@ from charrnn.training.int8_check import arrays
 from charrnn.training.loop import Trainer
 from charrnn.training.run import resume, start
 
+from .cases import for_each
 from .conftest import SMALL, CommandLine
 from .test_run import assert_same, finish, stop_dead
 from .test_run import options as small_options
@@ -42,13 +45,11 @@ def network(**fields: object) -> LanguageModel:
     return model
 
 
-def half_alone(model: LanguageModel, *, reverse: bool) -> LanguageModel:
-    """A model of one direction with the weights of one half."""
+def one_way(model: LanguageModel, direction: str) -> LanguageModel:
+    """A model of one direction with the weights of one of both."""
     alone = LanguageModel(dataclasses.replace(model.config, bidirectional=False)).eval()
     weights = model.state_dict()
-    prefix = "reverse." if reverse else ""
-    names = {name: name if name == "embedding.weight" else prefix + name for name in alone.state_dict()}
-    alone.load_state_dict({name: weights[there] for name, there in names.items()})
+    alone.load_state_dict({name: weights[name.replace("forwards", direction)] for name in alone.state_dict()})
     return alone
 
 
@@ -73,35 +74,32 @@ def test_documents_are_turned_one_by_one_and_end_where_they_ended() -> None:
     assert turned.reversed(7).tokens.tolist() == tokens.tolist()
 
 
-# -- halves ----------------------------------------------------------------------------------------------------------
+# -- directions -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("fields", [{}, {"tie": True, "embedding": 6}, {"vocab_size": 8}, {"skip": "dense"}], ids=str)
-def test_each_half_is_a_model_of_its_own_over_one_embedding(fields: dict[str, object]) -> None:
+@for_each(fields=[{}, {"tie": True, "embedding": 6}, {"vocab_size": 8}, {"skip": "dense"}])
+def test_each_direction_is_a_model_of_its_own_over_one_embedding(fields: dict[str, object]) -> None:
     model, tokens = network(**fields), torch.from_numpy(text(24).reshape(2, 12).astype(np.int64))
-    for reader, alone in (
-        (model, half_alone(model, reverse=False)),
-        (backwards_of(model), half_alone(model, reverse=True)),
-    ):
+    backwards = backwards_of(model)
+    for reader, alone in ((model, one_way(model, "forwards")), (backwards, one_way(model, "backwards"))):
         logits, states = reader(tokens, reader.initial_states(2))
         expected, left = alone(tokens, alone.initial_states(2))
         assert torch.equal(logits, expected)
-        assert all(
-            torch.equal(a, b) for one, other in zip(states, left, strict=True) for a, b in zip(one, other, strict=True)
-        )
+        assert all(map(torch.equal, state_parts(states), state_parts(left)))
 
 
-def test_the_halves_begin_differently_and_the_forward_one_as_if_it_were_alone() -> None:
+def test_the_directions_begin_differently_and_the_forward_one_as_if_it_were_alone() -> None:
     both = network()
     alone = LanguageModel(dataclasses.replace(both.config, bidirectional=False))
     alone.initialise(torch.Generator().manual_seed(4))
     assert all(torch.equal(weight, both.state_dict()[name]) for name, weight in alone.state_dict().items())
-    assert both.head is not None and both.reverse is not None and both.reverse.head is not None
-    assert not torch.isclose(both.head, both.reverse.head).any()
+    forwards, backwards = both.directions
+    assert forwards.head is not None and backwards.head is not None
+    assert not torch.isclose(forwards.head, backwards.head).any()
 
 
 def test_a_model_of_one_direction_has_no_way_back() -> None:
-    alone = half_alone(network(), reverse=False)
+    alone = one_way(network(), "forwards")
     with pytest.raises(ConfigError, match="forwards alone"):
         backwards_of(alone)
     with pytest.raises(ConfigError, match="forwards alone"):
@@ -127,7 +125,7 @@ class Given:
         return Batch(self.rows[:, :-1].clone(), self.rows[:, 1:].clone(), torch.full((2,), FRESH))
 
 
-def test_a_step_learns_from_the_mean_of_both_halves() -> None:
+def test_a_step_learns_from_the_mean_of_both_directions() -> None:
     model, twin = network(), network()
     config = TrainConfig(seed=0, steps=1, lr=0.01, warmup=0, weight_decay=0, optimizer="adamw", clip=None)
     trainer = Trainer(
@@ -151,6 +149,7 @@ def test_a_step_learns_from_the_mean_of_both_halves() -> None:
         torch.testing.assert_close(moved, -0.01 * other.grad[large].sign(), rtol=0.01, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("documents", ["stream", "lines"])
 def test_a_run_goes_on_as_if_it_had_never_stopped(tmp_path: Path, corpus: Path, documents: str) -> None:
     asked = small_options(corpus, documents=documents, bidirectional=True, steps=40, save_every=10)
@@ -161,15 +160,17 @@ def test_a_run_goes_on_as_if_it_had_never_stopped(tmp_path: Path, corpus: Path, 
     assert_same(whole, finish(resume("run", checkpoints=tmp_path / "killed")))
 
 
-def test_the_windows_of_both_halves_are_as_many(tmp_path: Path, corpus: Path) -> None:
+def test_the_windows_of_both_directions_are_as_many(tmp_path: Path, corpus: Path) -> None:
     for documents in ("stream", "lines", "paragraphs"):
         asked = small_options(corpus, documents=documents, bidirectional=True, steps=2, name=documents)
         trainer = start(asked, checkpoints=tmp_path).trainer
-        counts = [[streams.windows(epoch) for epoch in range(4)] for streams in trainer._halves]
+        counts = [
+            [streams.windows(epoch) for epoch in range(4)] for streams in (trainer.streams, trainer._reverse) if streams
+        ]
         assert counts[0] == counts[1]
 
 
-def test_both_halves_learn(tmp_path: Path, corpus: Path) -> None:
+def test_both_directions_learn(tmp_path: Path, corpus: Path) -> None:
     model = api.train(str(corpus), checkpoints=tmp_path, seed=1, steps=150, bidirectional=True, hidden=48, threads=1)
     score = model.score("the fox and the crow were sitting on a wall\n", unknown=True)
     assert score.backward is not None
@@ -185,10 +186,10 @@ def test_the_backward_score_is_that_of_the_text_turned_round(tmp_path: Path, cor
     line = prose[:200]
     score = model.score(line)
     ids = model.tokenizer.encode(line)[::-1].astype(np.uint32)
-    expected = token_nll(half_alone(model.network, reverse=True), ids)
+    expected = -token_nll(one_way(model.network.first_member, "backwards"), ids)
     assert score.backward is not None
-    np.testing.assert_allclose(score.backward.token_nll, expected, rtol=1e-6)
-    assert score.figures()["backward"]["bpc"] == pytest.approx(expected.sum() / 200 / math.log(2))
+    np.testing.assert_allclose(-score.backward.token_nll, expected, rtol=1e-6)
+    assert score.figures()["backward"]["bpc"] == pytest.approx(-expected.sum() / 200 / math.log(2))
     adapted = model.score(line, adapt=True).adapted
     assert adapted is not None and adapted.loss != score.loss
 
@@ -203,8 +204,8 @@ def test_candidates_are_ranked_by_the_whole_text_from_both_ends() -> None:
     assert [one.both for one in found] == sorted((one.both for one in found), reverse=True)
     for one in found:
         ids = LETTERS.encode(f"ab {one.text} cd")
-        forward = -token_nll(half_alone(model, reverse=False), ids.astype(np.uint32)).sum()
-        backward = -token_nll(half_alone(model, reverse=True), ids[::-1].astype(np.uint32)).sum()
+        forward = -token_nll(one_way(model, "forwards"), ids.astype(np.uint32)).sum()
+        backward = -token_nll(one_way(model, "backwards"), ids[::-1].astype(np.uint32)).sum()
         assert one.forward == pytest.approx(forward, rel=1e-6)
         assert one.backward == pytest.approx(backward, rel=1e-6)
 
@@ -223,15 +224,14 @@ def test_a_gap_needs_candidates_that_the_model_can_read() -> None:
         fill(network(), LETTERS, "a", "b", ["x"])
 
 
-def test_words_are_proposed_by_both_halves_each_once() -> None:
+def test_words_are_proposed_by_both_directions_each_once() -> None:
     model = network()
     found = propose(model.config, arrays(model), LETTERS, "ab ", " cd", drawn=40, seed=1)
     assert found == propose(model.config, arrays(model), LETTERS, "ab ", " cd", drawn=40, seed=1)
     assert len(found) == len(set(found)) > 10 and all(set(word) <= set("abcdef") for word in found)
     # With a backward half that writes "a" for ever, its words are that.
     with torch.no_grad():
-        assert model.reverse is not None
-        model.reverse.bias[0] = 100
+        model.directions[1].bias[0] = 100
     assert "a" * 24 in propose(model.config, arrays(model), LETTERS, "ab ", " cd", drawn=4, seed=1)
 
 
@@ -249,7 +249,7 @@ def test_a_model_of_both_directions_from_the_command_line(charrnn: CommandLine, 
     rows = [line.split("\t") for line in done.out.splitlines()]
     assert sorted(row[0] for row in rows) == ["crow", "fox"] and float(rows[0][1]) <= float(rows[1][1])
     assert charrnn("fill", "the [...] was here", "-q", "-n", "3", "--seed", "2", "--drawn", "8").out.count("\n") == 3
-    assert charrnn("inspect", "gradients", "--reach", "5", "--places", "2").code == 0
+    assert charrnn("inspect", "gradients", "--reach", "5", "--positions", "2").code == 0
     assert charrnn("train", "--resume", "--steps", "25", "-q").code == 0
 
 
@@ -262,4 +262,4 @@ def test_a_text_without_one_gap_is_refused(charrnn: CommandLine, trained: Path, 
 def test_a_model_of_one_direction_cannot_fill(charrnn: CommandLine, trained: Path) -> None:
     for more in ([], ["--candidate", "fox"]):
         done = charrnn("fill", "the [...] was", "-m", "small", "--checkpoints", str(trained), *more)
-        assert done.code == 2 and "train one with --bidirectional" in done.err
+        assert done.code == 2 and "the model reads forwards alone: train one with" in done.err

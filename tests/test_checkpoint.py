@@ -24,8 +24,8 @@ from charrnn.errors import CheckpointError
 from charrnn.models.cells import CELLS
 from charrnn.models.connections import CONNECTIONS
 from charrnn.models.language_model import LanguageModel, parameter_count
+from charrnn.storage.atomic import write_atomically
 from charrnn.storage.checkpoint import (
-    FORMAT,
     build_model,
     build_network,
     model_tensors,
@@ -33,8 +33,8 @@ from charrnn.storage.checkpoint import (
     read_header,
     read_model,
     write,
-    write_atomically,
 )
+from charrnn.storage.formats import FORMAT
 from charrnn.text.tokenizers import Tokenizer
 from charrnn.text.tokenizers.byte import ByteTokenizer
 from charrnn.text.tokenizers.char import CharTokenizer
@@ -100,7 +100,8 @@ def small_file(tmp_path: Path) -> Path:
 
 
 def load(path: Path) -> tuple[LanguageModel, Tokenizer]:
-    return build_model(*read(path))
+    model, tokenizer = build_model(*read(path))
+    return model.first_member, tokenizer
 
 
 def refusal(path: Path, *read_its: Callable[[Path], object]) -> str:

@@ -20,10 +20,12 @@ from hypothesis import strategies as st
 
 from charrnn.errors import CorpusError
 from charrnn.text import corpus as module
-from charrnn.text.corpus import PIECE_BYTES, Corpus, Facts, bundled, in_memory, keep_stdin
+from charrnn.text.corpus import CHUNK_BYTES, Corpus, TextStatistics, bundled, in_memory, keep_stdin
+
+from .cases import each
 
 MIXED = "Zażółć gęślą\r\nменя зовут 海\r\r\nবাংলা 🙂 e\u0301\n\n  two  spaces\tand\u00a0more\u3000\u2028end\r"
-PIECES = [1, 2, 3, 4, 5, 7, 11, 64, PIECE_BYTES]
+CHUNK_SIZES = [1, 2, 3, 4, 5, 7, 11, 64, CHUNK_BYTES]
 
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "gz": gzip.compress,
@@ -33,7 +35,7 @@ PACKERS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-def mended(text: str) -> str:
+def normalised(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -43,18 +45,18 @@ def write(folder: Path, data: bytes | str, name: str = "text.txt") -> str:
     return str(file)
 
 
-def counts(facts: Facts) -> tuple[int, int, int, int, str]:
-    return facts.chars, facts.bytes, facts.words, facts.kept, facts.sha256
+def counts(statistics: TextStatistics) -> tuple[int, int, int, int, str]:
+    return statistics.chars, statistics.bytes, statistics.words, statistics.kept, statistics.sha256
 
 
 def naive_counts(data: bytes) -> tuple[int, int, int, int, str]:
     text = data.decode()
-    return len(text), len(data), len(text.split()), len(mended(text)), hashlib.sha256(data).hexdigest()
+    return len(text), len(data), len(text.split()), len(normalised(text)), hashlib.sha256(data).hexdigest()
 
 
-def in_pieces_of(size: int) -> pytest.MonkeyPatch:
+def in_chunks_of(size: int) -> pytest.MonkeyPatch:
     patch = pytest.MonkeyPatch()
-    patch.setattr(module, "PIECE_BYTES", size)
+    patch.setattr(module, "CHUNK_BYTES", size)
     return patch
 
 
@@ -69,51 +71,51 @@ def piped(code: str, data: bytes) -> bytes:
     return subprocess.run([sys.executable, "-c", head + code], input=data, capture_output=True, check=True).stdout
 
 
-# Files, pieces, counts
+# Files, chunks, counts
 
 
-@pytest.mark.parametrize("size", PIECES)
-def test_piece_borders_change_neither_the_text_nor_the_counts(
+@each("size", CHUNK_SIZES)
+def test_chunk_borders_change_neither_the_text_nor_the_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    monkeypatch.setattr(module, "PIECE_BYTES", size)
+    monkeypatch.setattr(module, "CHUNK_BYTES", size)
     corpus = Corpus([write(tmp_path, MIXED)])
 
-    pieces = list(corpus.chunks())
+    chunks = list(corpus.chunks())
 
-    assert "".join(pieces) == mended(MIXED)
-    assert all(pieces)
-    assert counts(corpus.facts) == naive_counts(MIXED.encode())
-    assert corpus.facts.notes == [f"{corpus.sources[0]}: 2 CR LF and 2 CR line ends read as LF"]
+    assert "".join(chunks) == normalised(MIXED)
+    assert all(chunks)
+    assert counts(corpus.statistics) == naive_counts(MIXED.encode())
+    assert corpus.statistics.notes == [f"{corpus.sources[0]}: 2 CR LF and 2 CR line ends read as LF"]
 
 
 @settings(deadline=None, max_examples=150)
 @given(text=st.text("a \r\n\té海🙂\u2028", max_size=30), size=st.integers(1, 9))
-def test_any_text_in_any_pieces_reads_and_counts_like_the_naive_way(
+def test_any_text_in_any_chunks_reads_and_counts_like_the_naive_way(
     tmp_path_factory: pytest.TempPathFactory, text: str, size: int
 ) -> None:
     corpus = Corpus([write(tmp_path_factory.getbasetemp(), text, "any.txt")])
-    patch = in_pieces_of(size)
+    patch = in_chunks_of(size)
     try:
         read = corpus.read()
     finally:
         patch.undo()
 
-    assert read == mended(text)
-    assert counts(corpus.facts) == naive_counts(text.encode())
+    assert read == normalised(text)
+    assert counts(corpus.statistics) == naive_counts(text.encode())
     windows, macs = text.count("\r\n"), text.count("\r") - text.count("\r\n")
     expected = [f"{corpus.sources[0]}: {windows} CR LF and {macs} CR line ends read as LF"] if windows + macs else []
-    assert corpus.facts.notes == expected
+    assert corpus.statistics.notes == expected
 
 
-def test_a_piece_is_no_larger_than_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PIECE_BYTES", 10)
-    assert [len(piece) for piece in Corpus([write(tmp_path, "a" * 25)]).chunks()] == [10, 10, 5]
+def test_a_chunk_is_no_larger_than_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CHUNK_BYTES", 10)
+    assert [len(chunk) for chunk in Corpus([write(tmp_path, "a" * 25)]).chunks()] == [10, 10, 5]
 
 
-@pytest.mark.parametrize("text", ["a", "a\r", "\r", "\r\n", "\n", "a\nb", "\r\r\n\n\r"])
+@each("text", ["a", "a\r", "\r", "\r\n", "\n", "a\nb", "\r\r\n\n\r"])
 def test_short_texts_come_out_whole(tmp_path: Path, text: str) -> None:
-    assert Corpus([write(tmp_path, text)]).read() == mended(text)
+    assert Corpus([write(tmp_path, text)]).read() == normalised(text)
 
 
 def test_files_are_joined_in_the_order_given(tmp_path: Path) -> None:
@@ -122,46 +124,46 @@ def test_files_are_joined_in_the_order_given(tmp_path: Path) -> None:
     corpus = Corpus([files[1], files[0], files[1]])
 
     assert corpus.read() == first + second + first
-    assert counts(corpus.facts) == naive_counts((first + second + first).encode())
+    assert counts(corpus.statistics) == naive_counts((first + second + first).encode())
 
 
 def test_a_line_end_is_not_put_together_from_two_files(tmp_path: Path) -> None:
     files = [write(tmp_path, "one\r", "1.txt"), write(tmp_path, "\ntwo", "2.txt")]
     corpus = Corpus(files)
     assert corpus.read() == "one\n\ntwo"
-    assert corpus.facts.kept == len("one\n\ntwo")
+    assert corpus.statistics.kept == len("one\n\ntwo")
 
 
 def test_reading_twice_gives_the_same_text_and_counts_once(tmp_path: Path) -> None:
     corpus = Corpus([write(tmp_path, MIXED + "\x01" + "a" * 100)])
     first = corpus.read()
-    facts = corpus.facts
+    statistics = corpus.statistics
     assert corpus.read() == first
-    assert corpus.facts is facts
-    assert counts(facts) == naive_counts((MIXED + "\x01" + "a" * 100).encode())
+    assert corpus.statistics is statistics
+    assert counts(statistics) == naive_counts((MIXED + "\x01" + "a" * 100).encode())
 
 
-def test_facts_wait_for_the_end_of_the_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PIECE_BYTES", 4)
+def test_statistics_wait_for_the_end_of_the_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CHUNK_BYTES", 4)
     corpus = Corpus([write(tmp_path, "one two three")])
     next(corpus.chunks())
-    assert corpus.facts == Facts()
+    assert corpus.statistics == TextStatistics()
     assert counts(corpus.survey()) == naive_counts(b"one two three")
 
 
-def test_a_text_in_memory_is_mended_and_counted_like_a_file(tmp_path: Path) -> None:
+def test_a_text_in_memory_is_normalised_and_counted_like_a_file(tmp_path: Path) -> None:
     corpus = Corpus([write(tmp_path, MIXED)])
-    text, facts = in_memory(MIXED)
+    text, statistics = in_memory(MIXED)
     assert text == corpus.read()
-    assert counts(facts)[:4] == counts(corpus.facts)[:4]
-    assert facts.notes == ["the text: 2 CR LF and 2 CR line ends read as LF"]
+    assert counts(statistics)[:4] == counts(corpus.statistics)[:4]
+    assert statistics.notes == ["the text: 2 CR LF and 2 CR line ends read as LF"]
 
 
-def test_an_empty_text_in_memory_has_no_facts() -> None:
-    assert in_memory("") == ("", Facts())
+def test_an_empty_text_in_memory_has_no_statistics() -> None:
+    assert in_memory("") == ("", TextStatistics())
 
 
-@pytest.mark.parametrize("data", [b"", b"\xef\xbb\xbf", gzip.compress(b"")], ids=["empty", "mark", "gz"])
+@each("data", [b"", b"\xef\xbb\xbf", gzip.compress(b"")])
 def test_a_corpus_without_a_character_is_an_error(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(CorpusError, match="holds no text"):
         Corpus([write(tmp_path, data)]).survey()
@@ -179,13 +181,13 @@ def test_a_leading_byte_order_mark_is_dropped_and_noted(tmp_path: Path) -> None:
     corpus = Corpus(files)
 
     assert corpus.read() == "one two"
-    assert corpus.facts.notes == [f"{file}: byte order mark dropped" for file in files]
-    assert counts(corpus.facts)[:4] == naive_counts(b"one two")[:4]
-    assert corpus.facts.sha256 == hashlib.sha256(b"\xef\xbb\xbfone \xef\xbb\xbftwo").hexdigest()
+    assert corpus.statistics.notes == [f"{file}: byte order mark dropped" for file in files]
+    assert counts(corpus.statistics)[:4] == naive_counts(b"one two")[:4]
+    assert corpus.statistics.sha256 == hashlib.sha256(b"\xef\xbb\xbfone \xef\xbb\xbftwo").hexdigest()
 
 
 def test_only_the_first_byte_order_mark_is_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PIECE_BYTES", 6)
+    monkeypatch.setattr(module, "CHUNK_BYTES", 6)
     corpus = Corpus([write(tmp_path, "\ufeff\ufeff\ufeffabc\ufeff")])
     assert corpus.read() == "\ufeff\ufeffabc\ufeff"
 
@@ -205,13 +207,13 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("size", PIECES)
-@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
-@pytest.mark.parametrize("before", ["", "a", "abcdefg", "é海🙂", "x" * 61 + "🙂海"])
+@each("size", [1, 3, 7, 64, CHUNK_BYTES])
+@each("fault", FAULTS.values())
+@each("before", ["", "a", "abcdefg", "é海🙂", "x" * 61 + "🙂海"])
 def test_the_first_fault_is_named_by_its_byte_offset(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str, fault: bytes, size: int
 ) -> None:
-    monkeypatch.setattr(module, "PIECE_BYTES", size)
+    monkeypatch.setattr(module, "CHUNK_BYTES", size)
     data = before.encode() + fault
     with pytest.raises(UnicodeDecodeError) as naive:
         data.decode()
@@ -236,7 +238,7 @@ def test_the_offset_of_a_fault_counts_from_the_first_byte_of_the_file(
     file = write(tmp_path_factory.getbasetemp(), data, "fault.txt")
     with pytest.raises(UnicodeDecodeError) as naive:
         data.decode()
-    patch = in_pieces_of(size)
+    patch = in_chunks_of(size)
     try:
         with pytest.raises(CorpusError, match=f" byte {naive.value.start} is 0x{data[naive.value.start]:02X} "):
             Corpus([file]).read()
@@ -253,7 +255,7 @@ def test_the_offset_is_that_within_the_file_at_fault(tmp_path: Path) -> None:
 # Binary data, control characters, repeated lines
 
 
-@pytest.mark.parametrize("data", [b"a" * 1000 + b"\0", b"\x7fELF\x02\x01\x01\x00", b"\x01\x02\x03\x04"])
+@each("data", [b"a" * 1000 + b"\0", b"\x7fELF\x02\x01\x01\x00", b"\x01\x02\x03\x04"])
 def test_binary_data_is_refused(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(CorpusError, match=r"text\.txt looks like binary data"):
         Corpus([write(tmp_path, data)]).survey()
@@ -271,7 +273,7 @@ def test_two_control_characters_in_a_hundred_are_noted_and_three_are_binary(tmp_
         Corpus([write(tmp_path, "a" * 97 + "\x01\x01\x08")]).survey()
 
 
-def test_control_characters_are_summed_over_pieces(tmp_path: Path) -> None:
+def test_control_characters_are_summed_over_chunks(tmp_path: Path) -> None:
     files = [write(tmp_path, "a" * 100 + "\x02", f"{i}.txt") for i in range(3)]
     assert Corpus(files).survey().notes == ["the text holds 3 control characters"]
 
@@ -284,8 +286,8 @@ def line(number: int, length: int = 21) -> str:
     return f"{number:0{length}d}"
 
 
-@pytest.mark.parametrize(
-    ("numbers", "length", "share"),
+@each(
+    "numbers, length, share",
     [
         ([0, 1, 2, 3, 4, 5, 6, 0, 0, 0], 21, None),  # 3 in 10 is the limit, not beyond it
         ([0, 1, 2, 3, 4, 5, 0, 0, 1, 1], 21, "40%"),
@@ -300,7 +302,7 @@ def test_many_repeated_long_lines_are_noted(tmp_path: Path, numbers: list[int], 
     assert Corpus([write(tmp_path, text)]).survey().notes == expected
 
 
-def test_lines_repeated_in_a_later_piece_are_noted(tmp_path: Path) -> None:
+def test_lines_repeated_in_a_later_chunk_are_noted(tmp_path: Path) -> None:
     file = write(tmp_path, "\n".join(map(line, range(10))))
     assert [note[:3] for note in Corpus([file, file]).survey().notes] == ["50%"]
 
@@ -314,25 +316,25 @@ def test_repeated_lines_are_looked_for_in_the_beginning_only(tmp_path: Path, mon
 # Compressed files
 
 
-@pytest.mark.parametrize("kind", PACKERS)
+@each("kind", PACKERS)
 def test_compressed_files_are_known_by_their_content(tmp_path: Path, kind: str) -> None:
     corpus = Corpus([write(tmp_path, PACKERS[kind](MIXED.encode()))])
-    assert corpus.read() == mended(MIXED)
-    assert counts(corpus.facts) == naive_counts(MIXED.encode())
+    assert corpus.read() == normalised(MIXED)
+    assert counts(corpus.statistics) == naive_counts(MIXED.encode())
 
 
-@pytest.mark.parametrize("kind", PACKERS)
+@each("kind", PACKERS)
 def test_all_members_of_a_compressed_file_are_read(tmp_path: Path, kind: str) -> None:
     pack = PACKERS[kind]
     corpus = Corpus([write(tmp_path, pack(b"\xef\xbb\xbf") + pack(b"") + pack(b"one ") + pack(b"") + pack(b"two"))])
     assert corpus.read() == "one two"
 
 
-@pytest.mark.parametrize("kind", PACKERS)
+@each("kind", PACKERS)
 def test_faults_in_a_compressed_file_are_counted_in_what_it_holds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setattr(module, "PIECE_BYTES", 7)
+    monkeypatch.setattr(module, "CHUNK_BYTES", 7)
     with pytest.raises(CorpusError, match="byte 20 is 0xE9"):
         Corpus([write(tmp_path, PACKERS[kind]("é".encode() * 10 + b"\xe9 "))]).read()
 
@@ -340,8 +342,8 @@ def test_faults_in_a_compressed_file_are_counted_in_what_it_holds(
 NOISE = "".join(chr(97 + byte % 26) for seed in range(600) for byte in hashlib.sha256(b"%d" % seed).digest())
 
 
-@pytest.mark.parametrize("kind", PACKERS)
-@pytest.mark.parametrize("cut", ["half", "last byte"])
+@each("kind", PACKERS)
+@each("cut", ["half", "last byte"])
 def test_a_compressed_file_that_was_cut_off_is_an_error(tmp_path: Path, kind: str, cut: str) -> None:
     data = PACKERS[kind](NOISE.encode())
     file = write(tmp_path, data[: len(data) // 2] if cut == "half" else data[:-1])
@@ -349,7 +351,7 @@ def test_a_compressed_file_that_was_cut_off_is_an_error(tmp_path: Path, kind: st
         Corpus([file]).read()
 
 
-@pytest.mark.parametrize(
+@each(
     "data",
     [
         gzip.compress(NOISE.encode())[:-8] + bytes(8),
@@ -358,19 +360,18 @@ def test_a_compressed_file_that_was_cut_off_is_an_error(tmp_path: Path, kind: st
         bz2.compress(NOISE.encode())[:200] + b"\xff" * 200,
         b"\x28\xb5\x2f\xfd" + b"\xff" * 40,
     ],
-    ids=["gz checksum", "gz data", "xz", "bz2", "zst"],
 )
 def test_a_damaged_compressed_file_is_an_error(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(CorpusError, match=r"text\.txt cannot be read to its end"):
         Corpus([write(tmp_path, data)]).read()
 
 
-@pytest.mark.parametrize("kind", ["plain", *PACKERS])
-def test_no_file_is_left_open(tmp_path: Path, kind: str) -> None:
-    file = write(tmp_path, PACKERS.get(kind, bytes)(b"some text"))
+def test_no_file_is_left_open(tmp_path: Path) -> None:
+    files = [write(tmp_path, PACKERS.get(kind, bytes)(b"some text"), kind) for kind in ("plain", *PACKERS)]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        Corpus([file]).read()
+        for file in files:
+            Corpus([file]).read()
         gc.collect()
     assert [str(warning.message) for warning in caught] == []
 
@@ -378,11 +379,11 @@ def test_no_file_is_left_open(tmp_path: Path, kind: str) -> None:
 # Standard input
 
 
-@pytest.mark.parametrize("kind", ["plain", *PACKERS])
+@each("kind", ["plain", *PACKERS])
 def test_standard_input_is_read_from_a_pipe(kind: str) -> None:
     data = ("\ufeff" + MIXED).encode()
     out = piped("c = corpus.Corpus(['-']); out(c.read().encode())", PACKERS.get(kind, bytes)(data))
-    assert out.decode() == mended(MIXED)
+    assert out.decode() == normalised(MIXED)
 
 
 def test_standard_input_joins_files_and_stays_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -401,7 +402,7 @@ def test_a_fault_in_standard_input_names_it(tmp_path: Path, monkeypatch: pytest.
 
 def test_standard_input_is_kept_whole(tmp_path: Path) -> None:
     data = bytes(range(256)) * 3
-    code = f"from pathlib import Path; corpus.PIECE_BYTES = 100; corpus.keep_stdin(Path({str(tmp_path / 'kept')!r}))"
+    code = f"from pathlib import Path; corpus.CHUNK_BYTES = 100; corpus.keep_stdin(Path({str(tmp_path / 'kept')!r}))"
     piped(code, data)
     assert (tmp_path / "kept").read_bytes() == data
 
@@ -411,7 +412,7 @@ def test_a_kept_standard_input_is_a_corpus(tmp_path: Path, monkeypatch: pytest.M
         keep_stdin(tmp_path / "kept")
     corpus = Corpus([str(tmp_path / "kept")])
     assert corpus.survey().chars == len(MIXED)
-    assert corpus.read() == mended(MIXED)
+    assert corpus.read() == normalised(MIXED)
 
 
 # What is not there
@@ -422,7 +423,7 @@ def test_a_folder_is_refused_with_a_hint(tmp_path: Path) -> None:
         Corpus([str(tmp_path)])
 
 
-@pytest.mark.parametrize("source", ["missing.txt", "no/such/folder/text.txt", "", "a\0b", "x" * 300])
+@each("source", ["missing.txt", "no/such/folder/text.txt", "", "a\0b", "x" * 300])
 def test_a_missing_source_is_refused_before_anything_is_read(source: str) -> None:
     with pytest.raises(CorpusError):
         Corpus([source])
@@ -447,7 +448,7 @@ def test_a_file_that_went_away_is_named(tmp_path: Path) -> None:
 def test_a_bundled_corpus_is_known_by_its_name() -> None:
     file = bundled("fables")
     assert file is not None
-    assert Corpus(["fables"]).read() == mended(file.read_bytes().decode())
+    assert Corpus(["fables"]).read() == normalised(file.read_bytes().decode())
 
 
 def test_a_file_goes_before_a_bundled_corpus_of_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -456,6 +457,6 @@ def test_a_file_goes_before_a_bundled_corpus_of_its_name(tmp_path: Path, monkeyp
     assert Corpus(["fables"]).read() == "mine"
 
 
-@pytest.mark.parametrize("name", ["nothing", "", "../corpora/fables", "/etc/hostname", "fables.txt"])
+@each("name", ["nothing", "", "../corpora/fables", "/etc/hostname", "fables.txt"])
 def test_other_names_are_no_bundled_corpora(name: str) -> None:
     assert bundled(name) is None

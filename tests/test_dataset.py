@@ -12,12 +12,17 @@ from hypothesis import strategies as st
 
 from charrnn.errors import ConfigError, CorpusError, VocabularyError
 from charrnn.text import corpus as corpus_module
-from charrnn.text import dataset as module
+from charrnn.text import token_files as module
 from charrnn.text.corpus import Corpus
-from charrnn.text.dataset import SEPARATORS, Dataset, Part, Split, build, encode_part, smallest_dtype, split_corpus
-from charrnn.text.dataset import split_documents as split_into_documents
-from charrnn.text.tokenizers import ByteTokenizer, CharTokenizer
+from charrnn.text.dataset import Dataset, Part, build, encode_part
+from charrnn.text.documents import SEPARATORS, split_documents
+from charrnn.text.split import Split, split_corpus
+from charrnn.text.token_files import smallest_dtype
+from charrnn.text.tokenizers.byte import ByteTokenizer
+from charrnn.text.tokenizers.char import CharTokenizer
 from charrnn.text.tokenizers.subword import SubwordTokenizer
+
+from .cases import each
 
 PARTS = ("train", "valid", "test")
 
@@ -61,12 +66,12 @@ def naive_border(text: str, at: int, separator: str) -> int:
 # The split
 
 
-@pytest.mark.parametrize("length", [1, 9, 10, 11, 99, 100, 101, 999, 1003, 15394])
-@pytest.mark.parametrize("size", [7, 1 << 22])
+@each("length", [1, 9, 10, 11, 99, 100, 101, 999, 1003, 15394])
+@each("size", [7, 1 << 22])
 def test_the_first_nine_tenths_train_and_the_rest_validates(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int, size: int
 ) -> None:
-    monkeypatch.setattr(corpus_module, "PIECE_BYTES", size)
+    monkeypatch.setattr(corpus_module, "CHUNK_BYTES", size)
     text = distinct(length)
     corpus = corpus_of(tmp_path, text)
     end = int(length * 0.9)
@@ -78,7 +83,7 @@ def test_tiny_shakespeare_is_split_where_everybody_splits_it(tmp_path: Path) -> 
     assert (split.train_end, split.valid_end - split.train_end) == (1_003_854, 111_540)
 
 
-def test_the_split_counts_characters_after_line_ends_are_mended(tmp_path: Path) -> None:
+def test_the_split_counts_characters_after_line_ends_are_normalised(tmp_path: Path) -> None:
     corpus = corpus_of(tmp_path, "a\r\n" * 100)
     assert texts(split_of(corpus, valid=0.1), corpus) == ["a\n" * 90, "a\n" * 10, ""]
 
@@ -93,7 +98,7 @@ def test_the_parts_follow_one_another_without_gap_or_overlap(
     text = distinct(length)
     corpus = corpus_of(tmp_path_factory.getbasetemp(), text, "parts.txt")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(corpus_module, "PIECE_BYTES", size)
+        patch.setattr(corpus_module, "CHUNK_BYTES", size)
         parts = texts(split_of(corpus, valid=valid, test=test), corpus)
 
     assert "".join(parts) == text
@@ -117,9 +122,7 @@ def test_a_part_may_be_a_file_of_its_own(tmp_path: Path) -> None:
     assert texts(split_of(corpus, valid=valid, test=0.5), corpus) == ["trai", "validating", "ning"]
 
 
-@pytest.mark.parametrize(
-    ("valid", "test"), [(1.0, None), (None, 1.0), (0.5, 0.5), (0.6, 0.5), (-0.1, None), (None, -0.1), (1.5, -1.0)]
-)
+@each("valid, test", [(1.0, None), (None, 1.0), (0.5, 0.5), (0.6, 0.5), (-0.1, None), (None, -0.1), (1.5, -1.0)])
 def test_shares_that_leave_nothing_to_train_on_are_refused(
     tmp_path: Path, valid: float | None, test: float | None
 ) -> None:
@@ -135,12 +138,12 @@ def test_a_share_that_is_no_number_is_refused(tmp_path: Path) -> None:
 def test_a_split_remembers_its_corpus_and_comes_back_from_json(tmp_path: Path) -> None:
     corpus = corpus_of(tmp_path, "a\nb\n" * 50)
     split = split_of(corpus, documents="lines", valid=0.1, test="test.txt")
-    assert (split.sources, split.sha256) == (tuple(corpus.sources), corpus.facts.sha256)
+    assert (split.sources, split.sha256) == (tuple(corpus.sources), corpus.statistics.sha256)
     assert (split.documents, split.chars, split.test_file) == ("lines", 200, "test.txt")
     assert Split.from_json(split.to_json()) == split
 
 
-@pytest.mark.parametrize("wrong", [{"train_end": 6}, {"valid_end": 11}, {"train_end": -1}, {"documents": "pages"}])
+@each("wrong", [{"train_end": 6}, {"valid_end": 11}, {"train_end": -1}, {"documents": "pages"}])
 def test_a_split_that_makes_no_sense_is_refused(wrong: dict[str, object]) -> None:
     right = {"sources": ["a"], "sha256": "", "documents": "stream", "chars": 10, "train_end": 5, "valid_end": 5}
     with pytest.raises(ConfigError):
@@ -174,7 +177,7 @@ def test_documents_are_never_cut_by_the_split(
     separator = SEPARATORS[documents]
     assert separator is not None
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(corpus_module, "PIECE_BYTES", size)
+        patch.setattr(corpus_module, "CHUNK_BYTES", size)
         split = split_of(corpus, documents=documents, valid=valid, test=test)
         parts = texts(split, corpus)
 
@@ -188,18 +191,20 @@ def test_documents_are_never_cut_by_the_split(
 
 
 @settings(deadline=None, max_examples=150)
-@given(text=DOCUMENTS, separator=st.sampled_from(["\n", "\n\n"]), size=st.integers(1, 6))
-def test_documents_are_the_same_whatever_the_pieces(text: str, separator: str, size: int) -> None:
-    pieces = [text[i : i + size] for i in range(0, len(text), size)]
-    assert list(split_into_documents(pieces, separator)) == naive_documents(text, separator)
+@given(text=DOCUMENTS, documents=st.sampled_from(list(SEPARATORS)), size=st.integers(1, 6))
+def test_documents_are_the_same_whatever_the_chunks(text: str, documents: str, size: int) -> None:
+    chunks = [text[i : i + size] for i in range(0, len(text), size)]
+    separator = SEPARATORS[documents]
+    expected = chunks if separator is None else naive_documents(text, separator)
+    assert list(split_documents(chunks, documents)) == expected
 
 
 def test_a_document_keeps_its_inner_line_ends_and_spaces() -> None:
     text = "\n\n one\ntwo \n\n\n three\n\n\n\n\nfour\n"
-    assert list(split_into_documents([text], "\n\n")) == [" one\ntwo ", " three", "four"]
+    assert list(split_documents([text], "paragraphs")) == [" one\ntwo ", " three", "four"]
 
 
-@pytest.mark.parametrize(("documents", "expected"), [("lines", ["aé", "b", "aé"]), ("paragraphs", ["aé\nb", "aé"])])
+@each("documents, expected", [("lines", ["aé", "b", "aé"]), ("paragraphs", ["aé\nb", "aé"])])
 def test_each_document_is_followed_by_its_end(documents: str, expected: list[str]) -> None:
     text = "aé\nb\n\naé\n"
     tokenizer = CharTokenizer.train([text])
@@ -242,9 +247,7 @@ def test_a_validation_part_without_new_characters_is_not_remarked_on(tmp_path: P
     assert data.valid.unknown == 0
 
 
-@pytest.mark.parametrize(
-    ("documents", "symbols"), [("stream", "\nabcdef"), ("lines", "abcdef"), ("paragraphs", "\nabcdef")]
-)
+@each("documents, symbols", [("stream", "\nabcdef"), ("lines", "abcdef"), ("paragraphs", "\nabcdef")])
 def test_a_line_end_between_documents_is_no_symbol_and_one_within_a_paragraph_is(
     tmp_path: Path, documents: str, symbols: str
 ) -> None:
@@ -285,8 +288,8 @@ def test_a_tokenizer_that_is_given_is_used_as_it_is(tmp_path: Path) -> None:
 def test_what_reading_found_is_passed_on(tmp_path: Path) -> None:
     corpus = corpus_of(tmp_path, "\ufeffab\r\n")
     data = build(corpus, split_of(corpus))
-    assert data.facts is corpus.facts
-    assert data.notes == corpus.facts.notes
+    assert data.statistics is corpus.statistics
+    assert data.notes == corpus.statistics.notes
     assert len(data.notes) == 2
 
 
@@ -299,8 +302,8 @@ def test_unknown_characters_can_be_an_error() -> None:
         encode_part(CharTokenizer("ab"), ["abc"], "stream", unknown=False)
 
 
-@pytest.mark.parametrize(
-    ("text", "documents", "valid"),
+@each(
+    "text, documents, valid",
     [
         ("a", "stream", None),
         ("a", "stream", 0.1),  # nothing at all is left to train on
@@ -309,7 +312,7 @@ def test_unknown_characters_can_be_an_error() -> None:
         ("\n\n\n", "paragraphs", None),
     ],
 )
-@pytest.mark.parametrize("kind", ["char", "byte"])
+@each("kind", ["char", "byte"])
 def test_too_little_to_train_on_is_an_error_of_the_corpus(
     tmp_path: Path, text: str, documents: str, valid: float | None, kind: str
 ) -> None:
@@ -324,15 +327,15 @@ def test_two_characters_are_enough_to_train_on(tmp_path: Path) -> None:
 # How ids are kept
 
 
-@pytest.mark.parametrize(
-    ("ids", "dtype"),
+@each(
+    "ids, dtype",
     [(1, "uint8"), (2, "uint8"), (256, "uint8"), (257, "uint16"), (1 << 16, "uint16"), ((1 << 16) + 1, "uint32")],
 )
 def test_ids_are_kept_in_the_smallest_type_that_holds_them(ids: int, dtype: str) -> None:
     assert smallest_dtype(ids) == np.dtype(dtype)
 
 
-@pytest.mark.parametrize(("size", "dtype"), [(254, "uint8"), (255, "uint16")])
+@each("size, dtype", [(254, "uint8"), (255, "uint16")])
 def test_the_smallest_type_holds_the_two_ids_beyond_the_vocabulary(size: int, dtype: str) -> None:
     tokenizer = CharTokenizer(distinct(size))
     part = encode_part(tokenizer, [distinct(size) + "?"], "lines")
@@ -340,21 +343,21 @@ def test_the_smallest_type_holds_the_two_ids_beyond_the_vocabulary(size: int, dt
     assert part.tokens.tolist() == [*range(size), size + 1, size]
 
 
-@pytest.mark.parametrize("documents", SEPARATORS)
-@pytest.mark.parametrize("kind", ["char", "byte"])
+@each("documents", SEPARATORS)
+@each("kind", ["char", "byte"])
 def test_a_part_beyond_the_threshold_is_mapped_from_a_file_that_has_no_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, documents: str, kind: str
+    tmp_path: Path, documents: str, kind: str
 ) -> None:
     pieces = [f"line {i} é\n\nand {i}\n" for i in range(300)]
     tokenizer = CharTokenizer.train(pieces) if kind == "char" else ByteTokenizer()
     small = encode_part(tokenizer, pieces, documents)
-    monkeypatch.setattr(module, "IN_MEMORY_BYTES", 1000)
-    # The folder is the one that is named, not the system's.
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
     folder = tmp_path / "run"
-    folder.mkdir()
-
-    large = encode_part(tokenizer, pieces, documents, folder=folder)
+    folder.mkdir(exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "IN_MEMORY_BYTES", 1000)
+        # The folder is the one that is named, not the system's.
+        patch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+        large = encode_part(tokenizer, pieces, documents, folder=folder)
 
     assert isinstance(large.tokens, np.memmap)
     assert not isinstance(small.tokens, np.memmap)
@@ -366,7 +369,7 @@ def test_a_part_beyond_the_threshold_is_mapped_from_a_file_that_has_no_name(
     assert (large.chars, large.unknown) == (small.chars, small.unknown)
 
 
-@pytest.mark.parametrize(("length", "mapped"), [(1000, False), (1001, True)])
+@each("length, mapped", [(1000, False), (1001, True)])
 def test_the_threshold_is_counted_in_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int, mapped: bool
 ) -> None:

@@ -17,10 +17,12 @@ from charrnn.inference.engine import Engine, select_rows
 from charrnn.inference.network import Ids, StepState
 from charrnn.inference.products import LEVELS, MATRICES, Floats
 from charrnn.inference.products import _TorchProduct as TorchProduct
-from charrnn.models.cells import CELLS, States, gather
+from charrnn.models.cells import CELLS, gather
 from charrnn.models.cells.base import W_IH
+from charrnn.models.ensemble import Network, build
 from charrnn.models.language_model import LanguageModel
-from charrnn.models.weights import bounded
+from charrnn.models.states import NetworkState, map_state, state_parts
+from charrnn.models.weights import bounded, direction_weights
 from charrnn.training.int8_check import arrays
 
 Doubles = npt.NDArray[np.float64]
@@ -58,10 +60,10 @@ every_bounded_shape = pytest.mark.parametrize(
 )
 
 
-def tiny(**fields: Any) -> LanguageModel:
+def tiny(**fields: Any) -> Network:
     """Eleven symbols, two layers, no weight special, not in training."""
     chosen: dict[str, Any] = {"vocab_size": 11, "start_id": 11, "embedding": 6, "hidden": 8, "layers": 2} | fields
-    model = LanguageModel(ModelConfig(**chosen)).eval()
+    model = build(ModelConfig(**chosen)).eval()
     with torch.no_grad():
         for number, parameter in enumerate(model.parameters()):
             noise = torch.randn(parameter.shape, generator=torch.Generator().manual_seed(number))
@@ -69,7 +71,7 @@ def tiny(**fields: Any) -> LanguageModel:
     return model
 
 
-def decoder_of(model: LanguageModel, precision: str = "fp32", *, accelerated: bool = False) -> Engine:
+def decoder_of(model: Network, precision: str = "fp32", *, accelerated: bool = False) -> Engine:
     engine = Engine(model.config, arrays(model), precision)
     if accelerated:
         with engine.accelerated(2, 1):
@@ -81,7 +83,7 @@ def some_tokens(batch: int, time: int, seed: int = 0) -> Ids:
     return np.random.default_rng(seed).integers(0, 12, (batch, time))
 
 
-def some_memory(model: LanguageModel, batch: int, precision: str = "fp32") -> StepState:
+def some_memory(model: Network, batch: int, precision: str = "fp32") -> StepState:
     """States such as a network may be in: outputs in [-1, 1]."""
     rng, shape = np.random.default_rng(5), (batch, model.config.hidden)
     parts = CELLS[model.config.cell].state_names
@@ -97,8 +99,11 @@ def some_memory(model: LanguageModel, batch: int, precision: str = "fp32") -> St
     return decoder_of(model, precision).remember(states)
 
 
-def in_torch(memory: StepState) -> States:
-    return tuple(tuple(torch.from_numpy(part) for part in state) for state in memory.states)
+def in_torch(model: Network, memory: StepState) -> NetworkState:
+    states, layers = map_state(torch.from_numpy, memory.states), model.config.layers
+    if len(model.models) == 1:
+        return states
+    return tuple(states[first : first + layers] for first in range(0, len(states), layers))
 
 
 def step_through(engine: Engine, tokens: Ids, memory: StepState) -> tuple[Floats, StepState]:
@@ -121,11 +126,11 @@ def same_bits(one: tuple[Floats, StepState], other: tuple[Floats, StepState]) ->
     return all(a.tobytes() == b.tobytes() for a, b in pairs)
 
 
-def gap(one: tuple[Floats, StepState], other: tuple[Tensor, States]) -> float:
+def gap(one: tuple[Floats, StepState], other: tuple[Tensor, NetworkState]) -> float:
     """The largest difference between the engine's logits and states and the model's."""
     pairs = [(one[0], other[0].numpy())]
-    for state, twin in zip(one[1].states, other[1], strict=True):
-        pairs += zip(state, (part.numpy() for part in twin), strict=True)
+    twins = (part.numpy() for part in state_parts(other[1]))
+    pairs += zip(state_parts(one[1].states), twins, strict=True)
     assert all(a.shape == b.shape for a, b in pairs)
     assert all(np.isfinite(part).all() for pair in pairs for part in pair)
     return max(float(np.abs(a - b).max()) for a, b in pairs)
@@ -141,7 +146,7 @@ def test_steps_equal_the_models_own_forward(cell: str, shape: dict[str, Any], ba
     model = tiny(cell=cell, **shape)
     tokens, memory = some_tokens(batch, 15), some_memory(model, batch)
     with torch.no_grad():
-        forward = model(torch.from_numpy(tokens), in_torch(memory))
+        forward = model(torch.from_numpy(tokens), in_torch(model, memory))
     assert gap(step_through(decoder_of(model), tokens, memory), forward) < 1e-5
 
 
@@ -160,7 +165,7 @@ def test_large_sums_saturate_as_the_models_do_and_overflow_nowhere(size: float) 
     for cell in BOUNDED:
         model = tiny(cell=cell)
         with torch.no_grad():
-            for layer in model.stack:
+            for layer in model.first_member.forwards.layers:
                 for parameter in layer.parameters():
                     parameter.mul_(size)
             forward = model(torch.from_numpy(some_tokens(2, 6)), model.initial_states(2))
@@ -236,7 +241,7 @@ class Twin:
     def __init__(self, model: LanguageModel) -> None:
         assert bounded(model.config)
         self.config = model.config
-        self.weights = {name: weight.astype(np.float64) for name, weight in arrays(model).items()}
+        self.weights = {name: weight.astype(np.float64) for name, weight in direction_weights(arrays(model)).items()}
 
     def step(self, tokens: Ids, before: StepState, after: StepState) -> tuple[Doubles, list[tuple[Doubles, ...]]]:
         """Logits and states from the states before, and what the layers gave in between."""
@@ -290,7 +295,7 @@ def read(h: Floats) -> Doubles:
 def test_steps_in_8_bits_equal_the_slow_twins(cell: str, shape: dict[str, Any], batch: int, accelerated: bool) -> None:
     model = tiny(cell=cell, **shape)
     engine = decoder_of(model, "int8", accelerated=accelerated)
-    twins, layers = [Twin(member) for member in model.members], model.config.layers
+    twins, layers = [Twin(member) for member in model.models], model.config.layers
     before = some_memory(model, batch, "int8")
     for tokens in some_tokens(batch, 12).T:
         logits, after = engine.step(tokens, before)

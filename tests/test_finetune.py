@@ -16,8 +16,9 @@ from torch import Tensor
 from charrnn import api
 from charrnn.config import ModelConfig, TrainOptions
 from charrnn.errors import CharrnnError, CheckpointError, ConfigError, RunError
+from charrnn.models.cells import CELLS
+from charrnn.models.ensemble import Network
 from charrnn.models.language_model import LanguageModel
-from charrnn.models.layers import LAYERS
 from charrnn.scoring.token_nll import token_nll
 from charrnn.storage.checkpoint import model_tensors, read_header, write
 from charrnn.text.tokenizers import Tokenizer
@@ -84,7 +85,7 @@ def saved(path: Path, network: LanguageModel, tokenizer: Tokenizer) -> Source:
     return Source.read(path)
 
 
-def read_text(network: LanguageModel, ids: npt.NDArray[Any]) -> Logits:
+def read_text(network: Network, ids: npt.NDArray[Any]) -> Logits:
     """Logits (T, V) before each of these ids, in float64."""
     tokens = torch.tensor([[network.config.start_id, *ids[:-1].tolist()]])
     network.double().eval()
@@ -164,7 +165,7 @@ def test_new_symbols_change_no_logit_of_old_ones(tmp_path: Path, fields: dict[st
     new_places = sorted(set(range(larger.size)) - set(places))
     assert torch.equal(new.embedding.weight[new_places].float(), fresh[new_places])
     if not fields.get("tie"):
-        np.testing.assert_allclose(after[:, new_places], float(old.bias.detach().min()), rtol=0, atol=1e-12)
+        np.testing.assert_allclose(after[:, new_places], float(old.forwards.bias.detach().min()), rtol=0, atol=1e-12)
     # All that a symbol can lose is what the new ones take.
     loss, with_new = (nll(rows, t.encode(TEXT)) for rows, t in ((before, tokenizer), (after, larger)))
     assert loss < with_new
@@ -192,11 +193,11 @@ def test_a_stream_may_become_documents_and_documents_a_stream(
     if after and before:
         np.testing.assert_allclose(others[:, -1], rows[:, -1], rtol=0, atol=1e-12)
     elif after and not tie:
-        np.testing.assert_allclose(others[:, -1], float(old.bias.detach().min()), rtol=0, atol=1e-12)
+        np.testing.assert_allclose(others[:, -1], float(old.forwards.bias.detach().min()), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("tokenizer", [ByteTokenizer(), SubwordTokenizer.train([TEXT], 275)], ids=["byte", "subword"])
-@pytest.mark.parametrize("cell", list(LAYERS))
+@pytest.mark.parametrize("cell", list(CELLS))
 def test_bytes_and_subwords_take_every_weight_as_it_is(tmp_path: Path, tokenizer: Tokenizer, cell: str) -> None:
     old = network_of(tokenizer, cell=cell)
     source = saved(tmp_path / "m", old, tokenizer)
@@ -265,8 +266,8 @@ def finish(training: Training) -> dict[str, Tensor]:
 def judged(training: Training) -> float:
     """The validation loss before the first step; nothing is trained."""
     first = next(iter(training.events()))
-    best = training.trainer.progress.best
-    assert best is not None and training.trainer.progress.step == 0
+    best = training.trainer.best.loss
+    assert best is not None and training.trainer.position.step == 0
     assert first == Note(f"before the first step: valid {best:.4f} nats per token")
     return best
 
@@ -284,7 +285,7 @@ def test_going_on_with_the_same_text_begins_exactly_where_the_model_ended(
     again = start(options(corpus, "b", steps=20, start_from="a"), checkpoints=tmp_path)
     assert again.notes[0] == f"goes on from {training.run.model}"
     assert again.data.split.documents == training.data.split.documents
-    assert judged(again) == training.trainer.progress.best
+    assert judged(again) == training.trainer.best.loss
     assert {**again.trainer.model.config.to_json(), "dropout": 0} == {
         **training.trainer.model.config.to_json(),
         "dropout": 0,
@@ -333,7 +334,7 @@ def test_a_model_is_never_made_worse(tmp_path: Path, corpus: Path, rate: float) 
     assert kept.keys() == best.keys()
     assert all(torch.equal(kept[name], tensor) for name, tensor in best.items())
     assert read_header(training.run.model).summary["step"] == 0
-    assert training.trainer.progress.step > 0
+    assert training.trainer.position.step > 0
     assert not all(torch.equal(kept[f"model.{n}"], t) for n, t in training.trainer.model.state_dict().items())
 
 
@@ -342,7 +343,7 @@ def test_training_goes_on_and_makes_it_better(tmp_path: Path, corpus: Path) -> N
     training = start(options(corpus, "b", steps=60, lr=0.01, start_from="a", dropout=0), checkpoints=tmp_path)
     losses = [event["valid_loss"] for event in _metrics(training) if "valid_loss" in event]
     first = start(options(corpus, "c", steps=60, start_from="a"), checkpoints=tmp_path)
-    assert training.trainer.progress.best == min(losses) < judged(first) - 0.05
+    assert training.trainer.best.loss == min(losses) < judged(first) - 0.05
     model = api.load("b", checkpoints=tmp_path)
     assert model.score(api.held_out(model), unknown=True).loss == pytest.approx(min(losses), rel=1e-3)
 
@@ -359,14 +360,14 @@ def test_a_run_that_goes_on_from_a_model_can_itself_be_resumed(tmp_path: Path, c
     finish(whole)
     first = start(TrainOptions.from_json({**asked.to_json(), "name": "c"}), checkpoints=tmp_path)
     for _ in first.events():
-        if first.trainer.progress.step >= 30:
+        if first.trainer.position.step >= 30:
             break
     again = resume("c", checkpoints=tmp_path)
-    assert 20 <= again.trainer.progress.step <= 30
+    assert 20 <= again.trainer.position.step <= 30
     assert not any("before the first step" in event.text for event in again.events() if isinstance(event, Note))
     expected = whole.trainer.model.state_dict()
     assert all(torch.equal(tensor, expected[name]) for name, tensor in again.trainer.model.state_dict().items())
-    assert again.trainer.progress.best == whole.trainer.progress.best
+    assert again.trainer.best.loss == whole.trainer.best.loss
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def network(tokenizer: Tokenizer, *, documents: bool = False, seed: int = 0, **f
             noise = torch.randn(parameter.shape, generator=torch.Generator().manual_seed(100 * seed + number))
             parameter.copy_(noise / max(2.0, parameter.shape[-1] ** 0.5) ** 0.5)
         if documents:
-            model.bias[-1] -= 3
+            model.forwards.bias[-1] -= 3
     if model.config.cell in ("rnn-relu", "rnn-gelu"):  # whose state would grow without end
         dampen(model, 0.3)
     return model
@@ -73,7 +73,7 @@ def dampen(model: LanguageModel, share: float) -> None:
 
 
 def weight_of(model: LanguageModel, layer: int, name: str) -> Tensor:
-    return model.get_parameter(f"layers.{layer}.rnn.{name}")
+    return model.get_parameter(f"forwards.layers.{layer}.rnn.{name}")
 
 
 def chain(size: int, follows: dict[int, int], *, documents: bool = False) -> LanguageModel:
@@ -82,14 +82,14 @@ def chain(size: int, follows: dict[int, int], *, documents: bool = False) -> Lan
         vocab_size=size + documents, start_id=size, cell="rnn", embedding=size + 1, hidden=size + 1, layers=1
     )
     model = LanguageModel(config).eval()
-    assert model.head is not None
+    assert model.forwards.head is not None
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.zero_()
         torch.nn.init.eye_(model.embedding.weight)
         weight_of(model, 0, "weight_ih_l0").copy_(3 * torch.eye(size + 1))
         for before, after in follows.items():
-            model.head[after, before] = 1000
+            model.forwards.head[after, before] = 1000
     return model
 
 
@@ -231,7 +231,7 @@ def test_symbols_come_as_often_as_the_network_says() -> None:
     tokenizer, weights, count = CharTokenizer("abc"), {"a": 0.6, "b": 0.3, "c": 0.1}, 4000
     memoryless = chain(3, {})
     with torch.no_grad():
-        memoryless.bias.copy_(torch.tensor([weights[symbol] for symbol in "abc"]).log())
+        memoryless.forwards.bias.copy_(torch.tensor([weights[symbol] for symbol in "abc"]).log())
     (text,) = sample(memoryless, tokenizer, length=count)
     for symbol, p in weights.items():
         assert abs(text.count(symbol) / count - p) < 4 * math.sqrt(p * (1 - p) / count)
@@ -364,7 +364,7 @@ def test_the_penalty_counts_what_the_prompt_and_the_text_have_used(prompt: str, 
     # The symbols' logits are always 10, 8 and 6; a used one is halved.
     always = chain(3, {})
     with torch.no_grad():
-        always.bias.copy_(torch.tensor([10.0, 8.0, 6.0]))
+        always.forwards.bias.copy_(torch.tensor([10.0, 8.0, 6.0]))
     tokenizer = CharTokenizer("abc")
     options: dict[str, Any] = {"temperature": 0, "repetition_penalty": 2.0, "length": 5}
     assert sample(always, tokenizer, prompt=prompt, **options) == [expected]
@@ -375,7 +375,7 @@ def test_each_row_is_penalised_for_its_own_symbols() -> None:
     always = chain(4, {})
     # An unused symbol is certain beside the used ones: each row is a permutation of the four.
     with torch.no_grad():
-        always.bias.fill_(-1)
+        always.forwards.bias.fill_(-1)
     rows = sample(always, CharTokenizer("abcd"), rows=20, length=4, repetition_penalty=1e6)
     assert all(sorted(text) == list("abcd") for text in rows)
     assert len(set(rows)) > 5

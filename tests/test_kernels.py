@@ -1,5 +1,6 @@
 """The window kernels against their slow twin: `unroll`, the same formula step by step under plain autograd."""
 
+import inspect
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -8,19 +9,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from charrnn.models import kernels
 from charrnn.models.cells import CELLS, Cell, State, Weights
-from charrnn.models.kernels import recurrent as windows
-from charrnn.models.kernels.base import CHUNK, Packed
-from charrnn.models.kernels.recurrent import CELL_KERNELS, run
-from charrnn.models.layers import LAYERS, time_major
+from charrnn.models.kernels import CELL_KERNELS, FUSED, run
+from charrnn.models.kernels.base import CHUNK, CellKernel, Packed
+from charrnn.models.layers import Recurrent, time_major
+from charrnn.models.states import map_state
 from charrnn.models.unroll import TorchOperations, unroll
+from tests.cases import for_each
 
 EXACT = 1e-10
 INPUTS, HIDDEN = 3, 5
 
-every_cell = pytest.mark.parametrize("formula", list(CELL_KERNELS), ids=lambda formula: formula.__name__)
+FORMULAS = list(CELL_KERNELS)
 # Around the border between two chunks, and at it.
-every_length = pytest.mark.parametrize("steps", [1, 2, 15, 16, 17, 33, 48])
+LENGTHS = [1, 2, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 1, 3 * CHUNK]
 
 Read = Callable[[Cell, Tensor, State], tuple[Tensor, State]]
 # What of outputs (T, B, H) and last state is made into one number, whose gradients are compared.
@@ -44,19 +47,21 @@ class Problem(NamedTuple):
     vectors: tuple[Tensor, ...]
 
     @property
+    def own(self) -> dict[str, Tensor]:
+        """The cell's own weights by name."""
+        return dict(zip(self.formula.extra_weights, self.vectors, strict=True))
+
+    @property
     def leaves(self) -> dict[str, Tensor]:
         """Everything that has a gradient, under a name that says which it is."""
         parts = {f"initial {name}": part for name, part in zip(self.formula.state_names, self.state, strict=True)}
-        own = dict(zip(self.formula.extra_weights, self.vectors, strict=True))
         plain = {"x": self.x, "w_ih": self.w_ih, "w_hh": self.w_hh, "b_ih": self.b_ih, "b_hh": self.b_hh}
-        return plain | parts | own
+        return plain | parts | self.own
 
     @property
     def cell(self) -> Cell:
         """The formula over these weights, nothing kept from an earlier use."""
-        own = dict(zip(self.formula.extra_weights, self.vectors, strict=True))
-        weights = Weights(self.w_ih, self.w_hh, self.b_ih, self.b_hh, own)
-        return self.formula(weights, TorchOperations())
+        return self.formula(Weights(self.w_ih, self.w_hh, self.b_ih, self.b_hh, self.own), TorchOperations())
 
     def read(self, read: Read) -> tuple[Tensor, State]:
         cell = self.cell
@@ -70,13 +75,7 @@ class Problem(NamedTuple):
 
         return Problem(
             self.formula,
-            x=convert(self.x),
-            state=tuple(map(convert, self.state)),
-            w_ih=convert(self.w_ih),
-            w_hh=convert(self.w_hh),
-            b_ih=convert(self.b_ih),
-            b_hh=convert(self.b_hh),
-            vectors=tuple(map(convert, self.vectors)),
+            *map_state(convert, (self.x, self.state, self.w_ih, self.w_hh, self.b_ih, self.b_hh, self.vectors)),
         )
 
 
@@ -90,7 +89,9 @@ def problem(formula: type[Cell], steps: int, batch: int, hidden: int = HIDDEN, s
     return Problem(
         formula,
         x=normal(steps, batch, INPUTS, seed=1).requires_grad_(),
-        state=tuple(normal(batch, hidden, seed=50 + n).requires_grad_() for n in range(len(formula.state_names))),
+        state=formula.state_type(
+            *(normal(batch, hidden, seed=50 + n).requires_grad_() for n in range(len(formula.state_names)))
+        ),
         w_ih=weight(gates, INPUTS, seed=10),
         w_hh=weight(gates, hidden, seed=11),
         b_ih=weight(gates, seed=12),
@@ -115,8 +116,8 @@ def gradients(given: Problem, read: Read, loss: Loss = everything) -> dict[str, 
     return dict(zip(names, found, strict=True))
 
 
-def assert_gradients_equal(given: Problem, loss: Loss) -> None:
-    expected, found = gradients(given, unroll, loss), gradients(given, run, loss)
+def assert_gradients_equal(given: Problem, loss: Loss, read: Read = run) -> None:
+    expected, found = gradients(given, unroll, loss), gradients(given, read, loss)
     assert any(gradient.any() for gradient in expected.values())
     for name, gradient in expected.items():
         assert found[name].shape == gradient.shape
@@ -131,9 +132,7 @@ def relative(found: Tensor, expected: Tensor) -> float:
 # -- as the slow twin ------------------------------------------------------------------------------------------------
 
 
-@every_cell
-@every_length
-@pytest.mark.parametrize("batch", [1, 3])
+@for_each(formula=FORMULAS, steps=LENGTHS, batch=[1, 3])
 def test_outputs_and_last_state_equal_those_of_the_plain_loop(formula: type[Cell], steps: int, batch: int) -> None:
     given = problem(formula, steps, batch)
     (y, last), (expected_y, expected_last) = given.read(run), given.read(unroll)
@@ -143,9 +142,7 @@ def test_outputs_and_last_state_equal_those_of_the_plain_loop(formula: type[Cell
         assert (found - expected).abs().max() <= EXACT
 
 
-@every_cell
-@every_length
-@pytest.mark.parametrize("batch", [1, 3])
+@for_each(formula=FORMULAS, steps=LENGTHS, batch=[1, 3])
 def test_all_gradients_equal_those_of_autograd_through_the_plain_loop(
     formula: type[Cell], steps: int, batch: int
 ) -> None:
@@ -154,8 +151,7 @@ def test_all_gradients_equal_those_of_autograd_through_the_plain_loop(
     assert_gradients_equal(given, everything)
 
 
-@every_cell
-@pytest.mark.parametrize("steps", [1, 17])
+@for_each(formula=FORMULAS, steps=[1, 17])
 def test_gradients_equal_where_the_last_state_alone_is_looked_at(formula: type[Cell], steps: int) -> None:
     given = problem(formula, steps, 2)
     for number in range(len(formula.state_names)):
@@ -163,8 +159,7 @@ def test_gradients_equal_where_the_last_state_alone_is_looked_at(formula: type[C
         assert_gradients_equal(given, lambda _, last, n=number, w=weighting: (last[n] * w).sum())  # type: ignore[misc]
 
 
-@every_cell
-@pytest.mark.parametrize("step", [0, 1, CHUNK - 1, CHUNK, 2 * CHUNK])
+@for_each(formula=FORMULAS, step=[0, 1, CHUNK - 1, CHUNK, 2 * CHUNK])
 def test_gradients_equal_where_one_output_alone_is_looked_at(formula: type[Cell], step: int) -> None:
     given = problem(formula, 2 * CHUNK + 1, 2)
     weighting = normal(2, HIDDEN, seed=step)
@@ -173,20 +168,17 @@ def test_gradients_equal_where_one_output_alone_is_looked_at(formula: type[Cell]
     assert not later.any()
 
 
-@every_cell
+@for_each(formula=FORMULAS)
 def test_gradients_equal_through_two_windows_one_behind_the_other(formula: type[Cell]) -> None:
     def in_two(cell: Cell, projected: Tensor, state: State) -> tuple[Tensor, State]:
         before, state = run(cell, projected[:7], state)
         after, state = run(cell, projected[7:], state)
         return torch.cat([before, after]), state
 
-    given = problem(formula, 25, 2)
-    expected, found = gradients(given, unroll), gradients(given, in_two)
-    for name, gradient in expected.items():
-        assert (found[name] - gradient).abs().max() <= EXACT * max(1, float(gradient.abs().max())), name
+    assert_gradients_equal(problem(formula, 25, 2), everything, in_two)
 
 
-@every_cell
+@for_each(formula=FORMULAS)
 def test_gradients_equal_whatever_the_layout_of_inputs_and_of_what_comes_back(formula: type[Cell]) -> None:
     """Rows first in memory, as a layer is given them, and one number spread over all outputs, as a sum gives it."""
 
@@ -201,7 +193,7 @@ def test_gradients_equal_whatever_the_layout_of_inputs_and_of_what_comes_back(fo
         assert_gradients_equal(turned, loss)
 
 
-@every_cell
+@for_each(formula=FORMULAS)
 def test_going_back_twice_gives_the_same_twice(formula: type[Cell]) -> None:
     given = problem(formula, 18, 2)
     total, leaves = everything(*given.read(run)), list(given.leaves.values())
@@ -212,7 +204,7 @@ def test_going_back_twice_gives_the_same_twice(formula: type[Cell]) -> None:
 # -- when less is asked for ------------------------------------------------------------------------------------------
 
 
-@every_cell
+@for_each(formula=FORMULAS)
 def test_where_no_gradient_is_wanted_none_is_kept(formula: type[Cell]) -> None:
     given = problem(formula, 18, 2)
     expected, expected_last = given.read(unroll)
@@ -223,7 +215,7 @@ def test_where_no_gradient_is_wanted_none_is_kept(formula: type[Cell]) -> None:
         assert (found - part).abs().max() <= EXACT
 
 
-@every_cell
+@for_each(formula=FORMULAS)
 def test_each_gradient_alone_is_the_same_as_among_the_others(formula: type[Cell]) -> None:
     given = problem(formula, 18, 2)
     expected, leaves = gradients(given, run), given.leaves
@@ -234,7 +226,7 @@ def test_each_gradient_alone_is_the_same_as_among_the_others(formula: type[Cell]
         assert torch.allclose(alone, gradient, rtol=0, atol=EXACT), wanted
 
 
-@every_cell
+@for_each(formula=FORMULAS)
 def test_a_window_changes_nothing_that_it_was_given(formula: type[Cell]) -> None:
     given = problem(formula, 18, 2)
     cell = given.cell
@@ -251,8 +243,7 @@ def test_a_window_changes_nothing_that_it_was_given(formula: type[Cell]) -> None
 # -- other number formats --------------------------------------------------------------------------------------------
 
 
-@every_cell
-@pytest.mark.parametrize("batch", [1, 3])
+@for_each(formula=FORMULAS, batch=[1, 3])
 def test_float32_over_packed_weights_is_near_float64(formula: type[Cell], batch: int) -> None:
     exact = problem(formula, 33, batch, hidden=32, scale=0.2)
     rough = exact.to(torch.float32)
@@ -261,22 +252,14 @@ def test_float32_over_packed_weights_is_near_float64(formula: type[Cell], batch:
     for found, expected in zip((y, *last), (exact_y, *exact_last), strict=True):
         assert found.dtype == torch.float32
         assert relative(found, expected) < 1e-4
-    expected_gradients = gradients(exact, unroll)
-    for name, gradient in gradients(rough, run).items():
-        assert relative(gradient, expected_gradients[name]) < 1e-4, name
+    # One number spread over all outputs: the packed product is then given a tensor whose rows all lie in one place.
+    for loss in (everything, lambda y, _: y.sum()):
+        expected_gradients = gradients(exact, unroll, loss)
+        for name, gradient in gradients(rough, run, loss).items():
+            assert relative(gradient, expected_gradients[name]) < 1e-4, name
 
 
-@every_cell
-def test_float32_gradients_are_right_for_one_number_spread_over_all_outputs(formula: type[Cell]) -> None:
-    """The packed product is then given a tensor whose rows all lie in one place."""
-    exact = problem(formula, 18, 3, hidden=32, scale=0.2)
-    expected = gradients(exact, unroll, lambda y, _: y.sum())
-    for name, gradient in gradients(exact.to(torch.float32), run, lambda y, _: y.sum()).items():
-        assert relative(gradient, expected[name]) < 1e-4, name
-
-
-@every_cell
-@pytest.mark.parametrize("batch", [1, 3])
+@for_each(formula=FORMULAS, batch=[1, 3])
 def test_bfloat16_gradients_point_where_float32_gradients_do(formula: type[Cell], batch: int) -> None:
     whole = problem(formula, 33, batch, hidden=32, scale=0.2)
     expected = gradients(whole.to(torch.float32, rounded=torch.bfloat16), run)
@@ -286,77 +269,32 @@ def test_bfloat16_gradients_point_where_float32_gradients_do(formula: type[Cell]
         assert float(gradient.float().norm() / expected[name].norm()) == pytest.approx(1, abs=0.03), name
 
 
-# -- products over packed weights ------------------------------------------------------------------------------------
-
-TOLERANCE = {torch.float64: 1e-14, torch.float32: 1e-6, torch.bfloat16: 8e-3}
-
-every_format = pytest.mark.parametrize("dtype", list(TOLERANCE), ids=str)
-
-
-@every_format
-@pytest.mark.parametrize("biased", [False, True])
-@pytest.mark.parametrize(("batch", "packed_for"), [(1, 1), (3, 3), (32, 32), (3, 32), (32, 1)])
-def test_a_packed_product_is_a_linear_layer(dtype: torch.dtype, biased: bool, batch: int, packed_for: int) -> None:
-    x, weight = normal(batch, 24, seed=0).to(dtype), normal(40, 24, seed=1).to(dtype)
-    bias = normal(40, seed=2).to(dtype) if biased else None
-    found = Packed(weight, packed_for)(x, bias)
-    assert (found.dtype, found.shape) == (dtype, (batch, 40))
-    exact = F.linear(x.double(), weight.double(), None if bias is None else bias.double())
-    assert relative(found, exact) < TOLERANCE[dtype]
-    assert relative(F.linear(x, weight, bias), exact) < TOLERANCE[dtype]
-
-
-@every_format
-@pytest.mark.parametrize("batch", [1, 3, 32])
-@pytest.mark.parametrize("layout", ["plain", "turned", "spread", "part"])
-def test_a_packed_product_is_added_onto_another_tensor_which_stays(dtype: torch.dtype, batch: int, layout: str) -> None:
-    x, weight = normal(batch, 24, seed=0).to(dtype), normal(40, 24, seed=1).to(dtype)
-    other = {
-        "plain": normal(batch, 40, seed=2).to(dtype),
-        "turned": normal(40, batch, seed=2).to(dtype).t(),
-        "spread": normal(1, 1, seed=2).to(dtype).expand(batch, 40),
-        "part": normal(batch, 80, seed=2).to(dtype)[:, 20:60],
-    }[layout]
-    before = other.clone()
-    found = Packed(weight, batch).onto(x, other)
-    assert (found.dtype, found.shape) == (dtype, (batch, 40))
-    assert relative(found, x.double() @ weight.double().t() + other.double()) < TOLERANCE[dtype]
-    assert torch.equal(other, before)
-
-
-@every_format
-def test_a_packed_product_takes_rows_that_lie_apart(dtype: torch.dtype) -> None:
-    x, weight = normal(3, 60, seed=0).to(dtype)[:, 7:31], normal(40, 24, seed=1).to(dtype)
-    assert relative(Packed(weight, 3)(x), x.double() @ weight.double().t()) < TOLERANCE[dtype]
-
-
-def test_only_formats_that_one_dnn_multiplies_are_packed() -> None:
-    here = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    packed = {dtype: Packed(torch.zeros(4, 4, dtype=dtype), 2).packs for dtype in TOLERANCE}
-    assert packed == {torch.float64: False, torch.float32: here, torch.bfloat16: here}
-
-
 # -- the table -------------------------------------------------------------------------------------------------------
 
 
-def test_the_cells_that_are_trained_most_have_a_window_where_torch_has_no_fast_kernel() -> None:
-    assert {name for name, formula in CELLS.items() if formula in CELL_KERNELS} == {
-        "rnn", "gru", "lstm-peephole", "lstm-coupled", "lstm-layernorm",
-    }  # fmt: skip
-    assert len(set(CELL_KERNELS.values())) == len(CELL_KERNELS)
+def kinds(of: type[CellKernel]) -> list[type[CellKernel]]:
+    """All classes below this one."""
+    return [kind for below in of.__subclasses__() for kind in (below, *kinds(below))]
 
 
-@pytest.mark.parametrize("name", [name for name, formula in CELLS.items() if formula in CELL_KERNELS])
-def test_a_layer_is_trained_by_its_window(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_kernel_that_is_whole_says_which_cell_it_is_for() -> None:
+    whole = [kind for kind in kinds(CellKernel) if not inspect.isabstract(kind)]  # type: ignore[type-abstract]
+    assert {kind.cell: kind for kind in whole} == CELL_KERNELS and len(whole) == len(CELL_KERNELS)
+    # Of the cells that torch has kernels for, those that it trains slowly on a CPU have one of ours.
+    assert set(FUSED) - set(CELL_KERNELS) == {CELLS["lstm"]}
+
+
+@for_each(formula=FORMULAS)
+def test_a_layer_is_trained_by_its_window(formula: type[Cell], monkeypatch: pytest.MonkeyPatch) -> None:
     used: list[type[Cell]] = []
 
     def watched(cell: Cell, projected: Tensor, state: State) -> tuple[Tensor, State]:
         used.append(type(cell))
         return run(cell, projected, state)
 
-    monkeypatch.setattr(windows, "run", watched)
-    layer = LAYERS[name](INPUTS, HIDDEN)
+    monkeypatch.setattr(kernels, "run", watched)
+    layer = Recurrent(formula, INPUTS, HIDDEN)
     layer.initialise(torch.Generator().manual_seed(0))
     y, _ = layer(normal(2, 4, INPUTS, seed=0).float(), layer.initial_state(2))
-    assert used == [CELLS[name]]
+    assert used == [formula]
     assert y.requires_grad

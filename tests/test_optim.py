@@ -99,9 +99,9 @@ def test_matrices_decay_and_biases_and_embedding_do_not() -> None:
     decay = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
     found = {name: decay[id(p)] for name, p in model.named_parameters()}
     assert {name for name, value in found.items() if value == 0.3} == {
-        "layers.0.rnn.weight_ih_l0",
-        "layers.0.rnn.weight_hh_l0",
-        "head",
+        "forwards.layers.0.rnn.weight_ih_l0",
+        "forwards.layers.0.rnn.weight_hh_l0",
+        "forwards.head",
     }
     assert len(found) == len(list(model.parameters()))
 
@@ -135,9 +135,9 @@ def test_soap_turns_matrices_in_numbers_that_hold_their_squares(precision: str, 
     assert isinstance(optimizer, Soap) and optimizer.products is getattr(torch, products)
     turned = {id(p) for group in optimizer.param_groups if group["turned"] for p in group["params"]}
     assert {name for name, p in model.named_parameters() if id(p) in turned} == {
-        "layers.0.rnn.weight_ih_l0",
-        "layers.0.rnn.weight_hh_l0",
-        "head",
+        "forwards.layers.0.rnn.weight_ih_l0",
+        "forwards.layers.0.rnn.weight_hh_l0",
+        "forwards.head",
     }
 
 
@@ -146,10 +146,10 @@ def test_one_step_is_adamw_as_published() -> None:
     model = LanguageModel(ModelConfig(vocab_size=2, start_id=2, embedding=1, hidden=1, layers=1))
     model.initialise(torch.Generator().manual_seed(0))
     optimizer = make_optimizer(model, TrainConfig(seed=0, steps=1, optimizer="adamw", lr=0.1, weight_decay=0.2))
-    assert model.head is not None
-    before, gradient = float(model.head[0, 0].detach()), 0.7
-    model.head.grad = torch.full_like(model.head, gradient)
+    assert model.forwards.head is not None
+    before, gradient = float(model.forwards.head[0, 0].detach()), 0.7
+    model.forwards.head.grad = torch.full_like(model.forwards.head, gradient)
     optimizer.step()
     first, second = 0.1 * gradient / (1 - 0.9), 0.01 * gradient**2 / (1 - 0.99)
     expected = before * (1 - 0.1 * 0.2) - 0.1 * first / (math.sqrt(second) + 1e-8)
-    assert float(model.head[0, 0].detach()) == pytest.approx(expected, rel=1e-5)
+    assert float(model.forwards.head[0, 0].detach()) == pytest.approx(expected, rel=1e-5)

@@ -9,13 +9,14 @@ import pytest
 import torch
 
 from charrnn.config import ModelConfig, TrainOptions
+from charrnn.config.durations import format_duration
 from charrnn.errors import ConfigError
 from charrnn.machine import Machine
 from charrnn.text.corpus import TextStatistics
 from charrnn.text.dataset import Dataset, Part
 from charrnn.text.split import Split
 from charrnn.text.tokenizers.char import CharTokenizer
-from charrnn.training import plan as budget
+from charrnn.training import sizing
 from charrnn.training.optim import learning_rate
 from charrnn.training.plan import Choice, plan
 
@@ -42,13 +43,13 @@ def test_the_width_is_the_one_whose_weights_are_as_many_as_the_tokens_that_the_t
     seconds: float, layers: int
 ) -> None:
     """Try every width: the one that comes closest to so many tokens for each weight."""
-    operations = seconds * 2 * budget.THREAD_SPEED["bf16"]
+    operations = seconds * 2 * sizing.THREAD_SPEED["bf16"]
 
     def tokens_per_weight(hidden: int) -> float:
         weights = layers * 4 * 2 * hidden**2
         return operations / (6 * weights) / weights
 
-    best = min(budget.WIDTHS, key=lambda h: abs(math.log(tokens_per_weight(h) / budget.TOKENS_PER_WEIGHT)))
+    best = min(sizing.WIDTHS, key=lambda h: abs(math.log(tokens_per_weight(h) / sizing.TOKENS_PER_WEIGHT)))
     assert choose(10**9, seconds=seconds, layers=layers).model.hidden == best
 
 
@@ -76,7 +77,7 @@ def test_networks_share_the_time_that_one_would_spend_on_reading_the_text_too_of
 ) -> None:
     choice = choose(tokens, seconds=seconds, **more)
     weights = choice.model.layers * 8 * choice.model.hidden**2 * (2 if choice.model.bidirectional else 1)
-    passes = seconds * 2 * budget.THREAD_SPEED["bf16"] / 6 / weights / tokens
+    passes = seconds * 2 * sizing.THREAD_SPEED["bf16"] / 6 / weights / tokens
     members, product = choice.model.ensemble, passes * tokens * weights
     # As many weights for each token as one network would have, over two; each reads two and a half million tokens.
     most = weights if "hidden" in more else min(5000 * math.sqrt(tokens), 2_500_000)
@@ -97,11 +98,11 @@ def test_steps_and_epochs_are_those_of_one_network_unless_more_are_asked_for() -
 
 def test_more_passes_over_the_text_drop_out_more_up_to_a_limit() -> None:
     shares = [choose(tokens, seconds=600.0, hidden=256).model.dropout or 0 for tokens in (10**8, 10**6, 10**5, 10**3)]
-    assert shares == sorted(shares) and shares[0] == 0 and shares[-1] == budget.MOST_DROPOUT
+    assert shares == sorted(shares) and shares[0] == 0 and shares[-1] == sizing.MOST_DROPOUT
 
 
 def test_weights_are_averaged_over_the_share_that_is_asked_for() -> None:
-    assert choose().train.average == budget.AVERAGE
+    assert choose().train.average == sizing.AVERAGE
     assert choose(average=0.0).train.average is None and choose(average=0.2).train.average == 0.2
     assert "averaged over the last 20%" in choose(average=0.2).reasons[2]
 
@@ -111,13 +112,13 @@ def test_weights_are_averaged_over_the_share_that_is_asked_for() -> None:
 def test_decay_alone_would_leave_the_same_share_of_a_weight_over_every_run(average: float | None, steps: int) -> None:
     config = choose(10**6, steps=steps, hidden=256, average=average or 0.0).train
     rates = [learning_rate(config, step / steps) for step in range(0, steps, 100)]
-    assert 100 * sum(rates) * config.weight_decay == pytest.approx(budget.DECAY_OVER_RUN, rel=0.06)
+    assert 100 * sum(rates) * config.weight_decay == pytest.approx(sizing.DECAY_OVER_RUN, rel=0.06)
 
 
 @pytest.mark.parametrize("named", [{"steps": 10**7}, {"epochs": 1e6}])
 def test_steps_and_epochs_choose_no_wider_network_than_the_default_time(named: dict[str, Any]) -> None:
     assert choose(**named).model.hidden == choose(ensemble=1).model.hidden
-    assert choose().train.seconds == budget.DEFAULT_SECONDS
+    assert choose().train.seconds == sizing.DEFAULT_SECONDS
 
 
 def test_few_steps_choose_a_small_network() -> None:
@@ -175,7 +176,7 @@ def test_validation_takes_its_share_of_the_time_and_no_more(seconds: float) -> N
     """Tokens read in validations, at their cost, against tokens read in training."""
     choice = plan(TrainOptions(seconds=seconds), text(10**6, valid=10**6), seed=1, machine=CPU)
     weights = choice.model.layers * 8 * choice.model.hidden**2
-    trained = seconds * 2 * budget.THREAD_SPEED["bf16"] / 6 / weights / choice.model.ensemble
+    trained = seconds * 2 * sizing.THREAD_SPEED["bf16"] / 6 / weights / choice.model.ensemble
     spent = choice.train.evaluations * choice.train.validated * 2 / 3 / trained
     assert spent == pytest.approx(0.04, rel=0.01) or choice.train.validated in (1 << 14, 1 << 17)
     assert 3 <= choice.train.evaluations <= 15
@@ -201,7 +202,7 @@ def test_a_model_that_is_gone_on_from_keeps_its_network_and_takes_smaller_steps(
     kept = {name: getattr(choice.model, name) for name in ("cell", "layers", "hidden", "embedding", "tie")}
     assert kept == {"cell": "gru", "layers": 3, "hidden": 48, "embedding": 20, "tie": False}
     assert choice.model.start_id == len(SYMBOLS)
-    assert choice.train.lr == pytest.approx(budget.learning_rate(48, 64 * 64, "gru") * budget.FINE_TUNING_RATE)
+    assert choice.train.lr == pytest.approx(sizing.learning_rate(48, 64 * 64, "gru") * sizing.FINE_TUNING_RATE)
 
 
 def test_the_lines_say_what_was_chosen() -> None:
@@ -217,7 +218,7 @@ def test_the_lines_say_what_was_chosen() -> None:
 
 @pytest.mark.parametrize(("seconds", "words"), [(90, "1m30s"), (3600, "1h"), (45, "45s"), (0, "0s"), (3661, "1h1m1s")])
 def test_a_duration_reads_as_it_is_written(seconds: float, words: str) -> None:
-    assert budget.duration(seconds) == words
+    assert format_duration(seconds) == words
 
 
 def test_clipping_at_zero_is_none() -> None:
@@ -225,7 +226,7 @@ def test_clipping_at_zero_is_none() -> None:
 
 
 def test_plain_descent_has_a_rate_of_its_own() -> None:
-    assert {choose(optimizer="sgd", hidden=hidden).train.lr for hidden in (64, 512)} == {budget.DESCENT_RATE}
+    assert {choose(optimizer="sgd", hidden=hidden).train.lr for hidden in (64, 512)} == {sizing.DESCENT_RATE}
     assert choose(optimizer="sgd", lr=0.3).train.lr == 0.3
 
 

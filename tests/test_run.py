@@ -22,8 +22,8 @@ from charrnn.errors import ConfigError, CorpusError, RunError
 from charrnn.inference.engine import Engine
 from charrnn.models.cells import CELLS
 from charrnn.models.language_model import LanguageModel
-from charrnn.models.layers import LAYERS
-from charrnn.storage.checkpoint import FORMAT, build_model, read, read_header, write
+from charrnn.storage.checkpoint import build_model, read, read_header, write
+from charrnn.storage.formats import FORMAT
 from charrnn.storage.runs import Run
 from charrnn.text.token_files import Tokens
 from charrnn.training import loop, recording
@@ -64,7 +64,7 @@ def assert_same(some: dict[str, Tensor], others: dict[str, Tensor]) -> None:
 
 LONG = ("rnn", "lstm", "gru")
 COMBINATIONS = [
-    *[("char", cell, "stream") for cell in LAYERS],
+    *[("char", cell, "stream") for cell in CELLS],
     ("byte", "lstm", "stream"),
     ("subword", "gru", "stream"),
     ("char", "rnn", "lines"),
@@ -86,7 +86,7 @@ def test_a_run_equals_half_of_it_a_kill_and_the_other_half(
     stop_dead(start(asked, checkpoints=tmp_path / "killed"), step=steps * 6 // 10)
     torch.manual_seed(1234)  # another process begins with another generator
     again = resume("run", checkpoints=tmp_path / "killed")
-    assert steps // 2 <= again.trainer.progress.step <= steps * 6 // 10
+    assert steps // 2 <= again.trainer.position.step <= steps * 6 // 10
     assert_same(whole, finish(again))
 
     before, after = (list(Run(tmp_path / name / "run").read_metrics()) for name in ("whole", "killed"))
@@ -120,9 +120,9 @@ def test_a_kill_at_twenty_random_moments_always_leaves_a_checkpoint_that_loads(t
         assert process.exitcode == -signal.SIGKILL
         assert api.load(folder / "run").sample(length=5, seed=1)
         resumed = resume("run", checkpoints=folder)
-        assert resumed.trainer.progress.step >= 0
+        assert resumed.trainer.position.step >= 0
         assert not list((folder / "run").glob(".*"))
-        stop_dead(resumed, resumed.trainer.progress.step + 10)
+        stop_dead(resumed, resumed.trainer.position.step + 10)
 
 
 def test_a_model_file_alone_is_enough(tmp_path: Path, corpus: Path, prose: str) -> None:
@@ -143,7 +143,7 @@ def test_the_last_weights_are_kept_apart_from_the_best(tmp_path: Path, corpus: P
     training.trainer._validate = lambda: next(losses)
     last = finish(training)
     best = load_file(training.run.model)
-    assert read_header(training.run.model).summary["step"] == training.trainer.progress.best_step == 8
+    assert read_header(training.run.model).summary["step"] == training.trainer.best.step == 8
     assert not torch.equal(best["model.bias"], last["model.bias"])
 
 
@@ -229,7 +229,7 @@ def test_the_end_of_training_measures_what_8_bits_cost_the_best_model(
     assert held is not None
     cost = int8_cost(best, held.tokens) * training.trainer.bits
     assert header.summary["int8_bpc"] == pytest.approx(cost, rel=1e-9)
-    assert header.summary["step"] == training.trainer.progress.best_step or valid is None
+    assert header.summary["step"] == training.trainer.best.step or valid is None
     assert "int8_bpc" not in read_header(training.run.resume).summary
 
 
@@ -332,9 +332,7 @@ def test_validation_while_training_is_what_eval_says(tmp_path: Path, corpus: Pat
     training = start(options(corpus, steps=30, valid=0.5), checkpoints=tmp_path)
     finish(training)
     model = api.load(training.run.folder)
-    assert model.score(api.held_out(model), unknown=True).loss == pytest.approx(
-        training.trainer.progress.best, rel=1e-3
-    )
+    assert model.score(api.held_out(model), unknown=True).loss == pytest.approx(training.trainer.best.loss, rel=1e-3)
 
 
 def test_a_run_is_resumed_from_another_folder(
@@ -364,7 +362,7 @@ def test_a_complete_run_goes_on_only_with_a_new_budget(tmp_path: Path, corpus: P
         resume("run", checkpoints=tmp_path)
     more = resume("run", checkpoints=tmp_path, steps=15)
     finish(more)
-    assert more.trainer.progress.step == 15
+    assert more.trainer.position.step == 15
 
 
 class Ticking:
@@ -386,16 +384,16 @@ def test_a_run_against_the_clock_goes_on_by_its_plan_and_when_it_is_complete_for
         monkeypatch.setattr(module, "time", ticking)
     stop_dead(start(options(corpus, seconds=6.0, save_every=10), checkpoints=tmp_path), 35)
     again = resume("run", checkpoints=tmp_path)
-    pace = again.trainer.progress.plan
-    assert 30 <= again.trainer.progress.step <= 40 and pace.total is not None
+    pace = again.trainer.time.spent.plan
+    assert 30 <= again.trainer.position.step <= 40 and pace.total is not None
     finish(again)
-    assert again.trainer.progress.plan.total == again.trainer.progress.step == pytest.approx(pace.total, rel=0.2)
-    assert again.trainer.progress.seconds == pytest.approx(6.0, rel=0.05)
+    assert again.trainer.time.spent.plan.total == again.trainer.position.step == pytest.approx(pace.total, rel=0.2)
+    assert again.trainer.time.spent.seconds == pytest.approx(6.0, rel=0.05)
 
     more = resume("run", checkpoints=tmp_path, seconds=12.0)
     finish(more)
-    assert more.trainer.progress.seconds == pytest.approx(12.0, rel=0.05)
-    assert more.trainer.progress.step > 1.7 * again.trainer.progress.step
+    assert more.trainer.time.spent.seconds == pytest.approx(12.0, rel=0.05)
+    assert more.trainer.position.step > 1.7 * again.trainer.position.step
 
 
 @pytest.mark.parametrize("steps", [None, 500])

@@ -13,14 +13,16 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.training import loop
+from charrnn.training import loop, save_schedule
 from charrnn.training import time_budget as clocks
 from charrnn.training.batches import Batch
-from charrnn.training.events import Event, Note, Progress, Report, Snapshot, Stopped
+from charrnn.training.events import Event, Note, Report, Stopped
 from charrnn.training.loop import Trainer
 from charrnn.training.optim import learning_rate
+from charrnn.training.progress import Position, Progress, Rescue, Snapshot
 from charrnn.training.step_plan import LEAST_STEPS, MEASURED, NEWEST, SLACK, StepPlan
 
 from .test_loop import Cycle, Saved, make, reports, weights
@@ -80,14 +82,19 @@ def test_measuring_leaves_the_plan_alone() -> None:
     assert found == dataclasses.replace(pace, step_seconds=2.3, measured_step=20, measured_at=50.0)
 
 
-@pytest.mark.parametrize(
-    ("steps", "seconds", "due"),
-    [(0, 0.0, False), (3, 99.0, False), (4, 1.9, False), (4, 2.0, True), (500, 1.99, False), (500, 2.0, True)],
-)
-def test_a_measurement_takes_four_steps_and_a_fiftieth_of_the_budget(steps: int, seconds: float, due: bool) -> None:
+def test_a_measurement_takes_four_steps_and_a_fiftieth_of_the_budget() -> None:
     assert (LEAST_STEPS, MEASURED) == (4, 0.02)
-    assert StepPlan().due(steps, seconds, 100.0) is due
-    assert StepPlan(measured_step=70, measured_at=30.0).due(70 + steps, 30.0 + seconds, 100.0) is due
+    later = StepPlan(measured_step=70, measured_at=30.0)
+    for steps, seconds, due in (
+        (0, 0.0, False),
+        (3, 99.0, False),
+        (4, 1.9, False),
+        (4, 2.0, True),
+        (500, 1.99, False),
+        (500, 2.0, True),
+    ):
+        assert StepPlan().due(steps, seconds, 100.0) is due, (steps, seconds)
+        assert later.due(70 + steps, 30.0 + seconds, 100.0) is due, (steps, seconds)
 
 
 def affordable_by_hand(left: float, each: float) -> int:
@@ -135,7 +142,7 @@ def test_a_plan_stands_while_it_ends_near_its_time(
 # -- a run by a clock of its own -------------------------------------------------------------------------------------
 
 
-class TimeBudget:
+class Clock:
     """Stands in for `time` in the loop: it goes only where it is told to."""
 
     def __init__(self, now: float = 1000.0) -> None:
@@ -148,7 +155,7 @@ class TimeBudget:
 class Timed(Cycle):
     """Each window takes `cost(step)` seconds; what the trainer says of itself as it asks is kept."""
 
-    def __init__(self, clock: TimeBudget, cost: Callable[[int], float]) -> None:
+    def __init__(self, clock: Clock, cost: Callable[[int], float]) -> None:
         super().__init__()
         self.clock, self.cost = clock, cost
         self.trainer: Trainer | None = None
@@ -160,8 +167,8 @@ class Timed(Cycle):
         assert self.trainer is not None
         self.shares.append(self.trainer._share())
         self.rates.append(self.trainer._lr())
-        self.totals.append(self.trainer.progress.plan.total)
-        self.clock.now += self.cost(self.trainer.progress.step)
+        self.totals.append(self.trainer.time.spent.plan.total)
+        self.clock.now += self.cost(self.trainer.position.step)
         return super().window(epoch, index)
 
     def plans(self) -> list[int]:
@@ -170,12 +177,23 @@ class Timed(Cycle):
         return [total for place, total in enumerate(known) if place == 0 or total != known[place - 1]]
 
 
+def taught(trainer: Trainer) -> Callable[..., tuple[Tensor, Tensor, Tensor]]:
+    """Stands in for a step, of which nothing matters here but that its loss is as broken as the weights are."""
+    bias = dict(trainer._train_step.shadow.model.named_parameters())["bias"]
+
+    def learn(windows: list[Batch], tokens: int, *, lr: float, number: int) -> tuple[Tensor, Tensor, Tensor]:
+        loss = bias.detach().sum() * 0 + 1
+        return loss, loss, torch.zeros(())
+
+    return learn
+
+
 @dataclasses.dataclass
 class Simulation:
     """A trainer on a clock of its own."""
 
     trainer: Trainer
-    clock: TimeBudget
+    clock: Clock
     streams: Timed
     saved: Saved
     saving: float
@@ -184,10 +202,10 @@ class Simulation:
 
     def finish(self) -> list[Event]:
         """Run to the end; the clock and the trainer agree on what has passed before the last save."""
-        began, before = self.clock.now, self.trainer.progress.seconds
+        began, before = self.clock.now, self.trainer.time.spent.seconds
         events = list(self.trainer.run())
         assert events[-1] == Stopped("done")
-        assert self.trainer.progress.seconds - before == pytest.approx(self.clock.now - self.saving - began)
+        assert self.trainer.time.spent.seconds - before == pytest.approx(self.clock.now - self.saving - began)
         return events
 
 
@@ -206,18 +224,18 @@ def simulate(monkeypatch: pytest.MonkeyPatch) -> Simulate:
         losses: Callable[[int], float] = lambda step: 1.0,
         **fields: float | int | None,
     ) -> Simulation:
-        clock = TimeBudget()
-        for module in (loop, clocks):
+        clock = Clock()
+        for module in (loop, clocks, save_schedule):
             monkeypatch.setattr(module, "time", clock)
         config: dict[str, float | int | None] = {"seconds": BUDGET, "report_every": 1, "patience": None, **fields}
         streams = Timed(clock, cost)
         saved = Saved()
 
         def validate() -> float:
-            simulation.validated.append(simulation.trainer.progress.step)
+            simulation.validated.append(simulation.trainer.position.step)
             simulation.validated_at.append(simulation.trainer._share())
             clock.now += validation or 0.0
-            return losses(simulation.trainer.progress.step)
+            return losses(simulation.trainer.position.step)
 
         def save(snapshot: Snapshot, best: bool) -> None:
             clock.now += saving
@@ -230,6 +248,7 @@ def simulate(monkeypatch: pytest.MonkeyPatch) -> Simulate:
         )
         trainer._save = save
         trainer.streams = streams
+        trainer._train_step.learn = taught(trainer)  # type: ignore[method-assign]
         streams.trainer = trainer
         simulation = Simulation(trainer, clock, streams, saved, saving)
         return simulation
@@ -238,7 +257,7 @@ def simulate(monkeypatch: pytest.MonkeyPatch) -> Simulate:
 
 
 def assert_ends_in_time(run: Simulation, budget: float = BUDGET) -> None:
-    assert run.trainer.progress.seconds == pytest.approx(budget, rel=0.05)
+    assert run.trainer.time.spent.seconds == pytest.approx(budget, rel=0.05)
     assert run.trainer.progress.finished
 
 
@@ -255,12 +274,12 @@ def assert_learning_rate_is_one_curve(run: Simulation, *, steepest: float) -> No
     assert all(np.diff(run.streams.rates[:highest]) >= 0) and all(np.diff(run.streams.rates[highest:]) <= 0)
 
 
-@pytest.mark.parametrize("each", [0.37, 1.0, 3.0])
+@pytest.mark.parametrize("each", [0.37, 3.0])
 def test_at_a_constant_speed_the_number_of_steps_is_fixed_once(simulate: Simulate, each: float) -> None:
     run = simulate(lambda step: each)
     run.finish()
-    assert run.streams.plans() == [run.trainer.progress.step]
-    assert run.trainer.progress.step == pytest.approx(BUDGET / each, abs=1)
+    assert run.streams.plans() == [run.trainer.position.step]
+    assert run.trainer.position.step == pytest.approx(BUDGET / each, abs=1)
     assert_ends_in_time(run)
     assert_learning_rate_is_one_curve(run, steepest=1.02 * each / BUDGET)
     # Before the first plan the share is the time's.
@@ -276,8 +295,7 @@ def test_a_speed_that_wavers_changes_nothing(simulate: Simulate) -> None:
     assert_ends_in_time(run)
 
 
-@pytest.mark.parametrize("times", [3.0, 1 / 3])
-@pytest.mark.parametrize("part", [0.25, 0.5, 0.75])
+@pytest.mark.parametrize(("times", "part"), [(3.0, 0.25), (1 / 3, 0.5), (3.0, 0.75)])
 def test_a_machine_that_becomes_slower_or_faster_still_ends_in_time(
     simulate: Simulate, times: float, part: float
 ) -> None:
@@ -285,32 +303,42 @@ def test_a_machine_that_becomes_slower_or_faster_still_ends_in_time(
     run.finish()
     assert len(run.streams.plans()) >= 2
     by_hand = part * BUDGET + (1 - part) * BUDGET / times
-    assert run.trainer.progress.step == pytest.approx(by_hand, rel=0.06)
+    assert run.trainer.position.step == pytest.approx(by_hand, rel=0.06)
     assert_ends_in_time(run)
     assert_learning_rate_is_one_curve(run, steepest=8 * max(times, 1.0) / BUDGET)
 
 
-@pytest.mark.parametrize("times", [3.0, 1 / 3])
 def test_a_new_plan_goes_on_from_the_share_where_the_old_one_stood(
-    simulate: Simulate, times: float, monkeypatch: pytest.MonkeyPatch
+    simulate: Simulate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = simulate(lambda step: 1.0 if step < 0.5 * BUDGET else times)
     keep, leaps = clocks.TimeBudget.replan, []
 
-    def watched(clock: clocks.TimeBudget, before: Progress) -> Progress:
-        after = keep(clock, before)
-        if after.plan.total != before.plan.total:
-            leaps.append(clock.share(after) - clock.share(before))
-        return after
+    def watched(budget: clocks.TimeBudget, position: Position) -> None:
+        share, total = budget.share(position), budget.spent.plan.total
+        keep(budget, position)
+        if budget.spent.plan.total != total:
+            leaps.append(budget.share(position) - share)
 
     monkeypatch.setattr(clocks.TimeBudget, "replan", watched)
-    run.finish()
-    assert len(leaps) >= 3
-    assert leaps == pytest.approx([0.0] * len(leaps), abs=1e-12)
+    for times in (3.0, 1 / 3):
+        leaps.clear()
+        simulate(lambda step, times=times: 1.0 if step < 0.5 * BUDGET else times).finish()
+        assert len(leaps) >= 3, times
+        assert leaps == pytest.approx([0.0] * len(leaps), abs=1e-12), times
 
 
-@pytest.mark.parametrize("cost", [lambda step: 1.0, lambda step: 0.5 + step / 400], ids=["even", "ever slower"])
-@pytest.mark.parametrize(("validation", "saving"), [(2.0, 0.0), (8.0, 0.0), (4.0, 4.0), (0.0, 6.0)])
+def even(step: int) -> float:
+    return 1.0
+
+
+def ever_slower(step: int) -> float:
+    return 0.5 + step / 400
+
+
+@pytest.mark.parametrize(
+    ("cost", "validation", "saving"),
+    [(even, 8.0, 0.0), (ever_slower, 2.0, 0.0), (even, 0.0, 6.0), (ever_slower, 4.0, 4.0)],
+)
 def test_validations_and_saves_that_take_long_are_reckoned_with(
     simulate: Simulate, cost: Callable[[int], float], validation: float, saving: float
 ) -> None:
@@ -318,11 +346,10 @@ def test_validations_and_saves_that_take_long_are_reckoned_with(
     run.finish()
     assert_ends_in_time(run)
     # They come evenly over the budget, the last at the end.
-    steps = run.trainer.progress.step
+    steps = run.trainer.position.step
     assert run.validated_at == pytest.approx([k / 15 for k in range(1, 16)], abs=0.01)
     assert run.validated[-1] == steps
-    stepping = run.trainer.progress.seconds - run.trainer.progress.overhead_seconds
-    assert stepping == pytest.approx(sum(cost(step) for step in range(steps)))
+    assert run.trainer.time.spent.stepping == pytest.approx(sum(cost(step) for step in range(steps)))
     assert_learning_rate_is_one_curve(run, steepest=8 / BUDGET)
 
 
@@ -330,33 +357,31 @@ def test_time_is_set_aside_for_what_comes_after_the_last_step(simulate: Simulate
     """Measuring and saving take as long as another validation: with it the budget is met."""
     run = simulate(validation=12.0)
     run.finish()
-    assert run.trainer.progress.seconds + 12.0 == pytest.approx(BUDGET, rel=0.02)
+    assert run.trainer.time.spent.seconds + 12.0 == pytest.approx(BUDGET, rel=0.02)
 
 
 def test_the_plan_is_for_the_time_that_validations_leave(simulate: Simulate) -> None:
     """Once a validation has been timed, the steps are those of the budget without what remains to be validated."""
     run = simulate(validation=8.0)
     run.finish()
-    assert run.trainer.progress.step == pytest.approx(BUDGET - 16 * 8.0, abs=0.02 * BUDGET)
+    assert run.trainer.position.step == pytest.approx(BUDGET - 16 * 8.0, abs=0.02 * BUDGET)
     assert len(run.streams.plans()) == 2
 
 
-@pytest.mark.parametrize("eval_every", [7, 40])
-def test_validations_at_steps_of_the_users_choice_are_reckoned_with(simulate: Simulate, eval_every: int) -> None:
-    run = simulate(validation=6.0, eval_every=eval_every)
-    run.finish()
-    assert run.validated == list(range(eval_every, run.trainer.progress.step + 1, eval_every)) or (
-        run.validated[-1] == run.trainer.progress.step
-    )
-    assert_ends_in_time(run)
+def test_validations_at_steps_of_the_users_choice_are_reckoned_with(simulate: Simulate) -> None:
+    for eval_every in (7, 40):
+        run = simulate(validation=6.0, eval_every=eval_every)
+        run.finish()
+        assert run.validated == list(range(eval_every, run.trainer.position.step + 1, eval_every))
+        assert_ends_in_time(run)
 
 
-@pytest.mark.parametrize("evaluations", [1, 3, 15])
-def test_there_are_as_many_validations_as_were_planned(simulate: Simulate, evaluations: int) -> None:
-    run = simulate(validation=1.0, evaluations=evaluations)
-    run.finish()
-    assert len(run.validated) == evaluations
-    assert_ends_in_time(run)
+def test_there_are_as_many_validations_as_were_planned(simulate: Simulate) -> None:
+    for evaluations in (1, 3, 15):
+        run = simulate(validation=1.0, evaluations=evaluations)
+        run.finish()
+        assert len(run.validated) == evaluations
+        assert_ends_in_time(run)
 
 
 def test_a_run_that_began_with_its_text_has_less_time_to_train(simulate: Simulate) -> None:
@@ -364,8 +389,8 @@ def test_a_run_that_began_with_its_text_has_less_time_to_train(simulate: Simulat
     run.trainer.begin(100.0, trained=False)
     run.finish()
     assert_ends_in_time(run)
-    assert run.trainer.progress.step == pytest.approx(300, abs=1)
-    assert run.streams.plans() == [run.trainer.progress.step]
+    assert run.trainer.position.step == pytest.approx(300, abs=1)
+    assert run.streams.plans() == [run.trainer.position.step]
     assert run.streams.shares[0] == 0.0, "the warm-up begins with the first step"
 
 
@@ -375,19 +400,18 @@ def test_judging_weights_that_were_trained_is_no_step(simulate: Simulate) -> Non
     run.finish()
     assert run.validated[0] == 0 and len(run.validated) == 16
     assert_ends_in_time(run)
-    assert run.trainer.progress.seconds - run.trainer.progress.overhead_seconds == run.trainer.progress.step
+    assert run.trainer.time.spent.stepping == run.trainer.position.step
     # The first plan knows already what a validation takes.
     assert len(run.streams.plans()) == 1
     assert run.streams.shares[0] == 0.0
 
 
-@pytest.mark.parametrize("validation", [0.0, 6.0])
-@pytest.mark.parametrize("later", [1.0, 0.985, 1.015])
+@pytest.mark.parametrize(("validation", "later"), [(6.0, 1.0), (0.0, 0.985), (6.0, 1.015)])
 def test_the_time_left_is_what_the_run_still_takes(simulate: Simulate, validation: float, later: float) -> None:
     """Also where the run ends a little beside its time, for the machine's speed is not quite what it was."""
     timed = simulate(lambda step: 1.0 if step < 100 else later, validation=validation)
     found = reports(timed.finish())
-    end = timed.trainer.progress.seconds + validation
+    end = timed.trainer.time.spent.seconds + validation
     for report in found:
         assert report.progress == pytest.approx(report.seconds / BUDGET, abs=0.06)
         if report.seconds > BUDGET / 2:
@@ -404,8 +428,8 @@ def test_without_a_plan_the_time_left_is_reckoned_from_the_share(simulate: Simul
 def test_without_a_time_budget_nothing_is_planned(simulate: Simulate) -> None:
     run = simulate(lambda step: 1.0 + step, seconds=None, steps=30)
     run.finish()
-    assert run.trainer.progress.step == 30
-    assert run.trainer.progress.plan == StepPlan()
+    assert run.trainer.position.step == 30
+    assert run.trainer.time.spent.plan == StepPlan()
     assert run.streams.shares == [step / 30 for step in range(30)]
 
 
@@ -416,7 +440,7 @@ def changing(step: int) -> float:
     return 1.0 if step < 150 else 2.0
 
 
-@pytest.mark.parametrize("at", [1, 5, 60, 152, 230])
+@pytest.mark.parametrize("at", [1, 60, 152])
 def test_a_run_that_is_restored_goes_on_with_the_same_plan(simulate: Simulate, at: int) -> None:
     whole = simulate(changing, validation=2.0)
     whole.finish()
@@ -426,7 +450,7 @@ def test_a_run_that_is_restored_goes_on_with_the_same_plan(simulate: Simulate, a
         if isinstance(event, Report) and event.step >= at:
             first.trainer.stop = True
     kept = first.saved.snapshots[-1]
-    assert kept.progress.step == at
+    assert kept.progress.position.step == at
     record = json.loads(json.dumps(kept.progress.to_json()))
 
     again = simulate(changing, validation=2.0)
@@ -435,8 +459,8 @@ def test_a_run_that_is_restored_goes_on_with_the_same_plan(simulate: Simulate, a
     again.finish()
     assert again.streams.totals == whole.streams.totals[at:]
     assert again.streams.shares == whole.streams.shares[at:]
-    assert again.trainer.progress.plan == whole.trainer.progress.plan
-    assert again.trainer.progress.seconds == pytest.approx(whole.trainer.progress.seconds)
+    assert again.trainer.time.spent.plan == whole.trainer.time.spent.plan
+    assert again.trainer.time.spent.seconds == pytest.approx(whole.trainer.time.spent.seconds)
     assert all(torch.equal(tensor, weights(again.trainer)[name]) for name, tensor in weights(whole.trainer).items())
 
 
@@ -445,17 +469,16 @@ def poison_once(run: Simulation, steps: set[int]) -> None:
     window = run.streams.window
 
     def poisoned(epoch: int, index: int) -> Batch:
-        if run.trainer.progress.step in steps:
-            steps.discard(run.trainer.progress.step)
+        if run.trainer.position.step in steps:
+            steps.discard(run.trainer.position.step)
             with torch.no_grad():
-                run.trainer._train_step.shadow.model.bias.fill_(math.nan)
+                run.trainer._train_step.shadow.model.first_member.forwards.bias.fill_(math.nan)
         return window(epoch, index)
 
     run.trainer.streams = SimpleNamespace(window=poisoned, windows=run.streams.windows, batch_size=2)
 
 
-@pytest.mark.parametrize("at", [20, 120, 320])
-@pytest.mark.parametrize("save_every", [90, 1000])
+@pytest.mark.parametrize(("at", "save_every"), [(20, 1000), (120, 90), (320, 90), (320, 1000)])
 def test_time_that_was_lost_is_gone_and_the_run_ends_in_time(simulate: Simulate, at: int, save_every: int) -> None:
     run = simulate(save_every=save_every, saving=0.5)
     poison_once(run, {at})
@@ -463,8 +486,8 @@ def test_time_that_was_lost_is_gone_and_the_run_ends_in_time(simulate: Simulate,
     assert [note.text.split(":")[0] for note in notes] == [f"loss or gradient is not finite at step {at + 1}"]
     assert_ends_in_time(run)
     # The speed is still a second a step: lost steps count neither as steps nor as their time.
-    assert run.trainer.progress.plan.step_seconds == pytest.approx(1.0, rel=0.02)
-    assert run.trainer.progress.step < BUDGET - 10
+    assert run.trainer.time.spent.plan.step_seconds == pytest.approx(1.0, rel=0.02)
+    assert run.trainer.position.step < BUDGET - 10
 
 
 def test_rolling_back_keeps_the_time_and_counts_it_as_spent_beside_the_steps(simulate: Simulate) -> None:
@@ -476,14 +499,14 @@ def test_rolling_back_keeps_the_time_and_counts_it_as_spent_beside_the_steps(sim
             break
         before = run.trainer.progress
     after = run.trainer.progress
-    assert before is not None and before.step == 37
-    assert (after.step, after.lr_scale, after.rollbacks) == (30, 0.5, 1)
-    assert before.seconds <= after.seconds <= run.clock.now - 1000.0
-    assert after.seconds - after.overhead_seconds == 30.0
+    assert before is not None and before.position.step == 37
+    assert (after.position.step, after.rescue) == (30, Rescue(lr_scale=0.5, rollbacks=1))
+    assert before.time.seconds <= after.time.seconds <= run.clock.now - 1000.0
+    assert after.time.stepping == 30.0
 
 
 def test_a_budget_that_a_loss_of_steps_has_used_up_ends_soon(simulate: Simulate) -> None:
     run = simulate(save_every=380, eval_every=1000, seconds=400.0)
     poison_once(run, {395, 381})
     run.finish()
-    assert run.trainer.progress.seconds < 1.06 * BUDGET + 16
+    assert run.trainer.time.spent.seconds < 1.06 * BUDGET + 16

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from charrnn.scoring.temperature import LEAST, MOST, fit_temperature
-from charrnn.scoring.token_nll import token_logprobs
+from charrnn.scoring.token_nll import token_nll
 
+from .cases import each
 from .test_token_nll import make_model
 
 Loss = Callable[[float], float]
@@ -66,30 +67,30 @@ def counted(loss: Loss) -> tuple[Loss, list[float]]:
     return counting, read
 
 
-@pytest.mark.parametrize("best", [0.2, 0.25, 0.5, 0.9, 0.99, 1.0, 1.01, 1.3, 2.0, 4.0, 5.0])
+@each("best", [0.2, 0.25, 0.5, 0.9, 0.99, 1.0, 1.01, 1.3, 2.0, 4.0, 5.0])
 def test_a_parabola_in_the_logarithm_is_met_at_its_vertex(best: float) -> None:
     assert check(lambda temperature: 3 + math.log(temperature / best) ** 2) == pytest.approx(best, rel=0.005)
 
 
-@pytest.mark.parametrize("true", [0.5, 0.7, 0.9, 1.0, 1.1, 1.5, 2.0, 3.0, 4.5])
-@pytest.mark.parametrize("seed", [0, 1])
+@each("true", [0.5, 0.7, 0.9, 1.0, 1.1, 1.5, 2.0, 3.0, 4.5])
+@each("seed", [0, 1])
 def test_what_was_drawn_at_a_temperature_is_fitted_by_about_that(true: float, seed: int) -> None:
     assert check(softmax_loss(true, seed=seed)) == pytest.approx(true, rel=0.15)
 
 
-@pytest.mark.parametrize("lopsided", [-2.0, -1.0, 0.3, 1.0, 2.0])
-@pytest.mark.parametrize("best", [0.4, 0.8, 1.2, 2.5])
+@each("lopsided", [-2.0, -1.0, 0.3, 1.0, 2.0])
+@each("best", [0.4, 0.8, 1.2, 2.5])
 def test_a_valley_that_is_steeper_on_one_side_is_met_at_its_bottom(best: float, lopsided: float) -> None:
     check(valley(best, lopsided))
 
 
-@pytest.mark.parametrize(
+@each(
     "loss",
     [
-        pytest.param(softmax_loss(0.25, sureness=0.3, symbols=60), id="hardly sure of anything, drawn at 0.25"),
-        pytest.param(softmax_loss(0.35, sureness=0.3, symbols=60), id="hardly sure of anything, drawn at 0.35"),
-        pytest.param(softmax_loss(0.6, sureness=1, symbols=60), id="not sure enough, drawn at 0.6"),
-        pytest.param(valley(1.6, 3), id="a valley behind a flat slope"),
+        softmax_loss(0.25, sureness=0.3, symbols=60),  # hardly sure of anything, drawn at 0.25
+        softmax_loss(0.35, sureness=0.3, symbols=60),  # hardly sure of anything, drawn at 0.35
+        softmax_loss(0.6, sureness=1, symbols=60),  # not sure enough, drawn at 0.6
+        valley(1.6, 3),  # a valley behind a flat slope
     ],
 )
 def test_a_network_that_is_far_from_sure_enough_is_fitted_as_by_a_grid(loss: Loss) -> None:
@@ -105,18 +106,18 @@ def test_a_network_that_is_too_sure_of_its_own_text_is_fitted_as_by_a_grid() -> 
             logits, states = model(previous, states)
             previous = torch.multinomial(logits[0, 0].softmax(0), 1, generator=generator)[None]
             tokens[place] = int(previous)
-        assert model.head is not None
-        model.head.mul_(1.8)
-        model.bias.mul_(1.8)
+        assert model.forwards.head is not None
+        model.forwards.head.mul_(1.8)
+        model.forwards.bias.mul_(1.8)
 
     def loss(temperature: float) -> float:
-        return -float(token_logprobs(model, tokens, temperature=temperature).mean())
+        return float(token_nll(model, tokens, temperature=temperature).mean())
 
     assert check(loss, every=4) == pytest.approx(1.8, rel=0.15)
 
 
-@pytest.mark.parametrize(
-    ("loss", "end"),
+@each(
+    "loss, end",
     [
         (lambda temperature: temperature, LEAST),
         (lambda temperature: math.log(temperature) + 9, LEAST),
@@ -133,7 +134,7 @@ def test_a_loss_that_falls_all_the_way_leads_to_the_end_of_the_range(loss: Loss,
     assert fit_temperature(loss) == pytest.approx(end, rel=0.005)
 
 
-@pytest.mark.parametrize("best", [0.2, 0.7, 1.0, 3.0, 9.0])
+@each("best", [0.2, 0.7, 1.0, 3.0, 9.0])
 def test_the_text_is_read_a_bounded_number_of_times(best: float) -> None:
     loss, read = counted(lambda temperature: math.cosh(math.log(temperature / best)))
     fit_temperature(loss)

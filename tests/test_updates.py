@@ -39,7 +39,7 @@ def test_a_run_reports_it_at_one_report_of_ten() -> None:
     def watched() -> None:
         before = weights(trainer)
         step()
-        seen[trainer.progress.step] = before, weights(trainer)
+        seen[trainer.position.step] = before, weights(trainer)
 
     trainer._step = watched  # type: ignore[method-assign]
     found = {report.step: report.updates for report in reports(list(trainer.run()))}

@@ -17,7 +17,6 @@ from charrnn.storage.runs import Run
 from charrnn.text.corpus import Corpus, keep_stdin
 from charrnn.text.dataset import VOCAB_SIZE, Dataset, Part, build, documents_to_learn
 from charrnn.text.split import Split, split_corpus
-from charrnn.text.tokenizers import from_spec
 from charrnn.training.batches import Streams, open_streams
 from charrnn.training.finetune import Source
 from charrnn.training.loop import Trainer

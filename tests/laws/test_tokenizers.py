@@ -4,6 +4,8 @@ import base64
 import io
 import json
 import random
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 
@@ -14,16 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charrnn.errors import CheckpointError, ConfigError, CorpusError, VocabularyError
-from charrnn.text.tokenizers import (
-    ByteTokenizer,
-    CharTokenizer,
-    Tokenizer,
-    code_points,
-    from_spec,
-    train_tokenizer,
-)
+from charrnn.text.tokenizers import TOKENIZERS, Tokenizer, from_spec, tokenizer_class, train_tokenizer
 from charrnn.text.tokenizers import subword as module
+from charrnn.text.tokenizers.byte import BytePieces, ByteTokenizer
+from charrnn.text.tokenizers.char import CharTokenizer, code_points
 from charrnn.text.tokenizers.subword import SPACE, SubwordTokenizer
+
+from ..cases import each
 
 SAMPLES = {
     "Bengali": "আমার সোনার বাংলা, আমি তোমায় ভালোবাসি।\n",
@@ -39,11 +38,10 @@ SAMPLES = {
     "empty": "",
     "newlines": "\n\n\n",
 }
-KINDS = ("char", "byte", "subword")
 TRAINING = "".join(SAMPLES[name] for name in ("Bengali", "Polish", "Russian", "specials", "spaces")) * 20
 
-kinds = pytest.mark.parametrize("kind", KINDS)
-byte_kinds = pytest.mark.parametrize("kind", ["byte", "subword"])
+kinds = each("kind", TOKENIZERS)
+byte_kinds = each("kind", [kind for kind in TOKENIZERS if issubclass(tokenizer_class(kind), BytePieces)])
 TRICKY = st.lists(
     st.sampled_from(["a", "b", " ", "\n", "\r", "\t", "\0", SPACE, "<unk>", "<0x41>", "é", "🙂", "\ufffd"]), max_size=30
 ).map("".join)
@@ -51,15 +49,19 @@ TEXTS = st.text(max_size=60) | TRICKY
 
 
 @cache
+def learned(kind: str) -> Tokenizer:
+    return train_tokenizer(kind, [TRAINING], 600)
+
+
 def subword() -> SubwordTokenizer:
-    return SubwordTokenizer.train([TRAINING], 600)
+    tokenizer = learned("subword")
+    assert isinstance(tokenizer, SubwordTokenizer)
+    return tokenizer
 
 
 def made_for(kind: str, text: str) -> Tokenizer:
-    """A tokenizer that holds this text: char is made of it, byte and subword hold every text."""
-    if kind == "char":
-        return CharTokenizer.train([text + "?"])
-    return ByteTokenizer() if kind == "byte" else subword()
+    """A tokenizer that holds this text."""
+    return learned(kind).extended([text])
 
 
 def assert_lossless(tokenizer: Tokenizer, text: str) -> None:
@@ -72,8 +74,8 @@ def assert_lossless(tokenizer: Tokenizer, text: str) -> None:
 
 
 def streamed(tokenizer: Tokenizer, tokens: list[int]) -> list[str]:
-    engine = tokenizer.detokenizer()
-    return [*(engine.push(token) for token in tokens), engine.finish()]
+    detokenizer = tokenizer.detokenizer()
+    return [*(detokenizer.push(token) for token in tokens), detokenizer.finish()]
 
 
 # The round trip
@@ -87,7 +89,7 @@ def test_decoding_what_was_encoded_gives_the_text(kind: str, text: str) -> None:
 
 
 @kinds
-@pytest.mark.parametrize("name", SAMPLES)
+@each("name", SAMPLES)
 def test_the_samples_survive(kind: str, name: str) -> None:
     assert_lossless(made_for(kind, SAMPLES[name]), SAMPLES[name])
 
@@ -111,7 +113,7 @@ def test_half_a_surrogate_pair_is_refused_where_there_are_bytes(kind: str) -> No
         made_for(kind, "").encode("ab\n\udc00\ud800")
 
 
-# The streaming engine
+# The streaming detokenizer
 
 
 @kinds
@@ -133,7 +135,7 @@ def test_streaming_gives_each_character_as_soon_as_it_is_whole(kind: str, text: 
 
 
 def _bytes_of(tokenizer: Tokenizer) -> list[bytes]:
-    assert isinstance(tokenizer, ByteTokenizer | SubwordTokenizer)
+    assert isinstance(tokenizer, BytePieces)
     return tokenizer.pieces
 
 
@@ -156,7 +158,7 @@ def test_an_unfinished_character_comes_out_at_the_end_as_a_replacement_sign(kind
 
 
 @kinds
-def test_two_decoders_know_nothing_of_each_other(kind: str) -> None:
+def test_two_detokenizers_know_nothing_of_each_other(kind: str) -> None:
     tokenizer = made_for(kind, "🙂a")
     smile, letter = tokenizer.encode("🙂").tolist(), tokenizer.encode("a").tolist()
     first, second = tokenizer.detokenizer(), tokenizer.detokenizer()
@@ -169,7 +171,7 @@ def test_two_decoders_know_nothing_of_each_other(kind: str) -> None:
 
 
 @kinds
-@pytest.mark.parametrize("name", SAMPLES)
+@each("name", SAMPLES)
 def test_a_spec_comes_back_from_json_as_the_same_tokenizer(kind: str, name: str) -> None:
     text = SAMPLES[name]
     tokenizer = made_for(kind, text)
@@ -188,7 +190,7 @@ def test_half_surrogate_pairs_in_a_vocabulary_survive_json() -> None:
     assert again.size == tokenizer.size == 3
 
 
-@pytest.mark.parametrize(
+@each(
     "spec",
     [
         None,
@@ -235,6 +237,35 @@ def test_a_tokenizer_is_made_by_the_name_of_its_kind(kind: str) -> None:
     assert_lossless(tokenizer, TRAINING)
 
 
+def test_tokenizers_can_be_listed_without_numpy() -> None:
+    listing = "import sys; from charrnn.text.tokenizers import TOKENIZERS; print(*TOKENIZERS, "
+    code = listing + "*({'numpy', 'torch', 'sentencepiece'} & {*sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == list(TOKENIZERS)
+
+
+@kinds
+def test_a_class_is_found_by_its_kind_and_says_what_its_ids_stand_for(kind: str) -> None:
+    found = tokenizer_class(kind)
+    assert found.kind == kind and found.unit.endswith("s") and type(found.to_size) is bool
+    assert tokenizer_class(kind) is type(learned(kind))
+    sizes = {train_tokenizer(kind, [TRAINING], size).size for size in (400, 450)}
+    assert sizes == {400, 450} if found.to_size else len(sizes) == 1
+
+
+@kinds
+@settings(deadline=None, max_examples=50)
+@given(text=TEXTS, more=TEXTS)
+def test_an_extended_tokenizer_holds_both_texts_and_finds_its_old_symbols(kind: str, text: str, more: str) -> None:
+    tokenizer = made_for(kind, text)
+    larger = tokenizer.extended(iter([more[:3], more[3:]]))
+    assert type(larger) is type(tokenizer) and larger.size >= tokenizer.size
+    assert_lossless(larger, text + more)
+    ids = tokenizer.ids_in(larger)
+    assert ids.shape == (tokenizer.size,) and len(set(ids.tolist())) == tokenizer.size
+    assert [larger.symbol(i) for i in ids.tolist()] == [tokenizer.symbol(i) for i in range(tokenizer.size)]
+
+
 def test_an_unknown_kind_is_refused() -> None:
     with pytest.raises(ConfigError, match="'word'"):
         train_tokenizer("word", ["a"], 100)
@@ -259,14 +290,14 @@ def test_code_points_are_what_ord_says(text: str) -> None:
     assert code_points(text).tolist() == [ord(character) for character in text]
 
 
-@pytest.mark.parametrize("symbols", ["", "aa", "aba"])
+@each("symbols", ["", "aa", "aba"])
 def test_a_character_vocabulary_must_be_distinct_and_not_empty(symbols: str) -> None:
     with pytest.raises(CheckpointError):
         CharTokenizer(symbols)
 
 
-@pytest.mark.parametrize(
-    ("text", "count", "place"),
+@each(
+    "text, count, place",
     [
         ("X", 1, "line 1, column 1"),
         ("abX", 1, "line 1, column 3"),
@@ -371,25 +402,25 @@ def test_nothing_is_put_in_front_of_a_text() -> None:
     assert tokenizer.encode(" ").size == 1
 
 
-@pytest.mark.parametrize("marker", ["<unk>", "<0x41>", "<s>", "</s>", f"{SPACE}<unk>"])
+@each("marker", ["<unk>", "<0x41>", "<s>", "</s>", f"{SPACE}<unk>"])
 def test_a_corpus_full_of_a_name_that_sentencepiece_keeps_for_itself_survives(marker: str) -> None:
     text = f"{marker} of {marker}{marker}\nA {marker}\n" * 200
     assert_lossless(SubwordTokenizer.train([text], 320), text)
 
 
-@pytest.mark.parametrize("text", ["ab ab\nab\n", TRAINING, "a", f"a{SPACE} b"])
+@each("text", ["ab ab\nab\n", TRAINING, "a", f"a{SPACE} b"])
 def test_a_vocabulary_too_small_says_which_size_works(text: str) -> None:
-    with pytest.raises(ConfigError, match=r"--vocab-size 10 is too small for this text: .* need \d+$") as error:
+    with pytest.raises(ConfigError, match=r"`vocab_size` 10 is too small for this text: .* need \d+$") as error:
         SubwordTokenizer.train([text], 10)
     floor = int(str(error.value).split()[-1])
-    with pytest.raises(ConfigError, match=f"--vocab-size {floor - 1} is too small"):
+    with pytest.raises(ConfigError, match=f"`vocab_size` {floor - 1} is too small"):
         SubwordTokenizer.train([text], floor - 1)
     tokenizer = SubwordTokenizer.train([text], floor)
     assert tokenizer.size <= floor
     assert_lossless(tokenizer, text)
 
 
-@pytest.mark.parametrize("text", ["", "\n\n\n"])
+@each("text", ["", "\n\n\n"])
 def test_a_text_without_a_line_gives_no_subwords(text: str) -> None:
     with pytest.raises(CorpusError, match="no subword vocabulary of 400 pieces can be learned"):
         SubwordTokenizer.train([text], 400)

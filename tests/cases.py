@@ -1,0 +1,63 @@
+"""Many cases of one test: as cheap as a loop, and a failure still names its case."""
+
+import functools
+import inspect
+import itertools
+from collections.abc import Callable, Iterable
+from typing import Any
+
+Test = Callable[..., None]
+
+
+def each(names: str, values: Iterable[Any]) -> Callable[[Test], Test]:
+    """As `pytest.mark.parametrize`, but within one test: decorators may be stacked for all combinations.
+
+    Fixtures are made once and shared by all cases, `tmp_path` and `monkeypatch` too.
+    """
+    arguments, cases = [name.strip() for name in names.split(",")], list(values)
+    assert cases, f"no case for {names}"
+
+    def decorate(test: Test) -> Test:
+        @functools.wraps(test, updated=())
+        def looped(*args: Any, **fixtures: Any) -> None:
+            for value in cases:
+                case = dict(zip(arguments, value if len(arguments) > 1 else [value], strict=True))
+                try:
+                    test(*args, **fixtures, **case)
+                except BaseException as error:
+                    error.add_note(f"in the case {case}")
+                    raise
+
+        signature = inspect.signature(test)
+        left = [parameter for name, parameter in signature.parameters.items() if name not in arguments]
+        assert len(left) == len(signature.parameters) - len(arguments), f"{test.__name__} does not take {names}"
+        del looped.__wrapped__
+        looped.__signature__ = signature.replace(parameters=left)  # type: ignore[attr-defined]
+        if hasattr(test, "pytestmark"):
+            looped.pytestmark = test.pytestmark  # type: ignore[attr-defined]
+        return looped
+
+    return decorate
+
+
+def for_each(**axes: Iterable[Any]) -> Callable[[Test], Test]:
+    """Run a test for every combination of these arguments; a failure tells which. Other arguments are pytest's."""
+    cases = [dict(zip(axes, values, strict=True)) for values in itertools.product(*map(list, axes.values()))]
+    assert cases, "a test of no cases"
+
+    def decorate(test: Test) -> Test:
+        @functools.wraps(test)
+        def run(**fixtures: Any) -> None:
+            for case in cases:
+                try:
+                    test(**case, **fixtures)
+                except Exception as error:
+                    error.add_note("the case: " + ", ".join(f"{name} = {value}" for name, value in case.items()))
+                    raise
+
+        signature = inspect.signature(test)
+        left = [parameter for name, parameter in signature.parameters.items() if name not in axes]
+        run.__signature__ = signature.replace(parameters=left)  # type: ignore[attr-defined]
+        return run
+
+    return decorate
