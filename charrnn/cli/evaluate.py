@@ -66,13 +66,13 @@ def evaluate(
     ] = None,
     unknown: Annotated[
         bool,
-        opt.option("Scoring", "Score characters that the vocabulary lacks at ln V nats each, and count them.", "--unk"),
+        opt.option("Scoring", "Score out-of-vocabulary characters at ln V nats each, and count them.", "--unk"),
     ] = False,
     adapt: Annotated[
         bool,
         opt.option(
             "Beside the plain figures",
-            "Dynamic evaluation as well: figures of a copy that learns from the text as it reads.",
+            "Dynamic evaluation as well: figures of a copy that learns as it reads.",
             "--adapt",
         ),
     ] = False,
@@ -80,7 +80,7 @@ def evaluate(
         bool,
         opt.option(
             "Beside the plain figures",
-            "Figures at the temperature at which this text costs least as well.",
+            "Temperature scaling as well: figures at the temperature at which the text costs least.",
             "--fit-temperature",
         ),
     ] = False,
