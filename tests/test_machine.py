@@ -46,7 +46,7 @@ def test_what_is_left_open_is_chosen_by_the_machine(monkeypatch: pytest.MonkeyPa
         ({"precision": "fp8"}, "fp32, bf16 or fp16, not 'fp8'"),
         ({"device": "cpu", "precision": "fp16"}, "fp16 trains on a GPU"),
         ({"threads": 0}, "threads must be at least 1"),
-        ({"device": "tpu"}, "no device tpu here: --device cpu always works"),
+        ({"device": "tpu"}, "no device tpu here: `device` cpu always works"),
     ],
 )
 def test_what_the_machine_lacks_is_refused(arguments: dict[str, str], words: str) -> None:

@@ -77,7 +77,7 @@ def test_a_given_name_is_used_as_it_is(tmp_path: Path) -> None:
 
 def test_a_given_name_that_is_taken_is_an_error_with_advice(tmp_path: Path) -> None:
     create(tmp_path, "one", "fables")
-    with pytest.raises(RunError, match=r"a run named one in .*: choose another --name.*train --resume --name one"):
+    with pytest.raises(RunError, match=r"a run named one in .*: choose another `name`.*`resume` one"):
         create(tmp_path, "one", "fables")
     assert os.listdir(tmp_path) == ["one"]
 
@@ -105,7 +105,7 @@ def test_the_checkpoints_folder_is_made_with_its_parents(tmp_path: Path) -> None
 
 def test_a_folder_that_cannot_be_made_is_an_error_with_advice(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match=r"cannot be made: Not a directory; --checkpoints DIR chooses another"):
+    with pytest.raises(RunError, match=r"cannot be made: Not a directory; `checkpoints` names another"):
         create(tmp_path / "file", None, "fables")
     with pytest.raises(RunError, match=r"cannot be made: File name too long"):
         create(tmp_path, "x" * 300, "fables")
