@@ -102,7 +102,7 @@ def test_an_ensemble_holds_models_and_is_none() -> None:
     assert {id(weight) for weight in backwards.parameters()} == mine and backwards.config == model.config
     for training in (True, False):
         model.train(training)
-        token_logprobs(backwards_of(model), text(20))
+        token_nll(backwards_of(model), text(20))
         assert {module.training for module in model.modules()} == {training}
 
 

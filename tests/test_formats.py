@@ -76,6 +76,7 @@ def test_reading_changes_nothing_of_the_record_nor_anything_of_todays() -> None:
 
 
 def test_a_record_that_makes_no_sense_is_left_to_whoever_reads_it() -> None:
+    strange: Any
     for strange in (None, 3, "x", [], {}):
         record = {"format": 1, "model": strange, "training": strange, "resume": {"progress": strange, "train": strange}}
         assert today(record)["training"] == strange

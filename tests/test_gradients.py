@@ -26,17 +26,18 @@ def loss_with(model: LanguageModel, ids: list[int], warm_up: int, at: int, layer
     logits = torch.empty(0)
     for t, token in enumerate(ids[:-1]):
         x, new, handed_on = embed(model, torch.tensor([token])), [], []
-        for number, (own, between, state) in enumerate(zip(model.stack, model.connections, states, strict=True)):
+        reads = model.forwards
+        for number, (own, between, state) in enumerate(zip(reads.layers, reads.connections, states, strict=True)):
             cell = own.cell()
             state = cell.step(cell.project(x), cell.recur(state[0]), state)
             if t == at and number == layer:
-                state = (state[0] + nudge, *state[1:])
+                state = state._replace(h=state[0] + nudge)  # type: ignore[attr-defined]
             x = between(state[0], x)
             new.append(state)
             handed_on.append(x)
         states = tuple(new)
         read = torch.cat(handed_on, dim=-1) if model.config.skip == "dense" else x
-        logits = F.linear(read, model.head_weight(), model.bias)
+        logits = F.linear(read, reads.head_weight(), reads.bias)
     return float(F.cross_entropy(logits, torch.tensor(ids[-1:])))
 
 

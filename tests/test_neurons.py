@@ -7,7 +7,6 @@ from torch import Tensor
 
 from charrnn.analysis.neurons import (
     OPEN,
-    PROPERTIES,
     SHUT,
     activations,
     bracket_depth,
@@ -19,7 +18,6 @@ from charrnn.analysis.neurons import (
     saturation,
 )  # fmt: skip
 from charrnn.analysis.steps import embed, step
-from charrnn.cli.neurons import Property
 from charrnn.models.cells import CELLS
 from charrnn.models.unroll import TorchOperations
 
@@ -32,10 +30,6 @@ def test_properties_counted_by_hand() -> None:
     assert bracket_depth("a(b[c])d)e").tolist() == [0, 1, 1, 2, 2, 1, 0, 0, 0, 0]
     assert letter_case("aBéÉ 1").tolist() == [0, 1, 0, 1, 0, 0]
     assert position_in_word("ab c1.").tolist() == [1, 2, 0, 1, 2, 0]
-
-
-def test_the_command_line_lists_the_same_properties() -> None:
-    assert [each.value for each in Property] == list(PROPERTIES)
 
 
 @every_cell
@@ -89,12 +83,12 @@ def test_a_cell_names_what_its_sigmoids_give_call_by_call(cell: str) -> None:
 def test_saturation_is_the_share_of_gates_beyond_the_limits() -> None:
     model, tokens = network(layers=1), text(30)
     with torch.no_grad():
-        for parameter in model.stack[0].parameters():
+        for parameter in model.forwards.layers[0].parameters():
             parameter.mul_(3)
     states, gates = model.initial_states(1), []
     with torch.no_grad():
         for token in tokens.tolist():
-            cell = model.stack[0].cell()
+            cell = model.forwards.layers[0].cell()
             x = embed(model, torch.tensor([token]))
             gates.append(torch.sigmoid(cell.project(x) + cell.recur(states[0][0])).view(4, 5).numpy())
             _, states = step(model, x, states)

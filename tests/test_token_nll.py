@@ -18,7 +18,8 @@ from charrnn.scoring import token_nll as scoring
 from charrnn.scoring.figures import Nats
 from charrnn.scoring.score import score
 from charrnn.scoring.token_nll import Positions, inputs_and_targets, target_nll, token_nll
-from charrnn.storage.checkpoint import FORMAT, Header
+from charrnn.storage.checkpoint import Header
+from charrnn.storage.formats import FORMAT
 from charrnn.text.corpus import TextStatistics
 from charrnn.text.dataset import Part
 from charrnn.text.token_files import Tokens, smallest_dtype
@@ -55,14 +56,14 @@ def make_model(
     generator = torch.Generator().manual_seed(3)
     model.initialise(generator)
     with torch.no_grad():
-        assert model.head is not None
-        model.head.normal_(std=1.5, generator=generator)
-        model.bias.normal_(std=0.5, generator=generator)
+        assert model.forwards.head is not None
+        model.forwards.head.normal_(std=1.5, generator=generator)
+        model.forwards.bias.normal_(std=0.5, generator=generator)
     return model.eval()
 
 
 def weights_of(model: LanguageModel) -> Weights:
-    return model.stack[0].cell().weights
+    return model.forwards.layers[0].cell().weights
 
 
 def draw(count: int, symbols: int = 5, seed: int = 0) -> Tokens:
@@ -352,10 +353,10 @@ def test_lines_scored_by_a_model_of_one_stream_do_not_hang_on_the_order_of_its_s
     totals = []
     for symbols in ("ab\n", "a\nb"):
         network = make_model("rnn", symbols=3)
-        assert network.head is not None
+        assert network.forwards.head is not None
         with torch.no_grad():
-            network.head.zero_()
-            network.bias.copy_(torch.tensor([{"a": 2.0, "b": 1.0, "\n": 0.0}[symbol] for symbol in symbols]))
+            network.forwards.head.zero_()
+            network.forwards.bias.copy_(torch.tensor([{"a": 2.0, "b": 1.0, "\n": 0.0}[symbol] for symbol in symbols]))
         totals.append(model_of(network, symbols).score("ab\nba\n", lines=True).nats)
     assert totals[0] == pytest.approx(totals[1], rel=1e-6)
 

@@ -25,9 +25,9 @@ def latch() -> LanguageModel:
         model.embedding.weight.copy_(torch.tensor([[1.0], [-1.0], [0.0], [0.0]]))
         weights.w_ih.fill_(1.0)
         weights.w_hh.fill_(3.0)
-        assert model.head is not None
-        model.head.copy_(torch.tensor([[1.0], [2.0], [-2.0]]))
-        model.bias.zero_()
+        assert model.forwards.head is not None
+        model.forwards.head.copy_(torch.tensor([[1.0], [2.0], [-2.0]]))
+        model.forwards.bias.zero_()
     return model
 
 
