@@ -9,11 +9,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from charrnn.config import SampleConfig, TrainOptions, draw_seed, require
+from charrnn.config import TrainOptions, draw_seed, require
 from charrnn.errors import CharrnnError, CheckpointError, CorpusError
+from charrnn.generation.config import SampleConfig
 from charrnn.generation.loop import TextChunk, generate
 from charrnn.generation.propose import propose
-from charrnn.inference.engine import Engine
+from charrnn.inference.engine import open_engine
 from charrnn.inference.products import MATRICES
 from charrnn.models.weights import bounded
 from charrnn.storage import checkpoint, runs
@@ -97,7 +98,7 @@ class Model:
         )
         config = config or SampleConfig(**options)
         seed = draw_seed() if seed is None else seed
-        engine = Engine(self.header.config, self.weights, precision)
+        engine = open_engine(self.header.config, self.weights, precision)
         return generate(engine, self.tokenizer, config, prompt=prompt, rows=rows, seed=seed)
 
     def fill(

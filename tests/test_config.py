@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charrnn.config import ModelConfig, SampleConfig, TrainConfig, TrainOptions, require
+from charrnn.config import ModelConfig, TrainConfig, TrainOptions, require
 from charrnn.errors import ConfigError
 from charrnn.schema import Schema
 from charrnn.training.events import Progress

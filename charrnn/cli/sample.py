@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 from charrnn.cli import options as opt
-from charrnn.config import SampleConfig, draw_seed
+from charrnn.config import draw_seed
 from charrnn.console import say, write
 from charrnn.errors import CorpusError
 

@@ -1,4 +1,4 @@
-"""What a model, a training and a sampling are: frozen records with their ranges.
+"""What a model and a training are: frozen records with their ranges (of a sampling: generation/config.py).
 
 No torch here: the command line reads its defaults from these classes.
 """
@@ -232,36 +232,3 @@ class TrainOptions(Schema):
                 not isinstance(share, float | int) or 0 < share < 1,
                 f"{name} must be a file or a share between 0 and 1, not {share}",
             )
-
-
-@dataclass(frozen=True, kw_only=True)
-class SampleConfig(Schema):
-    """One sampling. `temperature` 0 is greedy; filters that are None are off; `length` counts code points."""
-
-    temperature: float = 0.8
-    length: int = 500
-    top_k: int | None = None
-    top_p: float | None = None
-    min_p: float | None = None
-    repetition_penalty: float | None = None
-    stop: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        require(
-            self.temperature >= 0 and _finite(self.temperature),
-            f"temperature must be 0 (greedy) or a positive number, not {self.temperature}",
-        )
-        require(self.length >= 1, f"length must be at least 1, not {self.length}")
-        require(self.top_k is None or self.top_k >= 1, f"top-k must be at least 1, not {self.top_k}")
-        for name in ("top_p", "min_p"):
-            value = getattr(self, name)
-            require(
-                value is None or 0 < value <= 1,
-                f"{name.replace('_', '-')} must be above 0 and at most 1, not {value}",
-            )
-        penalty = self.repetition_penalty
-        require(
-            penalty is None or (penalty >= 1 and _finite(penalty)),
-            f"repetition-penalty must be at least 1, not {penalty}",
-        )
-        require(all(self.stop), "a stop string must not be empty")

@@ -1,40 +1,54 @@
-"""What the machine does for a text under way: torch's integer products where they pay, and threads that do not collide.
+"""Which back end multiplies, NumPy or torch, and on how many threads: decided once, by measuring.
 
-None of it changes a text (see products.py), so it may come at any moment.
+NumPy is here already and writes the first `TIMED` tokens, which are timed. Where torch could multiply what is
+multiplied here, the rest would take NumPy clearly longer than torch takes to be had (`LOADING` if it is not loaded
+yet, else `PREPARING`), torch is loaded, once, and writes as many tokens. Whoever was faster stays, for good: the
+engine remembers it. None of this changes a text (see products.py), so it may come in the middle of one.
 """
 
 import contextlib
+import statistics
 import sys
 import threading
-from collections.abc import Sequence
+import time
 from types import TracebackType
 from typing import Self
 
 from threadpoolctl import threadpool_limits
 
-from charrnn.inference.products import Matrix
+from charrnn.inference.base import Engine, EngineState, Ids
+from charrnn.inference.products import WORTH_A_CALL, Floats
+from charrnn.models.cells import CELLS
 
-# Loading torch takes more than a second of computing: it must save more than that.
-WORTH_LOADING_TORCH = 3.0
+# How many tokens are timed of each.
+TIMED = 16
+# Seconds that it takes to load torch, and to lay the weights out for it.
+LOADING, PREPARING = 1.5, 0.05
+# So many times as long is clearly longer.
+CLEARLY = 2.0
 
 
-class Acceleration:
-    """Held while a text is written; `use_what_came`, called now and then, goes over to torch once it is loaded."""
+class Serving:
+    """An engine at work on B rows, held (`with`) while they are written: `step` is the engine's own, and timed.
 
-    def __init__(self, matrices: Sequence[Matrix], *, small: bool, seconds: float) -> None:
-        """`small` products are cheaper than a call of torch; `seconds` is what NumPy would take for the whole text."""
-        self._matrices = [matrix for matrix in matrices if matrix.accelerates]
-        self._small, self._seconds = small, seconds
-        self._waiting = False
+    `steps` is how many are to come, or a bound of it: more cost a little time and nothing else.
+    """
+
+    def __init__(self, engine: Engine, rows: int, steps: int) -> None:
+        self._engine, self._rows, self._steps = engine, rows, steps
+        self._times: list[float] | None = None  # being taken, of whoever multiplies now
+        self._by_numpy = 0.0  # seconds of a step, once it is known
         self._held = contextlib.ExitStack()
+        # Such products are cheaper than a call of torch, and than two threads that wait for each other.
+        self._small = rows == 1 and CELLS[engine.config.cell].gates * engine.config.hidden**2 < WORTH_A_CALL
 
     def __enter__(self) -> Self:
+        decided = self._engine.by_torch.get(self._rows)
         if self._small:
-            self._held.enter_context(_one_blas_thread)  # two would wait for each other longer than they compute
-        elif self._matrices:
-            self._waiting = True
-            if "torch" in sys.modules:
-                self.use_what_came()
+            self._held.enter_context(_one_blas_thread)
+        elif decided is None and any(matrix.has_torch for matrix in self._engine.matrices):
+            self._times = []
+        self._multiply(by_torch=bool(decided))
         return self
 
     def __exit__(
@@ -42,42 +56,46 @@ class Acceleration:
     ) -> None:
         self._held.close()
 
-    def use_what_came(self) -> None:
-        """Go over to torch, if it is here and pays; send for it, if it is not and will pay."""
-        if not self._waiting or _torch.on_its_way():
+    def step(self, tokens: Ids, state: EngineState) -> tuple[Floats, EngineState]:
+        """tokens (B,), state -> logits (B, V) float32, state."""
+        if self._times is None:
+            return self._engine.step(tokens, state)
+        started = time.perf_counter()
+        given = self._engine.step(tokens, state)
+        self._times.append(time.perf_counter() - started)
+        if len(self._times) == TIMED:
+            self._decide(statistics.median(self._times))
+        return given
+
+    def _decide(self, seconds: float) -> None:
+        """After the first tokens, whether torch is tried; after those that it wrote, who stays."""
+        if self._by_numpy:
+            self._times = None
+            self._engine.by_torch[self._rows] = seconds < self._by_numpy
+            self._multiply(by_torch=seconds < self._by_numpy)
             return
-        if "torch" not in sys.modules:
-            if self._seconds > WORTH_LOADING_TORCH:
-                _torch.send_for()
-            return
-        self._waiting = False
+        left = seconds * (self._steps - TIMED)
+        if left > CLEARLY * (PREPARING if "torch" in sys.modules else LOADING):
+            self._by_numpy, self._times = seconds, []
+            self._prepare()
+        else:
+            self._times = None
+
+    def _prepare(self) -> None:
         import torch
 
-        for matrix in self._matrices:
-            matrix.accelerate(torch)
-        # NumPy's threads go on spinning for a while after each product, and torch's would wait for their cores.
-        self._held.enter_context(_one_blas_thread)
+        for matrix in self._engine.matrices:
+            matrix.prepare(torch)
+        self._multiply(by_torch=True)
 
-
-class _Torch:
-    """Torch, loaded in the background, once."""
-
-    def __init__(self) -> None:
-        self._thread: threading.Thread | None = None
-
-    def send_for(self) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._load)
-            self._thread.start()
-
-    def on_its_way(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
-
-    @staticmethod
-    def _load() -> None:
-        # Where it cannot be loaded, or the program ends meanwhile, NumPy's text is the same.
-        with contextlib.suppress(Exception):
-            import torch  # noqa: F401
+    def _multiply(self, *, by_torch: bool) -> None:
+        if not self._small:
+            self._held.close()
+        if by_torch:
+            # NumPy's threads go on spinning for a while after each product, and torch's would wait for their cores.
+            self._held.enter_context(_one_blas_thread)
+        for matrix in self._engine.matrices:
+            matrix.by_torch = by_torch
 
 
 class _OneBlasThread:
@@ -101,5 +119,4 @@ class _OneBlasThread:
                 self._limit.restore_original_limits()
 
 
-_torch = _Torch()
 _one_blas_thread = _OneBlasThread()

@@ -27,7 +27,9 @@ WORTH_A_CALL = 1 << 17
 class Matrix(ABC):
     """x (B, K) -> x weight^T (B, N), float32, every row for itself."""
 
-    accelerates: ClassVar[bool] = False
+    # Whether torch may compute the same to the bit; whether it is asked to (see backends.py).
+    has_torch: ClassVar[bool] = False
+    by_torch = False
 
     @staticmethod
     @abstractmethod
@@ -38,8 +40,8 @@ class Matrix(ABC):
     def __call__(self, x: Floats) -> Floats:
         """The product of what `read` gave."""
 
-    def accelerate(self, torch: Any) -> None:  # noqa: B027
-        """Use torch from now on, where that gives the same and is faster."""
+    def prepare(self, torch: Any) -> None:  # noqa: B027
+        """Lay the weights out for torch, for where `by_torch` is set; without effect where its sums come out wrong."""
 
 
 class Plain(Matrix):
@@ -60,7 +62,7 @@ class Plain(Matrix):
 class Exact8(Matrix):
     """8-bit weights and 8-bit inputs in [-1, 1], their sums exact."""
 
-    accelerates = True
+    has_torch = True
 
     def __init__(self, weight: Floats) -> None:
         # The largest weight becomes 127; where a whole row might add up beyond what is exact, less.
@@ -69,7 +71,7 @@ class Exact8(Matrix):
         scale[scale == 0] = 1
         self.weight = np.rint(weight / scale[:, None]).clip(-LEVELS, LEVELS)
         self.scale = (scale / LEVELS).astype(np.float32)[None]
-        self._torch: _TorchProduct | None = None
+        self._torch: TorchProduct | None = None
 
     @staticmethod
     def read(h: Floats) -> Floats:
@@ -77,7 +79,7 @@ class Exact8(Matrix):
         return np.rint(x, x)
 
     def __call__(self, x: Floats) -> Floats:
-        if self._torch is not None and (len(x) > 1 or self.weight.size >= WORTH_A_CALL):
+        if self.by_torch and self._torch is not None and (len(x) > 1 or self.weight.size >= WORTH_A_CALL):
             sums: Floats = self._torch(x)
         elif len(x) == 1:
             sums = np.dot(self.weight, x[0])[None]
@@ -86,10 +88,10 @@ class Exact8(Matrix):
         sums *= self.scale
         return sums
 
-    def accelerate(self, torch: Any) -> None:
+    def prepare(self, torch: Any) -> None:
         if self._torch is not None:
             return
-        product = _TorchProduct(torch, self.weight)
+        product = TorchProduct(torch, self.weight)
         # Processors without the instruction for it may saturate: see that the largest sums come out right, for one
         # row and for many.
         x = LEVELS * np.sign(self.weight[np.arange(FEW.stop) % len(self.weight)])
@@ -98,7 +100,7 @@ class Exact8(Matrix):
             self._torch = product
 
 
-class _TorchProduct:
+class TorchProduct:
     """The same sums by torch's product of 8-bit integers."""
 
     def __init__(self, torch: Any, weight: Floats) -> None:

@@ -122,6 +122,9 @@ class _CharDetokenizer:
     def finish(self) -> str:
         return ""
 
+    def copy(self) -> "_CharDetokenizer":
+        return self
+
 
 class ByteTokenizer(ByteDecoding):
     """One id for each of the 256 bytes of UTF-8; it holds every text."""

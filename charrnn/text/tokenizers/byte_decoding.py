@@ -23,6 +23,10 @@ class Detokenizer(Protocol):
         """What is left; an unfinished character comes out as U+FFFD."""
         ...
 
+    def copy(self) -> "Detokenizer":
+        """One that goes on from here by itself."""
+        ...
+
 
 class ByteDecoding:
     """Decoding for tokenizers whose ids each stand for some bytes of UTF-8."""
@@ -53,6 +57,11 @@ class _ByteDetokenizer:
 
     def finish(self) -> str:
         return self._utf8.decode(b"", True)
+
+    def copy(self) -> "_ByteDetokenizer":
+        twin = _ByteDetokenizer(self._pieces)
+        twin._utf8.setstate(self._utf8.getstate())
+        return twin
 
 
 def utf8(text: str) -> bytes:
