@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from charrnn.config import TrainOptions, draw_seed, require
 from charrnn.errors import CharrnnError, CheckpointError, CorpusError
 from charrnn.generation.config import SampleConfig
-from charrnn.generation.loop import TextChunk, generate
+from charrnn.generation.loop import generate
 from charrnn.generation.propose import propose
+from charrnn.generation.sequence import TextChunk
 from charrnn.inference.engine import open_engine
 from charrnn.inference.products import MATRICES
 from charrnn.models.weights import bounded

@@ -1,18 +1,22 @@
 """charrnn sample"""
 
+import inspect
 import json
 import os
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from charrnn.cli import options as opt
 from charrnn.config import draw_seed
 from charrnn.console import say, write
 from charrnn.errors import CorpusError
+from charrnn.generation.config import SampleConfig
+from charrnn.generation.options import SamplingOption
+from charrnn.generation.processors import OPTIONS
 
 if TYPE_CHECKING:
-    from charrnn.generation.loop import TextChunk
+    from charrnn.generation.sequence import TextChunk
 
 EXAMPLES = """Examples:
 
@@ -25,7 +29,7 @@ EXAMPLES = """Examples:
     charrnn sample -n 3 --seed 7 --json | jq -r .text
 """
 
-DRAW, OUTPUT = "Sampling (in this order)", "Output"
+OUTPUT = "Output"
 
 
 class Numbers(StrEnum):
@@ -36,25 +40,6 @@ class Numbers(StrEnum):
 
 
 def sample(
-    repetition_penalty: Annotated[
-        float | None,
-        opt.option(
-            DRAW,
-            "Make symbols that were used less likely.",
-            default="off",
-            check=opt.number("a penalty", 1, float("inf")),
-        ),
-    ] = None,
-    temp: Annotated[
-        float,
-        opt.option(
-            DRAW,
-            "Low is safe and repetitive, high surprising and wrong; 1 is the model as it is, 0 the likeliest.",
-            "--temp",
-            "--temperature",
-            check=opt.number("temperature", 0, float("inf")),
-        ),
-    ] = SampleConfig.temperature,
     length: Annotated[
         int,
         opt.option(
@@ -73,28 +58,6 @@ def sample(
     stop: Annotated[
         list[str] | None, opt.option("Text", "End before this text; may be repeated.", check=opt.utf8)
     ] = None,
-    top_k: Annotated[
-        int | None,
-        opt.option(DRAW, "Only the k likeliest symbols.", default="off", check=opt.number("top-k", 1, 10**9)),
-    ] = None,
-    top_p: Annotated[
-        float | None,
-        opt.option(
-            DRAW,
-            "Only the likeliest symbols that make up this probability.",
-            default="off",
-            check=opt.number("top-p", 0, 1, open_at_least=True),
-        ),
-    ] = None,
-    min_p: Annotated[
-        float | None,
-        opt.option(
-            DRAW,
-            "Only symbols at least this share as likely as the likeliest.",
-            default="off",
-            check=opt.number("min-p", 0, 1, open_at_least=True),
-        ),
-    ] = None,
     model: opt.Model = None,
     checkpoints: opt.Checkpoints = None,
     seed: opt.Seed = None,
@@ -109,20 +72,13 @@ def sample(
     threads: opt.Threads = None,
     json_lines: opt.Json = False,
     quiet: opt.Quiet = False,
+    **processors: Any,
 ) -> None:
     """Generate text, one symbol after another, as it comes.
 
     Several samples are separated by an empty line, or stand one a line where the model was trained on lines.
     """
-    config = SampleConfig(
-        temperature=temp,
-        length=length,
-        top_k=top_k,
-        top_p=top_p,
-        min_p=min_p,
-        repetition_penalty=repetition_penalty,
-        stop=tuple(stop or ()),
-    )
+    config = SampleConfig(length=length, stop=tuple(stop or ()), **processors)
     if prompt_file is not None:
         prompt = _read_prompt(prompt_file)
 
@@ -145,6 +101,22 @@ def sample(
         _write_json(pieces, front, rows, seed)
     else:
         _write_text(pieces, front, rows, "" if loaded.documents == "lines" else "\n")
+
+
+def _of_processor(option: SamplingOption) -> inspect.Parameter:
+    """An option of a processor as a parameter of the command."""
+    said = option.default_text if option.default is None else True
+    check = opt.number(option.name.replace("_", "-"), option.least, option.most, open_at_least=option.above)
+    words = opt.option(option.group, option.help, *option.flags, default=said, check=check)
+    annotation: Any = option.type if option.default is not None else option.type | None
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(option.name, kind, default=option.default, annotation=Annotated[annotation, words])
+
+
+_signature = inspect.signature(sample)
+_own = [parameter for parameter in _signature.parameters.values() if parameter.kind is not parameter.VAR_KEYWORD]
+_keywords = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in _own]
+sample.__signature__ = _signature.replace(parameters=[*map(_of_processor, OPTIONS), *_keywords])  # type: ignore[attr-defined]
 
 
 def _read_prompt(file: str) -> str:

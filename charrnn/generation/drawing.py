@@ -24,5 +24,5 @@ def draw(logits: Doubles, uniforms: Doubles) -> npt.NDArray[np.int64]:
 def log_probabilities(logits: Doubles, tokens: npt.NDArray[np.int64]) -> Doubles:
     """The natural logarithm of the probability of one token in each row: logits (B, V), tokens (B,) -> (B,)."""
     likeliest = np.maximum.reduce(logits, 1)
-    own: Doubles = logits[np.arange(len(tokens)), tokens] - likeliest
-    return own - np.log(np.add.reduce(relative_probabilities(logits), 1))
+    own = logits[np.arange(len(tokens)), tokens] - likeliest
+    return np.asarray(own - np.log(np.add.reduce(relative_probabilities(logits), 1)))

@@ -1,4 +1,4 @@
-"""A module that is imported when something of it is first asked for: `--help` reads options, and must not load NumPy."""
+"""A module that is imported when something of it is first asked for: `--help` reads options and must not load NumPy."""
 
 from importlib import import_module
 from typing import Any
