@@ -1,9 +1,10 @@
 """Which back end multiplies, NumPy or torch, and on how many threads: decided once, by measuring.
 
-NumPy is here already and writes the first `TIMED` tokens, which are timed. Where torch could multiply what is
-multiplied here, the rest would take NumPy clearly longer than torch takes to be had (`LOADING` if it is not loaded
-yet, else `PREPARING`), torch is loaded, once, and writes as many tokens. Whoever was faster stays, for good: the
-engine remembers it. None of this changes a text (see products.py), so it may come in the middle of one.
+NumPy is here already and writes the first `TIMED` tokens on its own threads, and as many on one, which is faster where
+the products are small or the processor is busy. Where the rest would take it clearly longer than torch takes to be had
+(`LOADING` seconds if it is not loaded yet, else `PREPARING`), torch is loaded, once, and writes as many. Whoever was
+fastest stays, for good: the engine remembers it. None of this changes a text (see products.py), so it may come in the
+middle of one. What is not exact, fp32, is left to NumPy and its threads.
 """
 
 import contextlib
@@ -16,7 +17,7 @@ from typing import Self
 
 from threadpoolctl import threadpool_limits
 
-from charrnn.inference.base import Engine, EngineState, Ids
+from charrnn.inference.base import BackEnd, Engine, EngineState, Ids
 from charrnn.inference.products import WORTH_A_CALL, Floats
 from charrnn.models.cells import CELLS
 
@@ -27,28 +28,33 @@ LOADING, PREPARING = 1.5, 0.05
 # So many times as long is clearly longer.
 CLEARLY = 2.0
 
+NUMPY, ONE_THREAD, TORCH = BackEnd("numpy", None), BackEnd("numpy", 1), BackEnd("torch", 1)
+
 
 class Serving:
     """An engine at work on B rows, held (`with`) while they are written: `step` is the engine's own, and timed.
 
-    `steps` is how many are to come, or a bound of it: more cost a little time and nothing else.
+    `steps` is how many are to come, or a bound of it.
     """
 
     def __init__(self, engine: Engine, rows: int, steps: int) -> None:
         self._engine, self._rows, self._steps = engine, rows, steps
-        self._times: list[float] | None = None  # being taken, of whoever multiplies now
-        self._by_numpy = 0.0  # seconds of a step, once it is known
+        self._times: list[float] | None = None  # of the back end that is being timed
+        self._seconds: dict[BackEnd, float] = {}  # of a step, for those that have been
+        self._used = NUMPY
         self._held = contextlib.ExitStack()
-        # Such products are cheaper than a call of torch, and than two threads that wait for each other.
-        self._small = rows == 1 and CELLS[engine.config.cell].gates * engine.config.hidden**2 < WORTH_A_CALL
 
     def __enter__(self) -> Self:
-        decided = self._engine.by_torch.get(self._rows)
-        if self._small:
-            self._held.enter_context(_one_blas_thread)
-        elif decided is None and any(matrix.has_torch for matrix in self._engine.matrices):
+        config = self._engine.config
+        if self._rows == 1 and CELLS[config.cell].gates * config.hidden**2 < WORTH_A_CALL:
+            self._use(ONE_THREAD)  # the products are cheaper than a call of torch, and than threads' waiting
+        elif not any(matrix.exact for matrix in self._engine.matrices):
+            self._use(NUMPY)
+        elif self._rows in self._engine.back_ends:
+            self._use(self._engine.back_ends[self._rows])
+        else:
+            self._use(NUMPY)
             self._times = []
-        self._multiply(by_torch=bool(decided))
         return self
 
     def __exit__(
@@ -64,38 +70,38 @@ class Serving:
         given = self._engine.step(tokens, state)
         self._times.append(time.perf_counter() - started)
         if len(self._times) == TIMED:
-            self._decide(statistics.median(self._times))
+            self._seconds[self._used] = statistics.median(self._times)
+            self._steps -= TIMED
+            self._times = None
+            self._decide()
         return given
 
-    def _decide(self, seconds: float) -> None:
-        """After the first tokens, whether torch is tried; after those that it wrote, who stays."""
-        if self._by_numpy:
-            self._times = None
-            self._engine.by_torch[self._rows] = seconds < self._by_numpy
-            self._multiply(by_torch=seconds < self._by_numpy)
-            return
-        left = seconds * (self._steps - TIMED)
-        if left > CLEARLY * (PREPARING if "torch" in sys.modules else LOADING):
-            self._by_numpy, self._times = seconds, []
-            self._prepare()
+    def _decide(self) -> None:
+        """Who is timed next, or who stays."""
+        fastest = min(self._seconds, key=self._seconds.__getitem__)
+        left = self._seconds[fastest] * self._steps
+        if ONE_THREAD not in self._seconds:
+            self._time(ONE_THREAD)
+        elif TORCH in self._seconds:
+            self._engine.back_ends[self._rows] = fastest
+            self._use(fastest)
+        elif left > CLEARLY * (PREPARING if "torch" in sys.modules else LOADING):
+            self._time(TORCH)
         else:
-            self._times = None
+            self._time(fastest)  # not worth torch yet; it may be where the machine gets busier
 
-    def _prepare(self) -> None:
-        import torch
+    def _time(self, back_end: BackEnd) -> None:
+        if back_end != self._used:
+            self._use(back_end)
+        self._times = []
 
-        for matrix in self._engine.matrices:
-            matrix.prepare(torch)
-        self._multiply(by_torch=True)
-
-    def _multiply(self, *, by_torch: bool) -> None:
-        if not self._small:
-            self._held.close()
-        if by_torch:
-            # NumPy's threads go on spinning for a while after each product, and torch's would wait for their cores.
+    def _use(self, back_end: BackEnd) -> None:
+        self._used = back_end
+        self._held.close()
+        if back_end.numpy_threads is not None:
             self._held.enter_context(_one_blas_thread)
         for matrix in self._engine.matrices:
-            matrix.by_torch = by_torch
+            matrix.use_torch(back_end.name == "torch")
 
 
 class _OneBlasThread:

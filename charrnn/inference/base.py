@@ -33,6 +33,13 @@ class StepState(NamedTuple):
 EngineState = Any
 
 
+class BackEnd(NamedTuple):
+    """Who multiplies, and on how many threads NumPy does; None: on as many as it has."""
+
+    name: str  # numpy or torch
+    numpy_threads: int | None
+
+
 class Engine(ABC):
     """The next token's logits, of one network or of several averaged; deterministic to the bit.
 
@@ -41,8 +48,8 @@ class Engine(ABC):
 
     def __init__(self, config: ModelConfig) -> None:
         self.config = config
-        # By number of rows: whether torch multiplies, where that was measured (see backends.py).
-        self.by_torch: dict[int, bool] = {}
+        # By number of rows: the fastest, where that was measured (see backends.py).
+        self.back_ends: dict[int, BackEnd] = {}
 
     @property
     @abstractmethod
