@@ -199,7 +199,7 @@ def test_what_8_bits_cannot_hold_is_not_measured_in_them_nor_generated(
     assert read_header(training.run.model).summary["int8_bpc"] is None
     model = api.load("run", checkpoints=tmp_path)
     assert model.precision == "fp32"
-    with pytest.raises(ConfigError, match="leave out `precision`"):
+    with pytest.raises(ConfigError, match="leave --precision out"):
         model.sample(length=5, precision="int8")
     assert len(str(model.sample(length=5))) == 5
 
