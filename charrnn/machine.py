@@ -49,9 +49,9 @@ def choose(
     machine lacks what was asked for.
     """
     where = pick_device(device)
-    require(precision is None or precision in PRECISIONS, f"precision must be fp32, bf16 or fp16, not {precision!r}")
+    require(precision is None or precision in PRECISIONS, f"`precision` must be fp32, bf16 or fp16, not {precision!r}")
     require(precision != "fp16" or where.type == "cuda", "fp16 trains on a GPU; on a CPU take bf16 or fp32")
-    require(threads is None or threads >= 1, f"threads must be at least 1, not {threads}")
+    require(threads is None or threads >= 1, f"`threads` must be at least 1, not {threads}")
     settings = []
     if tune and where.type == "cpu":
         if keep_freed_memory():

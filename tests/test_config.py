@@ -345,31 +345,3 @@ def test_a_value_out_of_range_is_refused_in_a_file_too() -> None:
     for config, name, value in ((FULL[1], "lr", NAN), (FULL[0], "layers", 0), (FULL[1], "epochs", 10**400)):
         with pytest.raises(ConfigError, match=f"`{name}` must be"):
             type(config).from_json({**config.to_json(), name: value})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Inner(Schema):
-    number: int
-    words: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outer(Schema):
-    name: str
-    inner: Inner
-
-
-def test_a_record_within_another_comes_back_and_is_checked_as_strictly() -> None:
-    outer = Outer(name="b", inner=Inner(number=-1, words=("x", "y")))
-    again = Outer.from_json(json.loads(json.dumps(outer.to_json())))
-    assert again == outer and type(again.inner) is Inner and hash(again) == hash(outer)
-    for inner, message in (
-        (None, "Inner: expected an object, got NoneType"),
-        ([["number", 3]], "Inner: expected an object, got list"),
-        ({"words": []}, "Inner: missing field 'number'"),
-        ({"number": 3, "words": [], "x": 1}, "Inner: unknown field 'x'"),
-        ({"number": True, "words": []}, "Inner: number cannot be True"),
-        ({"number": 3, "words": [4]}, r"Inner: words cannot be \[4\]"),
-    ):
-        with pytest.raises(ConfigError, match=f"^{message}"):
-            Outer.from_json({"name": "a", "inner": inner})

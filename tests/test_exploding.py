@@ -14,8 +14,8 @@ from charrnn.training.run import start
 def training(corpus: Path, place: Path, clip: float, cell: str) -> Training:
     """A simple network whose recurrent matrix stretches what it is given one and a half times."""
     options = TrainOptions(
-        corpus=(str(corpus),), seed=1, threads=1, cell=cell, spectral_radius=1.5, optimizer="sgd", lr=0.5, clip=clip, layers=1,
-        hidden=48, batch_size=8, bptt=64, dropout=0.0, average=0.0, steps=40, eval_every=40, precision="fp32",
+        corpus=(str(corpus),), seed=1, threads=1, cell=cell, spectral_radius=1.5, optimizer="sgd", lr=0.5, clip=clip,
+        layers=1, hidden=48, batch_size=8, bptt=64, dropout=0.0, average=0.0, steps=40, eval_every=40, precision="fp32",
     )  # fmt: skip
     return start(options, checkpoints=place)
 

@@ -40,18 +40,16 @@ def test_what_is_left_open_is_chosen_by_the_machine(monkeypatch: pytest.MonkeyPa
         assert machine.threads == (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
+def test_what_the_machine_lacks_is_refused() -> None:
+    lacking: list[tuple[dict[str, Any], str]] = [
         ({"precision": "fp8"}, "fp32, bf16 or fp16, not 'fp8'"),
         ({"device": "cpu", "precision": "fp16"}, "fp16 trains on a GPU"),
-        ({"threads": 0}, "threads must be at least 1"),
+        ({"threads": 0}, "`threads` must be at least 1"),
         ({"device": "tpu"}, "no device tpu here: `device` cpu always works"),
-    ],
-)
-def test_what_the_machine_lacks_is_refused(arguments: dict[str, str], words: str) -> None:
-    with pytest.raises(ConfigError, match=words):
-        choose(**arguments)  # type: ignore[arg-type]
+    ]
+    for arguments, words in lacking:
+        with pytest.raises(ConfigError, match=words):
+            choose(**arguments)
 
 
 def test_a_processor_is_always_there() -> None:
@@ -59,9 +57,8 @@ def test_a_processor_is_always_there() -> None:
     assert pick_device().type == ("cuda" if torch.cuda.is_available() else "cpu")
 
 
-@pytest.mark.parametrize(
-    ("machine", "line"),
-    [
+def test_a_machine_says_what_it_computes_with() -> None:
+    for machine, line in (
         (Machine(torch.device("cpu"), "fp32", 1), "cpu, 1 thread, fp32"),
         (Machine(torch.device("cpu"), "bf16", 4), "cpu, 4 threads, bf16 beside fp32 master weights"),
         (Machine(torch.device("cuda"), "fp16", 4), "cuda, fp16 beside fp32 master weights"),
@@ -69,15 +66,11 @@ def test_a_processor_is_always_there() -> None:
             Machine(torch.device("cpu"), "fp32", 2, settings=("freed memory kept", "products by oneDNN")),
             "cpu, 2 threads, fp32, freed memory kept, products by oneDNN",
         ),
-    ],
-    ids=str,
-)
-def test_a_machine_says_what_it_computes_with(machine: Machine, line: str) -> None:
-    assert str(machine) == line
+    ):
+        assert str(machine) == line
 
 
-@pytest.mark.parametrize("kept", [True, False])
-@pytest.mark.parametrize("sent", [True, False])
+@pytest.mark.parametrize(("kept", "sent"), [(True, True), (True, False), (False, True)])
 def test_settings_are_said_where_they_were_changed_and_left_alone_where_that_is_asked(
     monkeypatch: pytest.MonkeyPatch, kept: bool, sent: bool
 ) -> None:

@@ -18,15 +18,14 @@ from torch import Tensor
 
 from charrnn import api
 from charrnn.config import ModelConfig, TrainOptions
-from charrnn.errors import ConfigError, CorpusError, RunError
+from charrnn.errors import CharrnnError, ConfigError, CorpusError, RunError
 from charrnn.inference.engine import Engine
 from charrnn.models.cells import CELLS
 from charrnn.models.language_model import LanguageModel
 from charrnn.storage.checkpoint import build_model, read, read_header, write
-from charrnn.storage.formats import FORMAT
 from charrnn.storage.runs import Run
 from charrnn.text.token_files import Tokens
-from charrnn.training import loop, recording
+from charrnn.training import loop, recording, save_schedule
 from charrnn.training import run as session
 from charrnn.training import time_budget as clocks
 from charrnn.training.events import Report
@@ -62,37 +61,48 @@ def assert_same(some: dict[str, Tensor], others: dict[str, Tensor]) -> None:
         assert torch.equal(some[name], others[name]), name
 
 
-LONG = ("rnn", "lstm", "gru")
-COMBINATIONS = [
-    *[("char", cell, "stream") for cell in CELLS],
-    ("byte", "lstm", "stream"),
-    ("subword", "gru", "stream"),
-    ("char", "rnn", "lines"),
-    ("subword", "lstm", "paragraphs"),
-]
-
-
-@pytest.mark.parametrize(("tokenizer", "cell", "documents"), COMBINATIONS)
-def test_a_run_equals_half_of_it_a_kill_and_the_other_half(
-    tmp_path: Path, corpus: Path, tokenizer: str, cell: str, documents: str
+def assert_halves_equal_the_whole(
+    folder: Path, corpus: Path, steps: int, tokenizer: str, cell: str, documents: str
 ) -> None:
-    """Two hundred steps of torch's own cells, fewer of the others: bases are turned at the fiftieth."""
-    steps = 200 if cell in LONG else 60
+    """A run to its end against one that is killed on its way and gone on with."""
     asked = options(
-        corpus, tokenizer=tokenizer, vocab_size=400, cell=cell, documents=documents, steps=steps, save_every=steps // 4
-    )
-    whole = finish(start(asked, checkpoints=tmp_path / "whole"))
+        corpus, tokenizer=tokenizer, vocab_size=400, cell=cell, documents=documents,
+        steps=steps, save_every=steps // 4, eval_every=steps // 5,
+    )  # fmt: skip
+    whole = finish(start(asked, checkpoints=folder / "whole"))
 
-    stop_dead(start(asked, checkpoints=tmp_path / "killed"), step=steps * 6 // 10)
+    stop_dead(start(asked, checkpoints=folder / "killed"), step=steps * 6 // 10)
     torch.manual_seed(1234)  # another process begins with another generator
-    again = resume("run", checkpoints=tmp_path / "killed")
+    again = resume("run", checkpoints=folder / "killed")
     assert steps // 2 <= again.trainer.position.step <= steps * 6 // 10
     assert_same(whole, finish(again))
 
-    before, after = (list(Run(tmp_path / name / "run").read_metrics()) for name in ("whole", "killed"))
+    before, after = (list(Run(folder / name / "run").read_metrics()) for name in ("whole", "killed"))
     assert len(before) > steps // 10
     for name in ("step", "loss", "grad_norm", "valid_loss", "sample"):
-        assert [event.get(name) for event in before] == [event.get(name) for event in after]
+        assert [event.get(name) for event in before] == [event.get(name) for event in after], (cell, name)
+
+
+# Bases are turned at the fiftieth step.
+@pytest.mark.parametrize(
+    ("steps", "tokenizer", "cell", "documents"),
+    [
+        (200, "char", "lstm", "stream"),
+        (60, "byte", "gru", "stream"),
+        (60, "char", "rnn", "lines"),
+        (60, "subword", "lstm", "paragraphs"),
+    ],
+)
+def test_a_run_equals_half_of_it_a_kill_and_the_other_half(
+    tmp_path: Path, corpus: Path, steps: int, tokenizer: str, cell: str, documents: str
+) -> None:
+    assert_halves_equal_the_whole(tmp_path, corpus, steps, tokenizer, cell, documents)
+
+
+@pytest.mark.slow
+def test_a_run_of_every_cell_equals_half_of_it_a_kill_and_the_other_half(tmp_path: Path, corpus: Path) -> None:
+    for cell in CELLS:
+        assert_halves_equal_the_whole(tmp_path / cell, corpus, 20, "char", cell, "stream")
 
 
 def train_for_ever(corpus: Path, checkpoints: Path) -> None:
@@ -102,11 +112,12 @@ def train_for_ever(corpus: Path, checkpoints: Path) -> None:
         pass
 
 
-def test_a_kill_at_twenty_random_moments_always_leaves_a_checkpoint_that_loads(tmp_path: Path, corpus: Path) -> None:
+@pytest.mark.slow
+def test_a_kill_at_eight_random_moments_always_leaves_a_checkpoint_that_loads(tmp_path: Path, corpus: Path) -> None:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["charrnn.training.run"])
     draw = random.Random(20)
-    for number in range(20):
+    for number in range(8):
         folder = tmp_path / str(number)
         process = context.Process(target=train_for_ever, args=(corpus, folder))
         process.start()
@@ -172,12 +183,19 @@ def int8_cost_by_hand(model: LanguageModel, tokens: list[int], rows: int) -> flo
     return math.fsum(lost) / len(lost)
 
 
-@pytest.mark.parametrize("cell", [cell for cell in CELLS if CELLS[cell].bounded])
-@pytest.mark.parametrize("documents", [False, True])
-@pytest.mark.parametrize(("count", "rows"), [(200, 4), (203, 4), (5, 64), (1, 64)])
-def test_what_8_bits_cost_is_the_mean_of_what_each_symbol_loses(
-    cell: str, documents: bool, count: int, rows: int
-) -> None:
+SHAPES = [(203, 4), (5, 64), (200, 4), (1, 64)]
+
+
+def test_what_8_bits_cost_is_the_mean_of_what_each_symbol_loses() -> None:
+    """Every cell that they can hold; each shape with one stream and with documents."""
+    bounded = [cell for cell in CELLS if CELLS[cell].bounded]
+    for number, cell in enumerate(bounded):
+        assert_costs_what_each_symbol_loses(cell, bool(number % 2), *SHAPES[number // 2 % len(SHAPES)])
+    for count, rows in SHAPES:
+        assert_costs_what_each_symbol_loses("lstm", True, count, rows)
+
+
+def assert_costs_what_each_symbol_loses(cell: str, documents: bool, count: int, rows: int) -> None:
     config = ModelConfig(vocab_size=9 + documents, start_id=9, cell=cell, embedding=6, hidden=10, layers=2)
     model = LanguageModel(config)
     model.initialise(torch.Generator().manual_seed(3))
@@ -186,22 +204,21 @@ def test_what_8_bits_cost_is_the_mean_of_what_each_symbol_loses(
     drawn = torch.randint(len(symbols), (count,), generator=torch.Generator().manual_seed(4)).tolist()
     tokens = [5, *(symbols[number] for number in drawn[1:])]
     found = int8_cost(model.eval(), np.array(tokens, np.int32), rows)
-    assert found == pytest.approx(int8_cost_by_hand(model, tokens, rows), rel=1e-3, abs=2e-6)
-    assert found != 0
+    assert found == pytest.approx(int8_cost_by_hand(model, tokens, rows), rel=1e-3, abs=2e-6), (cell, count)
+    assert found != 0, (cell, count)
 
 
-@pytest.mark.parametrize("network", [{"cell": "mingru"}, {"skip": "residual"}, {"norm": True}], ids=str)
-def test_what_8_bits_cannot_hold_is_not_measured_in_them_nor_generated(
-    tmp_path: Path, corpus: Path, network: dict[str, Any]
-) -> None:
-    training = start(options(corpus, steps=5, **network), checkpoints=tmp_path)
-    finish(training)
-    assert read_header(training.run.model).summary["int8_bpc"] is None
-    model = api.load("run", checkpoints=tmp_path)
-    assert model.precision == "fp32"
-    with pytest.raises(ConfigError, match="leave --precision out"):
-        model.sample(length=5, precision="int8")
-    assert len(str(model.sample(length=5))) == 5
+def test_what_8_bits_cannot_hold_is_not_measured_in_them_nor_generated(tmp_path: Path, corpus: Path) -> None:
+    networks: list[dict[str, Any]] = [{"cell": "mingru"}, {"skip": "residual"}, {"norm": True}]
+    for number, network in enumerate(networks):
+        training = start(options(corpus, steps=5, **network), checkpoints=tmp_path / str(number))
+        finish(training)
+        assert read_header(training.run.model).summary["int8_bpc"] is None, network
+        model = api.load("run", checkpoints=tmp_path / str(number))
+        assert model.precision == "fp32", network
+        with pytest.raises(ConfigError, match="8 bits"):
+            model.sample(length=5, precision="int8")
+        assert len(str(model.sample(length=5))) == 5, network
 
 
 def test_a_text_of_unknown_characters_alone_costs_nothing() -> None:
@@ -210,8 +227,7 @@ def test_a_text_of_unknown_characters_alone_costs_nothing() -> None:
     assert int8_cost(model.eval(), np.full(20, 10, np.int32)) == 0
 
 
-@pytest.mark.parametrize("ending", ["finished", "stopped"])
-@pytest.mark.parametrize("valid", [0.1, None])
+@pytest.mark.parametrize(("ending", "valid"), [("finished", 0.1), ("stopped", None)])
 def test_the_end_of_training_measures_what_8_bits_cost_the_best_model(
     tmp_path: Path, corpus: Path, prose: str, ending: str, valid: float | None
 ) -> None:
@@ -265,23 +281,21 @@ def test_a_cost_that_is_no_number_is_written_as_none(
     assert api.load(training.run.folder).precision == "fp32"
 
 
-@pytest.mark.parametrize(
-    ("training", "precision"),
-    [
-        ({"int8_bpc": 0.0}, "int8"),
-        ({"int8_bpc": -0.01}, "int8"),
-        ({"int8_bpc": 0.00299}, "int8"),
-        ({"int8_bpc": 0.003}, "fp32"),
-        ({"int8_bpc": 0.2}, "fp32"),
-        ({"int8_bpc": None}, "fp32"),
-        ({"int8_bpc": "0.001"}, "fp32"),
-        ({}, "fp32"),
-        (None, "fp32"),
-    ],
-    ids=str,
-)
+MEASURED: list[tuple[dict[str, object] | None, str]] = [
+    ({"int8_bpc": 0.0}, "int8"),
+    ({"int8_bpc": -0.01}, "int8"),
+    ({"int8_bpc": 0.00299}, "int8"),
+    ({"int8_bpc": 0.003}, "fp32"),
+    ({"int8_bpc": 0.2}, "fp32"),
+    ({"int8_bpc": None}, "fp32"),
+    ({"int8_bpc": "0.001"}, "fp32"),
+    ({}, "fp32"),
+    (None, "fp32"),
+]
+
+
 def test_a_model_generates_in_8_bits_only_where_it_was_measured_that_little_is_lost(
-    trained: Path, training: dict[str, object] | None, precision: str, monkeypatch: pytest.MonkeyPatch
+    trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     used = []
 
@@ -291,16 +305,18 @@ def test_a_model_generates_in_8_bits_only_where_it_was_measured_that_little_is_l
             super().__init__(*arguments)
 
     monkeypatch.setattr(api, "Engine", Watched)
-    model = api.load("small", checkpoints=trained)
-    record = {key: value for key, value in model.header.metadata.items() if key != "training"}
-    if training is not None:
-        record["training"] = training
-    model = dataclasses.replace(model, header=dataclasses.replace(model.header, metadata=record))
-    assert model.precision == precision
-    model.sample(length=3, seed=1)
-    model.sample(length=3, seed=1, precision="fp32")
-    model.sample(length=3, seed=1, precision="int8")
-    assert used == [precision, "fp32", "int8"]
+    loaded = api.load("small", checkpoints=trained)
+    for training, precision in MEASURED:
+        record = {key: value for key, value in loaded.header.metadata.items() if key != "training"}
+        if training is not None:
+            record["training"] = training
+        model = dataclasses.replace(loaded, header=dataclasses.replace(loaded.header, metadata=record))
+        assert model.precision == precision, training
+        used.clear()
+        model.sample(length=3, seed=1)
+        model.sample(length=3, seed=1, precision="fp32")
+        model.sample(length=3, seed=1, precision="int8")
+        assert used == [precision, "fp32", "int8"], training
 
 
 def test_a_number_format_that_there_is_not_is_an_error_that_names_those_that_are(trained: Path) -> None:
@@ -376,11 +392,12 @@ class Ticking:
         return self.now
 
 
+@pytest.mark.slow
 def test_a_run_against_the_clock_goes_on_by_its_plan_and_when_it_is_complete_for_more_time(
     tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ticking = Ticking()
-    for module in (loop, clocks, session):
+    for module in (loop, clocks, save_schedule, session):
         monkeypatch.setattr(module, "time", ticking)
     stop_dead(start(options(corpus, seconds=6.0, save_every=10), checkpoints=tmp_path), 35)
     again = resume("run", checkpoints=tmp_path)
@@ -396,33 +413,27 @@ def test_a_run_against_the_clock_goes_on_by_its_plan_and_when_it_is_complete_for
     assert more.trainer.position.step > 1.7 * again.trainer.position.step
 
 
-@pytest.mark.parametrize("steps", [None, 500])
-def test_a_run_of_format_1_is_sampled_from_but_not_resumed(tmp_path: Path, corpus: Path, steps: int | None) -> None:
-    training = start(options(corpus, steps=20), checkpoints=tmp_path)
-    finish(training)
-    expected = api.load("run", checkpoints=tmp_path).sample(seed=1, length=20)
-    for file in (training.run.model, training.run.resume):
-        header, tensors = read(file)
-        later = ("weight_drop", "skip", "norm", "bidirectional")
-        model = {name: value for name, value in header.metadata["model"].items() if name not in later}
-        write(file, tensors, {**header.metadata, "format": 1, "model": model})
-    assert api.load("run", checkpoints=tmp_path).sample(seed=1, length=20) == expected
-    with pytest.raises(RunError) as caught:
-        resume("run", checkpoints=tmp_path, steps=steps)
-    assert str(caught.value) == "run was begun by an older charrnn: train a new run with --from run"
-    again = start(options(corpus, steps=5, start_from="run", name="new"), checkpoints=tmp_path)
-    finish(again)
-    assert read_header(again.run.model).metadata["format"] == FORMAT
+def test_a_run_goes_on_with_the_settings_of_the_machine_that_it_began_with(tmp_path: Path, corpus: Path) -> None:
+    for tune in (True, False):
+        folder = tmp_path / str(tune)
+        training = start(options(corpus, steps=100, tune=tune), checkpoints=folder)
+        assert training.machine.tuned is tune
+        stop_dead(training, 20)
+        assert resume("run", checkpoints=folder).machine.tuned is tune
 
 
-@pytest.mark.parametrize("tune", [True, False])
-def test_a_run_goes_on_with_the_settings_of_the_machine_that_it_began_with(
-    tmp_path: Path, corpus: Path, tune: bool
-) -> None:
-    training = start(options(corpus, steps=100, tune=tune), checkpoints=tmp_path)
-    assert training.machine.tuned is tune
+def test_a_run_of_a_newer_charrnn_is_refused_by_its_name(tmp_path: Path, corpus: Path) -> None:
+    training = start(options(corpus, steps=100), checkpoints=tmp_path)
     stop_dead(training, 20)
-    assert resume("run", checkpoints=tmp_path).machine.tuned is tune
+    header, tensors = read(training.run.resume)
+    saved = header.metadata["resume"]
+    for part in ("train", "progress", "split"):
+        newer = {**saved, part: {**saved[part], "tide": 1}}
+        write(training.run.resume, tensors, {**header.metadata, "versions": {"charrnn": "9.1"}, "resume": newer})
+        with pytest.raises(
+            CharrnnError, match=r"unknown field 'tide': the file was written by charrnn 9.1, newer than"
+        ):
+            resume("run", checkpoints=tmp_path)
 
 
 def test_a_run_that_cannot_begin_leaves_its_name_free(tmp_path: Path, corpus: Path) -> None:
@@ -442,6 +453,7 @@ def test_a_corpus_shorter_than_one_batch_of_windows_trains_on_smaller_ones(tmp_p
     assert api.load(training.run.folder).score("to be or not to be").bpc < 2
 
 
+@pytest.mark.slow
 def test_a_short_text_is_learned_by_heart(tmp_path: Path, prose: str) -> None:
     text = tmp_path / "short.txt"
     text.write_text(prose[:200], encoding="utf-8")
