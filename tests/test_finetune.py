@@ -224,14 +224,14 @@ def test_options_that_ask_for_another_network_or_tokenizer_are_refused(
     with pytest.raises(ConfigError) as caught:
         source.check(TrainOptions(**{name: value}))  # type: ignore[arg-type]
     assert str(caught.value) == (
-        f"{tmp_path / 'm'} has {name} {own}, which stays: leave out --{name}, or train anew without --from"
+        f"{tmp_path / 'm'} has {name} {own}, which stays: leave out `{name}`, or train anew without `start_from`"
     )
     source.check(TrainOptions(**{name: own}))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("name", "value"), [("vocab_size", 500), ("spectral_radius", 1.0)])
 def test_options_that_only_a_fresh_network_could_heed_are_refused(tmp_path: Path, name: str, value: float) -> None:
-    with pytest.raises(ConfigError, match=f"leave out --{name.replace('_', '-')}, or --from"):
+    with pytest.raises(ConfigError, match=f"leave out `{name}`, or `start_from`"):
         a_source(tmp_path).check(TrainOptions(**{name: value}))  # type: ignore[arg-type]
 
 
