@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from charrnn.config import ModelConfig, TrainConfig, TrainOptions, require
 from charrnn.errors import ConfigError
@@ -71,11 +69,8 @@ FULL: list[Schema] = [
         threads=2,
         tune=False,
     ),
-    SampleConfig(
-        temperature=0.0, length=1, top_k=1, top_p=1.0, min_p=0.5, repetition_penalty=1.0, stop=("\n\n", "é")
-    ),
 ]  # fmt: skip
-DEFAULTS: list[Schema] = [ModelConfig(**MODEL), TrainConfig(**TRAIN), TrainOptions(), SampleConfig()]
+DEFAULTS: list[Schema] = [ModelConfig(**MODEL), TrainConfig(**TRAIN), TrainOptions()]
 FIELDS = [(config, field.name) for config in FULL for field in dataclasses.fields(config)]
 
 
@@ -100,37 +95,6 @@ def test_json_names_every_field(config: Schema) -> None:
     assert list(config.to_json()) == [field.name for field in dataclasses.fields(config)]
 
 
-SHARES = st.floats(0, 1, exclude_min=True)
-
-
-@settings(deadline=None, max_examples=60)
-@given(
-    st.builds(
-        SampleConfig,
-        temperature=st.floats(0, 1e300),
-        length=st.integers(1),
-        top_k=st.none() | st.integers(1),
-        top_p=st.none() | SHARES,
-        min_p=st.none() | SHARES,
-        repetition_penalty=st.none() | st.floats(1, 1e300),
-        stop=st.lists(st.text(min_size=1)).map(tuple),
-    )
-)
-def test_every_sampling_comes_back_from_json(config: SampleConfig) -> None:
-    assert SampleConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
-
-
-def test_a_list_becomes_a_tuple_so_that_a_configuration_can_be_hashed() -> None:
-    record = {**SampleConfig().to_json(), "stop": ["a", "b"]}
-    config = SampleConfig.from_json(record)
-    assert config.stop == ("a", "b")
-    assert hash(config) == hash(SampleConfig(stop=("a", "b")))
-
-
-def test_an_integer_serves_as_a_number() -> None:
-    assert SampleConfig.from_json({**SampleConfig().to_json(), "temperature": 1}).temperature == 1
-
-
 @pytest.mark.parametrize("config", FULL, ids=kind)
 def test_a_configuration_cannot_be_changed(config: Schema) -> None:
     name = dataclasses.fields(config)[0].name
@@ -138,7 +102,7 @@ def test_a_configuration_cannot_be_changed(config: Schema) -> None:
         setattr(config, name, 1)
 
 
-@pytest.mark.parametrize("config_class", [ModelConfig, TrainConfig, TrainOptions, SampleConfig])
+@pytest.mark.parametrize("config_class", [ModelConfig, TrainConfig, TrainOptions])
 def test_fields_are_given_by_name_only(config_class: Any) -> None:
     with pytest.raises(TypeError, match="positional"):
         config_class(1)
@@ -187,8 +151,7 @@ OPTIONAL = [
     ("lr", TrainOptions), ("clip", TrainOptions), ("clip_value", TrainOptions), ("patience", TrainOptions),
     ("steps", TrainOptions), ("epochs", TrainOptions), ("seconds", TrainOptions), ("eval_every", TrainOptions),
     ("save_every", TrainOptions), ("seed", TrainOptions), ("precision", TrainOptions), ("device", TrainOptions),
-    ("threads", TrainOptions), ("top_k", SampleConfig), ("top_p", SampleConfig), ("min_p", SampleConfig),
-    ("repetition_penalty", SampleConfig),
+    ("threads", TrainOptions),
     *[(name, TrainOptions) for name in ("start_from", "tokenizer", "documents", "cell", "layers", "weight_drop")],
     *[(name, TrainOptions) for name in ("weight_decay", "bptt", "batch_size", "vocab_size", "spectral_radius")],
 ]  # fmt: skip
@@ -222,9 +185,6 @@ def test_only_what_can_be_off_may_be_null(config: Schema, name: str) -> None:
         (FULL[2], "corpus", ["a.txt", 3]),
         (FULL[2], "valid", True),
         (FULL[2], "valid", ["a"]),
-        (FULL[3], "stop", "end"),
-        (FULL[3], "stop", [["a"]]),
-        (FULL[3], "stop", None),
     ],
 )
 def test_a_type_that_is_nearly_right_is_refused(config: Schema, name: str, value: object) -> None:
@@ -413,41 +373,6 @@ def test_documents_are_told_apart_in_three_ways_or_left_open(value: str) -> None
     accept(TrainOptions, {}, "documents", value)
     accept(TrainOptions, {}, "documents", None)
     refuse(TrainOptions, {}, {"documents": value.upper()}, "documents must be stream, lines or paragraphs")
-
-
-@pytest.mark.parametrize("value", [-1e-9, -1, NAN, INF])
-def test_a_temperature_is_zero_or_positive(value: float) -> None:
-    message = f"temperature must be 0 (greedy) or a positive number, not {value}"
-    refuse(SampleConfig, {}, {"temperature": value}, message)
-    accept(SampleConfig, {}, "temperature", 0)
-
-
-@pytest.mark.parametrize("name, spoken", [("length", "length"), ("top_k", "top-k")])
-def test_length_and_top_k_are_at_least_one(name: str, spoken: str) -> None:
-    accept(SampleConfig, {}, name, 1)
-    for value in (0, -1):
-        refuse(SampleConfig, {}, {name: value}, f"{spoken} must be at least 1, not {value}")
-
-
-@pytest.mark.parametrize("name, spoken", [("top_p", "top-p"), ("min_p", "min-p")])
-@pytest.mark.parametrize("value", [0, 0.0, -0.1, 1.0000001, 2, NAN, INF])
-def test_top_p_and_min_p_are_above_zero_and_at_most_one(name: str, spoken: str, value: float) -> None:
-    refuse(SampleConfig, {}, {name: value}, f"{spoken} must be above 0 and at most 1, not {value}")
-    accept(SampleConfig, {}, name, 1)
-    accept(SampleConfig, {}, name, 1e-9)
-
-
-@pytest.mark.parametrize("value", [0.999, 0, -1, NAN, INF])
-def test_a_repetition_penalty_is_at_least_one(value: float) -> None:
-    message = f"repetition-penalty must be at least 1, not {value}"
-    refuse(SampleConfig, {}, {"repetition_penalty": value}, message)
-    accept(SampleConfig, {}, "repetition_penalty", 1)
-
-
-def test_an_empty_stop_string_is_refused() -> None:
-    for stop in ([""], ["a", ""]):
-        refuse(SampleConfig, {}, {"stop": tuple(stop)}, "a stop string must not be empty")
-    accept(SampleConfig, {}, "stop", (" ",))
 
 
 def test_a_value_out_of_range_is_refused_when_it_comes_from_json_too() -> None:

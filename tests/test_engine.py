@@ -523,7 +523,7 @@ def test_torch_is_tried_later_where_the_machine_gets_busy(monkeypatch: pytest.Mo
 
     def slowing(tokens: Ids, state: EngineState) -> tuple[Floats, EngineState]:
         if len(engine.used) == 200:
-            engine.seconds[NUMPY] = 1.0
+            engine.seconds |= {NUMPY: 1.0, ONE_THREAD: 1.0}
         return step(tokens, state)
 
     monkeypatch.setattr(engine, "step", slowing)

@@ -4,6 +4,7 @@ import copy
 import itertools
 import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -66,7 +67,7 @@ def settings_of(processor: type[Processor], *, inside: bool = False) -> Iterator
 
 
 def built(processor: type[Processor], setting: tuple[float | None, ...]) -> Processor:
-    options = {option.name: value for option, value in zip(processor.options, setting, strict=True)}
+    options: dict[str, Any] = {option.name: value for option, value in zip(processor.options, setting, strict=True)}
     found = processor.build(SampleConfig(**options), LETTERS)
     assert isinstance(found, processor)
     return found
@@ -188,10 +189,10 @@ def test_a_processor_is_its_twin(processor: type[Processor], logits: list[float]
 
 @every_processor
 def test_off_is_absent(processor: type[Processor]) -> None:
-    off = dict.fromkeys((option.name for option in OPTIONS), None)
+    off: dict[str, Any] = dict.fromkeys((option.name for option in OPTIONS), None)
     assert compose(SampleConfig(**off), LETTERS) == []
     for setting in settings_of(processor):
-        on = {option.name: value for option, value in zip(processor.options, setting, strict=True)}
+        on: dict[str, Any] = {option.name: value for option, value in zip(processor.options, setting, strict=True)}
         (one,) = compose(SampleConfig(**{**off, **on}), LETTERS)
         assert type(one) is processor
 
@@ -372,7 +373,7 @@ def test_the_order_is_penalty_temperature_top_k_top_p_min_p() -> None:
     ],
 )
 def test_an_earlier_processor_decides_what_a_later_one_sees(
-    options: dict[str, float], logits: list[float], used: list[int], kept: list[int]
+    options: dict[str, Any], logits: list[float], used: list[int], kept: list[int]
 ) -> None:
     (left,) = chained(SampleConfig(**options), table(logits), [used]).tolist()
     assert kept_of(left) == kept
