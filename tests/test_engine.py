@@ -20,6 +20,7 @@ from charrnn.inference.network import NetworkEngine
 from charrnn.inference.products import LEVELS, MATRICES, Floats, TorchProduct
 from charrnn.models.cells import CELLS, States, gather
 from charrnn.models.cells.base import W_IH
+from charrnn.models.ensemble import Network, build
 from charrnn.models.language_model import LanguageModel
 from charrnn.models.weights import bounded
 from charrnn.training.int8_check import arrays
@@ -62,10 +63,10 @@ def pairs(cells: list[str], shapes: list[dict[str, Any]]) -> list[tuple[str, dic
     ]
 
 
-def tiny(**fields: Any) -> LanguageModel:
+def tiny(**fields: Any) -> Network:
     """Eleven symbols, two layers, no weight special, not in training."""
     chosen: dict[str, Any] = {"vocab_size": 11, "start_id": 11, "embedding": 6, "hidden": 8, "layers": 2} | fields
-    model = LanguageModel(ModelConfig(**chosen)).eval()
+    model = build(ModelConfig(**chosen)).eval()
     with torch.no_grad():
         for number, parameter in enumerate(model.parameters()):
             noise = torch.randn(parameter.shape, generator=torch.Generator().manual_seed(number))
@@ -73,14 +74,14 @@ def tiny(**fields: Any) -> LanguageModel:
     return model
 
 
-def engine_of(model: LanguageModel, precision: str = "fp32", back_end: BackEnd = NUMPY) -> Engine:
+def engine_of(model: Network, precision: str = "fp32", back_end: BackEnd = NUMPY) -> Engine:
     engine = open_engine(model.config, arrays(model), precision)
     for matrix in engine.matrices:
         matrix.use_torch(back_end == TORCH)
     return engine
 
 
-def in_each_back_end(model: LanguageModel, precision: str) -> Iterator[Engine]:
+def in_each_back_end(model: Network, precision: str) -> Iterator[Engine]:
     """By NumPy and, where the sums are exact, by torch."""
     for back_end in (NUMPY, TORCH) if precision == "int8" else (NUMPY,):
         yield engine_of(model, precision, back_end)
@@ -319,7 +320,7 @@ def read(h: Floats) -> Doubles:
 @pytest.mark.parametrize(("cell", "shape"), pairs(BOUNDED, BOUNDED_SHAPES), ids=str)
 def test_steps_in_8_bits_equal_the_slow_twins(cell: str, shape: dict[str, Any]) -> None:
     model = tiny(cell=cell, **shape)
-    twins = [Twin(member) for member in model.members]
+    twins = [Twin(member) for member in model.models]
     for engine, batch in itertools.product(in_each_back_end(model, "int8"), (1, 3)):
         before = some_state(engine, batch)
         for tokens in some_tokens(batch, 12).T:
@@ -523,7 +524,7 @@ def test_torch_is_tried_later_where_the_machine_gets_busy(monkeypatch: pytest.Mo
 
     def slowing(tokens: Ids, state: EngineState) -> tuple[Floats, EngineState]:
         if len(engine.used) == 200:
-            engine.seconds[NUMPY] = 1.0
+            engine.seconds |= {NUMPY: 1.0, ONE_THREAD: 1.0}
         return step(tokens, state)
 
     monkeypatch.setattr(engine, "step", slowing)

@@ -1,4 +1,6 @@
-"""What a model and a training are (a sampling: generation/config.py): frozen records whose fields know their range, their help and their flag.
+"""What a model and a training are: frozen records whose fields know their range, their help and their flag.
+
+Of a sampling: generation/config.py.
 
 No torch here: the command line and the Python API are made from these classes.
 """

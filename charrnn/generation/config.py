@@ -1,6 +1,6 @@
 """What one sampling is: how long, until what, and the options of all processors.
 
-It stands here and not in config/, because its fields are those of the processors, which stand here: imports run one way.
+It stands here and not in config/, because its fields are those of the processors: imports run one way.
 """
 
 from collections.abc import Iterable

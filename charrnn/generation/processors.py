@@ -87,7 +87,8 @@ class RepetitionPenalty(Processor):
 
     options = (
         ("repetition_penalty", float | None,
-         sampling("Repetition penalty: makes symbols that were used less likely.", says="off", range=Range(at_least=1))),
+         sampling("Repetition penalty: makes symbols that were used less likely.",
+                  says="off", range=Range(at_least=1))),
         ("repetition_window", int | None,
          sampling("How many symbols back the penalty looks.", default=64, range=COUNT)),
     )  # fmt: skip
@@ -109,7 +110,7 @@ class Temperature(Processor):
     """
 
     options = (
-        ("temperature", float,
+        ("temperature", float | None,
          sampling("Temperature: low is safe and repetitive, high surprising and wrong; 0 is greedy.",
                   default=0.8, flags=("--temp", "--temperature"), range=Range(at_least=0))),
     )  # fmt: skip

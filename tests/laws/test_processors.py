@@ -1,9 +1,11 @@
 """What holds of every processor in the registry, which symbols each keeps, and what may be drawn from those."""
 
 import copy
+import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from charrnn.config.fields import Field, kinds
+from charrnn.config.fields import setting as setting_of
 from charrnn.generation.config import SampleConfig
 from charrnn.generation.drawing import draw, log_probabilities
-from charrnn.generation.options import SamplingOption
 from charrnn.generation.processors import (
-    OPTIONS,
     PROCESSORS,
     MinP,
     Processor,
@@ -26,7 +28,7 @@ from charrnn.generation.processors import (
     compose,
 )
 from charrnn.generation.sequence import TextSequence
-from charrnn.text.tokenizers import CharTokenizer
+from charrnn.text.tokenizers.char import CharTokenizer
 from tests.laws import twins_processors
 
 Logits = npt.NDArray[np.float64]
@@ -37,36 +39,36 @@ LETTERS = CharTokenizer("abcdefghijklmnop")
 
 
 def name_of(processor: type[Processor]) -> str:
-    return processor.options[0].name
+    name, _, _ = processor.options[0]
+    return name
 
 
+DECLARED = {field.name: field for field in dataclasses.fields(SampleConfig)}
+OPTIONS = [name for processor in PROCESSORS for name, _, _ in processor.options]
 every_processor = pytest.mark.parametrize("processor", PROCESSORS, ids=name_of)
 
 
 # -- cases, from the registry's own ranges ---------------------------------------------------------------------------
 
 
-def values(option: SamplingOption, *, inside: bool = False) -> list[float]:
+def values(field: Field, *, inside: bool = False) -> list[float]:
     """Values all over an option's range, its ends among them unless it must be `inside`."""
-    if option.type is int:
-        return [option.least, option.least + 2, 10**9]
-    if option.most == 1 and option.least == 0:
-        found = [0.0321, 0.123, 0.654, 0.876]
-        ends = [1e-9, 1.0] + [0.0] * (not option.above)
-    else:
-        found = [option.least + step for step in (0.1, 1.0, 3.7)]
-        ends = [option.least] * (not option.above) + [option.least + 1e-9, 1e300]
-    return found if inside else found + ends
+    within = setting_of(field).range
+    assert within is not None
+    if int in kinds(field):
+        return [1, 3, 10**9]
+    found, ends = [0.0321, 0.123, 0.654, 0.876, 1.1, 2.0, 4.7], [0.0, 1e-9, 1.0, 1 + 1e-9, 1e300]
+    return [value for value in (found if inside else found + ends) if value in within]
 
 
 def settings_of(processor: type[Processor], *, inside: bool = False) -> Iterator[tuple[float | None, ...]]:
     """The values of all its options, in many combinations; but the first, an option may be off."""
-    first, *others = processor.options
+    first, *others = (DECLARED[name] for name, _, _ in processor.options)
     return itertools.product(values(first, inside=inside), *([None, *values(option)] for option in others))
 
 
 def built(processor: type[Processor], setting: tuple[float | None, ...]) -> Processor:
-    options = {option.name: value for option, value in zip(processor.options, setting, strict=True)}
+    options: dict[str, Any] = {name: value for (name, _, _), value in zip(processor.options, setting, strict=True)}
     found = processor.build(SampleConfig(**options), LETTERS)
     assert isinstance(found, processor)
     return found
@@ -188,10 +190,10 @@ def test_a_processor_is_its_twin(processor: type[Processor], logits: list[float]
 
 @every_processor
 def test_off_is_absent(processor: type[Processor]) -> None:
-    off = dict.fromkeys((option.name for option in OPTIONS), None)
+    off: dict[str, Any] = dict.fromkeys(OPTIONS, None)
     assert compose(SampleConfig(**off), LETTERS) == []
     for setting in settings_of(processor):
-        on = {option.name: value for option, value in zip(processor.options, setting, strict=True)}
+        on: dict[str, Any] = {name: value for (name, _, _), value in zip(processor.options, setting, strict=True)}
         (one,) = compose(SampleConfig(**{**off, **on}), LETTERS)
         assert type(one) is processor
 
@@ -204,15 +206,6 @@ def test_a_state_is_not_changed_by_what_comes_after_it(processor: type[Processor
         before = copy.deepcopy(state)
         one.advance(state, 3, -1.0)
         assert state == before, setting
-
-
-@every_processor
-def test_a_processor_says_what_its_options_are_for_and_where_it_comes_from(processor: type[Processor]) -> None:
-    assert processor.__doc__
-    for option in processor.options:
-        assert option.help.endswith(".") and option.default_text
-        assert all(flag.startswith("--") for flag in option.flags)
-        option.check(option.default)
 
 
 # -- one at a time ---------------------------------------------------------------------------------------------------
@@ -372,7 +365,7 @@ def test_the_order_is_penalty_temperature_top_k_top_p_min_p() -> None:
     ],
 )
 def test_an_earlier_processor_decides_what_a_later_one_sees(
-    options: dict[str, float], logits: list[float], used: list[int], kept: list[int]
+    options: dict[str, Any], logits: list[float], used: list[int], kept: list[int]
 ) -> None:
     (left,) = chained(SampleConfig(**options), table(logits), [used]).tolist()
     assert kept_of(left) == kept
