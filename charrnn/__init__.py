@@ -18,7 +18,9 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from charrnn.api.model import Model, load
     from charrnn.api.training import Training, resume, train
-    from charrnn.config import ModelConfig, SampleConfig, TrainOptions
+    from charrnn.config.model import ModelConfig
+    from charrnn.config.options import TrainOptions
+    from charrnn.config.sampling import SampleConfig
     from charrnn.errors import (
         CharrnnError,
         CheckpointError,
@@ -39,15 +41,15 @@ _HOMES = {
     "CorpusError": "charrnn.errors",
     "DivergedError": "charrnn.errors",
     "Model": "charrnn.api.model",
-    "ModelConfig": "charrnn.config",
+    "ModelConfig": "charrnn.config.model",
     "Note": "charrnn.training.events",
     "Report": "charrnn.training.events",
     "RunError": "charrnn.errors",
-    "SampleConfig": "charrnn.config",
+    "SampleConfig": "charrnn.config.sampling",
     "Score": "charrnn.scoring.figures",
     "Stopped": "charrnn.training.events",
     "TextChunk": "charrnn.generation.loop",
-    "TrainOptions": "charrnn.config",
+    "TrainOptions": "charrnn.config.options",
     "Training": "charrnn.api.training",
     "VocabularyError": "charrnn.errors",
     "load": "charrnn.api.model",

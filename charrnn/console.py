@@ -156,8 +156,8 @@ class TrainingDisplay:
     def _show_report(self, report: "Report") -> None:
         left = f"{report.progress:4.0%}  {clock(report.seconds_left)} left"
         if self._live:
-            # The bar and the time left stay, a column apart, and the text takes what they leave.
-            room = console.width - BAR - len(left) - 3
+            # The bar and the time left stay, a column between all three, and the text takes what they leave.
+            room = console.width - BAR - len(left) - 2
             line = progress_line(report, room)
             self._bar.update(self._task, completed=report.progress, description=line, left=left)
         if report.valid_loss is not None:

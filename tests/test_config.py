@@ -183,7 +183,7 @@ class Probe(Config):
         ({"part": 0.1}, "`part` must be a file or at least 0.5, not 0.1"),
         ({"name": "four"}, "`name` must be one, two or three, not 'four'"),
         ({"nam": "two"}, "there is no option `nam`; the nearest is `name`"),
-        ({"xyz": "two"}, "there is no option `xyz`"),
+        ({"xyz": "two"}, "there is no option `xyz`; there are whole, share, part, name"),
     ],
 )  # fmt: skip
 def test_a_message_says_what_is_allowed_in_words(given: dict[str, Any], message: str) -> None:

@@ -100,6 +100,10 @@ def test_an_ensemble_holds_models_and_is_none() -> None:
     backwards = backwards_of(model)
     mine = {id(weight) for one in model.models for weight in one.backwards.parameters()}  # type: ignore[union-attr]
     assert {id(weight) for weight in backwards.parameters()} == mine and backwards.config == model.config
+    for training in (True, False):
+        model.train(training)
+        token_nll(backwards_of(model), text(20))
+        assert {module.training for module in model.modules()} == {training}
 
 
 def test_a_model_by_itself_answers_as_an_ensemble_of_one_does() -> None:

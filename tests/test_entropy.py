@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from charrnn import api
+import charrnn
 
 SYMBOLS = "abcd"
 
@@ -34,11 +34,12 @@ def draw(p: np.ndarray, length: int, seed: int) -> str:
     return "".join(text)
 
 
+@pytest.mark.slow
 def test_a_model_reaches_the_entropy_rate_of_its_source_and_goes_no_lower(tmp_path: Path) -> None:
     p, entropy = order_two_source(7)
     corpus = tmp_path / "source.txt"
     corpus.write_text(draw(p, 300_000, seed=1), encoding="utf-8")
-    model = api.train(
+    model = charrnn.train(
         corpus,
         steps=500,
         hidden=32,

@@ -78,7 +78,7 @@ def assert_halves_equal_the_whole(
     assert_same(whole, finish(again))
 
     before, after = (list(Run(folder / name / "run").read_metrics()) for name in ("whole", "killed"))
-    assert len(before) > steps // 10
+    assert len(before) >= steps // 10
     for name in ("step", "loss", "grad_norm", "valid_loss", "sample"):
         assert [event.get(name) for event in before] == [event.get(name) for event in after], (cell, name)
 
@@ -155,7 +155,7 @@ def test_the_last_weights_are_kept_apart_from_the_best(tmp_path: Path, corpus: P
     last = finish(training)
     best = load_file(training.run.model)
     assert read_header(training.run.model).summary["step"] == training.trainer.best.step == 8
-    assert not torch.equal(best["model.bias"], last["model.bias"])
+    assert not torch.equal(best["model.forwards.bias"], last["model.forwards.bias"])
 
 
 def nats_of(logits: npt.NDArray[np.float32], target: int) -> float:
@@ -437,7 +437,7 @@ def test_a_run_of_a_newer_charrnn_is_refused_by_its_name(tmp_path: Path, corpus:
 
 
 def test_a_run_that_cannot_begin_leaves_its_name_free(tmp_path: Path, corpus: Path) -> None:
-    with pytest.raises(Exception, match="vocab-size"):
+    with pytest.raises(Exception, match="`vocab_size`"):
         start(options(corpus, tokenizer="subword", vocab_size=260), checkpoints=tmp_path)
     start(options(corpus), checkpoints=tmp_path)
 

@@ -178,9 +178,9 @@ def test_of_many_runs_eight_are_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("folder", ["", "none"])
 def test_where_there_is_no_run_the_error_says_how_to_make_one(tmp_path: Path, folder: str) -> None:
-    with pytest.raises(RunError, match=r"there is no run one in .*; train one first"):
+    with pytest.raises(RunError, match=r"there is no run one in .*; `train` makes one"):
         find(tmp_path / folder, "one")
-    with pytest.raises(RunError, match=r"no trained model in .* yet: train one first"):
+    with pytest.raises(RunError, match=r"no trained model in .* yet: `train` makes one"):
         latest(tmp_path / folder)
 
 

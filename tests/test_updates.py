@@ -10,8 +10,10 @@ from tests.test_loop import make, reports, weights
 
 
 def test_a_part_is_a_layer_or_the_first_name() -> None:
-    names = ("embedding.weight", "layers.0.rnn.weight_hh_l0", "connections.1.gain", "head", "bias")
-    assert [part(name) for name in names] == ["embedding", "layers.0", "connections.1", "head", "bias"]
+    names = ("layers.0.rnn.weight_hh_l0", "connections.1.gain", "head", "bias")
+    assert [part(f"forwards.{name}") for name in names] == ["layers.0", "connections.1", "head", "bias"]
+    assert part("embedding.weight") == "embedding"
+    assert part("backwards.layers.0.rnn.weight_hh_l0") == "backwards" and part("models.1.forwards.head") == "models.1"
 
 
 def test_the_ratio_is_the_length_of_the_move_over_the_length_of_the_weights() -> None:

@@ -14,7 +14,7 @@ from charrnn.models.language_model import LanguageModel
 from charrnn.text.token_files import Tokens
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Saliency:
     """What each prediction of a short text rests on.
 

@@ -15,7 +15,7 @@ from charrnn.text.tokenizers import Tokenizer
 from charrnn.text.tokenizers.char import CharTokenizer
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Subject:
     """A network and a text for it, token by token: N ids, and what each stands for."""
 

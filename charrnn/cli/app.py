@@ -33,7 +33,7 @@ app = typer.Typer(
 )
 app.command("train", epilog=train.EXAMPLES)(train.train)
 app.command("sample", epilog=sample.EXAMPLES)(sample.sample)
-app.command("eval", epilog=evaluate.EXAMPLES)(evaluate.evaluate)
+app.command("eval", epilog=evaluate.DEFINITIONS + evaluate.EXAMPLES)(evaluate.evaluate)
 app.command("fill", epilog=fill.EXAMPLES)(fill.fill)
 app.add_typer(inspect.inspect_app, name="inspect")
 

@@ -14,6 +14,7 @@ from charrnn.config import Range, TrainOptions
 from charrnn.console import say, warn, write
 from charrnn.errors import CharrnnError, VocabularyError
 from charrnn.schema import finite
+from charrnn.scoring.figures import FIGURES
 
 GATE_FAILED = 3
 
@@ -32,7 +33,8 @@ EXAMPLES = """Examples:
 
 
 # Figures that `-q` can print alone.
-METRICS = ("ppl", "bpc", "bpb", "bpt", "loss", "word_ppl")
+METRICS = tuple(name for name, one in FIGURES.items() if one.metric)
+DEFINITIONS = "Figures:\n\n" + "".join(f"- {name}: {one.help}\n" for name, one in FIGURES.items()) + "\n"
 DIGITS_TO_READ = 6
 
 
@@ -45,7 +47,9 @@ def evaluate(
             show_default="the validation part of the run's own corpus",
         ),
     ] = None,
-    metric: Annotated[str, opt.choice("Output", "The figure for -q and --fail-above.", METRICS)] = "ppl",
+    metric: Annotated[
+        str, opt.choice("Output", "The figure for -q and --fail-above.", METRICS, metavar="FIGURE")
+    ] = "ppl",
     fail_above: Annotated[
         float | None, opt.option("Output", "Exit with 3 when the figure is greater.", default="off")
     ] = None,
@@ -62,13 +66,13 @@ def evaluate(
     ] = None,
     unknown: Annotated[
         bool,
-        opt.option("Scoring", "Score characters that the vocabulary lacks at ln V nats each, and count them.", "--unk"),
+        opt.option("Scoring", "Score out-of-vocabulary characters at ln V nats each, and count them.", "--unk"),
     ] = False,
     adapt: Annotated[
         bool,
         opt.option(
             "Beside the plain figures",
-            "Dynamic evaluation as well: figures of a copy that learns from the text as it reads.",
+            "Dynamic evaluation as well: figures of a copy that learns as it reads.",
             "--adapt",
         ),
     ] = False,
@@ -76,7 +80,7 @@ def evaluate(
         bool,
         opt.option(
             "Beside the plain figures",
-            "Figures at the temperature at which this text costs least as well.",
+            "Temperature scaling as well: figures at the temperature at which the text costs least.",
             "--fit-temperature",
         ),
     ] = False,

@@ -13,12 +13,17 @@ from charrnn.config.suggest import nearest
 from charrnn.errors import ConfigError
 from charrnn.models.cells import CELLS
 from charrnn.models.connections import CONNECTIONS
+from charrnn.text.tokenizers import TOKENIZERS
 
 # (parameter, value as it was typed) -> value; of the value alone, where the parameter's name is not asked for.
 Check = Callable[..., Any]
 
 # Names that a registry above the configurations holds; all others stand at the field.
-REGISTRIES = {"cell": tuple(CELLS), "skip": tuple(name or "none" for name in CONNECTIONS)}
+REGISTRIES = {
+    "tokenizer": tuple(TOKENIZERS),
+    "cell": tuple(CELLS),
+    "skip": tuple(name or "none" for name in CONNECTIONS),
+}
 
 
 def option(
@@ -36,12 +41,12 @@ def option(
     return typer.Option(*names, help=words, show_default=default, callback=check, rich_help_panel=panel, **more)
 
 
-def choice(panel: str, words: str, choices: Sequence[str], *names: str, default: str | bool = True) -> Any:
-    """An option that takes one of these names."""
-    return option(
-        panel, words, *names, default=default, metavar="|".join(choices), check=among(choices),
-        autocompletion=lambda: list(choices),
-    )  # fmt: skip
+def choice(panel: str, words: str, choices: Sequence[str], *names: str, metavar: str | None = None, **more: Any) -> Any:
+    """An option that takes one of these names; under a `metavar` they are listed in the help, where there is room."""
+    if metavar:
+        words = f"{words.removesuffix('.')}: {', '.join(choices)}."
+    more = {"check": among(choices), "metavar": metavar or "|".join(choices), **more}
+    return option(panel, words, *names, autocompletion=lambda: list(choices), **more)
 
 
 def among(choices: Sequence[str]) -> Check:
@@ -113,18 +118,10 @@ def option_of(field: Field, **changes: Any) -> Any:
     """A typer option: the field's flag, words and choices; what is given is read and checked as the field's value."""
     told: Setting = dataclasses.replace(setting(field), **changes)
     choices = REGISTRIES.get(field.name, told.choices)
-    words = told.help
-    if choices and told.metavar:  # more names than a column has room for
-        words = f"{words.removesuffix('.')}: {', '.join(choices)}."
-    return option(
-        told.group,
-        words,
-        *flags_of(field),
-        default=told.default or True,
-        metavar=told.metavar or "|".join(choices) or None,
-        check=reader(field, choices),
-        autocompletion=(lambda: list(choices)) if choices else None,
-    )
+    words: dict[str, Any] = {"metavar": told.metavar, "default": told.default or True}
+    if choices:
+        return choice(told.group, told.help, choices, *flags_of(field), check=reader(field, choices), **words)
+    return option(told.group, told.help, *flags_of(field), check=reader(field, ()), **words)
 
 
 def default_of(field: Field) -> Any:

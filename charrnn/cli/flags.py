@@ -20,13 +20,13 @@ def commands(app: typer.Typer) -> Iterator[tuple[str, Any]]:
 
 
 def flags(app: typer.Typer) -> dict[str, str]:
-    """The flag of every parameter of every command that has one."""
+    """The flag of every parameter of every command that has one, and the commands themselves."""
     found: dict[str, str] = {}
     for _, command in commands(app):
         for parameter in command.params:
             if parameter.param_type_name == "option":
                 found.setdefault(parameter.name, parameter.opts[0])
-    return found
+    return {name: f"charrnn {name}" for name, _ in commands(app) if name} | found
 
 
 def in_flags(message: str, flags: dict[str, str]) -> str:

@@ -26,7 +26,7 @@ def memory(
         str | None,
         opt.option(
             "Analysis",
-            "Instead: a short text, and what the prediction of its last character rests on.",
+            "Saliency, instead: what the prediction of a short text's last character rests on.",
             "--saliency",
             default="none",
             check=opt.utf8,
@@ -36,7 +36,7 @@ def memory(
         bool,
         opt.option(
             "Analysis",
-            "Instead of resets, score characters with exactly so many before them: a reset costs its start as well.",
+            "Fixed context, instead of resets: score characters with exactly so many before them.",
             "--fixed-context",
         ),
     ] = False,

@@ -71,9 +71,8 @@ class TrainOptions(Config):
     name: str | None = option("The run's name: its folder among the checkpoints.", "Model", "from the corpus")
 
     tokenizer: str | None = text(
-        "Tokens: Unicode characters, UTF-8 bytes, or subword pieces (sentencepiece).", says="char",
-        choices=("char", "byte", "subword"),
-    )  # fmt: skip
+        "Tokens: Unicode characters, UTF-8 bytes, or subword pieces (sentencepiece).", says="char"
+    )
     vocab_size: int | None = text(
         "Vocabulary size: how many subword pieces.", says="1000", range=Range(at_least=259, at_most=1_000_000)
     )

@@ -30,6 +30,7 @@ class Mixture(nn.Module, Generic[Member]):
         self.config = dataclasses.replace(models[0].config, ensemble=len(models))
         # A ModuleList is a sequence of what it was given; its own type knows of modules alone.
         self.models: Sequence[Member] = cast("Sequence[Member]", nn.ModuleList(models))
+        self.training = models[0].training  # as it finds them: they may be in use elsewhere
 
     def initial_states(self, batch: int) -> tuple[States, ...]:
         """The memory before any token, model by model: zeros (B, H)."""

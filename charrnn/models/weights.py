@@ -28,7 +28,7 @@ def weight_shapes(config: ModelConfig) -> Shapes:
     table = formula(config.cell).table()
     require(
         config.weight_drop is None or any(weight.recurrent for weight in table.values()),
-        f"{config.cell} has no recurrent matrices to drop: leave out weight-drop",
+        f"{config.cell} has no recurrent matrices to drop: leave out `weight_drop`",
     )
     model: Shapes = {EMBEDDING: (config.start_id + 1, config.embedding)}
     for direction in (FORWARDS, BACKWARDS) if config.bidirectional else (FORWARDS,):

@@ -1,7 +1,7 @@
 """Score: every figure of a text is arithmetic on one thing, what each of its tokens costs, and on counts of the text.
 
 A figure is one function below: its name, its help (definition and unit), its place in `Score.figures`, the choice of
-`eval --metric` and its entry in the reference all come from there. Nothing here loads numpy.
+`eval` and its entry in the reference all come from there. Nothing here loads numpy.
 
 Cross-entropy, negative log-likelihood (NLL) and surprisal are one thing: -log p(token | all before it), in nats with
 the natural logarithm, in bits with that to the base of 2. Perplexity is its exponential (Jelinek et al. 1977).

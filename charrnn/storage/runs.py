@@ -103,7 +103,7 @@ def latest(checkpoints: Path) -> Run:
     """The run trained last. Raises RunError when there is none yet."""
     runs = _all(checkpoints)
     if not runs:
-        raise RunError(f"there is no trained model in {checkpoints} yet: train one first")
+        raise RunError(f"there is no trained model in {checkpoints} yet: `train` makes one")
     return max(runs, key=lambda run: max(f.stat().st_mtime for f in (run.model, run.resume) if f.exists()))
 
 
@@ -123,4 +123,4 @@ def _all(checkpoints: Path) -> list[Run]:
 
 def _others(checkpoints: Path) -> str:
     names = [run.name for run in _all(checkpoints)]
-    return f"; there are {', '.join(names[:8])}" if names else "; train one first"
+    return f"; there are {', '.join(names[:8])}" if names else "; `train` makes one"

@@ -22,7 +22,7 @@ from charrnn.text.tokenizers import Tokenizer, tokenizer_class, train_tokenizer
 VOCAB_SIZE = 1000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Part:
     """Token ids (N,) of one part. `starts` (D,) are the first ids of its documents, None for one stream."""
 

@@ -20,7 +20,7 @@ SORTED_GROUPS = 32
 SURVEYED = 1 << 20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Batch:
     """One step's tokens.
 

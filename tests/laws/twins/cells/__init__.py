@@ -10,10 +10,10 @@ from pkgutil import iter_modules
 
 from tests.laws.twins.cells.common import Facts, Twin, facts
 
-_modules = [import_module(module.name) for module in iter_modules(__path__, f"{__name__}.")]
+_names = [f"{__name__}.{module.name}" for module in iter_modules(__path__) if module.name != "common"]
 TWINS: dict[str, Twin] = {
     name.replace("_", "-"): function
-    for module in _modules
+    for module in map(import_module, _names)
     for name, function in vars(module).items()
     if isfunction(function) and function.__module__ == module.__name__
 }
