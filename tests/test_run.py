@@ -304,7 +304,7 @@ def test_a_model_generates_in_8_bits_only_where_it_was_measured_that_little_is_l
             used.append(arguments[2])
             super().__init__(*arguments)
 
-    monkeypatch.setattr(api, "Engine", Watched)
+    monkeypatch.setattr("charrnn.api.model.Engine", Watched)
     loaded = api.load("small", checkpoints=trained)
     for training, precision in MEASURED:
         record = {key: value for key, value in loaded.header.metadata.items() if key != "training"}
