@@ -16,6 +16,7 @@ FLAT: dict[str, Any] = {
     "summed_loss": 532.5, "summed_norm": 1.5, "summed_steps": 2, "summed_clipped": 1.0, "summed_tokens": 128,
     "summed_seconds": 0.75, "finished": False,
 }  # fmt: skip
+STRANGE: list[Any] = [None, 3, "x", [], {}]
 SPLIT = {"sources": ["fables"], "documents": "blank"}
 RECORD: dict[str, Any] = {
     "format": 4,
@@ -76,8 +77,7 @@ def test_reading_changes_nothing_of_the_record_nor_anything_of_todays() -> None:
 
 
 def test_a_record_that_makes_no_sense_is_left_to_whoever_reads_it() -> None:
-    strange: Any
-    for strange in (None, 3, "x", [], {}):
+    for strange in STRANGE:
         record = {"format": 1, "model": strange, "training": strange, "resume": {"progress": strange, "train": strange}}
         assert today(record)["training"] == strange
         assert differences(record) == []

@@ -111,17 +111,16 @@ def test_weights_are_averaged_over_the_share_that_is_asked_for() -> None:
     assert "averaged over the last 20%" in choose(average=0.2).reasons[2]
 
 
-@pytest.mark.parametrize("average", [None, 0.4])
-@pytest.mark.parametrize("steps", [2_000, 100_000])
+@pytest.mark.parametrize(("average", "steps"), [(None, 2_000), (0.4, 100_000)])
 def test_decay_alone_would_leave_the_same_share_of_a_weight_over_every_run(average: float | None, steps: int) -> None:
     config = choose(10**6, steps=steps, hidden=256, average=average or 0.0).train
     rates = [learning_rate(config, step / steps) for step in range(0, steps, 100)]
     assert 100 * sum(rates) * config.weight_decay == pytest.approx(planning.DECAY_OVER_RUN, rel=0.06)
 
 
-@pytest.mark.parametrize("named", [{"steps": 10**7}, {"epochs": 1e6}])
-def test_steps_and_epochs_choose_no_wider_network_than_the_default_time(named: dict[str, Any]) -> None:
-    assert choose(**named).model.hidden == choose(ensemble=1).model.hidden
+def test_steps_and_epochs_choose_no_wider_network_than_the_default_time() -> None:
+    for named in ({"steps": 10**7}, {"epochs": 1e6}):
+        assert choose(**named).model.hidden == choose(ensemble=1).model.hidden
     assert choose().train.seconds == planning.DEFAULT_SECONDS
 
 
@@ -187,11 +186,9 @@ def test_validation_takes_its_share_of_the_time_and_no_more(seconds: float) -> N
     assert f"the first {choice.train.validated:,} of them while training" in choice.reasons[0]
 
 
-@pytest.mark.parametrize(("seconds", "expected"), [(5.0, 3), (60.0, 3), (119.0, 5), (300.0, 15), (1e5, 15)])
-def test_there_is_a_validation_for_every_twenty_seconds_three_at_least_and_fifteen_at_most(
-    seconds: float, expected: int
-) -> None:
-    assert choose(seconds=seconds).train.evaluations == expected
+def test_there_is_a_validation_for_every_twenty_seconds_three_at_least_and_fifteen_at_most() -> None:
+    for seconds, expected in ((5.0, 3), (60.0, 3), (119.0, 5), (300.0, 15), (1e5, 15)):
+        assert choose(seconds=seconds).train.evaluations == expected, seconds
 
 
 def test_many_symbols_share_one_matrix_and_few_do_not() -> None:

@@ -135,9 +135,9 @@ def test_a_narrow_valley_that_lies_askew_is_gone_down_faster_than_by_adamw() -> 
     assert loss_after(turned=True) < 0.1 * loss_after(turned=False)
 
 
-@pytest.mark.parametrize("turned", [True, False])
-@pytest.mark.parametrize("before", [0, 3])
-@pytest.mark.parametrize("bad", [math.nan, math.inf])
+@pytest.mark.parametrize(
+    ("turned", "before", "bad"), [(True, 0, math.nan), (True, 3, math.inf), (False, 0, math.inf), (False, 3, math.nan)]
+)
 def test_where_a_gradient_is_not_finite_nothing_moves(turned: bool, before: int, bad: float) -> None:
     weight = nn.Parameter(normal(ROWS, COLUMNS))
     moved = optimizer(weight, turned=turned, weight_decay=0.1)

@@ -50,7 +50,6 @@ def test_a_run_reports_it_at_one_report_of_ten() -> None:
     assert updates is not None and set(updates) == {"embedding", "layers.0", "layers.1", "head", "bias"}
     before, after = seen[30]
     for name in ("head", "bias"):
-        expected = float(
-            (after[f"forwards.{name}"] - before[f"forwards.{name}"]).norm() / before[f"forwards.{name}"].norm()
-        )
+        old, new = before[f"forwards.{name}"], after[f"forwards.{name}"]
+        expected = float((new - old).norm() / old.norm())
         assert updates[name] == pytest.approx(expected, rel=1e-5)
