@@ -29,7 +29,7 @@ def propose(
 
     Raises ConfigError when the model reads forwards alone.
     """
-    require(config.bidirectional, "the model reads forwards alone: train one with --bidirectional")
+    require(config.bidirectional, "the model reads forwards alone: train one with `bidirectional`")
     options = SampleConfig(temperature=1.0, length=LONGEST)
 
     def words(direction: str, prompt: str) -> list[str]:
