@@ -136,9 +136,10 @@ def our_generation(shape: Shape, rows: int) -> Measure:
     """`generate` as `charrnn sample` uses it; k characters of each row -> seconds."""
     import numpy as np
 
-    from charrnn.config import ModelConfig, SampleConfig
+    from charrnn.config import ModelConfig
+    from charrnn.generation.config import SampleConfig
     from charrnn.generation.loop import generate
-    from charrnn.inference.engine import Engine
+    from charrnn.inference.engine import open_engine
     from charrnn.models.weights import weight_shapes
     from charrnn.text.tokenizers.char import CharTokenizer
 
@@ -149,7 +150,7 @@ def our_generation(shape: Shape, rows: int) -> Measure:
         name: (random.standard_normal(size) / size[-1] ** 0.5).astype(np.float32)
         for name, size in weight_shapes(config).items()
     }
-    engine = Engine(config, weights, "int8")
+    engine = open_engine(config, weights, "int8")
     tokenizer = CharTokenizer("".join(chr(33 + symbol) for symbol in range(SYMBOLS)))
 
     def measure(characters: int) -> float:

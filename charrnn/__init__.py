@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from charrnn.api.training import Training, resume, train
     from charrnn.config.model import ModelConfig
     from charrnn.config.options import TrainOptions
-    from charrnn.config.sampling import SampleConfig
     from charrnn.errors import (
         CharrnnError,
         CheckpointError,
@@ -30,7 +29,8 @@ if TYPE_CHECKING:
         RunError,
         VocabularyError,
     )
-    from charrnn.generation.loop import TextChunk
+    from charrnn.generation.config import SampleConfig
+    from charrnn.generation.sequence import TextChunk
     from charrnn.scoring.figures import Score
     from charrnn.training.events import Note, Report, Stopped
 
@@ -45,10 +45,10 @@ _HOMES = {
     "Note": "charrnn.training.events",
     "Report": "charrnn.training.events",
     "RunError": "charrnn.errors",
-    "SampleConfig": "charrnn.config.sampling",
+    "SampleConfig": "charrnn.generation.config",
     "Score": "charrnn.scoring.figures",
     "Stopped": "charrnn.training.events",
-    "TextChunk": "charrnn.generation.loop",
+    "TextChunk": "charrnn.generation.sequence",
     "TrainOptions": "charrnn.config.options",
     "Training": "charrnn.api.training",
     "VocabularyError": "charrnn.errors",

@@ -15,9 +15,9 @@ import pytest
 import charrnn
 from charrnn import api
 from charrnn.api.arguments import sample_config, train_options
-from charrnn.config import SampleConfig
 from charrnn.config.durations import format_duration, parse_duration
 from charrnn.errors import ConfigError
+from charrnn.generation.config import SampleConfig
 from charrnn.training.events import Event, Note, Report, Stopped
 
 ROOT = Path(__file__).parents[1]

@@ -19,8 +19,9 @@ from charrnn.cli.app import app
 from charrnn.cli.evaluate import METRICS
 from charrnn.cli.flags import commands, flags, in_flags
 from charrnn.cli.sample import PRECISIONS
-from charrnn.config import SampleConfig, TrainOptions
+from charrnn.config import TrainOptions
 from charrnn.config.fields import setting
+from charrnn.generation.config import SampleConfig
 from charrnn.inference.products import MATRICES
 from charrnn.models.cells import CELLS
 from charrnn.models.connections import CONNECTIONS

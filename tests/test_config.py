@@ -17,7 +17,6 @@ from charrnn.cli.flags import commands
 from charrnn.config import (
     ModelConfig,
     Range,
-    SampleConfig,
     TrainConfig,
     TrainOptions,
     draw_seed,
@@ -29,6 +28,7 @@ from charrnn.config import (
 )  # fmt: skip
 from charrnn.config.fields import Config, Field, kinds, setting
 from charrnn.errors import ConfigError
+from charrnn.generation.config import SampleConfig
 from charrnn.schema import Schema
 
 NAN, INF = math.nan, math.inf

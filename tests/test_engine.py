@@ -1,7 +1,7 @@
 """One token after another, in NumPy: the model's own numbers, and the same to the bit whoever stands beside a row."""
 
-import threading
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,17 +12,17 @@ import torch
 from torch import Tensor
 
 from charrnn.config import ModelConfig
-from charrnn.inference import backends as acceleration_module
-from charrnn.inference.engine import Engine, select_rows
-from charrnn.inference.network import Ids, StepState
-from charrnn.inference.products import LEVELS, MATRICES, Floats
-from charrnn.inference.products import _TorchProduct as TorchProduct
-from charrnn.models.cells import CELLS, gather
+from charrnn.inference import backends
+from charrnn.inference.backends import NUMPY, ONE_THREAD, TIMED, TORCH, Serving
+from charrnn.inference.base import BackEnd, Engine, EngineState, Ids, StepState
+from charrnn.inference.engine import EnsembleEngine, open_engine
+from charrnn.inference.network import NetworkEngine
+from charrnn.inference.products import LEVELS, MATRICES, Floats, TorchProduct
+from charrnn.models.cells import CELLS, States, gather
 from charrnn.models.cells.base import W_IH
 from charrnn.models.ensemble import Network, build
 from charrnn.models.language_model import LanguageModel
-from charrnn.models.states import NetworkState, map_state, state_parts
-from charrnn.models.weights import bounded, direction_weights
+from charrnn.models.weights import bounded
 from charrnn.training.int8_check import arrays
 
 Doubles = npt.NDArray[np.float64]
@@ -31,10 +31,7 @@ BATCHES = [*range(1, 10), 64]
 
 every_cell = pytest.mark.parametrize("cell", list(CELLS))
 # In 8 bits only what lies in [-1, 1] can be multiplied.
-BOUNDED = [
-    "rnn", "lstm", "lstm-peephole", "lstm-coupled", "lstm-layernorm", "lstm-nested", "slstm", "gru", "gru-update",
-    "gru-before", "gru-before-update", "gru-layernorm",
-]  # fmt: skip
+BOUNDED = [cell for cell in CELLS if CELLS[cell].bounded]
 every_bounded_cell = pytest.mark.parametrize("cell", BOUNDED)
 every_way = pytest.mark.parametrize(
     ("cell", "precision"), [(cell, name) for cell in CELLS for name in MATRICES if name == "fp32" or cell in BOUNDED]
@@ -54,10 +51,16 @@ SHAPES: list[dict[str, Any]] = [
     {"ensemble": 3},
     {"layers": 3, "skip": "dense", "ensemble": 2},
 ]
-every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
-every_bounded_shape = pytest.mark.parametrize(
-    "shape", [shape for shape in SHAPES if "norm" not in shape and shape.get("skip") != "residual"], ids=str
-)
+BOUNDED_SHAPES = [shape for shape in SHAPES if "norm" not in shape and shape.get("skip") != "residual"]
+
+
+def pairs(cells: list[str], shapes: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+    """Each cell with a third of the shapes, each shape with a third of the cells; the LSTM with all of them."""
+    return [
+        (cell, shape)
+        for (row, cell), (column, shape) in itertools.product(enumerate(cells), enumerate(shapes))
+        if cell == "lstm" or (row + column) % 3 == 0
+    ]
 
 
 def tiny(**fields: Any) -> Network:
@@ -71,66 +74,80 @@ def tiny(**fields: Any) -> Network:
     return model
 
 
-def decoder_of(model: Network, precision: str = "fp32", *, accelerated: bool = False) -> Engine:
-    engine = Engine(model.config, arrays(model), precision)
-    if accelerated:
-        with engine.accelerated(2, 1):
-            pass
+def engine_of(model: Network, precision: str = "fp32", back_end: BackEnd = NUMPY) -> Engine:
+    engine = open_engine(model.config, arrays(model), precision)
+    for matrix in engine.matrices:
+        matrix.use_torch(back_end == TORCH)
     return engine
+
+
+def in_each_back_end(model: Network, precision: str) -> Iterator[Engine]:
+    """By NumPy and, where the sums are exact, by torch."""
+    for back_end in (NUMPY, TORCH) if precision == "int8" else (NUMPY,):
+        yield engine_of(model, precision, back_end)
 
 
 def some_tokens(batch: int, time: int, seed: int = 0) -> Ids:
     return np.random.default_rng(seed).integers(0, 12, (batch, time))
 
 
-def some_memory(model: Network, batch: int, precision: str = "fp32") -> StepState:
-    """States such as a network may be in: outputs in [-1, 1]."""
-    rng, shape = np.random.default_rng(5), (batch, model.config.hidden)
-    parts = CELLS[model.config.cell].state_names
-    states = []
-    for _ in range(model.config.layers * model.config.ensemble):
-        drawn = {name: rng.standard_normal(shape).astype(np.float32) for name in parts}
+def some_state(engine: Engine, batch: int) -> EngineState:
+    """A state such as a network may be in: outputs in [-1, 1]."""
+    if isinstance(engine, EnsembleEngine):
+        return tuple(some_state(one, batch) for one in engine._engines)
+    assert isinstance(engine, NetworkEngine)
+    rng, shape = np.random.default_rng(5), (batch, engine.config.hidden)
+    layers = []
+    for own in engine.initial_state(batch).layers:
+        drawn = {name: rng.standard_normal(shape).astype(np.float32) for name in names_of(engine)}
         drawn["h"] = np.tanh(drawn["h"])
         if "n" in drawn:  # which is divided by: a sum of what is positive
             drawn["n"], drawn["c"] = np.exp(drawn["n"]), np.exp(drawn["n"]) * np.tanh(drawn["c"])
         if "inner" in drawn:  # whose c is an output itself
             drawn["c"] = np.tanh(drawn["c"])
-        states.append(tuple(drawn.values()))
-    return decoder_of(model, precision).remember(states)
+        layers.append(own._make(drawn.values()) if hasattr(own, "_make") else tuple(drawn.values()))
+    return engine.between(layers)
 
 
-def in_torch(model: Network, memory: StepState) -> NetworkState:
-    states, layers = map_state(torch.from_numpy, memory.states), model.config.layers
-    if len(model.models) == 1:
-        return states
-    return tuple(states[first : first + layers] for first in range(0, len(states), layers))
+def names_of(engine: Engine) -> tuple[str, ...]:
+    return CELLS[engine.config.cell].state_names
 
 
-def step_through(engine: Engine, tokens: Ids, memory: StepState) -> tuple[Floats, StepState]:
-    """Logits (B, T, V), the memory after them."""
+def networks(state: EngineState) -> list[EngineState]:
+    """The state of each network."""
+    return [state] if isinstance(state, StepState) else list(state)
+
+
+def in_torch(state: EngineState) -> States:
+    layers = [layer for one in networks(state) for layer in one.layers]
+    return tuple(tuple(torch.from_numpy(part) for part in layer) for layer in layers)
+
+
+def step_through(engine: Engine, tokens: Ids, state: EngineState) -> tuple[Floats, EngineState]:
+    """Logits (B, T, V), the state after them."""
     logits = []
     for t in range(tokens.shape[1]):
-        one, memory = engine.step(tokens[:, t], memory)
+        one, state = engine.step(tokens[:, t], state)
         logits.append(one)
-    return np.stack(logits, axis=1), memory
+    return np.stack(logits, axis=1), state
 
 
-def flat(memory: StepState) -> list[Floats]:
-    """All of a memory's arrays in one order."""
-    return [part for state in memory.states for part in state] + list(memory.products)
+def flat(state: Any) -> list[Floats]:
+    """All of a state's arrays in one order."""
+    return [state] if isinstance(state, np.ndarray) else [array for part in state for array in flat(part)]
 
 
-def same_bits(one: tuple[Floats, StepState], other: tuple[Floats, StepState]) -> bool:
+def same_bits(one: tuple[Floats, EngineState], other: tuple[Floats, EngineState]) -> bool:
     pairs = list(zip([one[0], *flat(one[1])], [other[0], *flat(other[1])], strict=True))
     assert all(a.shape == b.shape and a.dtype == b.dtype == np.float32 for a, b in pairs)
     return all(a.tobytes() == b.tobytes() for a, b in pairs)
 
 
-def gap(one: tuple[Floats, StepState], other: tuple[Tensor, NetworkState]) -> float:
+def gap(one: tuple[Floats, EngineState], other: tuple[Tensor, States]) -> float:
     """The largest difference between the engine's logits and states and the model's."""
     pairs = [(one[0], other[0].numpy())]
-    twins = (part.numpy() for part in state_parts(other[1]))
-    pairs += zip(state_parts(one[1].states), twins, strict=True)
+    for layer, twin in zip(in_torch(one[1]), other[1], strict=True):
+        pairs += [(part.numpy(), whole.numpy()) for part, whole in zip(layer, twin, strict=True)]
     assert all(a.shape == b.shape for a, b in pairs)
     assert all(np.isfinite(part).all() for pair in pairs for part in pair)
     return max(float(np.abs(a - b).max()) for a, b in pairs)
@@ -139,25 +156,25 @@ def gap(one: tuple[Floats, StepState], other: tuple[Tensor, NetworkState]) -> fl
 # -- float32: the model's own numbers --------------------------------------------------------------------------------
 
 
-@every_cell
-@every_shape
-@pytest.mark.parametrize("batch", [1, 3])
-def test_steps_equal_the_models_own_forward(cell: str, shape: dict[str, Any], batch: int) -> None:
+@pytest.mark.parametrize(("cell", "shape"), pairs(list(CELLS), SHAPES), ids=str)
+def test_steps_equal_the_models_own_forward(cell: str, shape: dict[str, Any]) -> None:
     model = tiny(cell=cell, **shape)
-    tokens, memory = some_tokens(batch, 15), some_memory(model, batch)
-    with torch.no_grad():
-        forward = model(torch.from_numpy(tokens), in_torch(model, memory))
-    assert gap(step_through(decoder_of(model), tokens, memory), forward) < 1e-5
+    engine = engine_of(model)
+    for batch in (1, 3):
+        tokens, state = some_tokens(batch, 15), some_state(engine, batch)
+        with torch.no_grad():
+            forward = model(torch.from_numpy(tokens), in_torch(state))
+        assert gap(step_through(engine, tokens, state), forward) < 1e-5, batch
 
 
 @every_cell
-@pytest.mark.parametrize("length", [1, 2, 70])
-def test_priming_equals_the_models_own_forward(cell: str, length: int) -> None:
+def test_priming_equals_the_models_own_forward(cell: str) -> None:
     model = tiny(cell=cell)
-    prompt = some_tokens(1, length)
-    with torch.no_grad():
-        logits, states = model(torch.from_numpy(prompt), model.initial_states(1))
-    assert gap(decoder_of(model).prime(prompt[0]), (logits[:, -1], states)) < 1e-5
+    for length in (1, 2, 70):
+        prompt = some_tokens(1, length)
+        with torch.no_grad():
+            logits, states = model(torch.from_numpy(prompt), model.initial_states(1))
+        assert gap(engine_of(model).prime(prompt[0]), (logits[:, -1], states)) < 1e-5, length
 
 
 @pytest.mark.parametrize("size", [30.0, 100.0])
@@ -165,21 +182,33 @@ def test_large_sums_saturate_as_the_models_do_and_overflow_nowhere(size: float) 
     for cell in BOUNDED:
         model = tiny(cell=cell)
         with torch.no_grad():
-            for layer in model.first_member.forwards.layers:
-                for parameter in layer.parameters():
+            for name, parameter in model.named_parameters():
+                if ".rnn." in name:
                     parameter.mul_(size)
             forward = model(torch.from_numpy(some_tokens(2, 6)), model.initial_states(2))
-        engine = decoder_of(model)
-        assert gap(step_through(engine, some_tokens(2, 6), engine.start(2)), forward) < 1e-3
+        engine = engine_of(model)
+        assert gap(step_through(engine, some_tokens(2, 6), engine.initial_state(2)), forward) < 1e-3, cell
 
 
 @every_cell
 def test_dropout_has_no_part_in_it_also_where_the_model_is_left_in_training(cell: str) -> None:
-    tokens, plain, training = some_tokens(2, 9), tiny(cell=cell), tiny(cell=cell, dropout=0.5).train()
-    memory = some_memory(plain, 2)
-    assert same_bits(
-        step_through(decoder_of(training), tokens, memory), step_through(decoder_of(plain), tokens, memory)
-    )
+    tokens, plain = some_tokens(2, 9), engine_of(tiny(cell=cell))
+    training = engine_of(tiny(cell=cell, dropout=0.5).train())
+    state = some_state(plain, 2)
+    assert same_bits(step_through(training, tokens, state), step_through(plain, tokens, state))
+
+
+def test_an_engine_reads_one_direction_of_a_model_of_two() -> None:
+    both, alone = tiny(bidirectional=True, ensemble=2), tiny(ensemble=2)
+    weights = arrays(both)
+    tokens = some_tokens(1, 9)[0]
+    for direction, prefix in (("forwards", ""), ("backwards", "reverse.")):
+        config, own = alone.config, {}
+        for name in arrays(alone):
+            member, plain = ("member.2.", name[9:]) if name.startswith("member.2.") else ("", name)
+            own[name] = weights[member + ("" if plain == "embedding.weight" else prefix) + plain]
+        found = open_engine(both.config, weights, "fp32", direction).prime(tokens)
+        assert same_bits(found, open_engine(config, own).prime(tokens)), direction
 
 
 # -- 8 bits: a slow, obvious twin ------------------------------------------------------------------------------------
@@ -241,14 +270,14 @@ class Twin:
     def __init__(self, model: LanguageModel) -> None:
         assert bounded(model.config)
         self.config = model.config
-        self.weights = {name: weight.astype(np.float64) for name, weight in direction_weights(arrays(model)).items()}
+        self.weights = {name: weight.astype(np.float64) for name, weight in arrays(model).items()}
 
     def step(self, tokens: Ids, before: StepState, after: StepState) -> tuple[Doubles, list[tuple[Doubles, ...]]]:
         """Logits and states from the states before, and what the layers gave in between."""
         formula, x = CELLS[self.config.cell], self.weights["embedding.weight"][tokens]
         states: list[tuple[Doubles, ...]] = []
         given: list[Doubles] = []
-        for layer, state in enumerate(before.states[: self.config.layers]):
+        for layer, state in enumerate(before.layers):
             weights = {name: self.weights[f"layers.{layer}.rnn.{name}"] for name in formula.table()}
             # The embedding is looked up, not read from a layer: its product is not rounded. Vectors are rows.
             weights = {
@@ -260,7 +289,7 @@ class Twin:
             projected, recurrent = cell.project(x), cell.recur(read(state[0]))
             cell.op = RoundingOperations()  # what a step multiplies by itself is read as a layer's output is
             states.append(cell.step(projected, recurrent, doubles))
-            x = self.join(layer, after.states[layer][0], x)
+            x = self.join(layer, after.layers[layer][0], x)
             given.append(x)
         if self.config.skip == "dense":
             x = np.hstack(given)
@@ -288,94 +317,77 @@ def read(h: Floats) -> Doubles:
     return np.asarray(np.rint(np.float32(LEVELS) * h), dtype=np.float64) / LEVELS
 
 
-@every_bounded_cell
-@every_bounded_shape
-@pytest.mark.parametrize("batch", [1, 3])
-@pytest.mark.parametrize("accelerated", [False, True], ids=["numpy", "torch"])
-def test_steps_in_8_bits_equal_the_slow_twins(cell: str, shape: dict[str, Any], batch: int, accelerated: bool) -> None:
+@pytest.mark.parametrize(("cell", "shape"), pairs(BOUNDED, BOUNDED_SHAPES), ids=str)
+def test_steps_in_8_bits_equal_the_slow_twins(cell: str, shape: dict[str, Any]) -> None:
     model = tiny(cell=cell, **shape)
-    engine = decoder_of(model, "int8", accelerated=accelerated)
-    twins, layers = [Twin(member) for member in model.models], model.config.layers
-    before = some_memory(model, batch, "int8")
-    for tokens in some_tokens(batch, 12).T:
-        logits, after = engine.step(tokens, before)
-        expected, states = twins[0].step(tokens, before, after)
-        if len(twins) > 1:
-            probabilities = [softmax(expected)]
-            for number, twin in enumerate(twins[1:], 1):
-                of_it = slice(number * layers, (number + 1) * layers)
-                one, more = twin.step(
-                    tokens, StepState(before.states[of_it], before.products[of_it]), StepState(after.states[of_it], ())
-                )
-                probabilities.append(softmax(one))
-                states += more
-            expected = np.log(sum(probabilities) / len(twins))
-        assert np.allclose(logits, expected, rtol=0, atol=1e-5)
-        for state, own in zip(states, after.states, strict=True):
-            assert all(np.allclose(part, other, rtol=0, atol=1e-5) for part, other in zip(state, own, strict=True))
-        before = after
+    twins = [Twin(member) for member in model.models]
+    for engine, batch in itertools.product(in_each_back_end(model, "int8"), (1, 3)):
+        before = some_state(engine, batch)
+        for tokens in some_tokens(batch, 12).T:
+            logits, after = engine.step(tokens, before)
+            found = [
+                twin.step(tokens, *own) for twin, *own in zip(twins, networks(before), networks(after), strict=True)
+            ]
+            expected = found[0][0]
+            if len(twins) > 1:
+                expected = np.log(sum(softmax(one) for one, _ in found) / len(twins))
+            assert np.allclose(logits, expected, rtol=0, atol=1e-5), batch
+            states = [part for _, layers in found for state in layers for part in state]
+            own_states = [part for one in networks(after) for state in one.layers for part in state]
+            for part, other in zip(states, own_states, strict=True):
+                assert np.allclose(part, other, rtol=0, atol=1e-5), batch
+            before = after
 
 
 @every_bounded_cell
-@pytest.mark.parametrize("hidden", [8, 64, 200])
-def test_8_bits_come_near_the_model_but_are_not_the_model(cell: str, hidden: int) -> None:
-    model = tiny(cell=cell, hidden=hidden)
-    tokens = some_tokens(4, 30)
-    with torch.no_grad():
-        expected, _ = model(torch.from_numpy(tokens), model.initial_states(4))
-    engine = decoder_of(model, "int8")
-    logits, _ = step_through(engine, tokens, engine.start(4))
-    difference = np.abs(logits - expected.numpy())
-    spread = float(expected.std())
-    assert 1e-5 * spread < difference.mean() < 0.02 * spread
-    assert difference.max() < 0.15 * spread
+def test_8_bits_come_near_the_model_but_are_not_the_model(cell: str) -> None:
+    for hidden in (8, 64, 200):
+        model = tiny(cell=cell, hidden=hidden)
+        tokens = some_tokens(4, 30)
+        with torch.no_grad():
+            expected, _ = model(torch.from_numpy(tokens), model.initial_states(4))
+        engine = engine_of(model, "int8")
+        logits, _ = step_through(engine, tokens, engine.initial_state(4))
+        difference, spread = np.abs(logits - expected.numpy()), float(expected.std())
+        assert 1e-5 * spread < difference.mean() < 0.02 * spread, hidden
+        assert difference.max() < 0.15 * spread, hidden
 
 
 # -- both ------------------------------------------------------------------------------------------------------------
 
 
 @every_way
-@pytest.mark.parametrize("length", [1, 2, 33])
-@pytest.mark.parametrize("tie", [False, True], ids=["untied", "tied"])
-def test_priming_equals_steps(cell: str, precision: str, length: int, tie: bool) -> None:
-    engine = decoder_of(tiny(cell=cell, tie=tie, embedding=8), precision)
-    prompt = some_tokens(1, length)
-    stepped, memory = step_through(engine, prompt, engine.start(1))
-    logits, left = engine.prime(prompt[0])
-    assert logits.shape == (1, 11)
-    assert same_bits((logits, left), (stepped[:, -1], memory))
+def test_priming_equals_steps_from_zeros(cell: str, precision: str) -> None:
+    for tie, length in itertools.product((False, True), (1, 2, 33)):
+        engine = engine_of(tiny(cell=cell, tie=tie, embedding=8), precision)
+        prompt, zeros = some_tokens(1, length), engine.initial_state(1)
+        assert not any(part.any() for part in flat(zeros))
+        assert [[part.shape for part in layer] for layer in zeros.layers] == [[(1, 8)] * len(names_of(engine))] * 2
+        stepped, state = step_through(engine, prompt, zeros)
+        logits, left = engine.prime(prompt[0])
+        assert logits.shape == (1, 11)
+        assert same_bits((logits, left), (stepped[:, -1], state)), (tie, length)
 
 
 @every_way
-def test_before_any_token_the_memory_is_zeros(cell: str, precision: str) -> None:
-    memory = decoder_of(tiny(cell=cell), precision).start(3)
-    assert [[part.shape for part in state] for state in memory.states] == [[(3, 8)] * len(CELLS[cell].state_names)] * 2
-    assert [len(products) for products in memory.products] == [3] * 2
-    assert all(part.dtype == np.float32 and not part.any() for part in flat(memory))
+def test_a_row_is_the_same_to_the_bit_alone_and_in_a_batch_of_any_size(cell: str, precision: str) -> None:
+    for hidden in (8, 13, 100):
+        for engine in in_each_back_end(tiny(cell=cell, hidden=hidden), precision):
+            tokens, state = some_tokens(64, 3), some_state(engine, 64)
 
+            def read(rows: list[int], engine: Engine = engine, state: Any = state, tokens: Ids = tokens) -> Any:
+                return step_through(engine, tokens[rows], engine.select_rows(state, rows))
 
-@every_way
-@pytest.mark.parametrize("accelerated", [False, True], ids=["numpy", "torch"])
-@pytest.mark.parametrize("hidden", [8, 13, 64, 100])
-def test_a_row_is_the_same_to_the_bit_alone_and_in_a_batch_of_any_size(
-    cell: str, precision: str, accelerated: bool, hidden: int
-) -> None:
-    model = tiny(cell=cell, hidden=hidden)
-    engine = decoder_of(model, precision, accelerated=accelerated)
-    tokens, memory = some_tokens(64, 4), some_memory(model, 64, precision)
-
-    def read(rows: list[int]) -> tuple[Floats, StepState]:
-        return step_through(engine, tokens[rows], select_rows(memory, rows))
-
-    alone = [read([row]) for row in range(64)]
-    for batch in BATCHES:
-        # Not in order, and one of them twice.
-        rows = np.random.default_rng(batch).permutation(64)[:batch].tolist()
-        rows[-1] = rows[0]
-        logits, left = read(rows)
-        for place, row in enumerate(rows):
-            one = logits[place : place + 1], select_rows(left, [place])
-            assert same_bits(one, alone[row]), f"row {row} of {rows}"
+            alone: dict[int, Any] = {}
+            for batch in BATCHES:
+                # Not in order, and one of them twice.
+                rows = np.random.default_rng(batch).permutation(64)[:batch].tolist()
+                rows[-1] = rows[0]
+                logits, left = read(rows)
+                for place, row in enumerate(rows):
+                    one = logits[[place]], engine.select_rows(left, [place])
+                    alone[row] = alone.get(row) or read([row])
+                    assert same_bits(one, alone[row]), (hidden, row, rows)
 
 
 # So large a layer that torch multiplies a single row as well.
@@ -384,96 +396,147 @@ LARGE = {"lstm": 192, "gru": 212, "rnn": 368}
 
 @pytest.mark.parametrize("cell", list(LARGE))
 def test_numpy_and_torch_give_the_same_bits_for_any_number_of_rows(cell: str) -> None:
-    model = tiny(cell=cell, hidden=LARGE[cell])
-    plain, accelerated = decoder_of(model, "int8"), decoder_of(model, "int8", accelerated=True)
-    tokens, memory = some_tokens(64, 4), some_memory(model, 64, "int8")
-    alone = [step_through(plain, tokens[[row]], select_rows(memory, [row])) for row in range(64)]
+    plain, by_torch = in_each_back_end(tiny(cell=cell, hidden=LARGE[cell]), "int8")
+    tokens, state = some_tokens(64, 4), some_state(plain, 64)
     for batch in BATCHES:
         rows = list(range(64 - batch, 64))
-        given = tokens[rows], select_rows(memory, rows)
-        together = step_through(accelerated, *given)
-        assert same_bits(together, step_through(plain, *given))
-        for place, row in enumerate(rows):
-            assert same_bits((together[0][[place]], select_rows(together[1], [place])), alone[row])
+        given = tokens[rows], plain.select_rows(state, rows)
+        assert same_bits(step_through(by_torch, *given), step_through(plain, *given)), batch
 
 
 @every_way
-@pytest.mark.parametrize("accelerated", [False, True], ids=["numpy", "torch"])
-def test_nothing_given_is_changed(cell: str, precision: str, accelerated: bool) -> None:
+def test_nothing_given_is_changed_and_nothing_is_remembered_between_steps(cell: str, precision: str) -> None:
     model = tiny(cell=cell)
     weights = arrays(model)
     kept = {name: weight.copy() for name, weight in weights.items()}
-    engine = Engine(model.config, weights, precision)
-    if accelerated:
-        with engine.accelerated(2, 1):
-            pass
-    for batch in (1, 3, 9):
-        tokens, memory = some_tokens(batch, 1)[:, 0], some_memory(model, batch, precision)
-        old_tokens, old = tokens.copy(), [part.copy() for part in flat(memory)]
-        engine.step(tokens, memory)
-        engine.prime(tokens)
-        select_rows(memory, [0])
+    for engine, batch in itertools.product(in_each_back_end(model, precision), (1, 3, 9)):
+        tokens, state = some_tokens(batch, 5), some_state(engine, batch)
+        old_tokens, old = tokens.copy(), [part.copy() for part in flat(state)]
+        first = step_through(engine, tokens, state)
+        given, copies = flat(first), [part.copy() for part in flat(first)]
+        for other in (batch, 3):
+            step_through(engine, some_tokens(other, 4, seed=1), engine.initial_state(other))
+        engine.prime(tokens[0])
+        engine.select_rows(state, [0])
         assert np.array_equal(tokens, old_tokens)
-        assert all(np.array_equal(part, other) for part, other in zip(flat(memory), old, strict=True))
+        assert all(np.array_equal(*pair) for pair in zip(flat(state), old, strict=True))
+        # Neither does what it gave change when it goes on.
+        assert all(np.array_equal(*pair) for pair in zip(given, copies, strict=True))
+        assert same_bits(first, step_through(engine, tokens, state))
     assert all(np.array_equal(weight, kept[name]) for name, weight in weights.items())
 
 
-@every_way
-@pytest.mark.parametrize("accelerated", [False, True], ids=["numpy", "torch"])
-def test_the_decoder_remembers_nothing_between_steps(cell: str, precision: str, accelerated: bool) -> None:
-    model = tiny(cell=cell)
-    engine = decoder_of(model, precision, accelerated=accelerated)
-    for batch in (1, 2, 9):
-        tokens, memory = some_tokens(batch, 5), some_memory(model, batch, precision)
-        first = step_through(engine, tokens, memory)
-        one, left = engine.step(tokens[:, 0], memory)
-        kept = (
-            one.copy(),
-            StepState(
-                tuple(tuple(part.copy() for part in state) for state in left.states),
-                tuple(p.copy() for p in left.products),
-            ),
-        )
-        for other in (batch, 3):
-            step_through(engine, some_tokens(other, 4, seed=1), engine.start(other))
-        # Neither does what it gave change when it goes on.
-        assert same_bits((one, left), kept)
-        assert same_bits(first, step_through(engine, tokens, memory))
-
-
 @every_cell
-@pytest.mark.parametrize("rows", [[0], [2], [2, 0], [1, 1, 1], [0, 1, 2], [2, 2, 0, 1]])
-def test_carry_takes_these_rows_of_every_part_as_copies(cell: str, rows: list[int]) -> None:
-    memory = some_memory(tiny(cell=cell), 3, "int8")
-    carried = select_rows(memory, rows)
-    assert [len(state) for state in carried.states] == [len(state) for state in memory.states]
-    for part, whole in zip(flat(carried), flat(memory), strict=True):
-        assert np.array_equal(part, np.stack([whole[row] for row in rows]))
-        assert not np.shares_memory(part, whole)
+def test_select_rows_takes_these_rows_of_every_part_as_copies(cell: str) -> None:
+    for engine in (engine_of(tiny(cell=cell)), engine_of(tiny(cell=cell, ensemble=2))):
+        state = some_state(engine, 3)
+        for rows in ([0], [2], [2, 0], [1, 1, 1], [0, 1, 2], [2, 2, 0, 1]):
+            selected = engine.select_rows(state, rows)
+            assert type(selected) is type(state)
+            assert [type(layer) for one in networks(selected) for layer in one.layers] == [
+                type(layer) for one in networks(state) for layer in one.layers
+            ]
+            for part, whole in zip(flat(selected), flat(state), strict=True):
+                assert np.array_equal(part, np.stack([whole[row] for row in rows]))
+                assert not np.shares_memory(part, whole)
 
 
-# -- torch, where it is worth waiting for ----------------------------------------------------------------------------
+# -- which back end multiplies ---------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def multiplied(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many rows each product has had that torch computed."""
-    rows: list[int] = []
-    product = TorchProduct.__call__
+class Scripted(Engine):
+    """An engine whose steps take as long as is said, on a clock of its own."""
 
-    def counting(self: TorchProduct, x: Floats) -> Floats:
-        rows.append(len(x))
-        return product(self, x)
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds: dict[BackEnd, float], precision: str = "int8") -> None:
+        self._inner = engine_of(tiny(), precision)
+        super().__init__(self._inner.config)
+        self.seconds, self.now = seconds, 0.0
+        self.used: list[BackEnd] = []
+        monkeypatch.setattr(backends, "time", SimpleNamespace(perf_counter=lambda: self.now))
 
-    monkeypatch.setattr(TorchProduct, "__call__", counting)
-    return rows
+    @property
+    def matrices(self) -> Any:
+        return self._inner.matrices
+
+    def initial_state(self, rows: int) -> EngineState:
+        return self._inner.initial_state(rows)
+
+    def step(self, tokens: Ids, state: EngineState) -> tuple[Floats, EngineState]:
+        by_torch = any(getattr(matrix, "_by_torch", False) for matrix in self.matrices)
+        one = backends._one_blas_thread._holders > 0
+        self.used.append(TORCH if by_torch else ONE_THREAD if one else NUMPY)
+        assert one or not by_torch
+        self.now += self.seconds[self.used[-1]]
+        return self._inner.step(tokens, state)
+
+    def write(self, rows: int, steps: int, of: int | None = None) -> list[BackEnd]:
+        """Who took each of so many steps, where `of` are announced."""
+        self.used.clear()
+        state = self.initial_state(rows)
+        with Serving(self, rows, of or steps) as serving:
+            for _ in range(steps):
+                _, state = serving.step(np.zeros(rows, np.int64), state)
+        assert backends._one_blas_thread._holders == 0
+        return list(self.used)
 
 
-def rows_by_torch(engine: Engine, rows: int, multiplied: list[int]) -> list[int]:
-    memory = engine.start(rows)
-    multiplied.clear()
-    engine.step(np.zeros(rows, np.int64), memory)
-    return list(multiplied)
+@pytest.mark.parametrize("fastest", [NUMPY, ONE_THREAD, TORCH])
+def test_each_back_end_writes_some_tokens_and_the_fastest_stays_for_good(
+    fastest: BackEnd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Scripted(monkeypatch, {one: 1.0 if one == fastest else 2.0 for one in (NUMPY, ONE_THREAD, TORCH)})
+    used = engine.write(2, 100)
+    assert used == [NUMPY] * TIMED + [ONE_THREAD] * TIMED + [TORCH] * TIMED + [fastest] * (100 - 3 * TIMED)
+    assert engine.write(2, 5) == [fastest] * 5
+    # For another number of rows it is measured anew.
+    assert engine.write(3, 1, of=100) == [NUMPY]
+
+
+def test_one_slow_step_among_the_first_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Scripted(monkeypatch, {NUMPY: 1.0, ONE_THREAD: 1.5, TORCH: 2.0})
+    step = engine.step
+
+    def stumbling(tokens: Ids, state: EngineState) -> tuple[Floats, EngineState]:
+        engine.now += 1000 * (len(engine.used) == 3)
+        return step(tokens, state)
+
+    monkeypatch.setattr(engine, "step", stumbling)
+    assert engine.write(2, 60)[-1] == NUMPY
+
+
+@pytest.mark.parametrize("loaded", [True, False])
+def test_torch_is_tried_where_the_rest_would_clearly_take_longer_than_having_it(
+    loaded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cost = backends.PREPARING if loaded else backends.LOADING
+    monkeypatch.setattr(backends, "sys", SimpleNamespace(modules={"torch": torch} if loaded else {}))
+    steps = 1000
+    for share, tried in ((0.9, False), (1.1, True)):
+        seconds = share * backends.CLEARLY * cost / (steps - 2 * TIMED)
+        engine = Scripted(monkeypatch, {NUMPY: seconds, ONE_THREAD: 2 * seconds, TORCH: seconds / 2})
+        assert (TORCH in engine.write(2, 4 * TIMED, of=steps)) is tried, share
+        assert (2 in engine.back_ends) is tried
+
+
+def test_torch_is_tried_later_where_the_machine_gets_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Scripted(monkeypatch, {NUMPY: 1e-6, ONE_THREAD: 2e-6, TORCH: 1e-6})
+    step = engine.step
+
+    def slowing(tokens: Ids, state: EngineState) -> tuple[Floats, EngineState]:
+        if len(engine.used) == 200:
+            engine.seconds |= {NUMPY: 1.0, ONE_THREAD: 1.0}
+        return step(tokens, state)
+
+    monkeypatch.setattr(engine, "step", slowing)
+    used = engine.write(2, 400)
+    assert TORCH not in used[:200] and used[-1] == TORCH
+
+
+def test_what_is_not_exact_is_left_to_numpy_and_small_products_to_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    ages = {NUMPY: 1e6, ONE_THREAD: 1e6, TORCH: 1e-6}
+    assert set(Scripted(monkeypatch, ages, "fp32").write(4, 80)) == {NUMPY}
+    assert set(Scripted(monkeypatch, ages, "fp32").write(1, 80)) == {ONE_THREAD}
+    assert set(Scripted(monkeypatch, ages, "int8").write(1, 80)) == {ONE_THREAD}
 
 
 @pytest.mark.parametrize(
@@ -490,13 +553,21 @@ def rows_by_torch(engine: Engine, rows: int, multiplied: list[int]) -> list[int]
     ],
     ids=str,
 )
-def test_torch_that_is_loaded_computes_every_product_of_several_rows(
-    shape: dict[str, Any], products: int, multiplied: list[int]
+def test_torch_computes_every_product_of_several_rows(
+    shape: dict[str, Any], products: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = decoder_of(tiny(**shape, layers=3), "int8")
-    assert rows_by_torch(engine, 4, multiplied) == []
-    with engine.accelerated(4, 1):
-        assert rows_by_torch(engine, 4, multiplied) == [4] * products
+    rows: list[int] = []
+    product = TorchProduct.__call__
+
+    def counting(self: TorchProduct, x: Floats) -> Floats:
+        rows.append(len(x))
+        return product(self, x)
+
+    engine = engine_of(tiny(**shape, layers=3), "int8", TORCH)
+    state = engine.initial_state(4)
+    monkeypatch.setattr(TorchProduct, "__call__", counting)
+    engine.step(np.zeros(4, np.int64), state)
+    assert rows == [4] * products
 
 
 def test_cells_and_connections_say_themselves_whether_8_bits_can_hold_what_they_give() -> None:
@@ -504,70 +575,3 @@ def test_cells_and_connections_say_themselves_whether_8_bits_can_hold_what_they_
     for skip, norm, expected in (("highway", False, True), ("dense", False, True), ("residual", False, False)):
         assert bounded(tiny(skip=skip, norm=norm).config) is expected
     assert not bounded(tiny(norm=True).config)
-
-
-def test_a_single_row_of_a_small_network_is_left_to_numpy(multiplied: list[int]) -> None:
-    engine = decoder_of(tiny(), "int8")
-    with engine.accelerated(1, 10**9):
-        assert multiplied == []
-        assert rows_by_torch(engine, 4, multiplied) == []
-
-
-def test_a_single_row_of_a_large_network_is_not(multiplied: list[int]) -> None:
-    engine = decoder_of(tiny(hidden=LARGE["lstm"]), "int8")
-    with engine.accelerated(1, 1):
-        assert rows_by_torch(engine, 1, multiplied) == [1] * 2
-
-
-class Loading:
-    """A machine where torch is not loaded yet, and comes when `arrive` is called."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.asked = threading.Event()
-        self._come = threading.Event()
-        self._threads: list[threading.Thread] = []
-        self._modules: dict[str, object] = {}
-        torch_on_its_way = acceleration_module._Torch()
-        monkeypatch.setattr(torch_on_its_way, "_load", self._load)
-        monkeypatch.setattr(acceleration_module, "sys", SimpleNamespace(modules=self._modules))
-        monkeypatch.setattr(acceleration_module, "_torch", torch_on_its_way)
-
-    def _load(self) -> None:
-        self._threads.append(threading.current_thread())
-        self._modules["torch"] = "half loaded"
-        self.asked.set()
-        assert self._come.wait(60)
-
-    def arrive(self) -> None:
-        self._come.set()
-        for thread in self._threads:
-            thread.join()
-
-
-# What costs seconds of computing: two rows of so many tokens.
-MANY = 10**9
-
-
-def test_torch_is_sent_for_where_the_text_is_long_and_used_once_it_is_here(
-    monkeypatch: pytest.MonkeyPatch, multiplied: list[int]
-) -> None:
-    loading, engine = Loading(monkeypatch), decoder_of(tiny(), "int8")
-    with engine.accelerated(2, MANY) as acceleration:
-        acceleration.use_what_came()
-        assert loading.asked.wait(60)
-        acceleration.use_what_came()
-        assert rows_by_torch(engine, 2, multiplied) == []
-        loading.arrive()
-        assert rows_by_torch(engine, 2, multiplied) == []
-        acceleration.use_what_came()
-        assert rows_by_torch(engine, 2, multiplied) == [2] * 2
-
-
-@pytest.mark.parametrize(("rows", "tokens"), [(1, MANY), (2, 1), (8, 500)])
-def test_torch_is_not_sent_for_where_it_would_not_pay(monkeypatch: pytest.MonkeyPatch, rows: int, tokens: int) -> None:
-    loading, engine = Loading(monkeypatch), decoder_of(tiny(), "int8")
-    threads = threading.active_count()
-    with engine.accelerated(rows, tokens) as acceleration:
-        assert threading.active_count() == threads
-        acceleration.use_what_came()
-    assert not loading.asked.is_set()

@@ -13,7 +13,7 @@ from charrnn import api
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import ConfigError
 from charrnn.generation.propose import propose
-from charrnn.inference.engine import mixed
+from charrnn.inference.engine import ensemble_logits as numpy_ensemble_logits
 from charrnn.machine import Machine
 from charrnn.models.ensemble import Ensemble, Network, backwards_of, build, ensemble_logits
 from charrnn.models.language_model import LanguageModel
@@ -136,7 +136,7 @@ def test_means_of_probabilities_that_float32_cannot_hold() -> None:
     log_p = doubles - np.log(np.exp(doubles - doubles.max(2, keepdims=True)).sum(2, keepdims=True))
     log_p -= doubles.max(2, keepdims=True)
     expected = np.logaddexp(log_p[0], log_p[1]) - math.log(2)
-    assert np.allclose(mixed(list(logits)), expected, rtol=1e-6)
+    assert np.allclose(numpy_ensemble_logits(list(logits)), expected, rtol=1e-6)
     assert np.allclose(ensemble_logits(list(torch.from_numpy(logits))).numpy(), expected, rtol=1e-6)
 
 

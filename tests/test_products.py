@@ -1,7 +1,7 @@
 """Products for one token after another: 8-bit sums that are exact whoever computes them, and float32 row by row."""
 
+import itertools
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -63,51 +63,46 @@ def largest_sums(matrix: Exact8) -> Integers:
 def accelerated(weight: Floats) -> Exact8:
     """Must really go through torch: this machine's product is right."""
     matrix = Exact8(weight)
-    matrix.accelerate(torch)
+    matrix.use_torch(True)
     assert matrix._torch is not None
     return matrix
+
+
+def both_ways(weight: Floats) -> list[Exact8]:
+    """By NumPy, by torch."""
+    return [Exact8(weight), accelerated(weight)]
 
 
 # -- 8 bits: exact ---------------------------------------------------------------------------------------------------
 
 
 @every_shape
-@pytest.mark.parametrize("rows", [1, 2, 5])
-def test_products_equal_integer_arithmetic(shape: tuple[int, int], rows: int) -> None:
+def test_products_equal_integer_arithmetic(shape: tuple[int, int]) -> None:
     matrix = Exact8(random_weight(*shape))
-    x = Exact8.read(some_outputs(rows, shape[1]))
-    y = matrix(x)
-    assert y.shape == (rows, shape[0]) and y.dtype == np.float32
-    assert np.array_equal(y, scaled(sums_by_integers(matrix, x), matrix))
+    for rows in (1, 2, 5):
+        x = Exact8.read(some_outputs(rows, shape[1]))
+        y = matrix(x)
+        assert y.shape == (rows, shape[0]) and y.dtype == np.float32
+        assert np.array_equal(y, scaled(sums_by_integers(matrix, x), matrix)), rows
 
 
 @every_shape
-@pytest.mark.parametrize("rows", BATCHES)
-def test_torch_and_numpy_give_the_same_bits(shape: tuple[int, int], rows: int) -> None:
-    weight, x = random_weight(*shape), Exact8.read(some_outputs(rows, shape[1]))
-    exact = scaled(integers(x) @ integers(Exact8(weight).weight).T, Exact8(weight))
-    assert np.array_equal(Exact8(weight)(x), exact)
-    assert np.array_equal(accelerated(weight)(x), exact)
-
-
-@every_shape
-@pytest.mark.parametrize("with_torch", [False, True])
-def test_a_row_of_a_batch_is_what_it_is_alone(shape: tuple[int, int], with_torch: bool) -> None:
-    matrix = accelerated(random_weight(*shape)) if with_torch else Exact8(random_weight(*shape))
+def test_torch_and_numpy_give_the_same_bits_and_a_row_of_a_batch_is_what_it_is_alone(shape: tuple[int, int]) -> None:
+    numpy, torch = both_ways(random_weight(*shape))
     x = Exact8.read(some_outputs(64, shape[1]))
-    alone = np.vstack([matrix(row[None]) for row in x])
-    for rows in BATCHES:
-        assert np.array_equal(matrix(x[64 - rows :]), alone[64 - rows :])
+    exact = scaled(integers(x) @ integers(numpy.weight).T, numpy)
+    for matrix in (numpy, torch):
+        for rows in BATCHES:
+            assert np.array_equal(matrix(x[64 - rows :]), exact[64 - rows :]), (rows, matrix is torch)
+        assert np.array_equal(np.vstack([matrix(row[None]) for row in x]), exact)
 
 
 @every_shape
-@pytest.mark.parametrize("with_torch", [False, True])
-def test_the_largest_sums_are_exact(shape: tuple[int, int], with_torch: bool) -> None:
-    weight = random_weight(*shape)
-    matrix = accelerated(weight) if with_torch else Exact8(weight)
-    signs = np.where(matrix.weight < 0, -LEVELS, LEVELS).astype(np.float32)
-    for x in (signs, -signs):
-        assert np.array_equal(matrix(x), scaled(integers(x) @ integers(matrix.weight).T, matrix))
+def test_the_largest_sums_are_exact(shape: tuple[int, int]) -> None:
+    for matrix in both_ways(random_weight(*shape)):
+        signs = np.where(matrix.weight < 0, -LEVELS, LEVELS).astype(np.float32)
+        for x in (signs, -signs):
+            assert np.array_equal(matrix(x), scaled(integers(x) @ integers(matrix.weight).T, matrix))
 
 
 def test_a_product_is_not_changed_by_later_ones() -> None:
@@ -120,17 +115,16 @@ def test_a_product_is_not_changed_by_later_ones() -> None:
     assert np.array_equal(first, kept)
 
 
-@pytest.mark.parametrize("rows", BATCHES)
-@pytest.mark.parametrize("with_torch", [False, True])
-def test_neither_weights_nor_inputs_are_changed(rows: int, with_torch: bool) -> None:
-    weight, h = random_weight(30, 20), some_outputs(rows, 20)
-    kept_weight, kept_h = weight.copy(), h.copy()
-    matrix = accelerated(weight) if with_torch else Exact8(weight)
-    x = Exact8.read(h)
-    kept_x, scale = x.copy(), matrix.scale.copy()
-    matrix(x)
-    assert np.array_equal(weight, kept_weight) and np.array_equal(h, kept_h)
-    assert np.array_equal(x, kept_x) and np.array_equal(matrix.scale, scale)
+def test_neither_weights_nor_inputs_are_changed() -> None:
+    for rows in BATCHES:
+        weight, h = random_weight(30, 20), some_outputs(rows, 20)
+        kept_weight, kept_h = weight.copy(), h.copy()
+        for matrix in both_ways(weight):
+            x = Exact8.read(h)
+            kept_x, scale = x.copy(), matrix.scale.copy()
+            matrix(x)
+            assert np.array_equal(weight, kept_weight) and np.array_equal(h, kept_h)
+            assert np.array_equal(x, kept_x) and np.array_equal(matrix.scale, scale)
 
 
 # -- 8 bits: what is kept of the numbers -----------------------------------------------------------------------------
@@ -145,12 +139,12 @@ def test_weights_are_kept_to_half_a_level_of_their_own_rows_scale(shape: tuple[i
     assert (np.abs(matrix.weight * level - weight) <= 0.5001 * level).all()
 
 
-@pytest.mark.parametrize("inputs", [1, 8, 128, 512, 1000])
-def test_the_largest_weight_of_a_row_becomes_127_where_its_sums_allow(inputs: int) -> None:
-    weight = random_weight(6, inputs)
-    assert (np.abs(Exact8(weight).weight).max(axis=1) == LEVELS).all()
-    equal = np.full((2, inputs), -0.3, np.float32)
-    assert (Exact8(equal).weight == -LEVELS).all()
+def test_the_largest_weight_of_a_row_becomes_127_where_its_sums_allow() -> None:
+    for inputs in (1, 8, 128, 512, 1000):
+        weight = random_weight(6, inputs)
+        assert (np.abs(Exact8(weight).weight).max(axis=1) == LEVELS).all(), inputs
+        equal = np.full((2, inputs), -0.3, np.float32)
+        assert (Exact8(equal).weight == -LEVELS).all(), inputs
 
 
 @settings(deadline=None, max_examples=60)
@@ -178,37 +172,29 @@ def test_a_product_is_near_the_product_of_the_numbers_themselves(shape: tuple[in
     assert (np.abs(y - expected) <= worst).all()
 
 
-@pytest.mark.parametrize("size", [1e-30, 1e-10, 1.0, 1e10, 1e30])
-@pytest.mark.parametrize("with_torch", [False, True])
-def test_a_power_of_two_scales_the_result_and_nothing_else(size: float, with_torch: bool) -> None:
-    factor = np.float32(2.0 ** round(np.log2(size)))
+def test_a_power_of_two_scales_the_result_and_nothing_else() -> None:
     weight, x = random_weight(20, 1500), Exact8.read(some_outputs(9, 1500))
-    one, other = Exact8(weight), Exact8(weight * factor)
-    if with_torch:
-        one.accelerate(torch)
-        other.accelerate(torch)
-    assert np.array_equal(one.weight, other.weight)
-    assert np.array_equal(one(x) * factor, other(x))
+    for size in (1e-30, 1e-10, 1.0, 1e10, 1e30):
+        factor = np.float32(2.0 ** round(np.log2(size)))
+        for one, other in zip(both_ways(weight), both_ways(weight * factor), strict=True):
+            assert np.array_equal(one.weight, other.weight), size
+            assert np.array_equal(one(x) * factor, other(x)), size
 
 
-@pytest.mark.parametrize("rows", [1, 3, 9])
-@pytest.mark.parametrize("with_torch", [False, True])
-def test_a_row_of_zeros_gives_zero_and_leaves_the_others_alone(rows: int, with_torch: bool) -> None:
-    weight = random_weight(6, 10)
+def test_a_row_of_zeros_gives_zero_and_leaves_the_others_alone() -> None:
+    weight, others = random_weight(6, 10), [1, 2, 3, 5]
     weight[[0, 4]] = 0
-    matrix = accelerated(weight) if with_torch else Exact8(weight)
-    x = Exact8.read(some_outputs(rows, 10))
-    y = matrix(x)
-    assert (y[:, [0, 4]] == 0).all()
-    others = [1, 2, 3, 5]
-    assert np.array_equal(y[:, others], Exact8(weight[others])(x))
+    for matrix in both_ways(weight):
+        for rows in (1, 3, 9):
+            x = Exact8.read(some_outputs(rows, 10))
+            y = matrix(x)
+            assert (y[:, [0, 4]] == 0).all()
+            assert np.array_equal(y[:, others], Exact8(weight[others])(x))
 
 
-@pytest.mark.parametrize("with_torch", [False, True])
-def test_nothing_but_zeros_gives_zeros(with_torch: bool) -> None:
-    nothing = np.zeros((4, 8), np.float32)
-    matrix = accelerated(nothing) if with_torch else Exact8(nothing)
-    assert (matrix(Exact8.read(some_outputs(3, 8))) == 0).all()
+def test_nothing_but_zeros_gives_zeros() -> None:
+    for matrix in both_ways(np.zeros((4, 8), np.float32)):
+        assert (matrix(Exact8.read(some_outputs(3, 8))) == 0).all()
     assert (Exact8(random_weight(4, 8))(np.zeros((3, 8), np.float32)) == 0).all()
 
 
@@ -238,9 +224,9 @@ ADVERSARIES: dict[str, Callable[[int], npt.NDArray[Any]]] = {
 
 
 @pytest.mark.parametrize("kind", list(ADVERSARIES))
-@pytest.mark.parametrize("size", [1e-30, 1.0, 1e30])
-def test_no_sum_reaches_what_float32_cannot_hold(kind: str, size: float) -> None:
-    for inputs in (1, 2, 127, 512, 1039, 1040, 1041, 1042, 1100, 2048, 4999, 5000):
+def test_no_sum_reaches_what_float32_cannot_hold(kind: str) -> None:
+    sizes = (1e-30, 1.0, 1e30)
+    for size, inputs in itertools.product(sizes, (1, 2, 127, 512, 1039, 1040, 1041, 1042, 1100, 2048, 4999, 5000)):
         weight = (ADVERSARIES[kind](inputs)[None] * size).astype(np.float32)
         matrix = Exact8(weight)
         assert (largest_sums(matrix) < EXACT).all()
@@ -277,13 +263,16 @@ def test_many_equal_weights_are_exact_in_every_order_of_adding_up() -> None:
 # -- torch, where it is right ----------------------------------------------------------------------------------------
 
 
-def pretended_torch(spoil: Any) -> Any:
+Spoil = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], None]
+
+
+def pretend(monkeypatch: pytest.MonkeyPatch, spoil: Spoil) -> None:
     """A torch whose product of 8-bit integers is spoilt."""
 
     def int_mm(x: torch.Tensor, weight: torch.Tensor, *, out: torch.Tensor) -> None:
         spoil(x, weight, out)
 
-    return SimpleNamespace(from_numpy=torch.from_numpy, _int_mm=int_mm)
+    monkeypatch.setattr(torch, "_int_mm", int_mm)
 
 
 def right(x: torch.Tensor, weight: torch.Tensor, out: torch.Tensor) -> None:
@@ -317,17 +306,18 @@ def wrong_for_many_rows(x: torch.Tensor, weight: torch.Tensor, out: torch.Tensor
 
 
 @pytest.mark.parametrize("spoil", [saturating, off_by_one, doing_nothing, clipped, wrong_for_many_rows])
-@pytest.mark.parametrize("seed", range(5))
-def test_a_torch_whose_product_is_wrong_is_refused(spoil: Any, seed: int) -> None:
-    weight, x = random_weight(40, 64, seed), Exact8.read(some_outputs(9, 64))
-    matrix, untouched = Exact8(weight), Exact8(weight)
-    matrix.accelerate(pretended_torch(spoil))
-    assert matrix._torch is None
-    for rows in (1, 2, 9):
-        assert np.array_equal(matrix(x[:rows]), untouched(x[:rows]))
+def test_a_torch_whose_product_is_wrong_is_refused(spoil: Spoil, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, spoil)
+    for seed in range(5):
+        weight, x = random_weight(40, 64, seed), Exact8.read(some_outputs(9, 64))
+        matrix, untouched = Exact8(weight), Exact8(weight)
+        matrix.use_torch(True)
+        assert matrix._torch is None, seed
+        for rows in (1, 2, 9):
+            assert np.array_equal(matrix(x[:rows]), untouched(x[:rows]))
 
 
-def test_a_torch_whose_product_is_right_is_used_where_it_is_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_torch_whose_product_is_right_is_used_where_it_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
     small, large = (random_weight(outputs, 64) for outputs in (40, WORTH_A_CALL // 64))
     calls: list[int] = []
 
@@ -340,33 +330,41 @@ def test_a_torch_whose_product_is_right_is_used_where_it_is_faster(monkeypatch: 
         matrix(Exact8.read(some_outputs(rows, 64)))
         return list(calls)
 
+    pretend(monkeypatch, counting)
     for weight, alone in ((small, []), (large, [1])):
         matrix = Exact8(weight)
         assert asked(matrix, 3) == []
-        matrix.accelerate(pretended_torch(counting))
+        matrix.use_torch(True)
         assert asked(matrix, 1) == alone
         assert asked(matrix, 3) == [1, 1, 1]
         assert asked(matrix, 9) == [9]
+        matrix.use_torch(False)
+        assert asked(matrix, 9) == []
 
 
-def test_torch_is_tried_once() -> None:
+def test_torch_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
     matrix = accelerated(random_weight(4, 8))
     product = matrix._torch
-    matrix.accelerate(pretended_torch(doing_nothing))
-    assert matrix._torch is product
+    pretend(monkeypatch, doing_nothing)
+    refused = Exact8(random_weight(4, 8))
+    for wanted in (True, False, True):
+        matrix.use_torch(wanted)
+        refused.use_torch(wanted)
+    assert matrix._torch is product and refused._torch is None
 
 
 # -- float32 ---------------------------------------------------------------------------------------------------------
 
 
 @every_shape
-@pytest.mark.parametrize("rows", [1, 2, 9])
-def test_plain_products_are_the_products(shape: tuple[int, int], rows: int) -> None:
-    weight, h = random_weight(*shape), some_outputs(rows, shape[1])
-    y = Plain(weight)(Plain.read(h))
-    assert y.shape == (rows, shape[0]) and y.dtype == np.float32
-    expected = h.astype(np.float64) @ weight.astype(np.float64).T
-    assert np.allclose(y, expected, rtol=0, atol=1e-6 * shape[1])
+def test_plain_products_are_the_products(shape: tuple[int, int]) -> None:
+    weight = random_weight(*shape)
+    for rows in (1, 2, 9):
+        h = some_outputs(rows, shape[1])
+        y = Plain(weight)(Plain.read(h))
+        assert y.shape == (rows, shape[0]) and y.dtype == np.float32
+        expected = h.astype(np.float64) @ weight.astype(np.float64).T
+        assert np.allclose(y, expected, rtol=0, atol=1e-6 * shape[1])
 
 
 @every_shape
@@ -388,7 +386,7 @@ def test_plain_is_left_as_it_is_by_torch_and_changes_nothing_given() -> None:
     kept_weight, kept_h = weight.copy(), h.copy()
     matrix = Plain(weight)
     before = matrix(h)
-    matrix.accelerate(torch)
+    matrix.use_torch(True)
     assert np.array_equal(matrix(h), before)
     assert np.array_equal(weight, kept_weight) and np.array_equal(h, kept_h)
 

@@ -19,7 +19,8 @@ from torch import Tensor
 from charrnn import api
 from charrnn.config import ModelConfig, TrainOptions
 from charrnn.errors import CharrnnError, ConfigError, CorpusError, RunError
-from charrnn.inference.engine import Engine
+from charrnn.inference.base import Engine
+from charrnn.inference.engine import open_engine
 from charrnn.models.cells import CELLS
 from charrnn.models.language_model import LanguageModel
 from charrnn.storage.checkpoint import build_model, read, read_header, write
@@ -171,8 +172,8 @@ def int8_cost_by_hand(model: LanguageModel, tokens: list[int], rows: int) -> flo
     lost = []
     for row in range(len(tokens) // length):
         own = tokens[row * length : (row + 1) * length]
-        engine = Engine(model.config, arrays(model), "int8")
-        states, memory, token = model.initial_states(1), engine.start(1), start
+        engine = open_engine(model.config, arrays(model), "int8")
+        states, memory, token = model.initial_states(1), engine.initial_state(1), start
         for target in own:
             with torch.no_grad():
                 exact, states = model(torch.tensor([[token]]), states)
@@ -299,12 +300,11 @@ def test_a_model_generates_in_8_bits_only_where_it_was_measured_that_little_is_l
 ) -> None:
     used = []
 
-    class Watched(Engine):
-        def __init__(self, *arguments: Any) -> None:
-            used.append(arguments[2])
-            super().__init__(*arguments)
+    def watched(config: Any, weights: Any, precision: str) -> Engine:
+        used.append(precision)
+        return open_engine(config, weights, precision)
 
-    monkeypatch.setattr("charrnn.api.model.Engine", Watched)
+    monkeypatch.setattr("charrnn.api.model.open_engine", watched)
     loaded = api.load("small", checkpoints=trained)
     for training, precision in MEASURED:
         record = {key: value for key, value in loaded.header.metadata.items() if key != "training"}

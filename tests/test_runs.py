@@ -77,7 +77,7 @@ def test_a_given_name_is_used_as_it_is(tmp_path: Path) -> None:
 
 def test_a_given_name_that_is_taken_is_an_error_with_advice(tmp_path: Path) -> None:
     create(tmp_path, "one", "fables")
-    with pytest.raises(RunError, match=r"a run named one in .*: choose another `name`, or go on with it: `resume` one"):
+    with pytest.raises(RunError, match=r"a run named one in .*: choose another `name`, or go on with it .`resume`."):
         create(tmp_path, "one", "fables")
     assert os.listdir(tmp_path) == ["one"]
 

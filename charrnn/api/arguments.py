@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
-from charrnn.config import SampleConfig, TrainOptions, unknown
+from charrnn.config import TrainOptions, unknown
 from charrnn.config.durations import parse_duration
 from charrnn.errors import ConfigError
+from charrnn.generation.config import SampleConfig
 from charrnn.schema import Schema
 
 P = ParamSpec("P")

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from charrnn.api.arguments import AnyPath, folder, known_options, sample_config
-from charrnn.config import ModelConfig, SampleConfig, draw_seed, require
-from charrnn.generation.loop import TextChunk, generate
+from charrnn.config import ModelConfig, draw_seed, require
+from charrnn.generation.config import SampleConfig
+from charrnn.generation.loop import generate
 from charrnn.generation.propose import propose
-from charrnn.inference.engine import Engine
+from charrnn.generation.sequence import TextChunk
+from charrnn.inference.engine import open_engine
 from charrnn.inference.products import MATRICES
 from charrnn.models.weights import bounded
 from charrnn.storage import checkpoint, runs
@@ -118,8 +120,8 @@ class Model:
         Raises ConfigError on a value out of range, VocabularyError on a prompt that the vocabulary does not hold.
         """
         texts = [prompt if echo else ""] * rows
-        for piece in self.stream(prompt, rows=rows, seed=seed, config=config, precision=precision, **options):
-            texts[piece.row] += piece.text
+        for chunk in self.stream(prompt, rows=rows, seed=seed, config=config, precision=precision, **options):
+            texts[chunk.row] += chunk.text
         return texts if rows > 1 else texts[0]
 
     @known_options(SampleConfig)
@@ -131,9 +133,10 @@ class Model:
         seed: int | None = None,
         config: SampleConfig | None = None,
         precision: str | None = None,
+        logprobs: bool = False,
         **options: Any,
     ) -> Iterator[TextChunk]:
-        """As `sample`, piece by piece as they come."""
+        """As `sample`, chunk by chunk as they come; with `logprobs`, each says how likely the model held its tokens."""
         require(rows >= 1, f"`rows` must be at least 1, not {rows}")
         precision = precision or self.precision
         require(precision in MATRICES, f"`precision` must be one of {', '.join(MATRICES)}, not {precision!r}")
@@ -143,8 +146,8 @@ class Model:
         )
         config = sample_config(config, options)
         seed = draw_seed() if seed is None else seed
-        engine = Engine(self.config, self.weights, precision)
-        return generate(engine, self.tokenizer, config, prompt=prompt, rows=rows, seed=seed)
+        engine = open_engine(self.config, self.weights, precision)
+        return generate(engine, self.tokenizer, config, prompt=prompt, rows=rows, seed=seed, logprobs=logprobs)
 
     @known_options()
     def fill(

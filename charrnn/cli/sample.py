@@ -1,17 +1,18 @@
 """charrnn sample"""
 
-import json
 import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 from charrnn.cli import options as opt
-from charrnn.config import Range, SampleConfig, draw_seed
+from charrnn.config import Range, draw_seed
 from charrnn.console import say, write
 from charrnn.errors import CorpusError
+from charrnn.generation.config import SampleConfig
+from charrnn.schema import to_json_text
 
 if TYPE_CHECKING:
-    from charrnn.generation.loop import TextChunk
+    from charrnn.generation.sequence import TextChunk
 
 EXAMPLES = """Examples:
 
@@ -79,12 +80,12 @@ def sample(
     numbers = loaded.precision if precision is None else precision
     half = ", the half that reads forwards" if loaded.header.config.bidirectional else ""
     say(f"model: {loaded.header.path}, {numbers}, seed {seed}{half}")
-    pieces = loaded.stream(prompt, rows=rows, seed=seed, config=config, precision=numbers)
+    chunks = loaded.stream(prompt, rows=rows, seed=seed, config=config, precision=numbers, logprobs=as_json)
     front = prompt if echo else ""
     if as_json:
-        _write_json(pieces, front, rows, seed)
+        _write_json(chunks, front, rows, seed)
     else:
-        _write_text(pieces, front, rows, "" if loaded.documents == "lines" else "\n")
+        _write_text(chunks, front, rows, "" if loaded.documents == "lines" else "\n")
 
 
 def _read_prompt(file: str) -> str:
@@ -97,14 +98,14 @@ def _read_prompt(file: str) -> str:
     return text
 
 
-def _write_text(pieces: Iterable["TextChunk"], front: str, rows: int, separator: str) -> None:
+def _write_text(chunks: Iterable["TextChunk"], front: str, rows: int, separator: str) -> None:
     """Stream the first sample as it comes; the others wait their turn, in order."""
     turn = 0
     waiting = [front] * rows
     done = [False] * rows
-    for piece in pieces:
-        waiting[piece.row] += piece.text
-        done[piece.row] = piece.finished is not None
+    for chunk in chunks:
+        waiting[chunk.row] += chunk.text
+        done[chunk.row] = chunk.finished is not None
         while turn < rows:
             write(waiting[turn])
             if not done[turn]:
@@ -114,10 +115,17 @@ def _write_text(pieces: Iterable["TextChunk"], front: str, rows: int, separator:
             write("\n" + (separator if turn < rows else ""))
 
 
-def _write_json(pieces: Iterable["TextChunk"], front: str, rows: int, seed: int) -> None:
-    texts = [front] * rows
-    for piece in pieces:
-        texts[piece.row] += piece.text
-        if piece.finished:
-            record = {"row": piece.row, "seed": seed + piece.row, "text": texts[piece.row], "finished": piece.finished}
-            write(json.dumps(record, ensure_ascii=False) + "\n")
+def _write_json(chunks: Iterable["TextChunk"], front: str, rows: int, seed: int) -> None:
+    texts, logprobs = [front] * rows, [0.0] * rows
+    for chunk in chunks:
+        texts[chunk.row] += chunk.text
+        logprobs[chunk.row] += chunk.logprob or 0.0
+        if chunk.finished:
+            record = {
+                "row": chunk.row,
+                "seed": seed + chunk.row,
+                "text": texts[chunk.row],
+                "finished": chunk.finished,
+                "logprob": logprobs[chunk.row],
+            }
+            write(to_json_text(record) + "\n")

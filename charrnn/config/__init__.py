@@ -1,4 +1,6 @@
-"""What a model, a training and a sampling are: frozen records whose fields know their range, their help and their flag.
+"""What a model and a training are: frozen records whose fields know their range, their help and their flag.
+
+Of a sampling: generation/config.py.
 
 No torch here: the command line and the Python API are made from these classes.
 """
@@ -9,7 +11,6 @@ from charrnn.config.durations import format_duration, parse_duration
 from charrnn.config.fields import Config, Range, Setting, option, require
 from charrnn.config.model import ModelConfig
 from charrnn.config.options import SEEDS, TrainOptions
-from charrnn.config.sampling import SampleConfig
 from charrnn.config.suggest import nearest, unknown
 from charrnn.config.training import TrainConfig
 
@@ -18,7 +19,6 @@ __all__ = [
     "Config",
     "ModelConfig",
     "Range",
-    "SampleConfig",
     "Setting",
     "TrainConfig",
     "TrainOptions",

@@ -1,40 +1,60 @@
-"""What the machine does for a text under way: torch's integer products where they pay, and threads that do not collide.
+"""Which back end multiplies, NumPy or torch, and on how many threads: decided once, by measuring.
 
-None of it changes a text (see products.py), so it may come at any moment.
+NumPy is here already and writes the first `TIMED` tokens on its own threads, and as many on one, which is faster where
+the products are small or the processor is busy. Where the rest would take it clearly longer than torch takes to be had
+(`LOADING` seconds if it is not loaded yet, else `PREPARING`), torch is loaded, once, and writes as many. Whoever was
+fastest stays, for good: the engine remembers it. None of this changes a text (see products.py), so it may come in the
+middle of one. What is not exact, fp32, is left to NumPy and its threads.
 """
 
 import contextlib
+import statistics
 import sys
 import threading
-from collections.abc import Sequence
+import time
 from types import TracebackType
 from typing import Self
 
 from threadpoolctl import threadpool_limits
 
-from charrnn.inference.products import Matrix
+from charrnn.inference.base import BackEnd, Engine, EngineState, Ids
+from charrnn.inference.products import WORTH_A_CALL, Floats
+from charrnn.models.cells import CELLS
 
-# Loading torch takes more than a second of computing: it must save more than that.
-WORTH_LOADING_TORCH = 3.0
+# How many tokens are timed of each.
+TIMED = 16
+# Seconds that it takes to load torch, and to lay the weights out for it.
+LOADING, PREPARING = 1.5, 0.05
+# So many times as long is clearly longer.
+CLEARLY = 2.0
+
+NUMPY, ONE_THREAD, TORCH = BackEnd("numpy", None), BackEnd("numpy", 1), BackEnd("torch", 1)
 
 
-class Acceleration:
-    """Held while a text is written; `use_what_came`, called now and then, goes over to torch once it is loaded."""
+class Serving:
+    """An engine at work on B rows, held (`with`) while they are written: `step` is the engine's own, and timed.
 
-    def __init__(self, matrices: Sequence[Matrix], *, small: bool, seconds: float) -> None:
-        """`small` products are cheaper than a call of torch; `seconds` is what NumPy would take for the whole text."""
-        self._matrices = [matrix for matrix in matrices if matrix.accelerates]
-        self._small, self._seconds = small, seconds
-        self._waiting = False
+    `steps` is how many are to come, or a bound of it.
+    """
+
+    def __init__(self, engine: Engine, rows: int, steps: int) -> None:
+        self._engine, self._rows, self._steps = engine, rows, steps
+        self._times: list[float] | None = None  # of the back end that is being timed
+        self._seconds: dict[BackEnd, float] = {}  # of a step, for those that have been
+        self._used = NUMPY
         self._held = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        if self._small:
-            self._held.enter_context(_one_blas_thread)  # two would wait for each other longer than they compute
-        elif self._matrices:
-            self._waiting = True
-            if "torch" in sys.modules:
-                self.use_what_came()
+        config = self._engine.config
+        if self._rows == 1 and CELLS[config.cell].gates * config.hidden**2 < WORTH_A_CALL:
+            self._use(ONE_THREAD)  # the products are cheaper than a call of torch, and than threads' waiting
+        elif not any(matrix.exact for matrix in self._engine.matrices):
+            self._use(NUMPY)
+        elif self._rows in self._engine.back_ends:
+            self._use(self._engine.back_ends[self._rows])
+        else:
+            self._use(NUMPY)
+            self._times = []
         return self
 
     def __exit__(
@@ -42,42 +62,46 @@ class Acceleration:
     ) -> None:
         self._held.close()
 
-    def use_what_came(self) -> None:
-        """Go over to torch, if it is here and pays; send for it, if it is not and will pay."""
-        if not self._waiting or _torch.on_its_way():
-            return
-        if "torch" not in sys.modules:
-            if self._seconds > WORTH_LOADING_TORCH:
-                _torch.send_for()
-            return
-        self._waiting = False
-        import torch
+    def step(self, tokens: Ids, state: EngineState) -> tuple[Floats, EngineState]:
+        """tokens (B,), state -> logits (B, V) float32, state."""
+        if self._times is None:
+            return self._engine.step(tokens, state)
+        started = time.perf_counter()
+        given = self._engine.step(tokens, state)
+        self._times.append(time.perf_counter() - started)
+        if len(self._times) == TIMED:
+            self._seconds[self._used] = statistics.median(self._times)
+            self._steps -= TIMED
+            self._times = None
+            self._decide()
+        return given
 
-        for matrix in self._matrices:
-            matrix.accelerate(torch)
-        # NumPy's threads go on spinning for a while after each product, and torch's would wait for their cores.
-        self._held.enter_context(_one_blas_thread)
+    def _decide(self) -> None:
+        """Who is timed next, or who stays."""
+        fastest = min(self._seconds, key=self._seconds.__getitem__)
+        left = self._seconds[fastest] * self._steps
+        if ONE_THREAD not in self._seconds:
+            self._time(ONE_THREAD)
+        elif TORCH in self._seconds:
+            self._engine.back_ends[self._rows] = fastest
+            self._use(fastest)
+        elif left > CLEARLY * (PREPARING if "torch" in sys.modules else LOADING):
+            self._time(TORCH)
+        else:
+            self._time(fastest)  # not worth torch yet; it may be where the machine gets busier
 
+    def _time(self, back_end: BackEnd) -> None:
+        if back_end != self._used:
+            self._use(back_end)
+        self._times = []
 
-class _Torch:
-    """Torch, loaded in the background, once."""
-
-    def __init__(self) -> None:
-        self._thread: threading.Thread | None = None
-
-    def send_for(self) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._load)
-            self._thread.start()
-
-    def on_its_way(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
-
-    @staticmethod
-    def _load() -> None:
-        # Where it cannot be loaded, or the program ends meanwhile, NumPy's text is the same.
-        with contextlib.suppress(Exception):
-            import torch  # noqa: F401
+    def _use(self, back_end: BackEnd) -> None:
+        self._used = back_end
+        self._held.close()
+        if back_end.numpy_threads is not None:
+            self._held.enter_context(_one_blas_thread)
+        for matrix in self._engine.matrices:
+            matrix.use_torch(back_end.name == "torch")
 
 
 class _OneBlasThread:
@@ -101,5 +125,4 @@ class _OneBlasThread:
                 self._limit.restore_original_limits()
 
 
-_torch = _Torch()
 _one_blas_thread = _OneBlasThread()

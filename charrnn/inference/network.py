@@ -1,4 +1,4 @@
-"""One network as single steps, in NumPy.
+"""One network as single steps.
 
 The formulas are those of the models; the products are laid out once, the first layer's input product is a row of a
 table computed once, and torch, which takes longer to load than most texts take to write, is not needed.
@@ -6,36 +6,24 @@ Shapes: B rows, V vocabulary, H hidden.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from charrnn.config import ModelConfig
+from charrnn.inference.base import Engine, Ids, StepState
 from charrnn.inference.layers import head, lay_out
 from charrnn.inference.products import MATRICES, Floats, Matrix
 from charrnn.models.cells import State
 from charrnn.models.cells.base import W_IH
 from charrnn.models.connections import DENSE
 
-Ids = npt.NDArray[np.int64]
 
-
-class StepState(NamedTuple):
-    """Between two steps: each layer's state, parts (B, H), and its output's products with all that reads it (B, N).
-
-    Of several networks, the layers of one behind those of another.
-    """
-
-    states: tuple[State, ...]
-    products: tuple[Floats, ...]
-
-
-class Network:
-    """The network's next logits, one token at a time, for B rows that do not touch each other."""
+class NetworkEngine(Engine):
+    """The engine of one network."""
 
     def __init__(self, config: ModelConfig, weights: Mapping[str, Floats], precision: str) -> None:
-        """Weights under the names of a direction; precision is a name in `MATRICES`."""
+        """The weights of one direction under its own names (see models/weights.py); precision is one of `MATRICES`."""
+        super().__init__(config)
         matrix = MATRICES[precision]
         self._read = matrix.read
         self._layers = lay_out(config, weights, precision)
@@ -44,23 +32,25 @@ class Network:
         inputs, first = weights["embedding.weight"], self._layers[0].cell
         self._table = first.project(inputs if first.mixes else inputs @ weights[f"layers.0.rnn.{W_IH}"].T)
         self._bias = weights["bias"][None]
-        self.config = config
 
-    def start(self, rows: int) -> StepState:
-        """The state before any token: zeros."""
+    @property
+    def matrices(self) -> list[Matrix]:
+        found = [matrix for layer in self._layers for matrix in layer.matrices]
+        return found if self._head is None else [*found, self._head]
+
+    def initial_state(self, rows: int) -> StepState:
         zeros = np.zeros((rows, self.config.hidden), np.float32)
-        return self.remember([layer.cell.state_type(*[zeros] * len(layer.cell.state_names)) for layer in self._layers])
+        return self.between([layer.cell.state_type(*[zeros] * len(layer.cell.state_names)) for layer in self._layers])
 
-    def remember(self, states: Sequence[State]) -> StepState:
-        """The state that has these states."""
-        products = [self._products(layer.reader, h) for layer, (h, *_) in zip(self._layers, states, strict=True)]
-        return StepState(tuple(states), tuple(products))
+    def between(self, layers: Sequence[State]) -> StepState:
+        """The state in which the layers have these states."""
+        products = [self._products(layer.reader, h) for layer, (h, *_) in zip(self._layers, layers, strict=True)]
+        return StepState(tuple(layers), tuple(products))
 
     def _products(self, matrix: Matrix | None, x: Floats) -> Floats:
         return x[:, :0] if matrix is None else matrix(self._read(x))
 
     def step(self, tokens: Ids, state: StepState) -> tuple[Floats, StepState]:
-        """tokens (B,), state -> logits (B, V) float32, state."""
         states: list[State] = []
         products: list[Floats] = []
         handed_on: list[Floats] = []
@@ -80,9 +70,3 @@ class Network:
         elif self._layers[-1].stacked:
             given = given[:, -self.config.vocab_size :]
         return given + self._bias, StepState(tuple(states), tuple(products))
-
-    @property
-    def matrices(self) -> list[Matrix]:
-        """All that it multiplies."""
-        found = [matrix for layer in self._layers for matrix in layer.matrices]
-        return found if self._head is None else [*found, self._head]

@@ -27,7 +27,8 @@ WORTH_A_CALL = 1 << 17
 class Matrix(ABC):
     """x (B, K) -> x weight^T (B, N), float32, every row for itself."""
 
-    accelerates: ClassVar[bool] = False
+    # Whether its sums are exact, so that it does not matter who computes them.
+    exact: ClassVar[bool] = False
 
     @staticmethod
     @abstractmethod
@@ -38,8 +39,8 @@ class Matrix(ABC):
     def __call__(self, x: Floats) -> Floats:
         """The product of what `read` gave."""
 
-    def accelerate(self, torch: Any) -> None:  # noqa: B027
-        """Use torch from now on, where that gives the same and is faster."""
+    def use_torch(self, wanted: bool) -> None:  # noqa: B027
+        """Let torch compute the sums, or NumPy again; without effect where torch's would not be the same."""
 
 
 class Plain(Matrix):
@@ -60,7 +61,7 @@ class Plain(Matrix):
 class Exact8(Matrix):
     """8-bit weights and 8-bit inputs in [-1, 1], their sums exact."""
 
-    accelerates = True
+    exact = True
 
     def __init__(self, weight: Floats) -> None:
         # The largest weight becomes 127; where a whole row might add up beyond what is exact, less.
@@ -69,7 +70,9 @@ class Exact8(Matrix):
         scale[scale == 0] = 1
         self.weight = np.rint(weight / scale[:, None]).clip(-LEVELS, LEVELS)
         self.scale = (scale / LEVELS).astype(np.float32)[None]
-        self._torch: _TorchProduct | None = None
+        self._by_torch = False
+        self._torch: TorchProduct | None = None  # once it was wanted, and is right
+        self._tried = False
 
     @staticmethod
     def read(h: Floats) -> Floats:
@@ -77,7 +80,7 @@ class Exact8(Matrix):
         return np.rint(x, x)
 
     def __call__(self, x: Floats) -> Floats:
-        if self._torch is not None and (len(x) > 1 or self.weight.size >= WORTH_A_CALL):
+        if self._by_torch and self._torch is not None and (len(x) > 1 or self.weight.size >= WORTH_A_CALL):
             sums: Floats = self._torch(x)
         elif len(x) == 1:
             sums = np.dot(self.weight, x[0])[None]
@@ -86,23 +89,29 @@ class Exact8(Matrix):
         sums *= self.scale
         return sums
 
-    def accelerate(self, torch: Any) -> None:
-        if self._torch is not None:
-            return
-        product = _TorchProduct(torch, self.weight)
-        # Processors without the instruction for it may saturate: see that the largest sums come out right, for one
-        # row and for many.
+    def use_torch(self, wanted: bool) -> None:
+        self._by_torch = wanted
+        if wanted and not self._tried:
+            self._tried = True
+            product = TorchProduct(self.weight)
+            self._torch = product if self._is_right(product) else None
+
+    def _is_right(self, product: "TorchProduct") -> bool:
+        """Processors without the instruction for it may saturate: whether the largest sums come out right, for one
+        row and for many.
+        """
         x = LEVELS * np.sign(self.weight[np.arange(FEW.stop) % len(self.weight)])
         expected = x @ self.weight.T
-        if np.array_equal(product(x), expected) and np.array_equal(product(x[:1]), expected[:1]):
-            self._torch = product
+        return np.array_equal(product(x), expected) and np.array_equal(product(x[:1]), expected[:1])
 
 
-class _TorchProduct:
+class TorchProduct:
     """The same sums by torch's product of 8-bit integers."""
 
-    def __init__(self, torch: Any, weight: Floats) -> None:
-        self._torch = torch
+    def __init__(self, weight: Floats) -> None:
+        import torch
+
+        self._torch: Any = torch
         self._weight = torch.from_numpy(weight.astype(np.int8)).t()
         self._shape = weight.shape
         self._prepare(1)

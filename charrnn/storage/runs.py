@@ -77,7 +77,7 @@ def create(checkpoints: Path, name: str | None, source: str) -> Run:
             raise RunError(f"{folder} cannot be made: {error.strerror}; `checkpoints` names another") from None
         return Run(folder)
     raise RunError(
-        f"there is a run named {wanted} in {checkpoints}: choose another `name`, or go on with it: `resume` {wanted}"
+        f"there is a run named {wanted} in {checkpoints}: choose another `name`, or go on with it (`resume`)"
     )
 
 

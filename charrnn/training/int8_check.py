@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from charrnn.inference.engine import Engine
+from charrnn.inference.backends import Serving
+from charrnn.inference.engine import open_engine
 from charrnn.models.ensemble import Network
 from charrnn.models.loss import IGNORED, cross_entropy
 from charrnn.storage.checkpoint import Weights
@@ -28,11 +29,11 @@ def int8_cost(model: Network, tokens: npt.NDArray[Any], rows: int = 64) -> float
     targets = torch.from_numpy(np.where(ids < config.vocab_size, ids, IGNORED))
     inputs = np.hstack([np.full((rows, 1), config.start_id), np.minimum(ids, config.start_id)[:, :-1]])
     exact, _ = model(torch.from_numpy(inputs), model.initial_states(rows))
-    engine = Engine(config, arrays(model), "int8")
-    memory, rounded = engine.start(rows), []
-    with engine.accelerated(rows, length):
+    engine = open_engine(config, arrays(model), "int8")
+    state, rounded = engine.initial_state(rows), []
+    with Serving(engine, rows, length) as serving:
         for t in range(length):
-            logits, memory = engine.step(inputs[:, t], memory)
+            logits, state = serving.step(inputs[:, t], state)
             rounded.append(torch.from_numpy(logits))
     difference = cross_entropy(torch.stack(rounded, dim=1), targets) - cross_entropy(exact, targets)
     return float(difference.double().sum() / max(1, int((targets >= 0).sum())))

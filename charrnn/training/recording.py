@@ -10,9 +10,10 @@ from typing import Any
 import torch
 
 from charrnn import __version__
-from charrnn.config import ModelConfig, SampleConfig, TrainConfig
+from charrnn.config import ModelConfig, TrainConfig
+from charrnn.generation.config import SampleConfig
 from charrnn.generation.loop import generate
-from charrnn.inference.engine import Engine
+from charrnn.inference.engine import open_engine
 from charrnn.machine import Machine
 from charrnn.models.weights import bounded
 from charrnn.schema import finite
@@ -60,7 +61,7 @@ class Training:
         self.trainer.stop = True
 
     def _shown_sample(self) -> str:
-        engine = Engine(self.trainer.model.config, arrays(self.trainer.model))
+        engine = open_engine(self.trainer.model.config, arrays(self.trainer.model))
         pieces = generate(engine, self.data.tokenizer, SHOWN_SAMPLE, seed=self.trainer.config.seed)
         return "".join(piece.text for piece in pieces)
 

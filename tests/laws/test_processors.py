@@ -1,7 +1,11 @@
-"""Which symbols survive each filter, and what may be drawn from those."""
+"""What holds of every processor in the registry, which symbols each keeps, and what may be drawn from those."""
 
+import copy
+import dataclasses
+import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,40 +13,70 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charrnn.config import SampleConfig
+from charrnn.config.fields import Field, kinds
+from charrnn.config.fields import setting as setting_of
+from charrnn.generation.config import SampleConfig
+from charrnn.generation.drawing import draw, log_probabilities
 from charrnn.generation.processors import (
-    Filter,
-    History,
-    Logits,
+    PROCESSORS,
+    MinP,
+    Processor,
+    RepetitionPenalty,
+    Temperature,
+    TopK,
+    TopP,
     compose,
-    draw,
-    min_p,
-    repetition_penalty,
-    temperature,
-    top_k,
-    top_p,
 )
+from charrnn.generation.sequence import TextSequence
+from charrnn.text.tokenizers.char import CharTokenizer
+from tests.laws import twins_processors
+
+Logits = npt.NDArray[np.float64]
 
 INF = math.inf
 LN2 = math.log(2)
+LETTERS = CharTokenizer("abcdefghijklmnop")
 
-FILTERS: dict[str, Filter] = {
-    "penalty": repetition_penalty(1.5),
-    "warm": temperature(2.0),
-    "cold": temperature(0.1),
-    "greedy": temperature(0.0),
-    "top_k 1": top_k(1),
-    "top_k 3": top_k(3),
-    "top_k 99": top_k(99),
-    "top_p tiny": top_p(1e-9),
-    "top_p half": top_p(0.5),
-    "top_p 1": top_p(1.0),
-    "min_p tiny": min_p(1e-9),
-    "min_p half": min_p(0.5),
-    "min_p 1": min_p(1.0),
-    "all": compose(SampleConfig(temperature=0.7, top_k=4, top_p=0.9, min_p=0.05, repetition_penalty=1.3)),
-}
-every_filter = pytest.mark.parametrize("name", list(FILTERS))
+
+def name_of(processor: type[Processor]) -> str:
+    name, _, _ = processor.options[0]
+    return name
+
+
+DECLARED = {field.name: field for field in dataclasses.fields(SampleConfig)}
+OPTIONS = [name for processor in PROCESSORS for name, _, _ in processor.options]
+every_processor = pytest.mark.parametrize("processor", PROCESSORS, ids=name_of)
+
+
+# -- cases, from the registry's own ranges ---------------------------------------------------------------------------
+
+
+def values(field: Field, *, inside: bool = False) -> list[float]:
+    """Values all over an option's range, its ends among them unless it must be `inside`."""
+    within = setting_of(field).range
+    assert within is not None
+    if int in kinds(field):
+        return [1, 3, 10**9]
+    found, ends = [0.0321, 0.123, 0.654, 0.876, 1.1, 2.0, 4.7], [0.0, 1e-9, 1.0, 1 + 1e-9, 1e300]
+    return [value for value in (found if inside else found + ends) if value in within]
+
+
+def settings_of(processor: type[Processor], *, inside: bool = False) -> Iterator[tuple[float | None, ...]]:
+    """The values of all its options, in many combinations; but the first, an option may be off."""
+    first, *others = (DECLARED[name] for name, _, _ in processor.options)
+    return itertools.product(values(first, inside=inside), *([None, *values(option)] for option in others))
+
+
+def built(processor: type[Processor], setting: tuple[float | None, ...]) -> Processor:
+    options: dict[str, Any] = {name: value for (name, _, _), value in zip(processor.options, setting, strict=True)}
+    found = processor.build(SampleConfig(**options), LETTERS)
+    assert isinstance(found, processor)
+    return found
+
+
+def sequences(one: Processor | None, rows: list[list[int]]) -> list[TextSequence]:
+    chain = [] if one is None else [one]
+    return [TextSequence(row, ids, LETTERS, SampleConfig(), chain) for row, ids in enumerate(rows)]
 
 
 def table(*rows: list[float]) -> Logits:
@@ -53,18 +87,26 @@ def uniforms(*numbers: float) -> npt.NDArray[np.float64]:
     return np.array(numbers, np.float64)
 
 
-def apply(one: Filter, logits: list[float], used: list[int] | None = None) -> list[float]:
-    history = np.zeros((1, len(logits)), np.bool_)
-    history[0, used or []] = True
-    (row,) = one(table(logits), history).tolist()
+def apply(one: Processor, logits: list[float], used: list[int] | None = None) -> list[float]:
+    (row,) = one(table(logits), sequences(one, [used or []])).tolist()
     assert isinstance(row, list)
     return row
 
 
-def survivors(one: Filter, logits: list[float]) -> list[int]:
+def chained(config: SampleConfig, logits: Logits, rows: list[list[int]]) -> Logits:
+    for one in compose(config, LETTERS):
+        logits = one(logits, sequences(one, rows))
+    return logits
+
+
+def kept_of(row: list[float]) -> list[int]:
+    return [place for place, value in enumerate(row) if value != -INF]
+
+
+def survivors(one: Processor, logits: list[float]) -> list[int]:
     """The places that stay; those must have kept their logits."""
     left = apply(one, logits)
-    kept = [place for place, value in enumerate(left) if value != -INF]
+    kept = kept_of(left)
     assert [left[place] for place in kept] == [logits[place] for place in kept]
     return kept
 
@@ -73,7 +115,100 @@ def logs(*weights: float) -> list[float]:
     return [math.log(weight) if weight else -INF for weight in weights]
 
 
-# -- one filter at a time --------------------------------------------------------------------------------------------
+# Quarters make ties common; -inf is what an earlier processor dropped.
+quarters = st.integers(-40, 40).map(lambda number: number / 4)
+rows_of_logits = st.lists(
+    st.lists(st.one_of(quarters, st.just(-INF)), min_size=4, max_size=4).filter(lambda row: max(row) > -INF),
+    min_size=1,
+    max_size=4,
+)
+some_ids = st.lists(st.lists(st.integers(0, 3), max_size=6), min_size=4, max_size=4)
+
+
+# -- laws ------------------------------------------------------------------------------------------------------------
+
+
+@every_processor
+@settings(deadline=None, max_examples=25)
+@given(rows=rows_of_logits, ids=some_ids)
+def test_something_of_each_row_stays_nothing_comes_back_and_nothing_given_is_changed(
+    processor: type[Processor], rows: list[list[float]], ids: list[list[int]]
+) -> None:
+    logits = table(*rows)
+    for setting in settings_of(processor):
+        one = built(processor, setting)
+        given_rows = sequences(one, ids[: len(rows)])
+        before = logits.copy(), [(row.ids.copy(), row.states.copy()) for row in given_rows]
+        left = one(logits, given_rows)
+        assert left.shape == logits.shape and left.dtype == np.float64, setting
+        assert not np.isnan(left).any(), setting
+        assert (left.max(axis=1) > -INF).all(), setting
+        assert (left[logits == -INF] == -INF).all(), setting
+        assert np.array_equal(logits, before[0]), setting
+        assert [(row.ids, row.states) for row in given_rows] == before[1], setting
+
+
+@every_processor
+@settings(deadline=None, max_examples=25)
+@given(rows=rows_of_logits, ids=some_ids)
+def test_a_row_is_processed_alone_as_in_a_batch(
+    processor: type[Processor], rows: list[list[float]], ids: list[list[int]]
+) -> None:
+    logits = table(*rows)
+    for setting in settings_of(processor):
+        one = built(processor, setting)
+        together = one(logits, sequences(one, ids[: len(rows)]))
+        for row in range(len(rows)):
+            assert np.array_equal(one(logits[[row]], sequences(one, [ids[row]])), together[[row]]), setting
+
+
+@every_processor
+@settings(deadline=None, max_examples=25)
+@given(rows=rows_of_logits)
+def test_of_what_stays_the_likelier_stays_the_likelier_where_nothing_came_before(
+    processor: type[Processor], rows: list[list[float]]
+) -> None:
+    for setting, row in itertools.product(settings_of(processor), rows):
+        left = apply(built(processor, setting), row)
+        for one, other in itertools.permutations(kept_of(left), 2):
+            assert left[one] >= left[other] or row[one] < row[other], setting
+
+
+@every_processor
+@settings(deadline=None, max_examples=40)
+@given(
+    logits=st.lists(st.floats(-6, 6).map(lambda value: round(value, 2)), min_size=4, max_size=9),
+    ids=st.lists(st.integers(0, 3), max_size=9),
+)
+def test_a_processor_is_its_twin(processor: type[Processor], logits: list[float], ids: list[int]) -> None:
+    twin: Callable[..., list[float]] = getattr(twins_processors, name_of(processor))
+    for setting in settings_of(processor, inside=True):
+        found, expected = apply(built(processor, setting), logits, ids), twin(logits, ids, *setting)
+        assert kept_of(found) == kept_of(expected), setting
+        assert found == pytest.approx(expected, rel=1e-12), setting
+
+
+@every_processor
+def test_off_is_absent(processor: type[Processor]) -> None:
+    off: dict[str, Any] = dict.fromkeys(OPTIONS, None)
+    assert compose(SampleConfig(**off), LETTERS) == []
+    for setting in settings_of(processor):
+        on: dict[str, Any] = {name: value for (name, _, _), value in zip(processor.options, setting, strict=True)}
+        (one,) = compose(SampleConfig(**{**off, **on}), LETTERS)
+        assert type(one) is processor
+
+
+@every_processor
+def test_a_state_is_not_changed_by_what_comes_after_it(processor: type[Processor]) -> None:
+    for setting in settings_of(processor):
+        one = built(processor, setting)
+        state = one.start([0, 1, 2])
+        before = copy.deepcopy(state)
+        one.advance(state, 3, -1.0)
+        assert state == before, setting
+
+
+# -- one at a time ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -93,7 +228,7 @@ def logs(*weights: float) -> list[float]:
     ],
 )
 def test_top_k_keeps_the_k_likeliest_and_the_first_of_equals(logits: list[float], k: int, kept: list[int]) -> None:
-    assert survivors(top_k(k), logits) == kept
+    assert survivors(TopK(k), logits) == kept
 
 
 @pytest.mark.parametrize(
@@ -118,7 +253,7 @@ def test_top_k_keeps_the_k_likeliest_and_the_first_of_equals(logits: list[float]
     ],
 )
 def test_top_p_keeps_the_smallest_set_that_reaches_p(logits: list[float], p: float, kept: list[int]) -> None:
-    assert survivors(top_p(p), logits) == kept
+    assert survivors(TopP(p), logits) == kept
 
 
 @pytest.mark.parametrize(
@@ -139,14 +274,14 @@ def test_top_p_keeps_the_smallest_set_that_reaches_p(logits: list[float], p: flo
     ],
 )
 def test_min_p_keeps_what_is_at_least_p_times_as_likely(logits: list[float], p: float, kept: list[int]) -> None:
-    assert survivors(min_p(p), logits) == kept
+    assert survivors(MinP(p), logits) == kept
 
 
 @pytest.mark.parametrize(
     ("t", "expected"), [(1.0, [1, -2, 4]), (2.0, [0.5, -1, 2]), (0.5, [2, -4, 8]), (0.25, [4, -8, 16])]
 )
 def test_temperature_divides(t: float, expected: list[float]) -> None:
-    assert apply(temperature(t), [1, -2, 4]) == expected
+    assert apply(Temperature(t), [1, -2, 4]) == expected
 
 
 @pytest.mark.parametrize(
@@ -154,7 +289,7 @@ def test_temperature_divides(t: float, expected: list[float]) -> None:
     [([1, 3, 2], 1), ([-5, -9, -7], 0), ([1, 3, 3], 1), ([2, 2, 2, 2], 0), ([-INF, -INF, -800], 2), ([0, 0, 1e-12], 2)],
 )
 def test_temperature_zero_leaves_the_likeliest_alone_the_first_of_equals(logits: list[float], best: int) -> None:
-    left = apply(temperature(0), logits)
+    left = apply(Temperature(0), logits)
     assert [place for place, value in enumerate(left) if value != -INF] == [best]
     assert math.isfinite(left[best])
 
@@ -162,180 +297,78 @@ def test_temperature_zero_leaves_the_likeliest_alone_the_first_of_equals(logits:
 @pytest.mark.parametrize("t", [1e-3, 1e-100, 1e-308, 5e-324])
 @pytest.mark.parametrize("logits", [[-20.0, -21.0, -22.0], [22.0, 21.0, 20.0]])
 def test_a_temperature_near_zero_chooses_as_zero_does(t: float, logits: list[float]) -> None:
-    left = table(apply(temperature(t), logits))
+    left = table(apply(Temperature(t), logits))
     for uniform in (0.0, 0.5, 0.999):
         assert draw(left, uniforms(uniform)).tolist() == [0]
 
 
 @pytest.mark.parametrize(
-    ("used", "expected"),
+    ("used", "window", "expected"),
     [
-        ([], [4, -4, 0, 1]),
-        ([0], [2, -4, 0, 1]),
-        ([1], [4, -8, 0, 1]),
-        ([0, 1, 2, 3], [2, -8, 0, 0.5]),
+        ([], 64, [4, -4, 0, 1]),
+        ([0], 64, [2, -4, 0, 1]),
+        ([1], 64, [4, -8, 0, 1]),
+        ([0, 1, 2, 3], 64, [2, -8, 0, 0.5]),
+        ([0, 1, 1], 2, [4, -8, 0, 1]),
+        ([0, 1, 3], 1, [4, -4, 0, 0.5]),
+        ([0] + [2] * 63, 64, [2, -4, 0, 1]),
+        ([0] + [2] * 64, 64, [4, -4, 0, 1]),
+        ([0] + [2] * 64, None, [2, -4, 0, 1]),
+        ([1, 0], 9, [2, -8, 0, 1]),
     ],
 )
-def test_the_penalty_makes_used_symbols_less_likely(used: list[int], expected: list[float]) -> None:
-    assert apply(repetition_penalty(2.0), [4, -4, 0, 1], used) == expected
+def test_the_penalty_makes_symbols_used_within_its_window_less_likely(
+    used: list[int], window: int | None, expected: list[float]
+) -> None:
+    assert apply(RepetitionPenalty(2.0, window), [4, -4, 0, 1], used) == expected
 
 
 def test_a_penalty_of_one_changes_nothing_and_dropped_symbols_stay_dropped() -> None:
-    assert apply(repetition_penalty(1.0), [4, -4, -INF], [0, 1, 2]) == [4, -4, -INF]
-    assert apply(repetition_penalty(2.0), [4, -4, -INF], [2]) == [4, -4, -INF]
+    assert apply(RepetitionPenalty(1.0), [4, -4, -INF], [0, 1, 2]) == [4, -4, -INF]
+    assert apply(RepetitionPenalty(2.0), [4, -4, -INF], [2]) == [4, -4, -INF]
 
 
-@pytest.mark.parametrize("one", [temperature(1.0), top_k(4), top_p(1.0), min_p(1e-12)])
-def test_a_filter_at_its_loosest_changes_nothing(one: Filter) -> None:
+@pytest.mark.parametrize("one", [Temperature(1.0), TopK(4), TopP(1.0), MinP(1e-12)])
+def test_a_processor_at_its_loosest_changes_nothing(one: Processor) -> None:
     logits = [0.3, -1.2, 2.5, 0.3]
     assert apply(one, logits) == logits
 
 
-# -- all filters -----------------------------------------------------------------------------------------------------
-
-
-# Quarters make ties common; -inf is what an earlier filter dropped.
-quarters = st.integers(-40, 40).map(lambda number: number / 4)
-rows_of_logits = st.lists(
-    st.lists(st.one_of(quarters, st.just(-INF)), min_size=4, max_size=4).filter(lambda row: max(row) > -INF),
-    min_size=1,
-    max_size=4,
-)
-
-
-def some_history(logits: Logits) -> History:
-    third: History = np.arange(logits.size).reshape(logits.shape) % 3 == 0
-    return third
-
-
-@every_filter
-@settings(deadline=None, max_examples=40)
-@given(rows=rows_of_logits)
-def test_something_stays_the_likeliest_unpenalised_among_it_and_nothing_comes_back(
-    name: str, rows: list[list[float]]
-) -> None:
-    logits = table(*rows)
-    left = FILTERS[name](logits, np.zeros_like(logits, dtype=np.bool_))
-    assert left.shape == logits.shape and left.dtype == np.float64
-    assert not np.isnan(left).any()
-    assert (np.take_along_axis(left, logits.argmax(axis=-1)[:, None], axis=-1) > -INF).all()
-    assert (left[logits == -INF] == -INF).all()
-
-
-@every_filter
-@settings(deadline=None, max_examples=40)
-@given(rows=rows_of_logits)
-def test_a_row_is_filtered_alone_as_in_a_batch(name: str, rows: list[list[float]]) -> None:
-    logits = table(*rows)
-    history = some_history(logits)
-    together = FILTERS[name](logits, history)
-    for row in range(len(rows)):
-        alone = FILTERS[name](logits[row : row + 1], history[row : row + 1])
-        assert np.array_equal(together[row : row + 1], alone)
-
-
-@every_filter
-def test_the_input_is_left_untouched(name: str) -> None:
-    logits = table([1.0, -3.0, 2.0, 0.0], [5.0, 5.0, 5.0, -INF])
-    history = some_history(logits)
-    kept_logits, kept_history = logits.copy(), history.copy()
-    FILTERS[name](logits, history)
-    assert np.array_equal(logits, kept_logits)
-    assert np.array_equal(history, kept_history)
-
-
-def naive_top_p(logits: list[float], p: float) -> list[int]:
-    weights = [math.exp(value - max(logits)) for value in logits]
-    kept: list[int] = []
-    for place in sorted(range(len(logits)), key=lambda place: -logits[place]):
-        if sum(weights[k] for k in kept) / sum(weights) >= p:
-            break
-        kept.append(place)
-    return sorted(kept)
-
-
-def naive_min_p(logits: list[float], p: float) -> list[int]:
-    return [place for place, value in enumerate(logits) if math.exp(value - max(logits)) >= p]
-
-
-def naive_top_k(logits: list[float], k: float) -> list[int]:
-    return sorted(sorted(range(len(logits)), key=lambda place: -logits[place])[: int(k)])
-
-
-@pytest.mark.parametrize(
-    ("one", "naive", "value"),
-    [
-        (top_k, naive_top_k, 1),
-        (top_k, naive_top_k, 5),
-        (top_p, naive_top_p, 0.123),
-        (top_p, naive_top_p, 0.876),
-        (min_p, naive_min_p, 0.0321),
-        (min_p, naive_min_p, 0.654),
-    ],
-)
-@settings(deadline=None, max_examples=60)
-@given(logits=st.lists(st.floats(-6, 6).map(lambda value: round(value, 2)), min_size=1, max_size=9))
-def test_a_filter_keeps_what_its_sentence_says(
-    one: Callable[[float], Filter], naive: Callable[[list[float], float], list[int]], value: float, logits: list[float]
-) -> None:
-    assert survivors(one(value), logits) == naive(logits, value)
-
-
-# -- the order of composition ----------------------------------------------------------------------------------------
-
-
-def test_filters_that_are_off_change_nothing() -> None:
-    logits = [0.3, -1.2, 2.5, 0.3]
-    assert apply(compose(SampleConfig(temperature=1.0)), logits, [0, 2]) == logits
-
-
-@pytest.mark.parametrize(
-    ("one", "config"),
-    [
-        (repetition_penalty(1.7), SampleConfig(temperature=1.0, repetition_penalty=1.7)),
-        (temperature(0.3), SampleConfig(temperature=0.3)),
-        (temperature(0), SampleConfig(temperature=0)),
-        (top_k(2), SampleConfig(temperature=1.0, top_k=2)),
-        (top_p(0.6), SampleConfig(temperature=1.0, top_p=0.6)),
-        (min_p(0.2), SampleConfig(temperature=1.0, min_p=0.2)),
-    ],
-)
-def test_each_setting_is_its_filter(one: Filter, config: SampleConfig) -> None:
-    logits = [0.3, -1.2, 2.5, 0.9]
-    assert apply(compose(config), logits, [1, 2]) == apply(one, logits, [1, 2])
+# -- the order of the chain ------------------------------------------------------------------------------------------
 
 
 def test_the_order_is_penalty_temperature_top_k_top_p_min_p() -> None:
-    config = SampleConfig(temperature=0.7, top_k=4, top_p=0.9, min_p=0.2, repetition_penalty=1.3)
-    steps = [repetition_penalty(1.3), temperature(0.7), top_k(4), top_p(0.9), min_p(0.2)]
-    logits = np.random.default_rng(0).standard_normal((200, 8)) * 2
-    history = some_history(logits)
-    expected = logits
-    for step in steps:
-        expected = step(expected, history)
-    assert np.array_equal(compose(config)(logits, history), expected)
+    known = ["repetition_penalty", "temperature", "top_k", "top_p", "min_p"]
+    assert [name for name in map(name_of, PROCESSORS) if name in known] == known
+    config = SampleConfig(temperature=0.7, top_k=4, top_p=0.9, min_p=0.2, repetition_penalty=1.3, repetition_window=3)
+    assert [name_of(type(one)) for one in compose(config, LETTERS)] == known
+    logits = expected = np.random.default_rng(0).standard_normal((200, 8)) * 2
+    ids = [[row % 8, row % 5, row % 3, row % 7] for row in range(200)]
+    for one in (RepetitionPenalty(1.3, 3), Temperature(0.7), TopK(4), TopP(0.9), MinP(0.2)):
+        expected = one(expected, sequences(one, ids))
+    assert np.array_equal(chained(config, logits, ids), expected)
 
 
 @pytest.mark.parametrize(
-    ("config", "logits", "used", "kept"),
+    ("options", "logits", "used", "kept"),
     [
         # The penalty comes before the greedy choice: 4 falls to 2, below 3.
-        (SampleConfig(temperature=0, repetition_penalty=2.0), [4, 3, 1], [0], [1]),
+        ({"temperature": 0, "repetition_penalty": 2.0}, [4, 3, 1], [0], [1]),
         # Temperature before top-p: weights 4 : 1 grow from 2 : 1 and the first reaches 0.7 alone.
-        (SampleConfig(temperature=0.5, top_p=0.7), [LN2, 0], [], [0]),
+        ({"temperature": 0.5, "top_p": 0.7}, [LN2, 0], [], [0]),
         # Temperature before min-p: a quarter is below 0.4, a half is not.
-        (SampleConfig(temperature=0.5, min_p=0.4), [LN2, 0], [], [0]),
+        ({"temperature": 0.5, "min_p": 0.4}, [LN2, 0], [], [0]),
         # Top-k before top-p: of the two left the first has 5/9 and suffices; of all three it has a half.
-        (SampleConfig(temperature=1.0, top_k=2, top_p=0.55), logs(5, 4, 1), [], [0]),
+        ({"temperature": 1.0, "top_k": 2, "top_p": 0.55}, logs(5, 4, 1), [], [0]),
         # The penalty before top-k.
-        (SampleConfig(temperature=1.0, top_k=1, repetition_penalty=2.0), [4, 3, 1], [0], [1]),
+        ({"temperature": 1.0, "top_k": 1, "repetition_penalty": 2.0}, [4, 3, 1], [0], [1]),
     ],
 )
-def test_an_earlier_filter_decides_what_a_later_one_sees(
-    config: SampleConfig, logits: list[float], used: list[int], kept: list[int]
+def test_an_earlier_processor_decides_what_a_later_one_sees(
+    options: dict[str, Any], logits: list[float], used: list[int], kept: list[int]
 ) -> None:
-    left = apply(compose(config), logits, used)
-    assert [place for place, value in enumerate(left) if value != -INF] == kept
+    (left,) = chained(SampleConfig(**options), table(logits), [used]).tolist()
+    assert kept_of(left) == kept
 
 
 # -- draw ------------------------------------------------------------------------------------------------------------
@@ -407,3 +440,12 @@ def test_a_symbol_of_probability_zero_is_never_drawn(logits: list[float], unifor
     (symbol,) = draw(table(logits), uniforms(uniform)).tolist()
     assert 0 <= symbol < len(logits)
     assert math.exp(logits[symbol] - max(logits)) > 0
+
+
+@settings(deadline=None, max_examples=60)
+@given(logits=st.lists(st.one_of(st.floats(-800, 800), st.just(-INF)), min_size=3, max_size=3))
+def test_log_probabilities_are_the_logarithms_of_softmax(logits: list[float]) -> None:
+    row = [0.0, *logits]
+    total = math.log(math.fsum(math.exp(value - max(row)) for value in row)) + max(row)
+    found = log_probabilities(table(*[row] * 4), np.arange(4))
+    assert found.tolist() == pytest.approx([value - total for value in row], abs=1e-9)

@@ -25,6 +25,10 @@ class Detokenizer(Protocol):
         """What is left; an unfinished character comes out as U+FFFD."""
         ...
 
+    def copy(self) -> "Detokenizer":
+        """One that goes on from here by itself."""
+        ...
+
 
 class Tokenizer(Protocol):
     """Text to token ids and back; `decode(encode(text)) == text` for every text that the vocabulary holds."""

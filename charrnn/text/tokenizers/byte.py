@@ -74,6 +74,11 @@ class _ByteDetokenizer:
     def finish(self) -> str:
         return self._utf8.decode(b"", True)
 
+    def copy(self) -> "_ByteDetokenizer":
+        twin = _ByteDetokenizer(self._pieces)
+        twin._utf8.setstate(self._utf8.getstate())
+        return twin
+
 
 def utf8(text: str) -> bytes:
     """The bytes of a text. Raises VocabularyError on half of a surrogate pair, which UTF-8 cannot write."""

@@ -99,3 +99,6 @@ class _CharDetokenizer:
 
     def finish(self) -> str:
         return ""
+
+    def copy(self) -> "_CharDetokenizer":
+        return self

@@ -1,0 +1,53 @@
+"""What one sampling is: how long, until what, and the options of all processors.
+
+It stands here and not in config/, because its fields are those of the processors: imports run one way.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, make_dataclass
+from typing import TYPE_CHECKING, Any
+
+from charrnn.config import Config, Range, option, require
+from charrnn.generation.processors import PROCESSORS
+
+
+def _several(stop: str | Iterable[str]) -> tuple[str, ...]:
+    """One text or several."""
+    return (stop,) if isinstance(stop, str) else tuple(stop)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextConfig(Config):
+    """How long a text is, and before what it ends; `length` counts code points."""
+
+    length: int = option(
+        "Length in characters, the prompt not counted.", "Text",
+        default=500, flags=("--length", "-l"), range=Range(at_least=1, at_most=10**12),
+    )  # fmt: skip
+    stop: tuple[str, ...] = option(
+        "Stop string: end before this text; repeatable.", "Text", says="none", default=(), parse=_several
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(all(self.stop), "a `stop` string must not be empty")
+
+
+if TYPE_CHECKING:
+
+    class SampleConfig(TextConfig):
+        """One sampling: the fields of `TextConfig`, and every option of `PROCESSORS`, None being off."""
+
+        def __init__(self, **options: Any) -> None: ...
+
+        def __getattr__(self, name: str) -> Any: ...
+
+else:
+    SampleConfig = make_dataclass(
+        "SampleConfig",
+        [(name, kind, field) for processor in PROCESSORS for name, kind, field in processor.options],
+        bases=(TextConfig,),
+        namespace={"__doc__": TextConfig.__doc__, "__module__": __name__},
+        frozen=True,
+        kw_only=True,
+    )

@@ -1,0 +1,108 @@
+"""One row of a text under way: all that belongs to it, so that it can be copied, dropped and put in another order."""
+
+import copy
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from charrnn.generation.config import SampleConfig
+from charrnn.generation.processors import Processor
+from charrnn.generation.stop import StopSearch
+from charrnn.text.tokenizers import Tokenizer
+
+UNIFORMS_AT_ONCE = 256
+
+
+@dataclass(frozen=True, slots=True)
+class TextChunk:
+    """New text of one row; `finished` says why its last chunk is the last: length, stop or end, else None.
+
+    `logprob`, where it was asked for: the model's own log-probability (nats, temperature 1, no filter) of the tokens
+    drawn since the row's last chunk: those with them whose text was held back or cut off, and the end of a document.
+    """
+
+    row: int
+    text: str
+    finished: str | None = None
+    logprob: float | None = None
+
+
+class Uniforms:
+    """Numbers in [0, 1), those of PCG64 (O'Neill 2014) with this seed, one after another; a copy goes on alike."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed, self._drawn = seed, 0
+        self._block: Sequence[float] = ()
+
+    def next(self) -> float:
+        """The next number."""
+        place = self._drawn % UNIFORMS_AT_ONCE
+        if place == 0:  # the generator is made anew where it has come to: nothing but numbers is ever copied
+            generator = np.random.Generator(np.random.PCG64(self._seed).advance(self._drawn))
+            self._block = generator.random(UNIFORMS_AT_ONCE).tolist()
+        self._drawn += 1
+        return self._block[place]
+
+
+class TextSequence:
+    """One row: its ids (prompt and all that was drawn), its text, its uniforms, and the processors' states.
+
+    `finished` says why it has ended: length, stop or end; None while it has not.
+    """
+
+    def __init__(
+        self,
+        row: int,
+        prompt: Iterable[int],
+        tokenizer: Tokenizer,
+        config: SampleConfig,
+        processors: Iterable[Processor] = (),
+        *,
+        seed: int = 0,
+    ) -> None:
+        self.row = row
+        self.ids = list(prompt)
+        self.uniforms = Uniforms(seed)
+        self.finished: str | None = None
+        started = {processor: processor.start(self.ids) for processor in processors}
+        self.states: dict[Processor, Any] = {one: state for one, state in started.items() if state is not None}
+        self._end = tokenizer.size
+        self._detokenizer = tokenizer.detokenizer()
+        self._stop = StopSearch(config.stop, config.length)
+        self._written: list[str] = []
+        self._untold = 0.0  # the log-probability of what came since the last chunk
+
+    @property
+    def text(self) -> str:
+        """What was written so far, the prompt not among it."""
+        return "".join(self._written)
+
+    def push(self, token: int, logprob: float | None = None) -> TextChunk | None:
+        """Go on by the token drawn -> the text that is certain now, None where there is none.
+
+        `logprob` (nats) is for the processors that use it, and for the chunk.
+        """
+        self.ids.append(token)
+        for processor, state in self.states.items():
+            self.states[processor] = processor.advance(state, token, logprob)
+        if token == self._end:
+            text, self.finished = self._stop.finish(self._detokenizer.finish()), "end"
+        else:
+            text, self.finished = self._stop.push(self._detokenizer.push(token))
+        if logprob is not None:
+            self._untold = logprob = self._untold + logprob
+        if not text and not self.finished:
+            return None
+        self._written.append(text)
+        self._untold = 0.0
+        return TextChunk(self.row, text, self.finished, logprob)
+
+    def copy(self, *, seed: int | None = None) -> "TextSequence":
+        """The same again, to go on by itself: alike or, with a seed, by other uniforms."""
+        twin = copy.copy(self)
+        twin.ids, twin.states, twin._written = self.ids.copy(), self.states.copy(), self._written.copy()
+        twin.uniforms = copy.copy(self.uniforms) if seed is None else Uniforms(seed)
+        twin._detokenizer, twin._stop = self._detokenizer.copy(), copy.copy(self._stop)
+        return twin

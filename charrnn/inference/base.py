@@ -1,0 +1,83 @@
+"""What an engine is: logits, one token at a time, for B rows that do not touch each other, without torch.
+
+    state = engine.initial_state(rows)
+    logits, state = engine.step(tokens, state)
+
+Generation, scoring and compression stand on these two lines; none of them knows how many networks there are, which back
+end multiplies (see backends.py), or what a state holds. An engine knows no text and no files.
+Shapes: B rows, T time, V vocabulary, H hidden, N products.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn.config import ModelConfig
+from charrnn.inference.products import Floats, Matrix
+from charrnn.models.cells import State
+
+Ids = npt.NDArray[np.int64]
+
+
+class StepState(NamedTuple):
+    """One network between two steps. Nothing in it is ever changed: a step gives a new one."""
+
+    layers: tuple[State, ...]  # each layer's state, parts (B, H)
+    products: tuple[Floats, ...]  # of each layer's output with all that reads it, (B, N)
+
+
+# A StepState or, of an ensemble, a tuple of them: whoever holds it hands it back and looks at nothing inside.
+EngineState = Any
+
+
+class BackEnd(NamedTuple):
+    """Who multiplies, and on how many threads NumPy does; None: on as many as it has."""
+
+    name: str  # numpy or torch
+    numpy_threads: int | None
+
+
+class Engine(ABC):
+    """The next token's logits, of one network or of several averaged; deterministic to the bit.
+
+    A row is the same alone or in a batch, whoever multiplies: int8 sums are exact, and fp32 rows are taken one by one.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        self.config = config
+        # By number of rows: the fastest, where that was measured (see backends.py).
+        self.back_ends: dict[int, BackEnd] = {}
+
+    @property
+    @abstractmethod
+    def matrices(self) -> list[Matrix]:
+        """All that it multiplies by."""
+
+    @abstractmethod
+    def initial_state(self, rows: int) -> EngineState:
+        """The state of B rows before any token: zeros."""
+
+    @abstractmethod
+    def step(self, tokens: Ids, state: EngineState) -> tuple[Floats, EngineState]:
+        """tokens (B,), state -> logits (B, V) float32, state."""
+
+    def prime(self, tokens: Ids) -> tuple[Floats, EngineState]:
+        """Read tokens (T,), T >= 1, from the initial state -> logits (1, V) behind them, state of one row."""
+        state = self.initial_state(1)
+        for token in tokens[:, None]:
+            logits, state = self.step(token, state)
+        return logits, state
+
+    def select_rows(self, state: EngineState, rows: Sequence[int]) -> EngineState:
+        """The state of these rows, in this order, some perhaps more than once: copies."""
+        return _select(state, list(rows))
+
+
+def _select(state: Any, rows: list[int]) -> Any:
+    if isinstance(state, np.ndarray):
+        return state[rows]
+    parts = [_select(part, rows) for part in state]
+    return state._make(parts) if hasattr(state, "_make") else tuple(parts)

@@ -1,0 +1,54 @@
+"""Each processor for one row, slow and obvious, in plain Python: found by the name of the option that turns it on.
+
+(logits, the ids so far, the values of its options) -> logits.
+"""
+
+import math
+
+DROPPED = -math.inf
+
+
+def likeliest_first(logits: list[float]) -> list[int]:
+    return sorted(range(len(logits)), key=lambda symbol: (-logits[symbol], symbol))
+
+
+def only(kept: list[int], logits: list[float]) -> list[float]:
+    return [logit if symbol in kept else DROPPED for symbol, logit in enumerate(logits)]
+
+
+def repetition_penalty(logits: list[float], ids: list[int], penalty: float, window: int | None) -> list[float]:
+    seen = ids if window is None else ids[max(0, len(ids) - window) :]
+    made = []
+    for symbol, logit in enumerate(logits):
+        if symbol not in seen:
+            made.append(logit)
+        elif logit > 0:
+            made.append(logit / penalty)
+        else:
+            made.append(logit * penalty)
+    return made
+
+
+def temperature(logits: list[float], ids: list[int], t: float) -> list[float]:
+    if t == 0:
+        return [0.0 if symbol == likeliest_first(logits)[0] else DROPPED for symbol in range(len(logits))]
+    return [logit / t for logit in logits]
+
+
+def top_k(logits: list[float], ids: list[int], k: int) -> list[float]:
+    return only(likeliest_first(logits)[:k], logits)
+
+
+def top_p(logits: list[float], ids: list[int], p: float) -> list[float]:
+    weights = [math.exp(logit - max(logits)) for logit in logits]
+    kept: list[int] = []
+    for symbol in likeliest_first(logits):
+        if math.fsum(weights[one] for one in kept) / math.fsum(weights) >= p:
+            break
+        kept.append(symbol)
+    return only(kept, logits)
+
+
+def min_p(logits: list[float], ids: list[int], p: float) -> list[float]:
+    weights = [math.exp(logit - max(logits)) for logit in logits]
+    return only([symbol for symbol, weight in enumerate(weights) if weight >= p * max(weights)], logits)
