@@ -300,12 +300,11 @@ def test_a_model_generates_in_8_bits_only_where_it_was_measured_that_little_is_l
 ) -> None:
     used = []
 
-    class Watched(Engine):
-        def __init__(self, *arguments: Any) -> None:
-            used.append(arguments[2])
-            super().__init__(*arguments)
+    def watched(config: Any, weights: Any, precision: str) -> Engine:
+        used.append(precision)
+        return open_engine(config, weights, precision)
 
-    monkeypatch.setattr("charrnn.api.model.Engine", Watched)
+    monkeypatch.setattr("charrnn.api.model.open_engine", watched)
     loaded = api.load("small", checkpoints=trained)
     for training, precision in MEASURED:
         record = {key: value for key, value in loaded.header.metadata.items() if key != "training"}
