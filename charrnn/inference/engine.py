@@ -25,7 +25,7 @@ class Engine:
     def __init__(
         self, config: ModelConfig, weights: Mapping[str, Floats], precision: str = "fp32", direction: str = FORWARDS
     ) -> None:
-        """Weights under the names of a model's file, of which those of one direction serve; precision as in `MATRICES`."""
+        """Weights under the names of a model's file, those of one direction used; precision is a name in `MATRICES`."""
         of_each = [direction_weights(own, direction) for own in split_models(config, weights)]
         self._members = [Network(config, own, precision) for own in of_each]
         # Which layers of a state are whose.
