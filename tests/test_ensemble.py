@@ -120,7 +120,7 @@ def test_a_model_by_itself_answers_as_an_ensemble_of_one_does() -> None:
 
 
 def test_wrong_counts_are_refused() -> None:
-    with pytest.raises(ConfigError, match="ensemble must be at least 1"):
+    with pytest.raises(ConfigError, match="`ensemble` must be"):
         ensemble(ensemble=0)
     with pytest.raises(ConfigError, match="one model is no ensemble of 3"):
         LanguageModel(ensemble().config)

@@ -80,7 +80,7 @@ def dampen(model: Network, share: float) -> None:
 
 
 def weight_of(model: Network, layer: int, name: str) -> Tensor:
-    return model.get_parameter(f"layers.{layer}.rnn.{name}")
+    return model.get_parameter(f"forwards.layers.{layer}.rnn.{name}")
 
 
 def chain(size: int, follows: dict[int, int], *, documents: bool = False) -> LanguageModel:
