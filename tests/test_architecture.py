@@ -154,7 +154,7 @@ def test_models_import_nothing_of_text(path: Path) -> None:
 @pytest.mark.parametrize("path", [path for path in files() if room(name_of(path)) == "generation"], ids=name_of)
 def test_generation_knows_no_checkpoints_and_no_runs(path: Path) -> None:
     inside = {found.module.split(".")[1] for found in imports(path) if found.module.startswith("charrnn.")}
-    assert inside <= {"generation", "inference", "models", "text", "config", "errors"}
+    assert inside <= {"generation", "inference", "models", "text", "config", "schema", "errors"}
 
 
 def test_only_the_console_imports_rich() -> None:

@@ -22,7 +22,7 @@ from charrnn.models.cells import CELLS, States, gather
 from charrnn.models.cells.base import W_IH
 from charrnn.models.ensemble import Network, build
 from charrnn.models.language_model import LanguageModel
-from charrnn.models.weights import bounded
+from charrnn.models.weights import bounded, direction_weights
 from charrnn.training.int8_check import arrays
 
 Doubles = npt.NDArray[np.float64]
@@ -270,7 +270,8 @@ class Twin:
     def __init__(self, model: LanguageModel) -> None:
         assert bounded(model.config)
         self.config = model.config
-        self.weights = {name: weight.astype(np.float64) for name, weight in arrays(model).items()}
+        own = direction_weights(arrays(model))
+        self.weights = {name: weight.astype(np.float64) for name, weight in own.items()}
 
     def step(self, tokens: Ids, before: StepState, after: StepState) -> tuple[Doubles, list[tuple[Doubles, ...]]]:
         """Logits and states from the states before, and what the layers gave in between."""

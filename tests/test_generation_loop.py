@@ -15,7 +15,6 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
-from charrnn.text.tokenizers.byte_decoding import Ids
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_info, threadpool_limits
@@ -33,7 +32,7 @@ from charrnn.inference.products import MATRICES, WORTH_A_CALL
 from charrnn.models.cells import CELLS
 from charrnn.models.ensemble import Network, build
 from charrnn.models.language_model import LanguageModel
-from charrnn.text.tokenizers import Tokenizer
+from charrnn.text.tokenizers import Ids, Tokenizer
 from charrnn.text.tokenizers.base import Detokenizer
 from charrnn.text.tokenizers.byte import ByteTokenizer
 from charrnn.text.tokenizers.char import CharTokenizer

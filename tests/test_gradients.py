@@ -69,7 +69,7 @@ def test_places_are_drawn_from_the_text_by_the_seed_and_each_stands_for_itself()
 def test_a_network_that_keeps_nothing_has_no_gradient_before_its_last_step() -> None:
     model = network("rnn", layers=1)
     with torch.no_grad():
-        model.get_parameter("layers.0.rnn.weight_hh_l0").zero_()
+        model.get_parameter("forwards.layers.0.rnn.weight_hh_l0").zero_()
     flow = gradient_flow(model, text(100), reach=6, positions=4, warm_up=2)
     assert (flow.norms[0, 0] > 0).all() and not flow.norms[0, 1:].any()
     assert flow.half_life(0) is None

@@ -94,8 +94,8 @@ class Mirostat(Processor):
         return np.where((-log_p <= most) | (log_p == log_p.max(axis=1, keepdims=True)), logits, DROPPED)
 
 
-def a_model(ensemble: int = 1) -> tuple[ModelConfig, dict[str, npt.NDArray[np.float32]]]:
-    config = ModelConfig(vocab_size=4, start_id=4, embedding=4, hidden=8, layers=1, ensemble=ensemble)
+def a_model(ensemble: int = 1, size: int = 4) -> tuple[ModelConfig, dict[str, npt.NDArray[np.float32]]]:
+    config = ModelConfig(vocab_size=size, start_id=size, embedding=4, hidden=8, layers=1, ensemble=ensemble)
     rng = np.random.default_rng(0)
     return config, {
         name: rng.standard_normal(shape).astype(np.float32) for name, shape in weight_shapes(config).items()
@@ -130,12 +130,14 @@ def test_a_limit_on_copying_needs_no_more_than_the_ids(monkeypatch: pytest.Monke
 
 
 def test_mirostat_needs_no_more_than_the_log_probability(monkeypatch: pytest.MonkeyPatch) -> None:
-    mirostat = Mirostat(1.0, 0.3)
-    monkeypatch.setattr(loop, "compose", lambda config, tokenizer: [mirostat])
-    chunks = list(generate(open_engine(*a_model()), LETTERS, SampleConfig(length=400)))
-    surprisals = [-chunk.logprob for chunk in chunks if chunk.logprob is not None]
-    assert len(surprisals) == 400
-    assert math.fsum(surprisals) / 400 == pytest.approx(1.0, abs=0.03)
+    engine, letters = open_engine(*a_model(size=26)), CharTokenizer("abcdefghijklmnopqrstuvwxyz")
+    for target in (1.6, 2.0):
+        chain = [Mirostat(target, 0.3)]
+        monkeypatch.setattr(loop, "compose", lambda config, tokenizer, chain=chain: chain)
+        chunks = list(generate(engine, letters, SampleConfig(length=400)))
+        surprisals = [-chunk.logprob for chunk in chunks if chunk.logprob is not None]
+        assert len(surprisals) == 400
+        assert math.fsum(surprisals) / 400 == pytest.approx(target, abs=0.03)
 
 
 @pytest.mark.parametrize("ensemble", [1, 2])

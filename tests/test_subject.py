@@ -10,12 +10,12 @@ from charrnn import api
 from charrnn.analysis.subject import Subject, fresh
 from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError, VocabularyError
-from charrnn.models.language_model import LanguageModel
+from charrnn.models.ensemble import Network, build
 from charrnn.text.tokenizers.char import CharTokenizer
 
 
-def network(ensemble: int = 1) -> LanguageModel:
-    model = LanguageModel(ModelConfig(vocab_size=3, start_id=3, embedding=4, hidden=4, layers=1, ensemble=ensemble))
+def network(ensemble: int = 1) -> Network:
+    model = build(ModelConfig(vocab_size=3, start_id=3, embedding=4, hidden=4, layers=1, ensemble=ensemble))
     model.initialise(torch.Generator().manual_seed(1))
     return model.eval()
 
@@ -58,7 +58,7 @@ def test_fresh_networks_are_of_every_configuration_and_radius_and_of_the_texts_o
     for one in found:
         assert (one.tokens.tolist(), one.network.config.vocab_size, one.chars) == ([1, 0, 2, 0, 2, 0], 3, 6)
         assert not one.network.training
-    plain, stretched = (one.network.get_parameter("layers.0.rnn.weight_hh_l0").detach() for one in found[:2])
+    plain, stretched = (one.network.get_parameter("forwards.layers.0.rnn.weight_hh_l0").detach() for one in found[:2])
     assert float(torch.linalg.eigvals(stretched).abs().max()) == pytest.approx(2, rel=1e-4)
     assert not torch.equal(plain, stretched)
     again = fresh(configs, "banana", seed=5)[0]

@@ -1,1 +1,1 @@
-"""Weights become text."""
+"""From logits to text: options, processors, sequences, the loop."""

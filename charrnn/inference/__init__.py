@@ -1,1 +1,1 @@
-"""One step after another, without torch."""
+"""One step after another, without torch: the engine, its products, and who computes them."""
