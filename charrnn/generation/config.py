@@ -33,7 +33,7 @@ class TextConfig(Config):
         require(all(self.stop), "a `stop` string must not be empty")
 
 
-SAMPLING = "One sampling: `length` in code points, texts to `stop` before, and the options of `PROCESSORS`; None is off."
+SAMPLING = "One sampling: `length` in code points, texts to `stop` before, the options of `PROCESSORS`; None is off."
 
 if TYPE_CHECKING:
 
