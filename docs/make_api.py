@@ -78,11 +78,13 @@ def of_class(public: type) -> Iterator[str]:
 
 
 def annotations(public: type) -> dict[str, str]:
-    """The types of a class's fields as its source has them."""
+    """The types of a class's fields as its source has them; of those made from a table, as they are there."""
     (definition,) = ast.parse(textwrap.dedent(inspect.getsource(public))).body
     assert isinstance(definition, ast.ClassDef)
     found = [node for node in definition.body if isinstance(node, ast.AnnAssign)]
-    return {ast.unparse(node.target): ast.unparse(node.annotation).strip("'") for node in found}
+    written = {ast.unparse(node.target): ast.unparse(node.annotation).strip("'") for node in found}
+    made = {each.name: each.type.__name__ if type(each.type) is type else str(each.type) for each in fields(public)}
+    return made | written
 
 
 def default_of(field: "Field[Any]") -> str:

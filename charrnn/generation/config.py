@@ -33,6 +33,8 @@ class TextConfig(Config):
         require(all(self.stop), "a `stop` string must not be empty")
 
 
+SAMPLING = "One sampling: `length` in code points, texts to `stop` before, the options of `PROCESSORS`; None is off."
+
 if TYPE_CHECKING:
 
     class SampleConfig(TextConfig):
@@ -47,7 +49,7 @@ else:
         "SampleConfig",
         [(name, kind, field) for processor in PROCESSORS for name, kind, field in processor.options],
         bases=(TextConfig,),
-        namespace={"__doc__": TextConfig.__doc__, "__module__": __name__},
+        namespace={"__doc__": SAMPLING, "__module__": __name__},
         frozen=True,
         kw_only=True,
     )
