@@ -18,7 +18,7 @@ from charrnn.inference.base import BackEnd, Engine, EngineState, Ids, StepState
 from charrnn.inference.engine import EnsembleEngine, open_engine
 from charrnn.inference.network import NetworkEngine
 from charrnn.inference.products import LEVELS, MATRICES, Floats, TorchProduct
-from charrnn.models.cells import CELLS, States, gather
+from charrnn.models.cells import CELLS, gather
 from charrnn.models.cells.base import W_IH
 from charrnn.models.ensemble import Network, build
 from charrnn.models.language_model import LanguageModel
@@ -118,9 +118,11 @@ def networks(state: EngineState) -> list[EngineState]:
     return [state] if isinstance(state, StepState) else list(state)
 
 
-def in_torch(state: EngineState) -> States:
-    layers = [layer for one in networks(state) for layer in one.layers]
-    return tuple(tuple(torch.from_numpy(part) for part in layer) for layer in layers)
+def in_torch(state: EngineState) -> NetworkState:
+    """The engine's state as the model has it."""
+    if isinstance(state, StepState):
+        return map_state(torch.from_numpy, state.layers)
+    return tuple(map_state(torch.from_numpy, one.layers) for one in state)
 
 
 def step_through(engine: Engine, tokens: Ids, state: EngineState) -> tuple[Floats, EngineState]:
@@ -143,14 +145,13 @@ def same_bits(one: tuple[Floats, EngineState], other: tuple[Floats, EngineState]
     return all(a.tobytes() == b.tobytes() for a, b in pairs)
 
 
-def gap(one: tuple[Floats, EngineState], other: tuple[Tensor, States]) -> float:
-    """The largest difference between the engine's logits and states and the model's."""
-    pairs = [(one[0], other[0].numpy())]
-    for layer, twin in zip(in_torch(one[1]), other[1], strict=True):
-        pairs += [(part.numpy(), whole.numpy()) for part, whole in zip(layer, twin, strict=True)]
+def gap(one: tuple[Floats, EngineState], other: tuple[Tensor, NetworkState]) -> float:
+    """The largest difference between the engine's logits and states and the model's; of large numbers, their share."""
+    ours, theirs = [*state_parts(in_torch(one[1]))], [*state_parts(other[1])]
+    pairs = [(one[0], other[0].numpy()), *((a.numpy(), b.numpy()) for a, b in zip(ours, theirs, strict=True))]
     assert all(a.shape == b.shape for a, b in pairs)
     assert all(np.isfinite(part).all() for pair in pairs for part in pair)
-    return max(float(np.abs(a - b).max()) for a, b in pairs)
+    return max(float((np.abs(a - b) / np.maximum(1, np.abs(b))).max()) for a, b in pairs)
 
 
 # -- float32: the model's own numbers --------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from charrnn.config import ModelConfig
 from charrnn.inference.products import Floats, Matrix
-from charrnn.models.cells import State
+from charrnn.models.states import State, map_state
 
 Ids = npt.NDArray[np.int64]
 
@@ -73,11 +73,5 @@ class Engine(ABC):
 
     def select_rows(self, state: EngineState, rows: Sequence[int]) -> EngineState:
         """The state of these rows, in this order, some perhaps more than once: copies."""
-        return _select(state, list(rows))
-
-
-def _select(state: Any, rows: list[int]) -> Any:
-    if isinstance(state, np.ndarray):
-        return state[rows]
-    parts = [_select(part, rows) for part in state]
-    return state._make(parts) if hasattr(state, "_make") else tuple(parts)
+        chosen = list(rows)
+        return map_state(lambda part: part[chosen], state)
