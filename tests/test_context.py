@@ -50,7 +50,7 @@ def test_the_exact_curve_is_what_single_steps_from_no_memory_say() -> None:
 def test_a_network_without_memory_has_a_flat_curve(curve_of: Callable[..., ContextCurve]) -> None:
     model = network("rnn", layers=1)
     with torch.no_grad():
-        model.get_parameter("layers.0.rnn.weight_hh_l0").zero_()
+        model.get_parameter("forwards.layers.0.rnn.weight_hh_l0").zero_()
     losses = curve_of(model, text(120)).losses
     assert max(losses) - min(losses) < 1e-9
 

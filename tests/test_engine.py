@@ -22,6 +22,7 @@ from charrnn.models.cells import CELLS, gather
 from charrnn.models.cells.base import W_IH
 from charrnn.models.ensemble import Network, build
 from charrnn.models.language_model import LanguageModel
+from charrnn.models.states import NetworkState, map_state, state_parts
 from charrnn.models.weights import bounded, direction_weights
 from charrnn.training.int8_check import arrays
 
