@@ -51,6 +51,22 @@ def test_the_weights_come_back_also_where_something_fails() -> None:
     assert not network.weight.any()
 
 
+def test_a_mean_that_was_restored_goes_on_alike_and_leaves_what_it_came_from() -> None:
+    network = nn.Linear(3, 2)
+    average, restored = Average(network), Average(network)
+    average.add()
+    kept = {name: mean.clone() for name, mean in average.tensors().items()}
+    given = {name: mean.clone() for name, mean in kept.items()}
+    restored.restore(given, 1)
+    with torch.no_grad():
+        network.weight.add_(1.0)
+    for mean in (average, restored):
+        mean.add()
+    for name, tensor in average.tensors().items():
+        assert torch.equal(restored.tensors()[name], tensor), name
+        assert torch.equal(given[name], kept[name]), f"a snapshot's {name} moved"
+
+
 def test_where_nothing_was_added_nothing_changes() -> None:
     network = nn.Linear(3, 2)
     kept = network.weight.detach().clone()

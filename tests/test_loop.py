@@ -18,8 +18,8 @@ from charrnn.training import save_schedule
 from charrnn.training.batches import FRESH, Batch
 from charrnn.training.events import Event, Note, Report, Stopped
 from charrnn.training.loop import Trainer
-from charrnn.training.optim import OPTIMIZERS, soap
-from charrnn.training.progress import Progress, Snapshot, Spent
+from charrnn.training.optim import OPTIMIZERS, learning_rate, soap
+from charrnn.training.progress import MOST_ROLLBACKS, Progress, Rescue, Snapshot, Spent
 
 MODEL = ModelConfig(vocab_size=4, start_id=4, embedding=3, hidden=5, layers=2)
 
@@ -227,6 +227,27 @@ def test_a_loss_that_is_not_finite_goes_back_to_the_last_good_state_with_half_th
     assert all(torch.isfinite(tensor).all() for tensor in weights(trainer).values())
 
 
+def test_each_return_to_the_same_state_halves_the_rate_again() -> None:
+    config = TrainConfig(seed=0, steps=30, save_every=10, eval_every=1000)
+    trainer = make(config)
+    poison(trainer, {12, 15})
+    events = list(trainer.run())
+    notes = [event.text for event in events if isinstance(event, Note)]
+    assert [note.partition(": ")[2] for note in notes] == ["back to step 10, learning rate halved"] * 2
+    assert trainer.progress.rescue.lr_scale == 0.25
+    assert reports(events)[-1].lr == learning_rate(config, 1.0) / 4
+
+
+def test_a_validation_forgives_the_returns_before_it_but_the_rate_stays_low() -> None:
+    trainer = make(TrainConfig(seed=0, steps=30, eval_every=5))
+    diverging = {3, 8, 13, 18, 23}
+    count = len(diverging)
+    assert count > MOST_ROLLBACKS
+    poison(trainer, diverging)
+    assert list(trainer.run())[-1] == Stopped("done")
+    assert not diverging and trainer.progress.rescue == Rescue(lr_scale=0.5**count)
+
+
 def test_it_gives_up_after_a_few_tries_and_the_saved_weights_are_finite() -> None:
     saved = Saved()
     trainer = make(TrainConfig(seed=0, steps=30, save_every=1000), save=saved)
@@ -239,15 +260,20 @@ def test_it_gives_up_after_a_few_tries_and_the_saved_weights_are_finite() -> Non
 
 
 def test_the_best_by_validation_is_kept_and_training_stops_when_it_no_longer_improves() -> None:
-    losses = iter([3.0, 2.0, 2.5, 2.6, 2.7, 9.9])
+    # A new best forgets what was worse before it, and 2.005 is no better than 2.0 but not worse either.
+    losses = [3.0, 3.1, 2.0, 2.005, 2.5, 2.6, 2.7]
+    figures = iter([*losses, 9.9])
     saved = Saved()
-    trainer = make(TrainConfig(seed=0, steps=1000, eval_every=5, patience=3), validate=lambda: next(losses), save=saved)
+    trainer = make(
+        TrainConfig(seed=0, steps=1000, eval_every=5, patience=3), validate=lambda: next(figures), save=saved
+    )
     events = list(trainer.run())
     assert events[-1] == Stopped("no improvement")
-    assert [r.best for r in reports(events) if r.valid_loss is not None] == [True, True, False, False, False]
+    assert [r.valid_loss for r in reports(events) if r.valid_loss is not None] == losses
+    assert [r.best for r in reports(events) if r.valid_loss is not None] == [True, False, True] + [False] * 4
     kept = [s.progress.position.step for s, best in zip(saved.snapshots, saved.best, strict=True) if best]
-    assert kept == [0, 5, 10]
-    assert (trainer.best.loss, trainer.best.step) == (2.0, 10)
+    assert kept == [0, 5, 15]
+    assert (trainer.best.loss, trainer.best.step) == (2.0, 15)
 
 
 def test_validation_comes_evenly_and_at_the_end() -> None:

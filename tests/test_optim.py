@@ -73,7 +73,8 @@ def test_the_rate_rises_in_a_line_and_falls_in_half_a_cosine() -> None:
     config = TrainConfig(seed=0, steps=1, lr=1.0, warmup=0.1)
     assert learning_rate(config, 0.05) == pytest.approx(0.5)
     assert learning_rate(config, 0.1) == pytest.approx(1.0)
-    assert learning_rate(config, 0.55) == pytest.approx(0.01 + 0.99 * 0.5)
+    for quarters, left in ((1, (2 + math.sqrt(2)) / 4), (2, 1 / 2), (3, (2 - math.sqrt(2)) / 4)):
+        assert learning_rate(config, 0.1 + 0.9 * quarters / 4) == pytest.approx(0.01 + 0.99 * left), quarters
     assert learning_rate(config, 1.0) == pytest.approx(0.01)
     assert learning_rate(config, 1.2) == pytest.approx(0.01)
     assert learning_rate(config, 0.0) > 0

@@ -381,7 +381,8 @@ ALMOST_ONE = 1 - 2.0**-53
     [(0.0, 0), (0.2499, 0), (0.25, 1), (0.4999, 1), (0.5, 2), (0.74, 2), (0.75, 3), (ALMOST_ONE, 3)],
 )
 def test_draw_inverts_the_cumulative_distribution(uniform: float, symbol: int) -> None:
-    assert draw(table([0, 0, 0, 0]), uniforms(uniform)).tolist() == [symbol]
+    for rows in (1, 3):  # one row alone is drawn in another way
+        assert draw(table(*[[0.0] * 4] * rows), uniforms(*[uniform] * rows)).tolist() == [symbol] * rows, rows
 
 
 @pytest.mark.parametrize("symbols", [3, 10, 65, 256, 1000])
