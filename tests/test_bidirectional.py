@@ -30,7 +30,7 @@ from charrnn.training.int8_check import arrays
 from charrnn.training.loop import Trainer
 from charrnn.training.run import resume, start
 
-from .cases import for_each
+from .cases import each
 from .conftest import SMALL, CommandLine
 from .test_run import assert_same, finish, stop_dead
 from .test_run import options as small_options
@@ -77,7 +77,7 @@ def test_documents_are_turned_one_by_one_and_end_where_they_ended() -> None:
 # -- directions -----------------------------------------------------------------------------------------------------
 
 
-@for_each(fields=[{}, {"tie": True, "embedding": 6}, {"vocab_size": 8}, {"skip": "dense"}])
+@each("fields", [{}, {"tie": True, "embedding": 6}, {"vocab_size": 8}, {"skip": "dense"}])
 def test_each_direction_is_a_model_of_its_own_over_one_embedding(fields: dict[str, object]) -> None:
     model, tokens = network(**fields), torch.from_numpy(text(24).reshape(2, 12).astype(np.int64))
     backwards = backwards_of(model)

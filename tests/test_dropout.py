@@ -8,14 +8,14 @@ from torch import Tensor
 
 from charrnn.models.cells import CELLS
 from charrnn.models.layers import LockedDropout
-from tests.cases import for_each
+from tests.cases import each
 from tests.test_language_model import some_tokens, tiny
 
 # Without recurrent matrices there is nothing to drop.
 DROPPING = [name for name, cell in CELLS.items() if any(weight.recurrent for weight in cell.table().values())]
 
 
-@for_each(p=[0.1, 0.5, 0.8])
+@each("p", [0.1, 0.5, 0.8])
 def test_one_mask_is_held_over_time_and_what_stays_is_scaled(p: float) -> None:
     torch.manual_seed(0)
     x = torch.rand(30, 5, 100, dtype=torch.float64) + 1
@@ -41,7 +41,8 @@ def test_dropout_is_off_outside_training_and_when_none_is_wanted() -> None:
         assert torch.equal(dropout(x), x)
 
 
-@for_each(cell=CELLS, layers=[1, 3])
+@each("cell", CELLS)
+@each("layers", [1, 3])
 def test_dropout_stands_behind_every_layer_and_a_quarter_of_it_behind_the_embedding(cell: str, layers: int) -> None:
     torch.manual_seed(0)
     model = tiny(cell=cell, layers=layers, dropout=0.5).train()
@@ -62,7 +63,7 @@ def test_dropout_stands_behind_every_layer_and_a_quarter_of_it_behind_the_embedd
     assert torch.allclose(logits, seen[-1] @ model.forwards.head_weight().t() + model.forwards.bias)
 
 
-@for_each(dropout=[0.2, 0.5, 0.9])
+@each("dropout", [0.2, 0.5, 0.9])
 def test_the_share_of_dropped_inputs_is_a_quarter_of_the_share_dropped_between_layers(dropout: float) -> None:
     torch.manual_seed(1)
     model = tiny(hidden=400, embedding=400, dropout=dropout).train()
@@ -77,7 +78,8 @@ def test_without_dropout_no_input_is_dropped() -> None:
     assert torch.equal(model.forwards.input_dropout(x), x) and torch.equal(model.forwards.dropout(x), x)
 
 
-@for_each(cell=DROPPING, share=[None, 0.3])
+@each("cell", DROPPING)
+@each("share", [None, 0.3])
 def test_every_layer_drops_the_share_of_its_recurrent_weights_that_the_configuration_says(
     cell: str, share: float | None
 ) -> None:
@@ -85,7 +87,7 @@ def test_every_layer_drops_the_share_of_its_recurrent_weights_that_the_configura
     assert [layer.weight_drop for layer in model.forwards.layers] == [share] * 3
 
 
-@for_each(cell=DROPPING)
+@each("cell", DROPPING)
 def test_a_model_with_weight_drop_is_the_plain_model_outside_training(cell: str) -> None:
     plain, dropped = tiny(cell=cell), tiny(cell=cell, weight_drop=0.5)
     tokens = some_tokens(2, 4)

@@ -26,7 +26,7 @@ from charrnn.training.int8_check import arrays
 from charrnn.training.loop import Trainer
 from charrnn.training.run import resume, start
 
-from .cases import for_each
+from .cases import each
 from .conftest import SMALL, CommandLine
 from .test_bidirectional import LETTERS, Given, text
 from .test_run import assert_same, finish, stop_dead
@@ -57,7 +57,7 @@ def some_tokens() -> Tensor:
 # -- the model -------------------------------------------------------------------------------------------------------
 
 
-@for_each(fields=[{}, {"cell": "gru", "layers": 1}, {"cell": "lstm-nested", "skip": "dense"}])
+@each("fields", [{}, {"cell": "gru", "layers": 1}, {"cell": "lstm-nested", "skip": "dense"}])
 def test_probabilities_are_the_mean_of_the_members(fields: dict[str, Any]) -> None:
     model = ensemble(**fields).double()
     alone, tokens = [by_itself(model, n).double() for n in range(3)], some_tokens()
@@ -153,10 +153,8 @@ def trained(model: Model, **fields: Any) -> tuple[Model, list[Report]]:
     return model, [event for event in trainer.run() if isinstance(event, Report)]
 
 
-@for_each(
-    fields=[{}, {"optimizer": "adamw", "clip": 0.05}, {"precision": "bf16"}, {"optimizer": "sgd", "average": 0.5}],
-    bidirectional=[False, True],
-)
+@each("fields", [{}, {"optimizer": "adamw", "clip": 0.05}, {"precision": "bf16"}, {"optimizer": "sgd", "average": 0.5}])
+@each("bidirectional", [False, True])
 def test_each_member_learns_what_it_would_learn_alone(fields: dict[str, Any], bidirectional: bool) -> None:
     begun = [by_itself(ensemble(bidirectional=bidirectional), number) for number in range(3)]
     model, together = trained(ensemble(bidirectional=bidirectional), **fields)

@@ -16,7 +16,7 @@ from charrnn.models.kernels.base import CHUNK, CellKernel, Packed
 from charrnn.models.layers import Recurrent, time_major
 from charrnn.models.states import map_state
 from charrnn.models.unroll import TorchOperations, unroll
-from tests.cases import for_each
+from tests.cases import each
 
 EXACT = 1e-10
 INPUTS, HIDDEN = 3, 5
@@ -132,7 +132,9 @@ def relative(found: Tensor, expected: Tensor) -> float:
 # -- as the slow twin ------------------------------------------------------------------------------------------------
 
 
-@for_each(formula=FORMULAS, steps=LENGTHS, batch=[1, 3])
+@each("formula", FORMULAS)
+@each("steps", LENGTHS)
+@each("batch", [1, 3])
 def test_outputs_and_last_state_equal_those_of_the_plain_loop(formula: type[Cell], steps: int, batch: int) -> None:
     given = problem(formula, steps, batch)
     (y, last), (expected_y, expected_last) = given.read(run), given.read(unroll)
@@ -142,7 +144,9 @@ def test_outputs_and_last_state_equal_those_of_the_plain_loop(formula: type[Cell
         assert (found - expected).abs().max() <= EXACT
 
 
-@for_each(formula=FORMULAS, steps=LENGTHS, batch=[1, 3])
+@each("formula", FORMULAS)
+@each("steps", LENGTHS)
+@each("batch", [1, 3])
 def test_all_gradients_equal_those_of_autograd_through_the_plain_loop(
     formula: type[Cell], steps: int, batch: int
 ) -> None:
@@ -151,7 +155,8 @@ def test_all_gradients_equal_those_of_autograd_through_the_plain_loop(
     assert_gradients_equal(given, everything)
 
 
-@for_each(formula=FORMULAS, steps=[1, 17])
+@each("formula", FORMULAS)
+@each("steps", [1, 17])
 def test_gradients_equal_where_the_last_state_alone_is_looked_at(formula: type[Cell], steps: int) -> None:
     given = problem(formula, steps, 2)
     for number in range(len(formula.state_names)):
@@ -159,7 +164,8 @@ def test_gradients_equal_where_the_last_state_alone_is_looked_at(formula: type[C
         assert_gradients_equal(given, lambda _, last, n=number, w=weighting: (last[n] * w).sum())  # type: ignore[misc]
 
 
-@for_each(formula=FORMULAS, step=[0, 1, CHUNK - 1, CHUNK, 2 * CHUNK])
+@each("formula", FORMULAS)
+@each("step", [0, 1, CHUNK - 1, CHUNK, 2 * CHUNK])
 def test_gradients_equal_where_one_output_alone_is_looked_at(formula: type[Cell], step: int) -> None:
     given = problem(formula, 2 * CHUNK + 1, 2)
     weighting = normal(2, HIDDEN, seed=step)
@@ -168,7 +174,7 @@ def test_gradients_equal_where_one_output_alone_is_looked_at(formula: type[Cell]
     assert not later.any()
 
 
-@for_each(formula=FORMULAS)
+@each("formula", FORMULAS)
 def test_gradients_equal_through_two_windows_one_behind_the_other(formula: type[Cell]) -> None:
     def in_two(cell: Cell, projected: Tensor, state: State) -> tuple[Tensor, State]:
         before, state = run(cell, projected[:7], state)
@@ -178,7 +184,7 @@ def test_gradients_equal_through_two_windows_one_behind_the_other(formula: type[
     assert_gradients_equal(problem(formula, 25, 2), everything, in_two)
 
 
-@for_each(formula=FORMULAS)
+@each("formula", FORMULAS)
 def test_gradients_equal_whatever_the_layout_of_inputs_and_of_what_comes_back(formula: type[Cell]) -> None:
     """Rows first in memory, as a layer is given them, and one number spread over all outputs, as a sum gives it."""
 
@@ -193,7 +199,7 @@ def test_gradients_equal_whatever_the_layout_of_inputs_and_of_what_comes_back(fo
         assert_gradients_equal(turned, loss)
 
 
-@for_each(formula=FORMULAS)
+@each("formula", FORMULAS)
 def test_going_back_twice_gives_the_same_twice(formula: type[Cell]) -> None:
     given = problem(formula, 18, 2)
     total, leaves = everything(*given.read(run)), list(given.leaves.values())
@@ -204,7 +210,7 @@ def test_going_back_twice_gives_the_same_twice(formula: type[Cell]) -> None:
 # -- when less is asked for ------------------------------------------------------------------------------------------
 
 
-@for_each(formula=FORMULAS)
+@each("formula", FORMULAS)
 def test_where_no_gradient_is_wanted_none_is_kept(formula: type[Cell]) -> None:
     given = problem(formula, 18, 2)
     expected, expected_last = given.read(unroll)
@@ -215,7 +221,7 @@ def test_where_no_gradient_is_wanted_none_is_kept(formula: type[Cell]) -> None:
         assert (found - part).abs().max() <= EXACT
 
 
-@for_each(formula=FORMULAS)
+@each("formula", FORMULAS)
 def test_each_gradient_alone_is_the_same_as_among_the_others(formula: type[Cell]) -> None:
     given = problem(formula, 18, 2)
     expected, leaves = gradients(given, run), given.leaves
@@ -226,7 +232,7 @@ def test_each_gradient_alone_is_the_same_as_among_the_others(formula: type[Cell]
         assert torch.allclose(alone, gradient, rtol=0, atol=EXACT), wanted
 
 
-@for_each(formula=FORMULAS)
+@each("formula", FORMULAS)
 def test_a_window_changes_nothing_that_it_was_given(formula: type[Cell]) -> None:
     given = problem(formula, 18, 2)
     cell = given.cell
@@ -243,7 +249,8 @@ def test_a_window_changes_nothing_that_it_was_given(formula: type[Cell]) -> None
 # -- other number formats --------------------------------------------------------------------------------------------
 
 
-@for_each(formula=FORMULAS, batch=[1, 3])
+@each("formula", FORMULAS)
+@each("batch", [1, 3])
 def test_float32_over_packed_weights_is_near_float64(formula: type[Cell], batch: int) -> None:
     exact = problem(formula, 33, batch, hidden=32, scale=0.2)
     rough = exact.to(torch.float32)
@@ -259,7 +266,8 @@ def test_float32_over_packed_weights_is_near_float64(formula: type[Cell], batch:
             assert relative(gradient, expected_gradients[name]) < 1e-4, name
 
 
-@for_each(formula=FORMULAS, batch=[1, 3])
+@each("formula", FORMULAS)
+@each("batch", [1, 3])
 def test_bfloat16_gradients_point_where_float32_gradients_do(formula: type[Cell], batch: int) -> None:
     whole = problem(formula, 33, batch, hidden=32, scale=0.2)
     expected = gradients(whole.to(torch.float32, rounded=torch.bfloat16), run)
@@ -284,7 +292,7 @@ def test_every_kernel_that_is_whole_says_which_cell_it_is_for() -> None:
     assert set(FUSED) - set(CELL_KERNELS) == {CELLS["lstm"]}
 
 
-@for_each(formula=FORMULAS)
+@each("formula", FORMULAS)
 def test_a_layer_is_trained_by_its_window(formula: type[Cell], monkeypatch: pytest.MonkeyPatch) -> None:
     used: list[type[Cell]] = []
 

@@ -14,7 +14,7 @@ from charrnn.models.cells import CELLS, States
 from charrnn.models.language_model import LanguageModel, select_rows
 from charrnn.models.loss import cross_entropy
 from charrnn.models.states import map_state, state_parts
-from tests.cases import for_each
+from tests.cases import each
 
 SMALL: dict[str, Any] = {"vocab_size": 9, "start_id": 9, "embedding": 6, "hidden": 6, "layers": 2}
 SHAPES: list[dict[str, Any]] = [
@@ -68,7 +68,8 @@ def gap(one: States, other: States) -> float:
 # -- state in, state out ---------------------------------------------------------------------------------------------
 
 
-@for_each(case=CASES, lengths=[[1] * 12, [5, 7], [1, 10, 1]])
+@each("case", CASES)
+@each("lengths", [[1] * 12, [5, 7], [1, 10, 1]])
 def test_chunks_equal_the_whole(case: dict[str, Any], lengths: list[int]) -> None:
     model = tiny(**case)
     tokens, states = some_tokens(3, 12), some_states(model, 3)
@@ -81,7 +82,7 @@ def test_chunks_equal_the_whole(case: dict[str, Any], lengths: list[int]) -> Non
     assert gap(states, left) < 1e-10
 
 
-@for_each(cell=CELLS)
+@each("cell", CELLS)
 def test_nothing_is_remembered_between_calls(cell: str) -> None:
     model = tiny(cell=cell)
     tokens, states = some_tokens(2, 7), some_states(model, 2)
@@ -93,7 +94,7 @@ def test_nothing_is_remembered_between_calls(cell: str) -> None:
     assert all(torch.equal(part, old) for part, old in zip(state_parts(states), kept, strict=True))
 
 
-@for_each(case=CASES)
+@each("case", CASES)
 def test_the_initial_memory_is_zeros_for_each_part_of_each_layer(case: dict[str, Any]) -> None:
     model = tiny(**case)
     states = model.initial_states(3)
@@ -121,7 +122,7 @@ def test_too_few_states_are_an_error() -> None:
         model(some_tokens(1, 2), model.initial_states(1)[:1])
 
 
-@for_each(cell=CELLS)
+@each("cell", CELLS)
 def test_rows_do_not_touch_each_other(cell: str) -> None:
     model = tiny(cell=cell)
     tokens, states = some_tokens(3, 8), some_states(model, 3)
@@ -145,7 +146,7 @@ def by_hand(model: LanguageModel, number: int, y: Tensor, x: Tensor) -> Tensor:
     return t * y + (1 - t) * x
 
 
-@for_each(case=CASES)
+@each("case", CASES)
 def test_the_model_is_embedding_then_layers_then_head(case: dict[str, Any]) -> None:
     model = tiny(**case)
     tokens, states = some_tokens(2, 5), some_states(model, 2)
@@ -174,7 +175,8 @@ def test_the_model_is_embedding_then_layers_then_head(case: dict[str, Any]) -> N
 # -- symbols ---------------------------------------------------------------------------------------------------------
 
 
-@for_each(vocab_size=[9, 10], tie=[False, True])
+@each("vocab_size", [9, 10])
+@each("tie", [False, True])
 def test_a_model_of_documents_predicts_one_symbol_more(vocab_size: int, tie: bool) -> None:
     model = tiny(vocab_size=vocab_size, tie=tie)
     assert model.config.documents is (vocab_size == 10)
@@ -184,7 +186,7 @@ def test_a_model_of_documents_predicts_one_symbol_more(vocab_size: int, tie: boo
     assert model.embedding.weight.shape == (10, 6)
 
 
-@for_each(vocab_size=[9, 10])
+@each("vocab_size", [9, 10])
 def test_the_start_is_an_input_of_its_own_and_no_id_lies_beyond_it(vocab_size: int) -> None:
     model = tiny(vocab_size=vocab_size)
     states = model.initial_states(1)
@@ -217,7 +219,7 @@ def test_a_highway_begins_by_carrying_more_than_it_transforms() -> None:
 # -- parameters ------------------------------------------------------------------------------------------------------
 
 
-@for_each(vocab_size=[9, 10])
+@each("vocab_size", [9, 10])
 def test_a_tied_matrix_learns_from_both_its_uses(vocab_size: int) -> None:
     tied, untied = tiny(tie=True, vocab_size=vocab_size), tiny(vocab_size=vocab_size)
     assert untied.forwards.head is not None
@@ -234,7 +236,7 @@ def test_a_tied_matrix_learns_from_both_its_uses(vocab_size: int) -> None:
     assert torch.allclose(one, expected, atol=1e-7)
 
 
-@for_each(case=CASES)
+@each("case", CASES)
 def test_every_parameter_gets_a_gradient(case: dict[str, Any]) -> None:
     model = tiny(**case)
     tokens, targets = some_tokens(4, 9), some_tokens(4, 9, seed=1).clamp(max=8)
@@ -245,7 +247,7 @@ def test_every_parameter_gets_a_gradient(case: dict[str, Any]) -> None:
         assert parameter.grad is not None and parameter.grad.any(), name
 
 
-@for_each(tie=[False, True])
+@each("tie", [False, True])
 def test_fresh_weights_come_from_the_generator_alone(tie: bool) -> None:
     models = [LanguageModel(ModelConfig(vocab_size=9, start_id=9, embedding=6, hidden=6, tie=tie)) for _ in range(3)]
     for model, seed in zip(models, (1, 1, 2), strict=True):
@@ -270,7 +272,7 @@ def test_fresh_weights_have_their_scales_and_each_layer_has_its_own() -> None:
     assert torch.allclose(block @ block.t(), torch.eye(64), atol=1e-5)
 
 
-@for_each(tie=[False, True])
+@each("tie", [False, True])
 def test_a_fresh_model_is_near_uniform(tie: bool) -> None:
     model = LanguageModel(ModelConfig(vocab_size=65, start_id=65, embedding=128, hidden=128, tie=tie)).eval()
     model.initialise(generator(0))

@@ -5,7 +5,7 @@ import math
 import torch
 
 from charrnn.models.loss import cross_entropy
-from tests.cases import for_each
+from tests.cases import each
 
 
 def generator(seed: int) -> torch.Generator:
@@ -17,7 +17,7 @@ def naive_nats(logits: list[float], target: int) -> float:
     return math.log(sum(math.exp(value - peak) for value in logits)) + peak - logits[target]
 
 
-@for_each(scale=[1.0, 1000.0])
+@each("scale", [1.0, 1000.0])
 def test_nats_is_the_logarithm_of_softmax_of_each_target(scale: float) -> None:
     logits = scale * torch.randn(2, 5, 7, generator=generator(0))
     targets = torch.randint(0, 7, (2, 5), generator=generator(1))
@@ -29,7 +29,7 @@ def test_nats_is_the_logarithm_of_softmax_of_each_target(scale: float) -> None:
             assert math.isclose(float(losses[row, t]), expected, rel_tol=1e-5, abs_tol=1e-5)
 
 
-@for_each(fields=[{}, {"ignored": 3}])
+@each("fields", [{}, {"ignored": 3}])
 def test_an_ignored_target_costs_nothing_and_teaches_nothing(fields: dict[str, int]) -> None:
     logits = torch.randn(2, 5, 7, generator=generator(0)).requires_grad_()
     targets = torch.tensor([[0, 1, 2, 4, 5], [6, 5, 4, 2, 1]])
@@ -41,7 +41,7 @@ def test_an_ignored_target_costs_nothing_and_teaches_nothing(fields: dict[str, i
     assert torch.equal(gradient.abs().sum(dim=-1) == 0, hidden)
 
 
-@for_each(dtype=[torch.bfloat16, torch.float32, torch.float64])
+@each("dtype", [torch.bfloat16, torch.float32, torch.float64])
 def test_nats_is_computed_in_float32_from_any_logits(dtype: torch.dtype) -> None:
     logits = torch.randn(1, 4, 7, generator=generator(0)).to(dtype)
     targets = torch.tensor([[0, 1, 2, 3]])

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from charrnn.models.kernels.base import Packed
-from tests.cases import for_each
+from tests.cases import each
 
 
 def normal(*shape: int, seed: int) -> Tensor:
@@ -19,7 +19,9 @@ def relative(found: Tensor, expected: Tensor) -> float:
 TOLERANCE = {torch.float64: 1e-14, torch.float32: 1e-6, torch.bfloat16: 8e-3}
 
 
-@for_each(dtype=TOLERANCE, biased=[False, True], sizes=[(1, 1), (3, 3), (32, 32), (3, 32), (32, 1)])
+@each("dtype", TOLERANCE)
+@each("biased", [False, True])
+@each("sizes", [(1, 1), (3, 3), (32, 32), (3, 32), (32, 1)])
 def test_a_packed_product_is_a_linear_layer(dtype: torch.dtype, biased: bool, sizes: tuple[int, int]) -> None:
     batch, packed_for = sizes
     x, weight = normal(batch, 24, seed=0).to(dtype), normal(40, 24, seed=1).to(dtype)
@@ -31,7 +33,9 @@ def test_a_packed_product_is_a_linear_layer(dtype: torch.dtype, biased: bool, si
     assert relative(F.linear(x, weight, bias), exact) < TOLERANCE[dtype]
 
 
-@for_each(dtype=TOLERANCE, batch=[1, 3, 32], layout=["plain", "turned", "spread", "part"])
+@each("dtype", TOLERANCE)
+@each("batch", [1, 3, 32])
+@each("layout", ["plain", "turned", "spread", "part"])
 def test_a_packed_product_is_added_onto_another_tensor_which_stays(dtype: torch.dtype, batch: int, layout: str) -> None:
     x, weight = normal(batch, 24, seed=0).to(dtype), normal(40, 24, seed=1).to(dtype)
     other = {
@@ -47,7 +51,7 @@ def test_a_packed_product_is_added_onto_another_tensor_which_stays(dtype: torch.
     assert torch.equal(other, before)
 
 
-@for_each(dtype=TOLERANCE)
+@each("dtype", TOLERANCE)
 def test_a_packed_product_takes_rows_that_lie_apart(dtype: torch.dtype) -> None:
     x, weight = normal(3, 60, seed=0).to(dtype)[:, 7:31], normal(40, 24, seed=1).to(dtype)
     assert relative(Packed(weight, 3)(x), x.double() @ weight.double().t()) < TOLERANCE[dtype]

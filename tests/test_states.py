@@ -12,7 +12,7 @@ from charrnn.models.cells.lstm import LSTMState
 from charrnn.models.ensemble import build
 from charrnn.models.language_model import detach, select_rows
 from charrnn.models.states import map_state, state_parts
-from tests.cases import for_each
+from tests.cases import each
 from tests.test_language_model import some_tokens, tiny
 
 
@@ -38,7 +38,7 @@ def test_a_memory_is_named_by_its_cells_also_in_an_ensemble() -> None:
     assert [[type(state) for state in own] for own in states] == [[LSTMState] * 2] * 2
 
 
-@for_each(cell=CELLS)
+@each("cell", CELLS)
 def test_detach_keeps_the_numbers_and_cuts_the_graph(cell: str) -> None:
     model = tiny(cell=cell)
     _, states = model(some_tokens(2, 4), model.initial_states(2))
@@ -60,13 +60,13 @@ def test_select_rows_gathers_rows_and_puts_zeros_where_there_is_none() -> None:
     assert one.tolist() == [[1, 2], [3, 4], [5, 6]]
 
 
-@for_each(dtype=[torch.float64, torch.float32, torch.bfloat16])
+@each("dtype", [torch.float64, torch.float32, torch.bfloat16])
 def test_select_rows_keeps_the_number_format(dtype: torch.dtype) -> None:
     ((part,),) = select_rows(((torch.ones(2, 3, dtype=dtype),),), torch.tensor([1, -1]))
     assert part.dtype == dtype
 
 
-@for_each(broken=[math.nan, math.inf])
+@each("broken", [math.nan, math.inf])
 def test_select_rows_puts_zeros_also_beside_numbers_that_are_not_finite(broken: float) -> None:
     state = torch.tensor([[broken, 1.0], [2.0, 3.0]])
     ((part,),) = select_rows(((state,),), torch.tensor([-1, 1]))

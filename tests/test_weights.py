@@ -10,7 +10,7 @@ from charrnn.errors import ConfigError
 from charrnn.models.ensemble import build
 from charrnn.models.language_model import parameter_count
 from charrnn.models.weights import current_name, direction_weights, own_name, split_models, weight_shapes
-from tests.cases import for_each
+from tests.cases import each
 from tests.test_language_model import CASES, SMALL, tiny
 
 COUNTS: list[tuple[dict[str, Any], int]] = [
@@ -44,13 +44,13 @@ COUNTS: list[tuple[dict[str, Any], int]] = [
 ]
 
 
-@for_each(case=COUNTS)
+@each("case", COUNTS)
 def test_parameters_counted_by_hand(case: tuple[dict[str, Any], int]) -> None:
     fields, count = case
     assert parameter_count(tiny(**fields)) == count
 
 
-@for_each(case=[*CASES, {"ensemble": 3}, {"ensemble": 2, "bidirectional": True, "tie": True}])
+@each("case", [*CASES, {"ensemble": 3}, {"ensemble": 2, "bidirectional": True, "tie": True}])
 def test_a_file_is_checked_against_the_names_and_shapes_that_the_network_has(case: dict[str, Any]) -> None:
     model = build(ModelConfig(**SMALL | case))
     found = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
@@ -83,7 +83,7 @@ RENAMED = [
 ]
 
 
-@for_each(names=RENAMED)
+@each("names", RENAMED)
 def test_old_names_become_those_of_today(names: tuple[str, str, str]) -> None:
     old, alone, in_ensemble = names
     assert current_name(old, ensemble=False) == alone
@@ -99,7 +99,8 @@ def test_names_that_no_file_of_ours_has_become_none_of_a_network() -> None:
         assert current_name(name, ensemble=True) not in known, name
 
 
-@for_each(bidirectional=[False, True], ensemble=[1, 3])
+@each("bidirectional", [False, True])
+@each("ensemble", [1, 3])
 def test_every_weight_is_of_one_model_and_one_direction(bidirectional: bool, ensemble: int) -> None:
     config = ModelConfig(**SMALL | {"bidirectional": bidirectional, "ensemble": ensemble, "skip": "highway"})
     network = build(config)
@@ -121,7 +122,8 @@ def test_every_weight_is_of_one_model_and_one_direction(bidirectional: bool, ens
     assert sorted(seen) == sorted(weight.data_ptr() for weight in weights.values())
 
 
-@for_each(prefix=["", "models.0.", "models.11."], direction=["forwards.", "backwards."])
+@each("prefix", ["", "models.0.", "models.11."])
+@each("direction", ["forwards.", "backwards."])
 def test_a_weights_own_name_says_neither_model_nor_direction(prefix: str, direction: str) -> None:
     for name in ("head", "layers.0.rnn.bias_hh_l0", "connections.1.gain"):
         assert own_name(prefix + direction + name) == name

@@ -1,11 +1,10 @@
 """Every cell against its twin: its paper's equations, written out in NumPy for one row and one step."""
 
 import numpy as np
-import pytest
 import torch
 
 from charrnn.models.cells import CELLS
-from tests.cases import for_each
+from tests.cases import each
 from tests.laws.layers import EXACT, HIDDEN, INPUTS, NAMES, normal, some_state, trained
 from tests.laws.twins.cells import TWINS
 
@@ -14,7 +13,8 @@ def test_every_cell_has_its_equations() -> None:
     assert set(CELLS) <= set(TWINS), f"write down the equations of {', '.join(set(CELLS) - set(TWINS))}"
 
 
-@for_each(name=NAMES, gradients=[True, False])
+@each("name", NAMES)
+@each("gradients", [True, False])
 def test_the_layer_equals_the_equations(name: str, gradients: bool) -> None:
     layer, twin = trained(name), TWINS[name]
     weights = {of: weight.detach().numpy() for of, weight in layer.rnn.named_parameters()}
@@ -30,7 +30,7 @@ def test_the_layer_equals_the_equations(name: str, gradients: bool) -> None:
             np.testing.assert_allclose(part[row].detach().numpy(), own, rtol=EXACT, atol=EXACT)
 
 
-@for_each(pair=[("gru", "gru-update"), ("gru-before", "gru-before-update")])
+@each("pair", [("gru", "gru-update"), ("gru-before", "gru-before-update")])
 def test_the_two_conventions_of_z_are_one_network_with_z_negated(pair: tuple[str, str]) -> None:
     """Cho et al.'s z is one minus Chung et al.'s: the weights of z change their sign."""
     cho, chung = map(trained, pair)
@@ -41,13 +41,3 @@ def test_the_two_conventions_of_z_are_one_network_with_z_negated(pair: tuple[str
                 weight[HIDDEN : 2 * HIDDEN].neg_()
     x, state = normal(2, 20, INPUTS), some_state(cho, 2)
     assert (cho(x, state)[0] - chung(x, state)[0]).abs().max() < EXACT
-
-
-def test_a_loop_over_cases_says_in_which_it_failed() -> None:
-    @for_each(name=NAMES)
-    def fails(name: str) -> None:
-        assert name != NAMES[3]
-
-    with pytest.raises(AssertionError) as caught:
-        fails()
-    assert caught.value.__notes__ == [f"the case: name = {NAMES[3]}"]

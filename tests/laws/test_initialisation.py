@@ -9,7 +9,7 @@ from torch import Tensor
 from charrnn.models.cells import CELLS
 from charrnn.models.cells.base import INITIALIZERS
 from charrnn.models.initialisation import FILL
-from tests.cases import for_each
+from tests.cases import each
 from tests.laws.layers import HIDDEN, INPUTS, NAMES, assert_same, fresh, generator, normal, some_state, trained
 from tests.laws.twins.cells import TWINS, facts
 
@@ -18,7 +18,7 @@ def test_every_initializer_is_explained_and_used() -> None:
     assert INITIALIZERS.keys() == FILL.keys()
 
 
-@for_each(name=NAMES)
+@each("name", NAMES)
 def test_recurrent_weights_begin_orthogonal_gate_by_gate(name: str) -> None:
     layer, blocks = fresh(name), list[Tensor]()
     radius, eye = CELLS[name].spectral_radius, torch.eye(HIDDEN, dtype=torch.float64)
@@ -35,7 +35,7 @@ def test_rectified_units_begin_as_a_quarter_of_themselves() -> None:
     assert torch.equal(fresh("rnn-relu").cell().weights.w_hh, 0.25 * torch.eye(HIDDEN, dtype=torch.float64))
 
 
-@for_each(name=NAMES)
+@each("name", NAMES)
 def test_input_weights_begin_uniform_within_glorots_bound_of_one_gate(name: str) -> None:
     cell = fresh(name, inputs=40, hidden=60).cell()
     bound = math.sqrt(6 / (40 + 60))
@@ -44,7 +44,7 @@ def test_input_weights_begin_uniform_within_glorots_bound_of_one_gate(name: str)
         assert abs(float(block.detach().std()) - bound / math.sqrt(3)) < 0.05 * bound
 
 
-@for_each(name=NAMES)
+@each("name", NAMES)
 def test_biases_begin_at_zero_but_the_forget_gates_at_one(name: str) -> None:
     weights, forget = fresh(name).cell().weights, facts(TWINS[name]).forget
     assert CELLS[name].forget == forget
@@ -55,7 +55,7 @@ def test_biases_begin_at_zero_but_the_forget_gates_at_one(name: str) -> None:
     assert torch.equal(both.detach(), expected)
 
 
-@for_each(name=[name for name in NAMES if CELLS[name].forget is not None])
+@each("name", [name for name in NAMES if CELLS[name].forget is not None])
 def test_the_forget_gate_alone_decides_whether_the_cell_is_kept(name: str) -> None:
     """The old cell is lost where this gate is closed, and where another is closed in its stead it is not."""
     layer = trained(name)
@@ -74,7 +74,7 @@ def test_the_forget_gate_alone_decides_whether_the_cell_is_kept(name: str) -> No
         assert torch.allclose(one, two, rtol=0, atol=1e-12) == (gate == layer.formula.forget), gate
 
 
-@for_each(name=NAMES)
+@each("name", NAMES)
 def test_a_cells_own_vectors_begin_with_the_number_that_the_twin_says(name: str) -> None:
     parameters = fresh(name).rnn.named_parameters()
     own = {of: p.detach() for of, p in parameters if p.dim() == 1 and not of.endswith("_l0")}
@@ -101,7 +101,7 @@ def test_fresh_peepholes_change_nothing_until_they_are_learned() -> None:
     assert_same(plain(x, state), peephole(x, state))
 
 
-@for_each(name=NAMES)
+@each("name", NAMES)
 def test_the_same_generator_gives_the_same_weights_and_another_gives_others(name: str) -> None:
     torch.manual_seed(1)
     one = fresh(name, seed=5)
@@ -115,7 +115,7 @@ def test_the_same_generator_gives_the_same_weights_and_another_gives_others(name
         assert not torch.isclose(one.rnn.get_parameter(of), third.rnn.get_parameter(of)).any()
 
 
-@for_each(name=NAMES)
+@each("name", NAMES)
 def test_recurrent_matrices_begin_with_the_radius_that_is_asked_for_and_nothing_else_changes(name: str) -> None:
     layer, plain = fresh(name), fresh(name)
     layer.initialise(generator(0), spectral_radius=1.5)

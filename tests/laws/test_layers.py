@@ -12,7 +12,7 @@ from charrnn.models.kernels import FUSED
 from charrnn.models.layers import Recurrent, time_major
 from charrnn.models.states import map_state
 from charrnn.models.unroll import TorchOperations, unroll
-from tests.cases import for_each
+from tests.cases import each
 from tests.laws.layers import (
     EXACT,
     HIDDEN,
@@ -39,7 +39,7 @@ def silent(y: Tensor) -> bool:
 # -- a layer is a sequence -------------------------------------------------------------------------------------------
 
 
-@for_each(name=NAMES)
+@each("name", NAMES)
 @settings(deadline=None, max_examples=10)
 @given(lengths=st.lists(st.integers(1, 5), min_size=1, max_size=6), batch=st.integers(1, 3))
 def test_one_pass_equals_any_split_into_chunks(name: str, lengths: list[int], batch: int) -> None:
@@ -48,7 +48,8 @@ def test_one_pass_equals_any_split_into_chunks(name: str, lengths: list[int], ba
     assert_same(layer(x, state), read_in_chunks(layer, x, state, lengths))
 
 
-@for_each(name=NAMES, gradients=[True, False])
+@each("name", NAMES)
+@each("gradients", [True, False])
 def test_one_pass_equals_single_steps(name: str, gradients: bool) -> None:
     layer = trained(name)
     x, state = normal(3, 20, INPUTS), some_state(layer, 3)
@@ -56,7 +57,7 @@ def test_one_pass_equals_single_steps(name: str, gradients: bool) -> None:
         assert_same(layer(x, state), read_in_chunks(layer, x, state, [1] * 20))
 
 
-@for_each(name=NAMES)
+@each("name", NAMES)
 def test_what_comes_later_does_not_change_what_came_before(name: str) -> None:
     layer = trained(name)
     x, state = normal(2, 8, INPUTS), some_state(layer, 2)
@@ -67,7 +68,7 @@ def test_what_comes_later_does_not_change_what_came_before(name: str) -> None:
     assert not torch.isclose(before[:, 5:], after[:, 5:]).all(dim=-1).any()
 
 
-@for_each(name=NAMES)
+@each("name", NAMES)
 def test_every_part_of_the_state_matters(name: str) -> None:
     layer = trained(name)
     x, state = normal(2, 3, INPUTS), some_state(layer, 2)
@@ -78,7 +79,7 @@ def test_every_part_of_the_state_matters(name: str) -> None:
         assert differs.any(1).all() if silent(y) else differs.all()
 
 
-@for_each(name=NAMES)
+@each("name", NAMES)
 def test_nothing_recurrent_stays_in_the_layer(name: str) -> None:
     layer = trained(name)
     x, state = normal(2, 6, INPUTS), some_state(layer, 2)
@@ -90,7 +91,7 @@ def test_nothing_recurrent_stays_in_the_layer(name: str) -> None:
     assert not list(layer.buffers())
 
 
-@for_each(name=NAMES)
+@each("name", NAMES)
 def test_shapes_are_batch_first_and_the_output_is_the_first_part_of_the_state(name: str) -> None:
     layer = trained(name)
     y, state = layer(normal(2, 6, INPUTS), layer.initial_state(2))
@@ -99,7 +100,8 @@ def test_shapes_are_batch_first_and_the_output_is_the_first_part_of_the_state(na
     assert torch.equal(y[:, -1], state[0])
 
 
-@for_each(name=NAMES, gradients=[True, False])
+@each("name", NAMES)
+@each("gradients", [True, False])
 def test_the_parts_of_a_state_keep_their_names(name: str, gradients: bool) -> None:
     layer, kind = trained(name), CELLS[name].state_type
     assert kind._fields == CELLS[name].state_names and kind._fields[0] == "h"
@@ -111,14 +113,15 @@ def test_the_parts_of_a_state_keep_their_names(name: str, gradients: bool) -> No
     assert type(cell.step(gates, cell.recur(state[0]), state)) is kind
 
 
-@for_each(name=NAMES, dtype=[torch.float32, torch.float64, torch.bfloat16])
+@each("name", NAMES)
+@each("dtype", [torch.float32, torch.float64, torch.bfloat16])
 def test_the_initial_state_is_zeros_of_the_weights_type(name: str, dtype: torch.dtype) -> None:
     state = Recurrent(CELLS[name], INPUTS, HIDDEN).to(dtype).initial_state(3)
     assert [(part.shape, part.dtype) for part in state] == [((3, HIDDEN), dtype)] * len(state)
     assert all(not part.any() for part in state)
 
 
-@for_each(name=NAMES)
+@each("name", NAMES)
 def test_rows_of_a_batch_do_not_touch_each_other(name: str) -> None:
     layer = trained(name)
     x, state = normal(4, 6, INPUTS), some_state(layer, 4)
@@ -129,7 +132,7 @@ def test_rows_of_a_batch_do_not_touch_each_other(name: str) -> None:
         assert_same((y[own], map_state(itemgetter(own), left)), alone, tolerance=1e-12)
 
 
-@for_each(name=NAMES)
+@each("name", NAMES)
 def test_no_gradient_flows_from_a_row_to_another(name: str) -> None:
     layer = trained(name)
     x = normal(3, 6, INPUTS).requires_grad_()
@@ -142,7 +145,8 @@ def test_no_gradient_flows_from_a_row_to_another(name: str) -> None:
         assert not gradient[2].any()
 
 
-@for_each(name=NAMES, size=[(2, 4), (1, 18)])
+@each("name", NAMES)
+@each("size", [(2, 4), (1, 18)])
 def test_gradients_of_inputs_state_and_weights_are_right(name: str, size: tuple[int, int]) -> None:
     layer, (batch, time) = trained(name, inputs=2, hidden=3), size
     x, state = normal(batch, time, 2), some_state(layer, batch)
@@ -156,7 +160,7 @@ def test_gradients_of_inputs_state_and_weights_are_right(name: str, size: tuple[
     assert torch.autograd.gradcheck(read, inputs, fast_mode=True)
 
 
-@for_each(name=NAMES)
+@each("name", NAMES)
 def test_bfloat16_is_near_float32(name: str) -> None:
     layer = trained(name).float()
     x, state = normal(3, 20, INPUTS).float(), tuple(part.float() for part in some_state(layer, 3))
@@ -169,7 +173,7 @@ def test_bfloat16_is_near_float32(name: str) -> None:
     assert_same((y, left), (rough_y.float(), tuple(part.float() for part in rough_left)), tolerance)
 
 
-@for_each(name=NAMES)
+@each("name", NAMES)
 def test_float32_is_near_float64(name: str) -> None:
     layer = trained(name)
     x, state = normal(3, 20, INPUTS), some_state(layer, 3)
@@ -188,7 +192,9 @@ def test_time_major_swaps_batch_and_time_without_a_copy() -> None:
 # -- a cell is its formula -------------------------------------------------------------------------------------------
 
 
-@for_each(name=NAMES, gradients=[True, False], size=[(1, 1), (1, 9), (3, 35)])
+@each("name", NAMES)
+@each("gradients", [True, False])
+@each("size", [(1, 1), (1, 9), (3, 35)])
 def test_the_layer_equals_the_formula_over_the_same_weights(name: str, size: tuple[int, int], gradients: bool) -> None:
     layer, (batch, time) = trained(name), size
     x, state = normal(batch, time, INPUTS), some_state(layer, batch)
@@ -196,7 +202,7 @@ def test_the_layer_equals_the_formula_over_the_same_weights(name: str, size: tup
         assert_same(layer(x, state), read_by_formula(layer.cell(), x, state))
 
 
-@for_each(name=NAMES)
+@each("name", NAMES)
 def test_the_loop_over_a_window_is_the_formula_at_every_step(name: str) -> None:
     cell = trained(name).cell()
     x, state = normal(3, 9, INPUTS), some_state(trained(name), 3)
@@ -204,7 +210,7 @@ def test_the_loop_over_a_window_is_the_formula_at_every_step(name: str) -> None:
     assert_same((time_major(y), left), read_by_formula(cell, x, state), tolerance=1e-12)
 
 
-@for_each(name=NAMES)
+@each("name", NAMES)
 def test_the_formula_borrows_the_weights(name: str) -> None:
     layer = trained(name)
     cell, x, state = layer.cell(), normal(2, 5, INPUTS), some_state(layer, 2)
@@ -214,7 +220,7 @@ def test_the_formula_borrows_the_weights(name: str) -> None:
     assert_same(layer(x, state), read_by_formula(cell, x, state))
 
 
-@for_each(name=NAMES)
+@each("name", NAMES)
 def test_projecting_a_sequence_equals_projecting_each_step(name: str) -> None:
     cell, x = trained(name).cell(), normal(2, 5, INPUTS)
     whole = cell.project(x)
@@ -234,7 +240,7 @@ class Watched(TorchOperations):
         return product if bias is None else product + bias
 
 
-@for_each(name=NAMES)
+@each("name", NAMES)
 def test_every_matrix_product_is_made_by_the_operations_that_were_given(name: str) -> None:
     watched, layer = Watched(), trained(name)
     x, state = normal(2, 5, INPUTS), some_state(layer, 2)
@@ -243,7 +249,8 @@ def test_every_matrix_product_is_made_by_the_operations_that_were_given(name: st
     assert sorted(watched.shapes) == sorted(matrices * 5)
 
 
-@for_each(name=FUSED_NAMES, gradients=[True, False])
+@each("name", FUSED_NAMES)
+@each("gradients", [True, False])
 def test_the_layer_and_its_formula_equal_torchs_own_module(name: str, gradients: bool) -> None:
     torch.manual_seed(3)
     theirs = TORCHS[name](INPUTS, HIDDEN, batch_first=True).double()
@@ -259,7 +266,7 @@ def test_the_layer_and_its_formula_equal_torchs_own_module(name: str, gradients:
         assert_same(expected, read_by_formula(layer.cell(), x, state))
 
 
-@for_each(name=FUSED_NAMES)
+@each("name", FUSED_NAMES)
 def test_gradients_equal_those_of_torchs_own_module(name: str) -> None:
     layer = trained(name)
     theirs = TORCHS[name](INPUTS, HIDDEN).double()

@@ -10,7 +10,7 @@ from charrnn.models.cells.lstm import LSTM
 from charrnn.models.cells.simple import RNN
 from charrnn.models.kernels import FUSED
 from charrnn.models.layers import CellWeights
-from tests.cases import for_each
+from tests.cases import each
 from tests.laws.layers import NAMES, fresh
 
 
@@ -34,7 +34,7 @@ def test_torchs_kernels_serve_the_cells_of_their_names() -> None:
     assert {cell.name: kernel for cell, kernel in FUSED.items()} == torchs
 
 
-@for_each(name=NAMES)
+@each("name", NAMES)
 def test_every_weight_is_a_parameter_of_the_formula(name: str) -> None:
     layer = fresh(name)
     w_ih, w_hh, b_ih, b_hh, own = layer.cell().weights

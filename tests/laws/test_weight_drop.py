@@ -15,7 +15,7 @@ from charrnn.models.cells import CELLS
 from charrnn.models.kernels import FUSED
 from charrnn.models.language_model import LanguageModel
 from charrnn.models.layers import Recurrent, time_major
-from tests.cases import for_each
+from tests.cases import each
 from tests.laws.layers import (
     EXACT,
     HIDDEN,
@@ -37,7 +37,7 @@ RECURRENT = {name: [of for of, weight in CELLS[name].table().items() if weight.r
 DROPPING = [name for name in NAMES if RECURRENT[name]]
 
 
-@for_each(name=NAMES)
+@each("name", NAMES)
 def test_recurrent_are_the_matrices_that_come_to_nothing_where_nothing_is_remembered(name: str) -> None:
     """By the twin: square for each gate, and of no effect on a step from an empty memory, but on the next."""
     weights = {of: weight.detach().numpy() for of, weight in trained(name).rnn.named_parameters()}
@@ -84,7 +84,8 @@ def thinned(name: str, layer: Recurrent, seed: int) -> tuple[Recurrent, dict[str
     return twin, {of: weight != 0 for of, weight in left.items()}
 
 
-@for_each(name=DROPPING, share=[0.1, 0.5, 0.9])
+@each("name", DROPPING)
+@each("share", [0.1, 0.5, 0.9])
 def test_a_share_of_the_recurrent_weights_is_zero_and_the_others_are_scaled(name: str, share: float) -> None:
     layer = dropping(name, hidden=40, share=share)
     torch.manual_seed(3)
@@ -101,14 +102,16 @@ def test_a_share_of_the_recurrent_weights_is_zero_and_the_others_are_scaled(name
             assert 0.5 * expected < float(means.std()) < 1.6 * expected
 
 
-@for_each(name=[name for name in NAMES if not RECURRENT[name]])
+@each("name", [name for name in NAMES if not RECURRENT[name]])
 def test_a_cell_without_recurrent_matrices_has_nothing_to_drop(name: str) -> None:
     assert not any(weight.recurrent for weight in CELLS[name].table().values())
     with pytest.raises(ConfigError, match=f"{name} has no recurrent matrices to drop"):
         LanguageModel(ModelConfig(vocab_size=3, start_id=3, cell=name, weight_drop=0.2))
 
 
-@for_each(name=DROPPING, gradients=[True, False], size=[(1, 1), (1, 9), (3, 35)])
+@each("name", DROPPING)
+@each("gradients", [True, False])
+@each("size", [(1, 1), (1, 9), (3, 35)])
 def test_one_mask_serves_a_whole_window(name: str, gradients: bool, size: tuple[int, int]) -> None:
     """The layer, by its kernel or its formula, equals a plain layer over the thinned weights, step by step."""
     layer, (batch, time) = dropping(name), size
@@ -121,7 +124,8 @@ def test_one_mask_serves_a_whole_window(name: str, gradients: bool, size: tuple[
         assert not torch.isclose(found[0], trained(name)(x, state)[0]).all()
 
 
-@for_each(name=[cell.name for cell in FUSED], gradients=[True, False])
+@each("name", [cell.name for cell in FUSED])
+@each("gradients", [True, False])
 def test_torchs_kernel_and_the_formula_drop_alike(name: str, gradients: bool) -> None:
     layer = dropping(name)
     x, state = time_major(normal(3, 20, INPUTS)), some_state(layer, 3)
@@ -136,7 +140,8 @@ def test_torchs_kernel_and_the_formula_drop_alike(name: str, gradients: bool) ->
     assert not torch.isclose(by_kernel[0], otherwise[0]).all()
 
 
-@for_each(name=DROPPING, gradients=[True, False])
+@each("name", DROPPING)
+@each("gradients", [True, False])
 def test_each_window_has_a_mask_of_its_own(name: str, gradients: bool) -> None:
     layer = dropping(name)
     x, state = normal(2, 6, INPUTS), some_state(layer, 2)
@@ -144,7 +149,7 @@ def test_each_window_has_a_mask_of_its_own(name: str, gradients: bool) -> None:
         assert not torch.isclose(layer(x, state)[0], layer(x, state)[0]).all()
 
 
-@for_each(name=DROPPING)
+@each("name", DROPPING)
 def test_gradients_reach_the_weights_that_were_used_and_no_others(name: str) -> None:
     layer = dropping(name)
     x, weighting = normal(3, 20, INPUTS), normal(3, 20, HIDDEN, seed=1)
@@ -163,7 +168,8 @@ def test_gradients_reach_the_weights_that_were_used_and_no_others(name: str) -> 
         assert (found - expected).abs().max() < EXACT
 
 
-@for_each(name=DROPPING, gradients=[True, False])
+@each("name", DROPPING)
+@each("gradients", [True, False])
 def test_nothing_is_dropped_outside_training_and_no_weight_is_changed_by_dropping(name: str, gradients: bool) -> None:
     plain, layer = trained(name), dropping(name)
     x, state = normal(2, 6, INPUTS), some_state(plain, 2)
@@ -179,7 +185,7 @@ def test_nothing_is_dropped_outside_training_and_no_weight_is_changed_by_droppin
         assert not torch.isclose(layer.train()(x, state)[0], plain(x, state)[0]).all()
 
 
-@for_each(name=DROPPING)
+@each("name", DROPPING)
 def test_a_layer_that_drops_begins_as_one_that_does_not(name: str) -> None:
     layer = Recurrent(CELLS[name], INPUTS, HIDDEN, DROPPED).double().train()
     layer.initialise(generator(0))
@@ -188,7 +194,7 @@ def test_a_layer_that_drops_begins_as_one_that_does_not(name: str) -> None:
     assert all(torch.equal(layer.state_dict()[key], value) for key, value in expected.items())
 
 
-@for_each(name=DROPPING)
+@each("name", DROPPING)
 def test_a_layer_that_drops_can_be_copied_after_a_step(name: str) -> None:
     layer = dropping(name)
     torch.autograd.backward(layer(normal(2, 6, INPUTS), some_state(layer, 2))[0].sum())
