@@ -1,6 +1,6 @@
 """Gradients that explode, and the cure: simple networks whose recurrent matrix begins with a spectral radius of 1.5.
 
-    python benchmarks/exploding.py [--radius 1.5] [--cells rnn rnn-gelu rnn-relu] [--lr 0.5] [--steps 300]
+    python benchmarks/exploding.py [--spectral-radius 1.5] [--cells rnn rnn-gelu rnn-relu] [--lr 0.5] [--steps 300]
 
 Each is trained by plain descent on the bundled book, once as it is and once with gradients clipped to a norm of 1
 (Pascanu et al. 2013). One that diverges is caught: no number that is not finite reaches its weights; the run goes back
@@ -112,19 +112,19 @@ def draw(courses: list[Course]) -> bytes:
 def main() -> None:
     """Every cell, without clipping and with it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--radius", type=float, default=1.5)
+    parser.add_argument("--spectral-radius", type=float, default=1.5)
     parser.add_argument("--cells", nargs="+", default=["rnn", "rnn-gelu", "rnn-relu"])
     parser.add_argument("--lr", type=float, default=0.5)
     parser.add_argument("--steps", type=int, default=300)
     arguments = parser.parse_args()
     courses = [
-        course(cell, clip, arguments.radius, arguments.lr, arguments.steps)
+        course(cell, clip, arguments.spectral_radius, arguments.lr, arguments.steps)
         for cell in arguments.cells
         for clip in CLIPS
     ]
     PICTURE.write_bytes(draw(courses))
     append(
-        f"Exploding gradients, spectral radius {arguments.radius:g}",
+        f"Exploding gradients, spectral radius {arguments.spectral_radius:g}",
         f"{TEXT.name}, 1 x {HIDDEN}, plain descent at {arguments.lr:g}, {arguments.steps} steps of {ROWS} x {BPTT}.\n",
         table(
             ["cell", "clipped at", "largest norm", "finite steps", "not finite, caught", "end"],

@@ -19,7 +19,6 @@ Made from signatures and docstrings by `make docs`.
 
 ```python
 import charrnn
-from charrnn.config.fields import setting
 
 model = charrnn.train("corpus.txt", seconds="10m")
 print(model.sample("Once", temperature=0.8, length=300))

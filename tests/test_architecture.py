@@ -12,10 +12,11 @@ import pytest
 
 import charrnn
 import charrnn.errors
+from tests.cases import each
 
 PACKAGE = Path(charrnn.__file__).parent
 
-# Lower floors first. A room imports from itself and from lower floors; of its neighbours, only what is said here.
+# Lower floors first. A room imports from itself and from lower floors, never from a neighbour.
 FLOORS = [
     {"errors"},
     {"schema"},
@@ -30,7 +31,6 @@ FLOORS = [
     {"cli"},
     {"__main__"},
 ]
-NEIGHBOURS: set[tuple[str, str]] = set()
 # Their own imports inside a function, and those for the type checker, count too: one way is one way.
 
 
@@ -118,7 +118,7 @@ def test_imports_are_found_at_all() -> None:
     assert Import("cli/sample.py", "charrnn.api") in ALL, "imports for the type checker count"
 
 
-@pytest.mark.parametrize("path", files(), ids=name_of)
+@each("path", files())
 def test_imports_run_one_way_only(path: Path) -> None:
     here = room(name_of(path))
     if here == "__init__":
@@ -128,7 +128,7 @@ def test_imports_run_one_way_only(path: Path) -> None:
         if parts[0] != "charrnn" or len(parts) == 1:
             continue
         there = parts[1]
-        allowed = there == here or floor(there) < floor(here) or (here, there) in NEIGHBOURS
+        allowed = there == here or floor(there) < floor(here)
         assert allowed, f"{name_of(path)} imports {module}"
 
 
@@ -143,7 +143,7 @@ def test_of_the_package_itself_only_the_version_is_imported() -> None:
                 assert "charrnn" not in {alias.name for alias in node.names}, name_of(path)
 
 
-@pytest.mark.parametrize("path", [path for path in files() if room(name_of(path)) == "models"], ids=name_of)
+@each("path", [path for path in files() if room(name_of(path)) == "models"])
 def test_models_import_nothing_of_text(path: Path) -> None:
     inside = {found.module.split(".")[1] for found in imports(path) if found.module.startswith("charrnn.")}
     assert inside <= {"models", "config", "errors"}
@@ -151,7 +151,7 @@ def test_models_import_nothing_of_text(path: Path) -> None:
     assert not outside & {"io", "os", "pathlib", "json", "safetensors", "sentencepiece", "numpy"}
 
 
-@pytest.mark.parametrize("path", [path for path in files() if room(name_of(path)) == "generation"], ids=name_of)
+@each("path", [path for path in files() if room(name_of(path)) == "generation"])
 def test_generation_knows_no_checkpoints_and_no_runs(path: Path) -> None:
     inside = {found.module.split(".")[1] for found in imports(path) if found.module.startswith("charrnn.")}
     assert inside <= {"generation", "inference", "models", "text", "config", "schema", "errors"}
@@ -170,7 +170,7 @@ def test_only_the_command_line_imports_typer() -> None:
 FIRST = ["__init__.py", "errors.py", "schema.py", "storage/runs.py"]
 
 
-@pytest.mark.parametrize("file", [*FIRST, *(name_of(path) for path in files() if room(name_of(path)) == "config")])
+@each("file", [*FIRST, *(name_of(path) for path in files() if room(name_of(path)) == "config")])
 def test_what_the_command_line_reads_first_imports_no_heavy_library(file: str) -> None:
     outside = {found.module.split(".")[0] for found in imports(PACKAGE / file)}
     assert not outside & {"torch", "numpy", "safetensors", "sentencepiece", "matplotlib"}
@@ -183,7 +183,7 @@ FORMULAS = [
 ]
 
 
-@pytest.mark.parametrize("file", [path for path in FORMULAS if path.suffix == ".py"], ids=name_of)
+@each("file", [path for path in FORMULAS if path.suffix == ".py"])
 def test_the_formulas_and_the_names_of_weights_know_no_array_library(file: Path) -> None:
     outside = {found.module.split(".")[0] for found in imports(file)} - {"charrnn"}
     assert outside <= set(sys.stdlib_module_names)
@@ -205,7 +205,7 @@ TORCH_FREE = [
 ]
 
 
-@pytest.mark.parametrize("path", TORCH_FREE, ids=name_of)
+@each("path", TORCH_FREE)
 def test_what_a_text_is_written_with_imports_torch_when_it_is_needed_or_never(path: Path) -> None:
     assert "torch" not in imports_at_once(path)
 
@@ -216,6 +216,20 @@ def test_imports_at_once_are_told_from_those_that_wait() -> None:
     assert Import("storage/checkpoint.py", "torch") in ALL and "torch" not in imports_at_once(
         PACKAGE / "storage/checkpoint.py"
     )
+
+
+# ---- sizes
+
+LONGEST_FILE, LONGEST_FUNCTION = 300, 60
+
+
+@each("path", files())
+def test_a_file_is_one_idea_and_a_function_fits_on_a_screen(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST_FILE
+    for node in ast.walk(tree(path)):
+        # The options of a command are its signature.
+        if isinstance(node, ast.FunctionDef) and room(name_of(path)) != "cli":
+            assert (node.end_lineno or 0) - node.lineno < LONGEST_FUNCTION, node.name
 
 
 # ---- calls
@@ -231,7 +245,7 @@ def calls(path: Path) -> Iterator[tuple[str, str]]:
                 yield ast.unparse(node.func.value), node.func.attr
 
 
-@pytest.mark.parametrize("path", files(), ids=name_of)
+@each("path", files())
 def test_nothing_is_ever_unpickled_or_evaluated(path: Path) -> None:
     banned = {"pickle", "_pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
     assert not {found.module.split(".")[0] for found in imports(path)} & banned
@@ -244,7 +258,7 @@ def test_nothing_is_ever_unpickled_or_evaluated(path: Path) -> None:
     assert not named & {"load", "eval", "exec"}
 
 
-@pytest.mark.parametrize("path", files(), ids=name_of)
+@each("path", files())
 def test_only_the_command_line_prints(path: Path) -> None:
     if room(name_of(path)) in ("cli", "console"):
         return
@@ -322,7 +336,7 @@ def test_the_public_names_are_these() -> None:
     assert dir(charrnn) == sorted([*charrnn.__all__, "__version__"])
 
 
-@pytest.mark.parametrize("name", charrnn.__all__)
+@each("name", charrnn.__all__)
 def test_every_public_name_resolves_to_a_thing_that_explains_itself(name: str) -> None:
     value = getattr(charrnn, name)
     assert value.__name__ == name

@@ -244,7 +244,7 @@ def test_a_model_of_both_directions_from_the_command_line(charrnn: CommandLine, 
     assert "backward_bpc\t" in scored.out
     record = json.loads(charrnn("eval", "--json").out)
     assert record["backward"]["loss"] != record["loss"]
-    assert "the half that reads forwards" in charrnn("sample", "--length", "5").err
+    assert "the direction that reads forwards" in charrnn("sample", "--length", "5").err
     done = charrnn("fill", "the [...] was here", "--candidate", "fox", "--candidate", "crow")
     rows = [line.split("\t") for line in done.out.splitlines()]
     assert sorted(row[0] for row in rows) == ["crow", "fox"] and float(rows[0][1]) <= float(rows[1][1])

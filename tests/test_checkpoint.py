@@ -24,14 +24,15 @@ from charrnn.config import ModelConfig
 from charrnn.errors import CheckpointError
 from charrnn.models.cells import CELLS
 from charrnn.models.connections import CONNECTIONS
-from charrnn.models.language_model import LanguageModel, parameter_count
+from charrnn.models.language_model import LanguageModel
 from charrnn.storage.atomic import write_atomically
-from charrnn.storage.checkpoint import build_model, build_network, model_tensors, read, read_header, read_model, write
+from charrnn.storage.checkpoint import build_model, build_network, read, read_header, read_model, write
 from charrnn.storage.formats import FORMAT
 from charrnn.text.tokenizers import Tokenizer
 from charrnn.text.tokenizers.byte import ByteTokenizer
 from charrnn.text.tokenizers.char import CharTokenizer
 from charrnn.text.tokenizers.subword import SubwordTokenizer
+from tests.saving import model_tensors, parameter_count
 
 TEXT = "Once upon a time, über \N{SNOWMAN}\n" * 3
 

@@ -21,7 +21,7 @@ from charrnn.models.cells import CELLS
 from charrnn.models.ensemble import Network
 from charrnn.models.language_model import LanguageModel
 from charrnn.scoring.token_nll import token_nll
-from charrnn.storage.checkpoint import model_tensors, read_header, write
+from charrnn.storage.checkpoint import read_header, write
 from charrnn.text.tokenizers import Tokenizer
 from charrnn.text.tokenizers.byte import ByteTokenizer
 from charrnn.text.tokenizers.char import CharTokenizer
@@ -30,6 +30,7 @@ from charrnn.training.events import Note
 from charrnn.training.finetune import Source
 from charrnn.training.recording import Training
 from charrnn.training.run import resume, start
+from tests.saving import model_tensors
 
 from .conftest import CommandLine
 

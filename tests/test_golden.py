@@ -125,6 +125,7 @@ def digest(file: Path, wanted: dict[str, float], *, written_in: int) -> str:
     return told.hexdigest()
 
 
+@pytest.mark.slow
 def test_every_run_goes_on_and_ends_where_it_would_have_ended(charrnn: CommandLine, tmp_path: Path) -> None:
     for folder in RUNS:
         record = expected(folder)
@@ -149,10 +150,7 @@ def test_a_run_says_in_what_it_goes_on_otherwise_and_nothing_where_it_does_not(
     for name, words in (
         ("f1-run-dropout", ["the embedding drops out a quarter", "early stopping counts"]),
         ("f1-run-lstm", ["early stopping counts"]),
-        (
-            "f1-run-time",
-            ["the embedding drops out a quarter", "early stopping counts", "the rest of its time is planned in steps"],
-        ),
+        ("f1-run-time", ["early stopping counts", "the rest of its time is planned in steps"]),
         ("f2-run-lstm", []),
         ("f3-run-gru", []),
         ("f4-run-lstm", []),

@@ -182,7 +182,7 @@ def poison(trainer: Trainer, steps: set[int]) -> None:
         if trainer.position.step in steps:
             steps.discard(trainer.position.step)
             with torch.no_grad():
-                trainer._train_step.shadow.model.first_member.forwards.bias.fill_(math.nan)
+                trainer._train_step.precision.model.first_member.forwards.bias.fill_(math.nan)
         return window(epoch, index)
 
     trainer.streams.window = poisoned  # type: ignore[method-assign]
@@ -201,13 +201,13 @@ def test_a_step_that_is_not_finite_moves_no_weight(where: str, broken: float, pr
     trainer = make(TrainConfig(seed=0, steps=30, lr=0.01, warmup=0, precision=precision))
     trainer._step()
     assert trainer._settle()
-    before, shadow = weights(trainer), trainer._train_step.shadow.model.first_member
+    before, computing = weights(trainer), trainer._train_step.precision.model.first_member
     if where == "loss":
         with torch.no_grad():
-            shadow.forwards.bias.fill_(broken)
+            computing.forwards.bias.fill_(broken)
         before = weights(trainer) if precision == "fp32" else before
     else:
-        shadow.forwards.bias.register_hook(lambda gradient: gradient * broken)  # type: ignore[no-untyped-call]
+        computing.forwards.bias.register_hook(lambda gradient: gradient * broken)  # type: ignore[no-untyped-call]
     trainer._step()
     assert not trainer._settle()
     for name, tensor in weights(trainer).items():
@@ -334,7 +334,7 @@ def test_a_loss_that_is_not_finite_is_seen_before_the_run_ends_also_where_steps_
     trainer = make(TrainConfig(seed=0, steps=3, report_every=100, eval_every=100))
     trainer._waits = True
     with torch.no_grad():
-        trainer._train_step.shadow.model.first_member.forwards.bias.fill_(math.nan)
+        trainer._train_step.precision.model.first_member.forwards.bias.fill_(math.nan)
     with pytest.raises(DivergedError):
         list(trainer.run())
 
@@ -365,7 +365,7 @@ def assert_dropped_weights_stay(cell: str, precision: str) -> None:
     # The masks that the step drew, drawn again: it uses the generator for nothing else, from the lowest layer up.
     torch.manual_seed(7)
     for name in names:
-        kept = torch.nn.functional.dropout(trainer._train_step.shadow.model.state_dict()[name] * 0 + 1, 0.5) != 0
+        kept = torch.nn.functional.dropout(trainer._train_step.precision.model.state_dict()[name] * 0 + 1, 0.5) != 0
         assert not moved[name][~kept].any(), (cell, name)
         # In bf16 a rare gradient is rounded to nothing.
         assert float(moved[name][kept].double().mean()) > (0.9 if precision == "bf16" else 0.9999), (cell, name)

@@ -127,8 +127,8 @@ def test_soap_turns_matrices_in_numbers_that_hold_their_squares(precision: str, 
     model = LanguageModel(ModelConfig(vocab_size=5, start_id=5, embedding=3, hidden=4, layers=1))
     optimizer = make_optimizer(model, TrainConfig(seed=0, steps=1, precision=precision))
     assert isinstance(optimizer, Soap) and optimizer.products is getattr(torch, products)
-    turned = {id(p) for group in optimizer.param_groups if group["turned"] for p in group["params"]}
-    assert {name for name, p in model.named_parameters() if id(p) in turned} == {
+    rotated = {id(p) for group in optimizer.param_groups if group["rotated"] for p in group["params"]}
+    assert {name for name, p in model.named_parameters() if id(p) in rotated} == {
         "forwards.layers.0.rnn.weight_ih_l0",
         "forwards.layers.0.rnn.weight_hh_l0",
         "forwards.head",

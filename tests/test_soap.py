@@ -21,8 +21,8 @@ def normal(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def optimizer(*weights: nn.Parameter, turned: bool = True, lr: float = 0.1, **options: Any) -> Soap:
-    return Soap([{"params": list(weights), "turned": turned, **options}], lr, torch.float64)
+def optimizer(*weights: nn.Parameter, rotated: bool = True, lr: float = 0.1, **options: Any) -> Soap:
+    return Soap([{"params": list(weights), "rotated": rotated, **options}], lr, torch.float64)
 
 
 def move(moved: Soap, *gradients: Tensor) -> None:
@@ -70,7 +70,7 @@ def test_steps_are_those_of_the_paper(monkeypatch: pytest.MonkeyPatch, look: int
 
 def test_without_a_basis_it_is_adamw() -> None:
     mine, theirs = ([nn.Parameter(normal(ROWS, COLUMNS)), nn.Parameter(normal(COLUMNS, seed=1))] for _ in range(2))
-    moved = optimizer(*mine, turned=False, weight_decay=0.2)
+    moved = optimizer(*mine, rotated=False, weight_decay=0.2)
     twin = torch.optim.AdamW(theirs, lr=0.1, betas=(0.9, 0.99), weight_decay=0.2)
     for seed in range(5):
         gradients = [normal(*weight.shape, seed=seed + 10) for weight in mine]
@@ -87,18 +87,18 @@ def test_turning_what_a_matrix_reads_turns_its_path_and_nothing_else(monkeypatch
     monkeypatch.setattr(soap, "TURN_EVERY", 3)
     rotation = torch.linalg.qr(normal(COLUMNS, COLUMNS, seed=9))[0]
 
-    def apart(turned: bool) -> float:
+    def apart(rotated: bool) -> float:
         weight = nn.Parameter(normal(ROWS, COLUMNS))
         other = nn.Parameter(weight.detach() @ rotation)
-        one, two = optimizer(weight, turned=turned), optimizer(other, turned=turned)
+        one, two = optimizer(weight, rotated=rotated), optimizer(other, rotated=rotated)
         for seed in range(1, 10):
             gradient = normal(ROWS, COLUMNS, seed=seed)
             move(one, gradient)
             move(two, gradient @ rotation)
         return float((weight @ rotation - other).detach().abs().max())
 
-    assert apart(turned=True) < 1e-9
-    assert apart(turned=False) > 0.01
+    assert apart(rotated=True) < 1e-9
+    assert apart(rotated=False) > 0.01
 
 
 def test_the_basis_stays_orthogonal_and_comes_to_be_that_of_the_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,9 +122,9 @@ def test_a_narrow_valley_that_lies_askew_is_gone_down_faster_than_by_adamw() -> 
     inputs = normal(256, COLUMNS, seed=1) * torch.tensor([1.0, 0.1, 0.03, 0.001], dtype=torch.float64) @ rotation
     target = inputs @ normal(COLUMNS, ROWS, seed=3)
 
-    def loss_after(turned: bool) -> float:
+    def loss_after(rotated: bool) -> float:
         weight = nn.Parameter(torch.zeros(ROWS, COLUMNS, dtype=torch.float64))
-        moved = optimizer(weight, turned=turned, lr=0.02)
+        moved = optimizer(weight, rotated=rotated, lr=0.02)
         loss = math.inf
         for _ in range(150):
             error = (inputs @ weight.t() - target).square().sum(1).mean()
@@ -132,15 +132,15 @@ def test_a_narrow_valley_that_lies_askew_is_gone_down_faster_than_by_adamw() -> 
             move(moved, torch.autograd.grad(error, weight)[0])
         return loss
 
-    assert loss_after(turned=True) < 0.1 * loss_after(turned=False)
+    assert loss_after(rotated=True) < 0.1 * loss_after(rotated=False)
 
 
 @pytest.mark.parametrize(
-    ("turned", "before", "bad"), [(True, 0, math.nan), (True, 3, math.inf), (False, 0, math.inf), (False, 3, math.nan)]
+    ("rotated", "before", "bad"), [(True, 0, math.nan), (True, 3, math.inf), (False, 0, math.inf), (False, 3, math.nan)]
 )
-def test_where_a_gradient_is_not_finite_nothing_moves(turned: bool, before: int, bad: float) -> None:
+def test_where_a_gradient_is_not_finite_nothing_moves(rotated: bool, before: int, bad: float) -> None:
     weight = nn.Parameter(normal(ROWS, COLUMNS))
-    moved = optimizer(weight, turned=turned, weight_decay=0.1)
+    moved = optimizer(weight, rotated=rotated, weight_decay=0.1)
     for seed in range(before):
         move(moved, normal(ROWS, COLUMNS, seed=seed))
     kept = weight.detach().clone()
@@ -158,7 +158,7 @@ def test_where_a_gradient_is_not_finite_nothing_moves(turned: bool, before: int,
 def test_products_in_bf16_come_close_to_those_in_fp32() -> None:
     def path(products: torch.dtype) -> Tensor:
         weight = nn.Parameter(normal(48, 32).float())
-        moved = Soap([{"params": [weight], "turned": True}], 0.01, products)
+        moved = Soap([{"params": [weight], "rotated": True}], 0.01, products)
         for seed in range(20):
             move(moved, normal(48, 32, seed=seed).float())
         return weight.detach() - normal(48, 32).float()

@@ -64,7 +64,7 @@ class Timed(Cycle):
 
 def taught(trainer: Trainer) -> Callable[..., tuple[Tensor, Tensor, Tensor]]:
     """Stands in for a step, of which nothing matters here but that its loss is as broken as the weights are."""
-    bias = dict(trainer._train_step.shadow.model.named_parameters())["forwards.bias"]
+    bias = dict(trainer._train_step.precision.model.named_parameters())["forwards.bias"]
 
     def learn(windows: list[Batch], tokens: int, *, lr: float, number: int) -> tuple[Tensor, Tensor, Tensor]:
         loss = bias.detach().sum() * 0 + 1
@@ -357,7 +357,7 @@ def poison_once(run: Simulation, steps: set[int]) -> None:
         if run.trainer.position.step in steps:
             steps.discard(run.trainer.position.step)
             with torch.no_grad():
-                run.trainer._train_step.shadow.model.first_member.forwards.bias.fill_(math.nan)
+                run.trainer._train_step.precision.model.first_member.forwards.bias.fill_(math.nan)
         return window(epoch, index)
 
     run.trainer.streams = SimpleNamespace(window=poisoned, windows=run.streams.windows, batch_size=2)

@@ -8,9 +8,9 @@ import pytest
 from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError
 from charrnn.models.ensemble import build
-from charrnn.models.language_model import parameter_count
 from charrnn.models.weights import current_name, direction_weights, own_name, split_models, weight_shapes
 from tests.cases import each
+from tests.saving import parameter_count
 from tests.test_language_model import CASES, SMALL, tiny
 
 COUNTS: list[tuple[dict[str, Any], int]] = [

@@ -155,7 +155,7 @@ class Model:
     ) -> "list[Filled]":
         """What fits between two texts, the best first, each candidate scored exactly with all that stands around it.
 
-        Without candidates, both halves of the model propose words: `drawn` each. Raises ConfigError when the model
+        Without candidates, both directions of the model propose words: `drawn` each. Raises ConfigError when the model
         reads forwards alone, VocabularyError on a character that it does not know.
         """
         from charrnn.scoring.filling import fill
@@ -207,9 +207,9 @@ class Model:
 
         plain, backward = at(1.0), None
         if self.config.bidirectional:
-            turned = part.reversed(self.config.start_id)
+            reversed_part = part.reversed(self.config.start_id)
             backward = score(
-                backwards_of(self.network), turned, statistics, reset_every=reset_every, batch_size=batch_size
+                backwards_of(self.network), reversed_part, statistics, reset_every=reset_every, batch_size=batch_size
             )
         return replace(
             plain,

@@ -1,6 +1,5 @@
 """charrnn eval"""
 
-import json
 import math
 import sys
 import time
@@ -13,7 +12,7 @@ from charrnn.cli import options as opt
 from charrnn.config import Range, TrainOptions
 from charrnn.console import say, warn, write
 from charrnn.errors import CharrnnError, VocabularyError
-from charrnn.schema import finite
+from charrnn.schema import finite, to_json_text
 from charrnn.scoring.figures import FIGURES
 
 GATE_FAILED = 3
@@ -154,7 +153,7 @@ def evaluate(
 
 def _print(figures: dict[str, Any], value: float, *, as_json: bool, quiet: bool) -> None:
     if as_json:
-        write(json.dumps(finite(figures), ensure_ascii=False, allow_nan=False) + "\n")
+        write(to_json_text(finite(figures)) + "\n")
     elif quiet:
         write(f"{value!r}\n")
     else:

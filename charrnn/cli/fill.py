@@ -1,6 +1,5 @@
 """charrnn fill"""
 
-import json
 import math
 from typing import Annotated
 
@@ -9,6 +8,7 @@ import typer
 from charrnn.cli import options as opt
 from charrnn.config import Range, draw_seed, require
 from charrnn.console import say, write
+from charrnn.schema import to_json_text
 
 EXAMPLES = """Examples:
 
@@ -36,7 +36,7 @@ def fill(
     ] = 5,
     drawn: Annotated[
         int,
-        opt.option(FILLING, "Words that each half of the model proposes.", within=Range(at_least=1, at_most=4096)),
+        opt.option(FILLING, "Words that each direction of the model proposes.", within=Range(at_least=1, at_most=4096)),
     ] = 64,
     model: opt.Model = None,
     checkpoints: opt.Checkpoints = None,
@@ -60,7 +60,7 @@ def fill(
     for one in found[:count]:
         if as_json:
             record = {"text": one.text, "nats": -one.both, "forward": -one.forward, "backward": -one.backward}
-            write(json.dumps(record, ensure_ascii=False) + "\n")
+            write(to_json_text(record) + "\n")
         elif quiet:
             write(f"{one.text}\n")
         else:

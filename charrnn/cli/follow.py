@@ -1,6 +1,5 @@
 """Follow a training: show its events as they come, and let Ctrl-C or SIGTERM end it with everything saved."""
 
-import json
 import os
 import shlex
 import signal
@@ -11,6 +10,7 @@ from types import FrameType
 
 from charrnn.api import Training
 from charrnn.console import TrainingDisplay, say, warn, write
+from charrnn.schema import to_json_text
 from charrnn.storage.runs import checkpoints_folder
 from charrnn.training.events import Report, Stopped
 
@@ -23,7 +23,7 @@ def follow(training: Training, *, json_lines: bool) -> str:
             display.show(event)
             match event:
                 case Report() if json_lines:
-                    write(json.dumps(event.to_json(), ensure_ascii=False, allow_nan=False) + "\n")
+                    write(to_json_text(event.to_json()) + "\n")
                 case Stopped(why):
                     reason = why
     return reason

@@ -1,6 +1,5 @@
 """charrnn inspect gradients"""
 
-import json
 from typing import Annotated
 
 import typer
@@ -8,7 +7,7 @@ import typer
 from charrnn.cli import options as opt
 from charrnn.config import ModelConfig, Range, TrainOptions, draw_seed, require
 from charrnn.console import say, sparkline, write
-from charrnn.schema import finite
+from charrnn.schema import finite, to_json_text
 from charrnn.storage import runs
 
 EXAMPLES = """Examples:
@@ -107,7 +106,7 @@ def gradients(
         say(f"drawn: {svg}")
     if as_json:
         record = {"networks": [flow.to_json() for flow in flows], "training": training and training.to_json()}
-        write(json.dumps(finite(record), ensure_ascii=False) + "\n")
+        write(to_json_text(finite(record)) + "\n")
         return
     for flow in flows:
         for layer in range(len(flow.norms)):

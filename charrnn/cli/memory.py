@@ -1,12 +1,12 @@
 """charrnn inspect memory"""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 from charrnn.cli import options as opt
 from charrnn.config import Range
 from charrnn.console import say, show_heat, write
+from charrnn.schema import to_json_text
 
 EXAMPLES = """Examples:
 
@@ -69,10 +69,10 @@ def memory(
             html.write_text(page("memory", {"title": subject.name, **found.to_json()}), encoding="utf-8")
             say(f"written: {html}")
         if as_json:
-            write(json.dumps(found.to_json(), ensure_ascii=False) + "\n")
+            write(to_json_text(found.to_json()) + "\n")
         else:
             show_heat(found.symbols, [*found.weights[-1][1:], 0.0])
-            last = json.dumps(found.symbols[-1], ensure_ascii=False)
+            last = to_json_text(found.symbols[-1])
             write(f"what {last} rests on; its probability was {found.probabilities[-1]:.1%}\n")
         return
     curves, curve_of = [], context_curve if fixed_context else memory_curve
@@ -83,7 +83,7 @@ def memory(
         svg.write_bytes(draw_context_curves(curves))
         say(f"drawn: {svg}")
     if as_json:
-        write(json.dumps([curve.to_json() for curve in curves], ensure_ascii=False) + "\n")
+        write(to_json_text([curve.to_json() for curve in curves]) + "\n")
         return
     if len(curves) > 1:
         write("\t".join(["read before" if fixed_context else "reset every", *(curve.name for curve in curves)]) + "\n")

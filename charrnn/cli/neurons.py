@@ -1,6 +1,5 @@
 """charrnn inspect neurons"""
 
-import json
 import re
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +9,7 @@ import typer
 from charrnn.cli import options as opt
 from charrnn.config import Range
 from charrnn.console import say, show_heat, write
+from charrnn.schema import to_json_text
 
 EXAMPLES = """Examples:
 
@@ -94,7 +94,7 @@ def neurons(
             "units": [dict(zip(names, (name, layer + 1, *rest), strict=True)) for name, layer, *rest in units],
             "gates": [{**gate.to_json(), "layer": gate.layer + 1} for gate in gates],
         }
-        write(json.dumps(record, ensure_ascii=False) + "\n")
+        write(to_json_text(record) + "\n")
         return
     for name, layer, number, correlation in units:
         write(f"{name}\t{layer + 1}:{number}\t{correlation:+.3f}\n")

@@ -78,8 +78,8 @@ def sample(
     loaded = api.load(model, checkpoints=checkpoints)
     seed = draw_seed() if seed is None else seed
     numbers = loaded.precision if precision is None else precision
-    half = ", the half that reads forwards" if loaded.header.config.bidirectional else ""
-    say(f"model: {loaded.header.path}, {numbers}, seed {seed}{half}")
+    direction = ", the direction that reads forwards" if loaded.header.config.bidirectional else ""
+    say(f"model: {loaded.header.path}, {numbers}, seed {seed}{direction}")
     chunks = loaded.stream(prompt, rows=rows, seed=seed, config=config, precision=numbers, logprobs=as_json)
     front = prompt if echo else ""
     if as_json:

@@ -106,7 +106,7 @@ class TrainOptions(Config):
     )  # fmt: skip
     norm: bool | None = network("Layer normalisation above each layer.", says="no")
     bidirectional: bool | None = network(
-        "Bidirectional: a second half reads from the end; for `charrnn fill`.", says="no"
+        "Bidirectional: layers of their own read from the end as well; for `charrnn fill`.", says="no"
     )
     ensemble: int | None = network(
         "Ensemble: networks trained side by side, predictions averaged; overfits less.", says="from text and time",

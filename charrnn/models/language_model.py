@@ -81,8 +81,3 @@ def select_rows(states: Memory, rows: Tensor) -> Memory:
     kept = (rows >= 0).unsqueeze(1)
     index = rows.clamp(min=0)
     return map_state(lambda part: torch.where(kept, part[index], 0), states)
-
-
-def parameter_count(model: nn.Module) -> int:
-    """How many numbers the weights are."""
-    return sum(parameter.numel() for parameter in model.parameters())

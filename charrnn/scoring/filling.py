@@ -1,6 +1,6 @@
 """What fits into a gap: candidates scored exactly, by the whole text from both of its ends.
 
-The forward half gives log p(left, candidate, right), the backward half the same of the text turned round. Each is the
+What reads forwards gives log p(left, candidate, right), what reads backwards the same of the reversed text. Each is the
 exact log-probability of the whole text; their mean ranks the candidates.
 """
 

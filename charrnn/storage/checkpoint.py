@@ -195,11 +195,6 @@ def read_model(path: Path) -> tuple[Header, Weights, Tokenizer]:
     return header, weights, tokenizer_of(header)
 
 
-def model_tensors(model: "Network") -> "dict[str, Tensor]":
-    """The weights under the names they have in a file."""
-    return {MODEL_PREFIX + name: tensor for name, tensor in model.state_dict().items()}
-
-
 def build_model(header: Header, tensors: "Mapping[str, Tensor]") -> "tuple[Network, Tokenizer]":
     """The network and the tokenizer of a file. Raises CheckpointError when they do not belong together."""
     weights = {name.removeprefix(MODEL_PREFIX): t for name, t in tensors.items() if name.startswith(MODEL_PREFIX)}

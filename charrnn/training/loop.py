@@ -153,7 +153,7 @@ class Trainer:
                 self.time.tick(overhead=True)
 
     def _step(self) -> None:
-        """One window of each half of the model."""
+        """One window of each direction of the model."""
         started, position = time.monotonic(), self.position
         streams = [self.streams] if self._reverse is None else [self.streams, self._reverse]
         windows = [stream.window(position.epoch, position.index) for stream in streams]
@@ -222,7 +222,7 @@ class Trainer:
                 loss = self._validate()
         better = self.best.is_beaten_by(loss)
         self.best = self.best.after(loss, step)
-        if self._validate is None:
+        if self._validate is None:  # nothing is held out, so nothing can be stale
             self.best = dataclasses.replace(self.best, stale=0)
         self.time.count_validation(self.position)
         self._rescue = self._rescue.over()

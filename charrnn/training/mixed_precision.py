@@ -25,15 +25,15 @@ class MixedPrecision:
         )
 
     def refresh(self) -> None:
-        """Copy the master's weights into the shadow."""
+        """Copy the master's weights into the copy that computes."""
         if self.model is not self.master:
             with torch.no_grad():
-                for master, shadow in self._pairs:
-                    shadow.copy_(master)
+                for master, computing in self._pairs:
+                    computing.copy_(master)
 
     def hand_over_gradients(self) -> None:
-        """Move the shadow's gradients to the master, in fp32."""
+        """Move the computing copy's gradients to the master, in fp32."""
         if self.model is not self.master:
-            for master, shadow in self._pairs:
-                master.grad = None if shadow.grad is None else shadow.grad.to(master.dtype)
-                shadow.grad = None
+            for master, computing in self._pairs:
+                master.grad = None if computing.grad is None else computing.grad.to(master.dtype)
+                computing.grad = None

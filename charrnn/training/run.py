@@ -187,8 +187,8 @@ def _training(
         loss = float(token_nll(network, valid.tokens, valid.starts, chunks=VALIDATION_CHUNKS).mean())
         if not both:
             return loss
-        turned = valid.reversed(network.config.start_id)
-        other = token_nll(backwards_of(network), turned.tokens, turned.starts, chunks=VALIDATION_CHUNKS)
+        backwards = valid.reversed(network.config.start_id)
+        other = token_nll(backwards_of(network), backwards.tokens, backwards.starts, chunks=VALIDATION_CHUNKS)
         return (loss + float(other.mean())) / 2
 
     trainer = Trainer(

@@ -29,8 +29,8 @@ class TrainStep:
     def __init__(self, model: Network, config: TrainConfig, machine: Machine, rows: int) -> None:
         """`rows`: how many streams a window has."""
         self.config, self.machine = config, machine
-        self.shadow = MixedPrecision(model, config.precision)
-        self._directions = [one.directions for one in self.shadow.model.models]
+        self.precision = MixedPrecision(model, config.precision)
+        self._directions = [one.directions for one in self.precision.model.models]
         self._weights = [weights_to_clip(one) for one in model.models]
         self.state = TrainingState(
             model,
@@ -47,12 +47,12 @@ class TrainStep:
         The loss in nats per token, the gradient's norm before clipping, 1 where it was clipped: means over the
         models. Where loss or gradient is not finite, no weight moves.
         """
-        self.shadow.model.train()
+        self.precision.model.train()
         windows = [self._on_device(window) for window in windows]
         loss = torch.stack(
             [self._differentiate(place, windows, tokens) for place in range(len(self._directions))]
         ).mean()
-        self.shadow.hand_over_gradients()
+        self.precision.hand_over_gradients()
         optimizer = self.state.optimizer
         optimizer.number = number
         for group in optimizer.param_groups:
@@ -70,7 +70,7 @@ class TrainStep:
     def restore(self, tensors: dict[str, Tensor], averaged: int) -> None:
         """Go back, or on, to what `state.tensors` gave, when so many steps' weights were in their mean."""
         self.state.restore(tensors, averaged)
-        self.shadow.refresh()
+        self.precision.refresh()
 
     def _differentiate(self, place: int, windows: list[Batch], tokens: int) -> Tensor:
         """Gradients of one model's nats per token over the windows of its directions; the loss."""
@@ -86,7 +86,7 @@ class TrainStep:
         return loss.detach()
 
     def _move(self, loss: Tensor) -> tuple[Tensor, Tensor]:
-        """Clip, move the master weights, copy them to the shadow; the norm before, and 1 where something was clipped.
+        """Clip and move the master weights; the gradient's norm before, and 1 where something was clipped.
 
         In fp16 a gradient beyond the format's range is no divergence: the scaler skips the step and scales less.
         """
@@ -103,7 +103,7 @@ class TrainStep:
             optimizer.found_inf = (~(loss.isfinite() & norm.isfinite())).float()
             optimizer.step()
         optimizer.zero_grad()
-        self.shadow.refresh()
+        self.precision.refresh()
         return norm, clipped
 
     def _on_device(self, window: Batch) -> Batch:

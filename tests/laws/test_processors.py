@@ -29,7 +29,7 @@ from charrnn.generation.processors import (
 )
 from charrnn.generation.sequence import TextSequence
 from charrnn.text.tokenizers.char import CharTokenizer
-from tests.laws import twins_processors
+from tests.laws.twins import processors as twins
 
 Logits = npt.NDArray[np.float64]
 
@@ -181,7 +181,7 @@ def test_of_what_stays_the_likelier_stays_the_likelier_where_nothing_came_before
     ids=st.lists(st.integers(0, 3), max_size=9),
 )
 def test_a_processor_is_its_twin(processor: type[Processor], logits: list[float], ids: list[int]) -> None:
-    twin: Callable[..., list[float]] = getattr(twins_processors, name_of(processor))
+    twin: Callable[..., list[float]] = getattr(twins, name_of(processor))
     for setting in settings_of(processor, inside=True):
         found, expected = apply(built(processor, setting), logits, ids), twin(logits, ids, *setting)
         assert kept_of(found) == kept_of(expected), setting

@@ -71,7 +71,7 @@ class Tokenizer(Protocol):
         ...
 
     def detokenizer(self) -> Detokenizer:
-        """A fresh streaming decoder."""
+        """A fresh streaming detokenizer."""
         ...
 
     def symbol(self, token: int) -> str:

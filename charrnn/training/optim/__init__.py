@@ -41,7 +41,7 @@ def make_optimizer(model: Network, config: TrainConfig) -> Soap | Descent:
     groups: list[dict[str, Any]] = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": others}]
     if config.optimizer == "sgd":
         return Descent(groups, config.lr, fused=True)
-    groups[0]["turned"] = config.optimizer == "soap"
+    groups[0]["rotated"] = config.optimizer == "soap"
     # fp16 cannot hold the squares of small gradients.
     return Soap(groups, config.lr, torch.bfloat16 if config.precision == "bf16" else torch.float32)
 

@@ -21,14 +21,14 @@ TURN_EVERY = 50
 
 
 class Soap(torch.optim.Optimizer):
-    """Groups with `turned` set are matrices, each in a basis of its own; the others are moved by plain AdamW.
+    """Groups with `rotated` set are matrices, each in a basis of its own; the others are moved by plain AdamW.
 
     `products` is the number format in which gradients and updates are turned. Whoever calls `step` sets `number`, how
     many steps came before, and `found_inf`: where it is 1, no weight moves.
     """
 
     def __init__(self, groups: Iterable[dict[str, Any]], lr: float, products: torch.dtype = torch.float32) -> None:
-        super().__init__(groups, {"lr": lr, "weight_decay": 0.0, "turned": False})
+        super().__init__(groups, {"lr": lr, "weight_decay": 0.0, "rotated": False})
         self.products = products
         self.number = 0
         self.found_inf: Tensor | None = None
@@ -38,12 +38,12 @@ class Soap(torch.optim.Optimizer):
         """Move every weight that has a gradient."""
         for group in self.param_groups:
             weights = [weight for weight in group["params"] if weight.grad is not None]
-            if group["turned"]:
-                self._move_turned(weights, group["lr"], group["weight_decay"])
+            if group["rotated"]:
+                self._move_rotated(weights, group["lr"], group["weight_decay"])
             else:
                 self._adam(weights, weights, [weight.grad for weight in weights], group["lr"], group["weight_decay"])
 
-    def _move_turned(self, weights: Sequence[Tensor], lr: float, decay: float) -> None:
+    def _move_rotated(self, weights: Sequence[Tensor], lr: float, decay: float) -> None:
         bases, gradients = [], []
         for weight in weights:
             gradient = _gradient(weight).to(self.products)
