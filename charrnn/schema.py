@@ -67,8 +67,16 @@ def finite(value: Any) -> Any:
 
 
 def to_json_text(value: Any) -> str:
-    """Strict JSON in one line, Unicode as it is. Raises ValueError on a number that is not finite (see `finite`)."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    """Strict JSON in one line, Unicode as it is. Raises ValueError on a number that is not finite (see `finite`).
+
+    Half a surrogate pair, as a file's name that is no UTF-8 has it, is no Unicode: then all beyond ASCII is escaped.
+    """
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, allow_nan=False)
+    return text
 
 
 def _absent(owner: str, field: "dataclasses.Field[Any]") -> Any:

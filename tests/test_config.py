@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -345,3 +346,8 @@ def test_a_value_out_of_range_is_refused_in_a_file_too() -> None:
     for config, name, value in ((FULL[1], "lr", NAN), (FULL[0], "layers", 0), (FULL[1], "epochs", 10**400)):
         with pytest.raises(ConfigError, match=f"`{name}` must be"):
             type(config).from_json({**config.to_json(), name: value})
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    found = SampleConfig.of(temperature=np.float32(0.5), top_k=np.int64(5), length=np.int32(7))
+    assert found == SampleConfig(temperature=0.5, top_k=5, length=7) and type(found.top_k) is int

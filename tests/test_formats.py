@@ -104,3 +104,10 @@ def test_tensors_have_todays_names() -> None:
         ("state.1.0.0.1", "state.1.0.0.1"),
     ):
         assert many(old) == new
+
+
+def test_a_flat_progress_whose_seconds_are_no_numbers_is_left_to_whoever_reads_it() -> None:
+    damaged: Any
+    for damaged in ("x", None, []):
+        record = {"format": 4, "model": {}, "resume": {"progress": {**FLAT, "seconds": damaged}}}
+        assert today(record)["resume"]["progress"]["time"]["seconds"] == damaged

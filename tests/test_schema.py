@@ -107,3 +107,11 @@ def test_json_is_strict_on_one_line_and_has_its_letters_as_they_are() -> None:
     for number in (math.nan, math.inf, -math.inf):
         with pytest.raises(ValueError, match="JSON"):
             to_json_text([{"loss": number}])
+
+
+def test_half_a_surrogate_pair_is_escaped_and_comes_back() -> None:
+    """The name of a file that is no UTF-8."""
+    record = {"sources": ["f\udcff.txt", "é"]}
+    text = to_json_text(record)
+    assert text.isascii() and json.loads(text) == record
+    assert to_json_text({"é": 1}) == '{"é": 1}'

@@ -8,7 +8,7 @@ from charrnn.cli import gradients, memory, neurons
 from charrnn.cli import options as opt
 from charrnn.config import require
 from charrnn.console import show_record, sparkline, write
-from charrnn.schema import to_json_text
+from charrnn.schema import finite, to_json_text
 
 EXAMPLES = """Examples:
 
@@ -64,7 +64,7 @@ def inspect(
         "valid_bpc": history,
     }
     if as_json:
-        write(to_json_text(record) + "\n")
+        write(to_json_text(finite(record)) + "\n")
         return
     network = header.config
     cell = CELLS[network.cell]

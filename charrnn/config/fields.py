@@ -174,6 +174,8 @@ class Config(Schema):
 
 
 def parsed(field: Field, value: Any) -> Any:
-    """What people write as the field's value. Raises ConfigError when it cannot be read."""
+    """What people write as the field's value, NumPy's numbers too. Raises ConfigError when it cannot be read."""
     parse = setting(field).parse
+    if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0:
+        value = value.item()
     return value if parse is None or value is None else parse(value)

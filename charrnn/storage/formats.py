@@ -133,7 +133,9 @@ def _progress(record: object) -> object:
     """The flat numbers sorted into records. Where no steps were planned, their speed is measured from here on."""
     if not isinstance(record, dict):
         return record
-    stepping = record.get("seconds", 0.0) - record.get("seconds_beside", 0.0)
+    spent = [record.get(name, 0.0) for name in ("seconds", "seconds_beside")]
+    # What is no number is left to whoever reads the record.
+    stepping = spent[0] - spent[1] if all(isinstance(each, int | float) for each in spent) else 0.0
     flat = {"pace": {"measured_step": record.get("step", 0), "measured_at": stepping}, **record}
     moved = {*STILL_FLAT, *(old for names in PROGRESS.values() for old in names.values())}
     found: Record = {name: value for name, value in record.items() if name not in moved or name in STILL_FLAT}

@@ -8,7 +8,7 @@ import torch
 
 from charrnn import machine as precision
 from charrnn.config import TrainConfig, TrainOptions, draw_seed, require
-from charrnn.errors import CheckpointError, CorpusError, RunError
+from charrnn.errors import CheckpointError, ConfigError, CorpusError, RunError
 from charrnn.models.ensemble import Network, backwards_of
 from charrnn.models.ensemble import build as build_network
 from charrnn.scoring.token_nll import token_nll
@@ -95,9 +95,12 @@ def resume(
     saved = header.metadata.get("resume")
     if not isinstance(saved, dict):
         raise CheckpointError(f"{run.resume} is not a file to resume from")
-    progress = Progress.from_json(saved.get("progress"), written_by=header.written_by)
-    config = TrainConfig.from_json(saved.get("train"), written_by=header.written_by)
-    split = Split.from_json(saved.get("split"), written_by=header.written_by)
+    try:
+        progress = Progress.from_json(saved.get("progress"), written_by=header.written_by)
+        config = TrainConfig.from_json(saved.get("train"), written_by=header.written_by)
+        split = Split.from_json(saved.get("split"), written_by=header.written_by)
+    except ConfigError as error:  # what stands in a file is no wrong usage
+        raise CheckpointError(f"{run.resume} cannot be read: {error}") from None
     if (steps, epochs, seconds) != (None, None, None):
         config = dataclasses.replace(config, steps=steps, epochs=epochs, seconds=seconds)
         progress = _with_new_budget(progress)
