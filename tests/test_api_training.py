@@ -3,6 +3,7 @@
 import contextlib
 import signal
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,14 @@ TINY: dict[str, Any] = {
     "hidden": 8, "embedding": 4, "layers": 1, "batch_size": 4, "bptt": 16, "threads": 1, "seed": 1, "precision": "fp32",
     "eval_every": 10,
 }  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _interruptible() -> Iterator[None]:
+    """As Python begins in a terminal: in the background a shell has it ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 # ---- a training as its events
