@@ -88,6 +88,7 @@ def check(model: LanguageModel, part: Part, *, rate: float = 0.02, pull: float =
 # ---- against the twin
 
 
+@pytest.mark.slow
 @each("cell, layers", zip(CELLS, cycle([1, 2])))
 def test_every_cell_equals_a_slow_loop_in_float64(cell: str, layers: int) -> None:
     # What is not bounded runs away at a rate that others bear.

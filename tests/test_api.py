@@ -26,6 +26,7 @@ TINY: dict[str, Any] = {
 # ---- paths and times
 
 
+@pytest.mark.slow
 def test_paths_are_str_or_path_one_or_several(tmp_path: Path, corpus: Path, prose: str) -> None:
     other = tmp_path / "other.txt"
     other.write_text(prose[:3000], encoding="utf-8")
@@ -176,6 +177,7 @@ def test_scores_are_equal_when_their_numbers_are(trained: Path, prose: str) -> N
 # ---- the page
 
 
+@pytest.mark.slow
 def test_the_api_page_is_what_the_code_says_and_names_all_that_is_public() -> None:
     page = runpy.run_path(str(ROOT / "docs/make_api.py"))
     assert (ROOT / "docs/api.md").read_text("utf-8") == page["render"](), "run: make docs"

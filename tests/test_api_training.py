@@ -44,6 +44,7 @@ def test_a_training_is_its_events_and_leaves_a_model_and_its_curve(tmp_path: Pat
     assert "run: lstm 1 x 8" in curve and "best" in curve
 
 
+@pytest.mark.slow
 def test_a_training_that_is_stopped_goes_on_to_the_same_model(tmp_path: Path, corpus: Path) -> None:
     whole = charrnn.train(corpus, checkpoints=tmp_path, name="whole", steps=20, **TINY)
     training = charrnn.Training.start(corpus, checkpoints=tmp_path, name="halves", steps=20, **TINY)
@@ -128,6 +129,7 @@ def test_a_program_keeps_its_own_handler_and_another_thread_needs_none(tmp_path:
 # ---- progress
 
 
+@pytest.mark.slow
 def test_progress_is_shown_where_somebody_watches_or_when_asked(
     tmp_path: Path, corpus: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -279,6 +279,7 @@ def loaded(script: str) -> set[str]:
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "script",
     [
@@ -299,6 +300,7 @@ def test_torch_is_not_loaded_before_there_is_work_for_it(script: str) -> None:
 TEXT = ["--length", "50", "--seed", "1", "--quiet"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -317,6 +319,7 @@ def test_a_text_is_written_without_torch(trained: Path, arguments: list[str], mo
     assert not packages & {"torch", "matplotlib"}
 
 
+@pytest.mark.slow
 def test_a_model_is_loaded_and_writes_for_python_without_torch(trained: Path) -> None:
     line = f"import charrnn; print(charrnn.load({str(trained / 'small')!r}).sample('The', rows=2, seed=1, length=9))"
     assert "torch" not in loaded(line)

@@ -75,6 +75,7 @@ train --resume --hidden 4
 """
 
 
+@pytest.mark.slow
 def test_wrong_usage_is_one_line_and_exit_code_two(
     charrnn: CommandLine, trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,6 +113,7 @@ def test_a_model_that_is_not_there_names_those_that_are(charrnn: CommandLine, tr
     refused(charrnn("sample", "-m", "none", "--checkpoints", str(trained)), 1, "small", "lines")
 
 
+@pytest.mark.slow
 def test_files_that_are_no_checkpoint(charrnn: CommandLine, trained: Path) -> None:
     whole = (trained / "small/model.safetensors").read_bytes()
     length = int.from_bytes(whole[:8], "little")

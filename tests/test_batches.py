@@ -232,6 +232,7 @@ def test_with_certain_loss_no_row_carries_anything() -> None:
 # Small texts
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=200)
 @given(length=st.integers(1, 300), batch_size=st.integers(1, 64), bptt=st.integers(1, 128))
 def test_a_fitted_batch_fills_its_windows_and_is_never_larger_than_asked(

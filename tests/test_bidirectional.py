@@ -170,6 +170,7 @@ def test_the_windows_of_both_directions_are_as_many(tmp_path: Path, corpus: Path
         assert counts[0] == counts[1]
 
 
+@pytest.mark.slow
 def test_both_directions_learn(tmp_path: Path, corpus: Path) -> None:
     model = api.train(str(corpus), checkpoints=tmp_path, seed=1, steps=150, bidirectional=True, hidden=48, threads=1)
     score = model.score("the fox and the crow were sitting on a wall\n", unknown=True)
@@ -238,6 +239,7 @@ def test_words_are_proposed_by_both_directions_each_once() -> None:
 # -- commands --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_model_of_both_directions_from_the_command_line(charrnn: CommandLine, corpus: Path) -> None:
     assert charrnn("train", str(corpus), "--steps", "20", "--bidirectional", "--seed", "1", "-q", *SMALL).code == 0
     scored = charrnn("eval")

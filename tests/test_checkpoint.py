@@ -745,6 +745,7 @@ except CheckpointError as error:
 """
 
 
+@pytest.mark.slow
 def test_a_full_disk_and_a_locked_folder_leave_the_old_file_and_nothing_else(file: Path, tmp_path: Path) -> None:
     """In a process of its own, whose files may not grow and which then steps down from root."""
     locked, new = tmp_path / "locked", file.with_name("new")

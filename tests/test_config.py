@@ -107,6 +107,7 @@ def parse(command: str, *arguments: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_the_command_line_has_the_same_ranges() -> None:
     for config, command in ((TrainOptions, "train"), (SampleConfig, "sample")):
         for field in fields(config):

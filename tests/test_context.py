@@ -27,6 +27,7 @@ def test_the_curve_is_what_scoring_says_at_each_reset() -> None:
     assert [point["reset_every"] for point in curve.to_json()["curve"]][-2:] == [100, None]
 
 
+@pytest.mark.slow
 def test_the_exact_curve_is_what_single_steps_from_no_memory_say() -> None:
     model, tokens = network(), text(410)
     curve = context_curve(model, tokens, chars=820, positions=9)

@@ -158,6 +158,7 @@ def gap(one: tuple[Floats, EngineState], other: tuple[Tensor, NetworkState]) -> 
 # -- float32: the model's own numbers --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("cell", "shape"), pairs(list(CELLS), SHAPES), ids=str)
 def test_steps_equal_the_models_own_forward(cell: str, shape: dict[str, Any]) -> None:
     model = tiny(cell=cell, **shape)
@@ -317,6 +318,7 @@ def read(h: Floats) -> Doubles:
     return np.asarray(np.rint(np.float32(LEVELS) * h), dtype=np.float64) / LEVELS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("cell", "shape"), pairs(BOUNDED, BOUNDED_SHAPES), ids=str)
 def test_steps_in_8_bits_equal_the_slow_twins(cell: str, shape: dict[str, Any]) -> None:
     model = tiny(cell=cell, **shape)
@@ -339,6 +341,7 @@ def test_steps_in_8_bits_equal_the_slow_twins(cell: str, shape: dict[str, Any]) 
             before = after
 
 
+@pytest.mark.slow
 @every_bounded_cell
 def test_8_bits_come_near_the_model_but_are_not_the_model(cell: str) -> None:
     for hidden in (8, 64, 200):
@@ -369,6 +372,7 @@ def test_priming_equals_steps_from_zeros(cell: str, precision: str) -> None:
         assert same_bits((logits, left), (stepped[:, -1], state)), (tie, length)
 
 
+@pytest.mark.slow
 @every_way
 def test_a_row_is_the_same_to_the_bit_alone_and_in_a_batch_of_any_size(cell: str, precision: str) -> None:
     for hidden in (8, 13, 100):

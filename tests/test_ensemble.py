@@ -153,6 +153,7 @@ def trained(model: Model, **fields: Any) -> tuple[Model, list[Report]]:
     return model, [event for event in trainer.run() if isinstance(event, Report)]
 
 
+@pytest.mark.slow
 @each("fields", [{}, {"optimizer": "adamw", "clip": 0.05}, {"precision": "bf16"}, {"optimizer": "sgd", "average": 0.5}])
 @each("bidirectional", [False, True])
 def test_each_member_learns_what_it_would_learn_alone(fields: dict[str, Any], bidirectional: bool) -> None:
@@ -182,6 +183,7 @@ def test_a_run_goes_on_as_if_it_had_never_stopped(tmp_path: Path, corpus: Path, 
     assert_same(whole, finish(resume("run", checkpoints=tmp_path / "killed")))
 
 
+@pytest.mark.slow
 def test_the_same_text_continues_at_the_same_loss(tmp_path: Path, corpus: Path) -> None:
     more = {"ensemble": 2, "bidirectional": True}
     finish(start(small_options(corpus, steps=30, average=0, **more), checkpoints=tmp_path))
@@ -228,6 +230,7 @@ def test_words_are_proposed_by_all_members_of_both_halves() -> None:
 # -- the command line ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_an_ensemble_from_the_command_line(charrnn: CommandLine, corpus: Path) -> None:
     asked = ["--ensemble", "2", "--bidirectional", "--steps", "20", "--seed", "1", *SMALL]
     assert "both directions, 2 such networks averaged" in charrnn("train", str(corpus), *asked).err

@@ -280,6 +280,7 @@ def judged(training: Training) -> float:
     return best
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fields",
     [{}, {"documents": "lines"}, {"tokenizer": "byte", "cell": "gru"}, {"tokenizer": "subword", "vocab_size": 330}],
@@ -346,6 +347,7 @@ def test_a_model_is_never_made_worse(tmp_path: Path, corpus: Path, rate: float) 
     assert not all(torch.equal(kept[f"model.{n}"], t) for n, t in training.trainer.model.state_dict().items())
 
 
+@pytest.mark.slow
 def test_training_goes_on_and_makes_it_better(tmp_path: Path, corpus: Path) -> None:
     finish(start(options(corpus, "a", steps=40, **SMALL), checkpoints=tmp_path))
     training = start(options(corpus, "b", steps=60, lr=0.01, start_from="a", dropout=0), checkpoints=tmp_path)
@@ -361,6 +363,7 @@ def _metrics(training: Training) -> list[dict[str, Any]]:
     return list(training.run.read_metrics())
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_from_a_model_can_itself_be_resumed(tmp_path: Path, corpus: Path) -> None:
     finish(start(options(corpus, "a", steps=20, **SMALL), checkpoints=tmp_path))
     asked = options(corpus, "b", steps=60, start_from="a", save_every=20, dropout=0.2, weight_drop=0.3)

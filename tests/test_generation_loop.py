@@ -198,6 +198,7 @@ def test_the_global_generators_are_left_alone() -> None:
     assert torch.equal(torch.get_rng_state(), torch_before)
 
 
+@pytest.mark.slow
 @every_way
 def test_row_i_of_many_is_the_single_sample_with_seed_plus_i(cell: str, precision: str) -> None:
     model = network(LETTERS, cell=cell, documents=True)
@@ -253,6 +254,7 @@ def test_the_last_seed_may_be_followed_by_more_rows() -> None:
     assert beyond not in (last, sample(model, LETTERS, seed=0)[0])
 
 
+@pytest.mark.slow
 @every_cell
 def test_greedy_is_the_likeliest_symbol_after_all_before_it_and_ignores_the_seed(cell: str) -> None:
     model, prompt = network(LETTERS, cell=cell), "the fox\n"
@@ -305,6 +307,7 @@ def plain_text(model: Network, prompt: str, seed: int, temperature: float, lengt
     return written
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn-gelu", "minlstm", "lstm-mogrifier", "gru-before"])
 def test_the_text_is_the_one_that_single_steps_in_torch_write(cell: str) -> None:
     temperature, prompt = 0.8, "the fox"
@@ -616,6 +619,7 @@ def told_naively(pieces: list[str], stops: list[str], length: int) -> tuple[str,
     return text[:length], {"end"} if len(text) <= length else {"end", "length"}
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=250)
 @given(
     pieces=st.lists(st.text("ab", max_size=3), min_size=1, max_size=10),
@@ -700,6 +704,7 @@ def in_a_fresh_interpreter(
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_the_text_is_the_same_where_torch_is_loaded_on_the_way_and_where_it_never_is(
     tmp_path: Path, large: Network
 ) -> None:

@@ -57,6 +57,7 @@ def test_there_are_models_of_every_cell_and_runs_of_every_format() -> None:
     assert len([cell for cell in CELLS if f"f4-cell-{cell}" in named]) == 19
 
 
+@pytest.mark.slow
 def test_every_model_writes_the_same_text(charrnn: CommandLine) -> None:
     drawn, greedy = ["--temp", "0.8", "--length", "80"], ["--temp", "0", "--length", "60"]
     for folder in FOLDERS:
@@ -81,6 +82,7 @@ def figures(record: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
             yield prefix + name, value
 
 
+@pytest.mark.slow
 def test_every_model_gives_the_same_figures(charrnn: CommandLine) -> None:
     for folder in FOLDERS:
         result = charrnn("eval", *model(folder), "--device", "cpu", "--threads", "1", str(GOLDEN / "text.txt"))

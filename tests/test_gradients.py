@@ -41,6 +41,7 @@ def loss_with(model: LanguageModel, ids: list[int], warm_up: int, at: int, layer
     return float(F.cross_entropy(logits, torch.tensor(ids[-1:])))
 
 
+@pytest.mark.slow
 @every_cell
 def test_norms_are_those_of_finite_differences(cell: str) -> None:
     model, reach, warm_up, nudge = network(cell), 3, 2, 1e-5

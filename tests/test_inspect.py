@@ -17,6 +17,7 @@ def here(trained: Path, charrnn: CommandLine) -> list[str]:
     return ["-m", "small", "--checkpoints", str(trained)]
 
 
+@pytest.mark.slow
 def test_gradients_of_a_model_are_told_drawn_and_given_as_json(charrnn: CommandLine, here: list[str]) -> None:
     done = charrnn("inspect", "gradients", *here, "--reach", "20", "--positions", "4", "--seed", "1", "--svg", "g.svg")
     assert done.code == 0 and "layer 1: halves in" in done.out and "k = 20" in done.out

@@ -68,6 +68,7 @@ def gap(one: States, other: States) -> float:
 # -- state in, state out ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @each("case", CASES)
 @each("lengths", [[1] * 12, [5, 7], [1, 10, 1]])
 def test_chunks_equal_the_whole(case: dict[str, Any], lengths: list[int]) -> None:

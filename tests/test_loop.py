@@ -73,6 +73,7 @@ def reports(events: list[Event]) -> list[Report]:
     return [event for event in events if isinstance(event, Report)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_cycle_is_learned(precision: str) -> None:
     trainer = make(TrainConfig(seed=0, steps=300, lr=0.03, precision=precision))
@@ -151,6 +152,7 @@ RESUMED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("optimizer", "average", "precision", "weight_drop"), RESUMED)
 def test_a_snapshot_restored_goes_on_bit_for_bit(
     monkeypatch: pytest.MonkeyPatch, optimizer: str, average: float | None, precision: str, weight_drop: float | None
@@ -343,6 +345,7 @@ def test_a_loss_that_is_not_finite_is_seen_before_the_run_ends_also_where_steps_
 DROPPING = [cell for cell in CELLS if cell not in ("rnn-relu", "indrnn", "mingru", "minlstm")]
 
 
+@pytest.mark.slow
 def test_recurrent_weights_move_in_training_but_those_that_were_dropped() -> None:
     for number, cell in enumerate(DROPPING):
         assert_dropped_weights_stay(cell, ("fp32", "bf16")[number % 2])
@@ -377,6 +380,7 @@ def assert_dropped_weights_stay(cell: str, precision: str) -> None:
     assert all((before[name] != weights(longer)[name]).all() for name in names), cell
 
 
+@pytest.mark.slow
 def test_a_cycle_is_learned_with_weight_drop_too() -> None:
     model = dataclasses.replace(MODEL, hidden=16, weight_drop=0.3)
     trainer = make(TrainConfig(seed=0, steps=300, lr=0.03), model=model)

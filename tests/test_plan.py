@@ -38,6 +38,7 @@ def choose(tokens: int = 1_000_000, machine: Machine = CPU, **options: object) -
     return plan(TrainOptions(**options), text(tokens), seed=1, machine=machine)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("seconds", "layers"), [(20.0, 3), (60.0, 1), (180.0, 2), (600.0, 3), (3600.0, 1), (600.0, 2)])
 def test_the_width_is_the_one_whose_weights_are_as_many_as_the_tokens_that_the_time_pays_for(
     seconds: float, layers: int

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pytest
 
 from charrnn.analysis.context import memory_curve
 from charrnn.analysis.gradient_history import GradientHistory
@@ -26,6 +27,7 @@ def test_a_page_holds_its_data_whatever_that_is_and_fetches_nothing(name: str) -
     assert "http://" not in html and "https://" not in html and "src=" not in html and "@import" not in html
 
 
+@pytest.mark.slow
 def test_pictures_show_every_network_by_name() -> None:
     flows = [GradientFlow(name, falling(5).norms) for name in ("rnn 1 x 8", "lstm 1 x 8")]
     picture = draw_flows(flows).decode()
@@ -35,6 +37,7 @@ def test_pictures_show_every_network_by_name() -> None:
     assert "here" in curve and "bits per character" in curve
 
 
+@pytest.mark.slow
 def test_a_record_is_drawn_beside_the_flows() -> None:
     flow = GradientFlow("one", np.full((1, 3, 4), 0.5))
     record = GradientHistory([10, 20], [2.0, 1.0], [0.5, 0.5], [(20, {"head": 1e-3})])

@@ -85,6 +85,7 @@ def assert_halves_equal_the_whole(
 
 
 # Bases are turned at the fiftieth step.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("steps", "tokenizer", "cell", "documents"),
     [
@@ -187,6 +188,7 @@ def int8_cost_by_hand(model: LanguageModel, tokens: list[int], rows: int) -> flo
 SHAPES = [(203, 4), (5, 64), (200, 4), (1, 64)]
 
 
+@pytest.mark.slow
 def test_what_8_bits_cost_is_the_mean_of_what_each_symbol_loses() -> None:
     """Every cell that they can hold; each shape with one stream and with documents."""
     bounded = [cell for cell in CELLS if CELLS[cell].bounded]

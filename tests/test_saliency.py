@@ -19,6 +19,7 @@ from charrnn.scoring.token_nll import token_nll
 from .test_steps import every_cell, network, text
 
 
+@pytest.mark.slow
 @every_cell
 def test_what_a_prediction_rests_on_is_what_finite_differences_find(cell: str) -> None:
     model, tokens, nudge = network(cell), text(5), 1e-5

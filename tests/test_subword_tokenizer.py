@@ -54,6 +54,7 @@ def test_lines_are_encoded_one_by_one(first: str, second: str) -> None:
     )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=100)
 @given(text=st.text(f"ab \n{SPACE}", max_size=30))
 def test_the_sign_that_stands_for_a_space_inside_survives(text: str) -> None:

@@ -3,6 +3,7 @@
 import itertools
 import math
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -115,6 +116,7 @@ def test_the_same_generator_gives_the_same_weights_and_another_gives_others(name
         assert not torch.isclose(one.rnn.get_parameter(of), third.rnn.get_parameter(of)).any()
 
 
+@pytest.mark.slow
 @each("name", NAMES)
 def test_recurrent_matrices_begin_with_the_radius_that_is_asked_for_and_nothing_else_changes(name: str) -> None:
     layer, plain = fresh(name), fresh(name)

@@ -2,6 +2,7 @@
 
 from operator import itemgetter
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -145,6 +146,7 @@ def test_no_gradient_flows_from_a_row_to_another(name: str) -> None:
         assert not gradient[2].any()
 
 
+@pytest.mark.slow
 @each("name", NAMES)
 @each("size", [(2, 4), (1, 18)])
 def test_gradients_of_inputs_state_and_weights_are_right(name: str, size: tuple[int, int]) -> None:
