@@ -26,7 +26,7 @@ from charrnn.generation.config import SampleConfig
 from charrnn.generation.loop import generate
 from charrnn.generation.sequence import UNIFORMS_AT_ONCE, TextChunk
 from charrnn.inference.backends import NUMPY, ONE_THREAD, TORCH
-from charrnn.inference.base import BackEnd, Engine
+from charrnn.inference.base import BackEnd, Chosen, Engine
 from charrnn.inference.engine import open_engine
 from charrnn.inference.products import MATRICES, WORTH_A_CALL
 from charrnn.models.cells import CELLS
@@ -715,7 +715,7 @@ def test_the_text_is_the_same_where_torch_is_loaded_on_the_way_and_where_it_neve
     for rows, one, other in zip([1, 3, 9], without["written"], on_the_way["written"], strict=True):
         assert one["tried"] == [False, False] and other["tried"] == [True, True]
         engine = engine_of(large, "int8")
-        engine.back_ends[rows] = TORCH
+        engine.chosen[rows] = Chosen(TORCH)
         here = texts(generate(engine, LETTERS, SampleConfig(**options), rows=rows), rows)
         assert one["texts"] == other["texts"] == here
 
@@ -761,7 +761,7 @@ def test_products_have_one_thread_where_that_is_faster_and_afterwards_as_many_as
     precision: str, rows: int, back_end: BackEnd, threads: int
 ) -> None:
     engine, config = engine_of(ring(3), precision), SampleConfig(length=4)
-    engine.back_ends[rows] = back_end
+    engine.chosen[rows] = Chosen(back_end)
     for _ in range(2):
         stream = generate(engine, CharTokenizer("abc"), config, rows=rows)
         assert {blas_threads() for _ in stream} == {threads}
@@ -770,7 +770,7 @@ def test_products_have_one_thread_where_that_is_faster_and_afterwards_as_many_as
 
 def by_one_thread() -> Engine:
     engine = engine_of(ring(3), "int8")
-    engine.back_ends[2] = ONE_THREAD
+    engine.chosen[2] = Chosen(ONE_THREAD)
     return engine
 
 

@@ -1,13 +1,15 @@
-"""Which back end multiplies, NumPy or torch, and on how many threads: decided once, by measuring.
+"""Which back end multiplies, NumPy or torch, and on how many threads: decided by measuring, now and then.
 
 NumPy is here already and writes the first `TIMED` tokens on its own threads, and as many on one, which is faster where
 the products are small or the processor is busy. Where the rest would take it clearly longer than torch takes to be had
 (`LOADING` seconds if it is not loaded yet, else `PREPARING`), torch is loaded, once, and writes as many. Whoever was
-fastest stays, for good: the engine remembers it. None of this changes a text (see products.py), so it may come in the
-middle of one. What is not exact, fp32, is left to NumPy and its threads.
+fastest writes on, and the engine remembers it; after a while all are timed again, for another program may have come or
+gone. None of this changes a text (see products.py), so it may come in the middle of one. What is not exact, fp32, is
+left to NumPy and its threads.
 """
 
 import contextlib
+import math
 import statistics
 import sys
 import threading
@@ -17,12 +19,14 @@ from typing import Self
 
 from threadpoolctl import threadpool_limits
 
-from charrnn.inference.base import BackEnd, Engine, EngineState, Ids
+from charrnn.inference.base import BackEnd, Chosen, Engine, EngineState, Ids
 from charrnn.inference.products import WORTH_A_CALL, Floats
 from charrnn.models.cells import CELLS
 
-# How many tokens are timed of each.
-TIMED = 16
+# How many tokens are timed of each; fewer where they take this many seconds together.
+TIMED, LEAST_TIMED, ENOUGH = 16, 3, 0.02
+# The fastest writes for this many seconds, or this many times as long as the timing took, until all are timed again.
+HELD, HELD_FOR_TIMING = 0.5, 40
 # Seconds that it takes to load torch, and to lay the weights out for it.
 LOADING, PREPARING = 1.5, 0.05
 # So many times as long is clearly longer.
@@ -39,8 +43,9 @@ class Serving:
 
     def __init__(self, engine: Engine, rows: int, steps: int) -> None:
         self._engine, self._rows, self._steps = engine, rows, steps
-        self._times: list[float] | None = None  # of the back end that is being timed
-        self._seconds: dict[BackEnd, float] = {}  # of a step, for those that have been
+        self._seconds: dict[BackEnd, float] = {}  # of a step, for those that have been timed
+        self._times: list[float] | None = None  # of the one that is being timed
+        self._began, self._until = 0.0, math.inf  # the last timing of all, and the next
         self._used = NUMPY
         self._held = contextlib.ExitStack()
 
@@ -50,11 +55,11 @@ class Serving:
             self._use(ONE_THREAD)  # the products are cheaper than a call of torch, and than threads' waiting
         elif not any(matrix.exact for matrix in self._engine.matrices):
             self._use(NUMPY)
-        elif self._rows in self._engine.back_ends:
-            self._use(self._engine.back_ends[self._rows])
+        elif self._rows in self._engine.chosen:
+            back_end, self._until = self._engine.chosen[self._rows]
+            self._use(back_end)
         else:
-            self._use(NUMPY)
-            self._times = []
+            self._time_all()
         return self
 
     def __exit__(
@@ -64,35 +69,42 @@ class Serving:
 
     def step(self, tokens: Ids, state: EngineState) -> tuple[Floats, EngineState]:
         """tokens (B,), state -> logits (B, V) float32, state."""
-        if self._times is None:
-            return self._engine.step(tokens, state)
+        self._steps -= 1
         started = time.perf_counter()
+        if self._times is None and started < self._until:
+            return self._engine.step(tokens, state)
+        if self._times is None:
+            self._time_all()
+        assert self._times is not None
         given = self._engine.step(tokens, state)
         self._times.append(time.perf_counter() - started)
-        if len(self._times) == TIMED:
+        if len(self._times) == TIMED or (len(self._times) >= LEAST_TIMED and sum(self._times) >= ENOUGH):
             self._seconds[self._used] = statistics.median(self._times)
-            self._steps -= TIMED
-            self._times = None
             self._decide()
         return given
 
+    def _time_all(self) -> None:
+        self._began = time.perf_counter()
+        self._seconds.clear()
+        self._time(NUMPY)
+
     def _decide(self) -> None:
-        """Who is timed next, or who stays."""
+        """Who is timed next, or who writes on."""
         fastest = min(self._seconds, key=self._seconds.__getitem__)
         left = self._seconds[fastest] * self._steps
         if ONE_THREAD not in self._seconds:
             self._time(ONE_THREAD)
-        elif TORCH in self._seconds:
-            self._engine.back_ends[self._rows] = fastest
-            self._use(fastest)
-        elif left > CLEARLY * (PREPARING if "torch" in sys.modules else LOADING):
+        elif TORCH not in self._seconds and left > CLEARLY * (PREPARING if "torch" in sys.modules else LOADING):
             self._time(TORCH)
         else:
-            self._time(fastest)  # not worth torch yet; it may be where the machine gets busier
+            now = time.perf_counter()
+            self._until = now + max(HELD, HELD_FOR_TIMING * (now - self._began))
+            self._engine.chosen[self._rows] = Chosen(fastest, self._until)
+            self._use(fastest)
+            self._times = None
 
     def _time(self, back_end: BackEnd) -> None:
-        if back_end != self._used:
-            self._use(back_end)
+        self._use(back_end)
         self._times = []
 
     def _use(self, back_end: BackEnd) -> None:

@@ -8,6 +8,7 @@ end multiplies (see backends.py), or what a state holds. An engine knows no text
 Shapes: B rows, T time, V vocabulary, H hidden, N products.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -40,6 +41,13 @@ class BackEnd(NamedTuple):
     numpy_threads: int | None
 
 
+class Chosen(NamedTuple):
+    """The back end that was the fastest, until (`time.perf_counter`) all are timed again."""
+
+    back_end: BackEnd
+    until: float = math.inf
+
+
 class Engine(ABC):
     """The next token's logits, of one network or of several averaged; deterministic to the bit.
 
@@ -48,8 +56,8 @@ class Engine(ABC):
 
     def __init__(self, config: ModelConfig) -> None:
         self.config = config
-        # By number of rows: the fastest, where that was measured (see backends.py).
-        self.back_ends: dict[int, BackEnd] = {}
+        # By number of rows: who multiplies, where that was measured (see backends.py).
+        self.chosen: dict[int, Chosen] = {}
 
     @property
     @abstractmethod
