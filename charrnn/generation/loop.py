@@ -47,10 +47,11 @@ def generate(
             tokens = draw(processed, np.array([sequence.uniforms.next() for sequence in sequences]))
             found: Iterable[float | None] = log_probabilities(own, tokens).tolist() if asked else itertools.repeat(None)
             for sequence, token, logprob in zip(sequences, tokens.tolist(), found, strict=False):
-                if chunk := sequence.push(token, logprob):
+                chunk = sequence.push(token, logprob)
+                if chunk is not None:
                     yield chunk
-            going = [index for index, sequence in enumerate(sequences) if sequence.finished is None]
-            if len(going) < len(sequences):
+            if any(sequence.finished for sequence in sequences):
+                going = [index for index, sequence in enumerate(sequences) if sequence.finished is None]
                 sequences, tokens = [sequences[index] for index in going], tokens[going]
                 state = engine.select_rows(state, going)
             if sequences:

@@ -2,8 +2,7 @@
 
 import copy
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,8 +14,7 @@ from charrnn.text.tokenizers import Tokenizer
 UNIFORMS_AT_ONCE = 256
 
 
-@dataclass(frozen=True, slots=True)
-class TextChunk:
+class TextChunk(NamedTuple):
     """New text of one row; `finished` says why its last chunk is the last: length, stop or end, else None.
 
     `logprob`, where it was asked for: the model's own log-probability (nats, temperature 1, no filter) of the tokens

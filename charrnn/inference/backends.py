@@ -24,9 +24,9 @@ from charrnn.inference.products import WORTH_A_CALL, Floats
 from charrnn.models.cells import CELLS
 
 # How many tokens are timed of each; fewer where they take this many seconds together.
-TIMED, LEAST_TIMED, ENOUGH = 16, 3, 0.02
+TIMED, LEAST_TIMED, ENOUGH = 16, 3, 0.005
 # The fastest writes for this many seconds, or this many times as long as the timing took, until all are timed again.
-HELD, HELD_FOR_TIMING = 0.5, 40
+HELD, HELD_FOR_TIMING = 0.1, 20
 # Seconds that it takes to load torch, and to lay the weights out for it.
 LOADING, PREPARING = 1.5, 0.05
 # So many times as long is clearly longer.
