@@ -65,7 +65,10 @@ def of_class(public: type) -> Iterator[str]:
         types = annotations(public)
         rows = [f"- `{each.name}: {types[each.name]}{default_of(each)}`{help_of(each)}" for each in fields(public)]
         yield "\n".join(rows)
-    found = dict(members(public))
+    elif issubclass(public, tuple):  # a NamedTuple
+        defaults = {name: f" = {value!r}" for name, value in public._field_defaults.items()}  # type: ignore[attr-defined]
+        yield "\n".join(f"- `{name}: {type_}{defaults.get(name, '')}`" for name, type_ in annotations(public).items())
+    found = {name: member for name, member in members(public) if name not in getattr(public, "_fields", ())}
     for name, member in found.items():
         if is_method(member):
             function = inspect.unwrap(getattr(public, name))
@@ -82,7 +85,8 @@ def annotations(public: type) -> dict[str, str]:
     assert isinstance(definition, ast.ClassDef)
     found = [node for node in definition.body if isinstance(node, ast.AnnAssign)]
     written = {ast.unparse(node.target): ast.unparse(node.annotation).strip("'") for node in found}
-    made = {each.name: each.type.__name__ if type(each.type) is type else str(each.type) for each in fields(public)}
+    own = fields(public) if is_dataclass(public) else ()
+    made = {each.name: each.type.__name__ if type(each.type) is type else str(each.type) for each in own}
     return made | written
 
 
