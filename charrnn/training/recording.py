@@ -16,7 +16,6 @@ from charrnn.generation.loop import generate
 from charrnn.inference.engine import open_engine
 from charrnn.machine import Machine
 from charrnn.models.weights import bounded
-from charrnn.schema import finite
 from charrnn.storage import checkpoint
 from charrnn.storage.metrics import Metrics, write_metrics
 from charrnn.storage.runs import Run
@@ -74,7 +73,7 @@ class Training:
             tokens = (self.data.valid or self.data.train).tokens[:MEASURED_IN_INT8]
             cost = int8_cost(best, tokens) * self.trainer.bits
         summary = {**header.summary, "int8_bpc": cost}
-        checkpoint.write(self.run.model, tensors, {**header.metadata, "training": finite(summary)})
+        checkpoint.write(self.run.model, tensors, {**header.metadata, "training": summary})
 
 
 def saver(
@@ -99,22 +98,20 @@ def _metadata(model: ModelConfig, data: Dataset, config: TrainConfig, progress: 
     return {
         "model": model.to_json(),
         "tokenizer": data.tokenizer.spec(),
-        "training": finite(
-            {
-                "corpus": list(data.split.sources),
-                "sha256": data.split.sha256,
-                "documents": data.split.documents,
-                "split": data.split.to_json(),
-                "train_tokens": int(data.train.tokens.size),
-                "step": progress.position.step,
-                "tokens": progress.position.tokens,
-                "epoch": progress.position.epoch,
-                "seconds": progress.time.seconds,
-                "loss": progress.best.loss,
-                "validated": data.valid is not None,
-                "config": config.to_json(),
-            }
-        ),
+        "training": {
+            "corpus": list(data.split.sources),
+            "sha256": data.split.sha256,
+            "documents": data.split.documents,
+            "split": data.split.to_json(),
+            "train_tokens": int(data.train.tokens.size),
+            "step": progress.position.step,
+            "tokens": progress.position.tokens,
+            "epoch": progress.position.epoch,
+            "seconds": progress.time.seconds,
+            "loss": progress.best.loss,
+            "validated": data.valid is not None,
+            "config": config.to_json(),
+        },
         "versions": {"charrnn": __version__, "torch": torch.__version__, "python": python_version()},
         "saved": datetime.now(UTC).isoformat(timespec="seconds"),
     }
