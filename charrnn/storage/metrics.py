@@ -12,47 +12,45 @@ from charrnn.storage.atomic import write_atomically
 # One event, of JSON values: a report of `training/events.py`.
 Metrics = dict[str, Any]
 
-# What every event has, and what it may have; null where a number was not finite.
-KNOWN: dict[str, Any] = {
-    "step": int,
+# What every event has, and what it may have.
+ALWAYS: dict[str, Any] = {"step": int, "loss": float, "bpc": float, "lr": float, "grad_norm": float, "clipped": float}
+SOMETIMES: dict[str, Any] = {
     "tokens": int,
-    "epoch": float | None,
-    "loss": float | None,
-    "bpc": float | None,
-    "lr": float | None,
-    "grad_norm": float | None,
-    "clipped": float | None,
-    "tokens_per_second": float | None,
-    "seconds": float | None,
-    "valid_loss": float | None,
-    "valid_bpc": float | None,
-    "unaveraged": float | None,
+    "epoch": float,
+    "tokens_per_second": float,
+    "seconds": float,
+    "valid_loss": float,
+    "valid_bpc": float,
+    "unaveraged": float,
     "best": bool,
     "updates": dict,
     "sample": str,
 }
-ALWAYS = ("step", "loss")
 
 
 def read_metrics(path: Path) -> Iterator[Metrics]:
-    """The events written so far; what is none is left out, as a last line that was cut short by a crash."""
+    """The events written so far, without fields that are null, for their numbers were not finite.
+
+    A line that is no event is left out, as the last one may be, which a crash has cut short.
+    """
     if path.exists():
         for line in path.read_bytes().split(b"\n"):
             try:
-                event = json.loads(line)
+                record = json.loads(line)
             except (ValueError, RecursionError):
                 continue
-            if _is_event(event):
-                yield event
+            if isinstance(record, dict):
+                event = {name: value for name, value in record.items() if value is not None}
+                if _is_event(event):
+                    yield event
 
 
-def _is_event(event: object) -> bool:
-    """Whether a line says what a report says, in values of its types."""
-    if not isinstance(event, dict) or any(name not in event for name in ALWAYS):
+def _is_event(event: Metrics) -> bool:
+    """Whether it says what a report says, in values of its types."""
+    known = {name: annotation for name, annotation in {**ALWAYS, **SOMETIMES}.items() if name in event}
+    if not ALWAYS.keys() <= event.keys() or not all(fits(event[name], known[name]) for name in known):
         return False
-    if not all(fits(value, KNOWN[name]) for name, value in event.items() if name in KNOWN):
-        return False
-    return all(fits(value, float | None) for value in event.get("updates", {}).values())
+    return all(fits(ratio, float | None) for ratio in event.get("updates", {}).values())
 
 
 @contextmanager
