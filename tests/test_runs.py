@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 
 from charrnn.errors import RunError
+from charrnn.storage import lock as lock_file
 from charrnn.storage import runs
 from charrnn.storage.lock import Lock, locked
 from charrnn.storage.runs import Run, checkpoints_folder, create, find, latest, model_file
+from charrnn.storage.texts import at_hand, remembered
+from charrnn.text.split import Split
 
 
 def make_run(checkpoints: Path, name: str, *, model: float | None = 1.0, resume: float | None = 1.0) -> Run:
@@ -90,7 +93,8 @@ def test_what_a_training_left_before_its_first_checkpoint_is_no_run_and_taken_ov
         assert sorted(os.listdir(run.folder)) == [".lock"]
         with pytest.raises(RunError, match=r"the run fables is being trained at this moment.*another `name`"):
             create(tmp_path, "fables", "fables")
-        lock.release()  # as the end of its process does
+        lock.release()
+        (run.folder / ".lock").touch()  # as a kill leaves it
         for left in (run.metrics, run.stdin_copy, run.folder / ".model.safetensors.x1y2"):
             left.write_text("left")
         with pytest.raises(RunError, match="there is no run fables"):
@@ -142,16 +146,23 @@ def test_a_text_inside_the_folder_of_a_run_moves_with_it(tmp_path: Path, monkeyp
     run.stdin_copy.write_text("text")
     (tmp_path / "far.txt").write_text("far")
     monkeypatch.chdir(tmp_path)
-    told = [run.name_text(source) for source in (str(run.stdin_copy), "here/one/corpus.txt", "far.txt", "fables")]
-    assert told == ["corpus.txt", "corpus.txt", str(tmp_path / "far.txt"), "fables"]
+
+    def split(*sources: str, valid: str | None = None) -> Split:
+        return Split(
+            sources=sources, sha256="", documents="stream", chars=4, train_end=4, valid_end=4, valid_file=valid
+        )
+
+    told = remembered(
+        split(str(run.stdin_copy), "here/one/corpus.txt", "far.txt", "fables", valid="far.txt"), run.folder
+    )
+    far = str(tmp_path / "far.txt")
+    assert told.sources == ("corpus.txt", "corpus.txt", far, "fables") and told.valid_file == far
     (tmp_path / "here").rename(tmp_path / "there")
     moved = Run(tmp_path / "there" / "one")
-    assert moved.find_texts(told) == [
-        str(moved.stdin_copy), str(moved.stdin_copy), str(tmp_path / "far.txt"), "fables",
-    ]  # fmt: skip
+    copy = str(moved.stdin_copy)
+    assert at_hand(told, moved.folder) == split(copy, copy, far, "fables", valid=far)
     # As earlier versions remembered it: by its whole path.
-    assert moved.find_texts([str(run.stdin_copy)]) == [str(moved.stdin_copy)]
-    assert moved.find_texts(["/gone/elsewhere.txt"]) == ["/gone/elsewhere.txt"]
+    assert at_hand(split(str(run.stdin_copy), "/gone.txt"), moved.folder).sources == (copy, "/gone.txt")
 
 
 def test_a_name_that_leads_elsewhere_is_refused(tmp_path: Path) -> None:
@@ -348,18 +359,26 @@ def test_where_a_file_system_knows_no_locks_a_run_goes_on_without(
     def unknown(file: int) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr("charrnn.storage.lock._take", unknown)
+    monkeypatch.setattr(lock_file, "_take", unknown)
     with Lock(tmp_path):
         Lock(tmp_path).release()
 
 
-def test_a_folder_that_is_removed_under_a_lock_is_not_written_to(
+def test_a_lock_on_a_file_that_the_writer_before_has_removed_is_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "one").mkdir()
-    monkeypatch.setattr("charrnn.storage.lock._take", lambda file: (tmp_path / "one" / ".lock").unlink())
-    with pytest.raises(RunError, match="the run one was removed at this moment"):
-        Lock(tmp_path / "one")
+    take, calls = lock_file._take, []
+
+    def late(file: int) -> None:
+        take(file)
+        if not calls:
+            (tmp_path / ".lock").unlink()
+        calls.append(file)
+
+    monkeypatch.setattr(lock_file, "_take", late)
+    with Lock(tmp_path):
+        assert len(calls) == 2 and locked(tmp_path)
+    assert os.listdir(tmp_path) == []
 
 
 # ---- metrics

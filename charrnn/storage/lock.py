@@ -1,7 +1,7 @@
 """One writer for one folder: a lock that lasts as long as its process, and that no crash leaves behind.
 
-The operating system holds it on an open file and lets go when the process ends, however it ends. The file itself stays
-where it is and means nothing.
+The operating system holds it on an open file and lets go when the process ends, however it ends. The file that a crash
+leaves behind holds nobody up.
 """
 
 import contextlib
@@ -24,30 +24,37 @@ class Lock:
     def __init__(self, folder: Path) -> None:
         """Raises RunError at once where another writer has the folder, or none can write to it."""
         self.path = folder / NAME
+        self._file: int | None = None
         try:
-            self._file: int | None = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
+            while not self._open():
+                pass
         except OSError as error:
             raise RunError(f"{folder} cannot be written to: {error.strerror}") from None
+
+    def _open(self) -> bool:
+        """Open and lock the file; False where it was removed in between, by the writer before."""
+        file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            _take(self._file)
-            # Whoever held it a moment ago may have removed the folder, and the file that we hold with it.
-            gone = not self.path.exists() or not os.path.samestat(os.fstat(self._file), os.stat(self.path))
+            _take(file)
+            if not self.path.exists() or not os.path.samestat(os.fstat(file), os.stat(self.path)):
+                os.close(file)
+                return False
         except OSError as error:
-            gone = False
             if error.errno in TAKEN:
-                self.release()
+                os.close(file)
                 raise RunError(
-                    f"the run {folder.name} is being trained at this moment, by another process or another training "
-                    "of this one: wait for its end, or stop it"
+                    f"the run {self.path.parent.name} is being trained at this moment, by another process or another "
+                    "training of this one: wait for its end, or stop it"
                 ) from None
-        if gone:
-            self.release()
-            raise RunError(f"the run {folder.name} was removed at this moment")
+        self._file = file
+        return True
 
     def release(self) -> None:
         """Let others write; once more does nothing."""
         file, self._file = self._file, None
         if file is not None:
+            with contextlib.suppress(OSError):  # Windows removes no file that is open
+                self.path.unlink()
             os.close(file)
 
     def __enter__(self) -> Self:

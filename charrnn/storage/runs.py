@@ -3,7 +3,7 @@
 import contextlib
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,25 +87,6 @@ class Run:
         except OSError as error:
             raise RunError(f"{self.folder} cannot be removed: {error.strerror}") from None
         return others
-
-    def find_texts(self, sources: Iterable[str]) -> list[str]:
-        """Where a run's texts are: those inside its folder are named relative to it, and move with it."""
-        return [self._find_text(source) for source in sources]
-
-    def _find_text(self, source: str) -> str:
-        inside = self.folder / (Path(source).name if Path(source).is_absolute() else source)
-        at_its_place = Path(source).is_absolute() and Path(source).exists()
-        return str(inside.absolute()) if not at_its_place and inside.is_file() else source
-
-    def name_text(self, source: str) -> str:
-        """What is remembered of a text: its whole path, for the run may go on elsewhere; inside its folder, its name.
-
-        The name of a bundled corpus stays.
-        """
-        path = Path(source).absolute()
-        if path.parent == self.folder.absolute():
-            return path.name
-        return str(path) if Path(source).exists() else source
 
     def read_metrics(self) -> Iterator[Metrics]:
         """The events written so far (see `read_metrics`)."""
