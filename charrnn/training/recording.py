@@ -8,6 +8,7 @@ from pathlib import Path
 from platform import python_version
 from typing import Any
 
+import numpy as np
 import torch
 
 from charrnn import __version__
@@ -66,9 +67,10 @@ class Training:
         self.trainer.stop = True
 
     def _shown_sample(self) -> str:
-        engine = open_engine(self.trainer.model.config, arrays(self.trainer.model))
-        pieces = generate(engine, self.data.tokenizer, SHOWN_SAMPLE, seed=self.trainer.config.seed)
-        return "".join(piece.text for piece in pieces)
+        with np.errstate(all="ignore"):  # of a training that goes astray, which its losses tell
+            engine = open_engine(self.trainer.model.config, arrays(self.trainer.model))
+            pieces = generate(engine, self.data.tokenizer, SHOWN_SAMPLE, seed=self.trainer.config.seed)
+            return "".join(piece.text for piece in pieces)
 
     def _measure_int8(self) -> None:
         """Measure what 8-bit weights cost the best model, which decides how it generates."""

@@ -129,7 +129,9 @@ def resume(
 
 def _text_of(run: Run, split: Split, corpus: tuple[str, ...] | None) -> Corpus:
     """The text that a run began with, at its place or at a new one: the hash decides."""
-    require("-" not in (corpus or ()), "standard input can be read once, and `resume` reads its text twice: name a file")
+    require(
+        "-" not in (corpus or ()), "standard input can be read once, and `resume` reads its text twice: name a file"
+    )
     try:
         text = Corpus([_whole_path(source) for source in corpus or split.sources])
         found = text.survey().sha256
