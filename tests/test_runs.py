@@ -367,7 +367,8 @@ def test_where_a_file_system_knows_no_locks_a_run_goes_on_without(
 def test_a_lock_on_a_file_that_the_writer_before_has_removed_is_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    take, calls = lock_file._take, []
+    take = lock_file._take
+    calls: list[int] = []
 
     def late(file: int) -> None:
         take(file)

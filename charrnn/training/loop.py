@@ -259,7 +259,9 @@ class Trainer:
         if self.since_report.steps and not (yield from self._validation()):
             return False
         self._finished = True
-        self._keep(best=False)
+        if not self._keep(best=False):
+            yield self._roll_back()
+            return False
         yield Stopped(reason)
         return True
 
