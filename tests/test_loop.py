@@ -22,7 +22,7 @@ from charrnn.training.optim import OPTIMIZERS, learning_rate, soap
 from charrnn.training.progress import MOST_ROLLBACKS, Progress, Rescue, Snapshot, Spent
 
 MODEL = ModelConfig(vocab_size=4, start_id=4, embedding=3, hidden=5, layers=2)
-DROPPING = dataclasses.replace(MODEL, dropout=0.5, weight_drop=0.5)
+WITH_DROPOUT = dataclasses.replace(MODEL, dropout=0.5, weight_drop=0.5)
 
 
 class Cycle:
@@ -333,7 +333,7 @@ def test_nothing_is_kept_that_is_not_finite_nor_weights_that_have_no_finite_loss
 
 def test_looking_at_the_next_loss_changes_nothing() -> None:
     config = TrainConfig(seed=0, steps=12, eval_every=1000)
-    plain, looking = make(config, model=DROPPING), make(config, model=DROPPING)
+    plain, looking = make(config, model=WITH_DROPOUT), make(config, model=WITH_DROPOUT)
     for _ in range(6):
         random = torch.get_rng_state()
         assert looking._train_step.finite(*looking._windows())
