@@ -388,11 +388,26 @@ def test_sums_that_wait_on_the_device_end_where_those_read_after_each_step_do() 
 
 def test_a_loss_that_is_not_finite_is_seen_before_the_run_ends_also_where_steps_wait() -> None:
     trainer = make(TrainConfig(seed=0, steps=3, report_every=100, eval_every=100))
-    trainer._waits = True
-    with torch.no_grad():
-        trainer._train_step.precision.model.first_member.forwards.bias.fill_(math.nan)
-    with pytest.raises(DivergedError):
+    trainer._waits, step = True, trainer._step
+
+    def broken() -> None:
+        with torch.no_grad():
+            trainer._train_step.precision.model.first_member.forwards.bias.fill_(math.nan)
+        step()
+
+    trainer._step = broken  # type: ignore[method-assign]
+    with pytest.raises(DivergedError, match="not finite at step 3"):
         list(trainer.run())
+
+
+def test_weights_that_are_not_finite_from_the_first_are_not_saved() -> None:
+    saved = Saved()
+    trainer = make(TrainConfig(seed=0, steps=3), save=saved)
+    with torch.no_grad():
+        trainer.model.models[0].forwards.bias[1] = math.inf
+    with pytest.raises(DivergedError, match="before the first step"):
+        list(trainer.run())
+    assert saved.snapshots == []
 
 
 # Every unit of theirs has a gradient, and there are recurrent weights to drop.

@@ -15,6 +15,7 @@ from collections.abc import Callable, Generator, Iterator
 import torch
 
 from charrnn.config import TrainConfig
+from charrnn.errors import DivergedError
 from charrnn.machine import Machine
 from charrnn.models.ensemble import Network
 from charrnn.models.loss import IGNORED
@@ -269,7 +270,12 @@ class Trainer:
         """Save where it stands; False, and nothing is kept, where a number is not finite or the next loss is not."""
         started = time.monotonic()
         snapshot = self.snapshot()
-        if self._good is not None and not (snapshot.finite() and self._train_step.finite(*self._windows())):
+        if self._good is None:
+            if not snapshot.finite():
+                raise DivergedError(
+                    "the weights are not finite before the first step: nothing can be learned from them"
+                )
+        elif not (snapshot.finite() and self._train_step.finite(*self._windows())):
             return False
         self._good = snapshot
         self._save(snapshot, best)
