@@ -68,6 +68,7 @@ class Trainer:
         self._waits = machine.device.type != "cpu"
         self._reverse = reverse
         self._good: Snapshot | None = None
+        self._read: list[Batch] = []
         torch.manual_seed(config.seed)
 
     def begin(self, seconds: float, *, trained: bool) -> None:
@@ -163,7 +164,10 @@ class Trainer:
     def _step(self) -> None:
         """One window of each direction of the model."""
         started, position = time.monotonic(), self.position
-        windows, count = self._windows()
+        streams = [self.streams] if self._reverse is None else [self.streams, self._reverse]
+        windows = [stream.window(position.epoch, position.index) for stream in streams]
+        count = sum(int((window.targets != IGNORED).sum()) for window in windows)
+        self._read = windows
         measured = (position.step + 1) % (REPORTS_TO_MEASURE * self.config.report_every) == 0
         if measured:
             self._updates.before()
@@ -176,12 +180,6 @@ class Trainer:
         self._sums += torch.stack([loss * count, norm, clipped]).to(self._sums)
         self.position = position.advance(count // len(windows), self.streams.windows(position.epoch))
         self.since_report = self.since_report.add(steps=1, tokens=count, seconds=time.monotonic() - started)
-
-    def _windows(self) -> tuple[list[Batch], int]:
-        """What is read next, a window for each direction of the model, and how many tokens it has to predict."""
-        streams = [self.streams] if self._reverse is None else [self.streams, self._reverse]
-        windows = [stream.window(self.position.epoch, self.position.index) for stream in streams]
-        return windows, sum(int((window.targets != IGNORED).sum()) for window in windows)
 
     def _settle(self) -> bool:
         """Read the sums back from the device; False when they are not finite."""
@@ -267,7 +265,7 @@ class Trainer:
         return True
 
     def _keep(self, *, best: bool) -> bool:
-        """Save where it stands; False, and nothing is kept, where a number is not finite or the next loss is not."""
+        """Save where it stands; False, and nothing is kept, where a number is not finite, or what it gives is not."""
         started = time.monotonic()
         snapshot = self.snapshot()
         if self._good is None:
@@ -275,7 +273,7 @@ class Trainer:
                 raise DivergedError(
                     "the weights are not finite before the first step: nothing can be learned from them"
                 )
-        elif not (snapshot.finite() and self._train_step.finite(*self._windows())):
+        elif not (snapshot.finite() and self._train_step.finite(self._read)):
             return False
         self._good = snapshot
         self._save(snapshot, best)

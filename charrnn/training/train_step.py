@@ -61,11 +61,13 @@ class TrainStep:
         return loss, *self._move(loss)
 
     @torch.no_grad()
-    def finite(self, windows: list[Batch], tokens: int) -> bool:
-        """Whether the loss on these windows is: nothing is learned from them, and nothing remembered."""
+    def finite(self, windows: list[Batch]) -> bool:
+        """Whether the loss on these windows is, where there are any: nothing is learned from them or remembered."""
+        if not windows:
+            return True
         self.precision.model.eval()
         windows = [self._on_device(window) for window in windows]
-        losses = [self._loss(place, windows, tokens)[0] for place in range(len(self._directions))]
+        losses = [self._loss(place, windows, 1)[0] for place in range(len(self._directions))]
         return bool(torch.stack(losses).isfinite().all())
 
     def average_in(self, begun: bool) -> int:
