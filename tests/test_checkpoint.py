@@ -746,8 +746,8 @@ def test_what_is_said_of_the_training_is_of_its_type(
 ) -> None:
     """A newer version may say more of it; what is known is shown, so it must be what it should."""
     wrong: dict[str, object] = {
-        "loss": "abc", "corpus": "abc", "step": None, "epoch": [], "seconds": "1", "split": 3, "config": [], "sha256": 1,
-        "validated": 1, "tokens": 10**40, "train_tokens": {},
+        "loss": "abc", "corpus": "abc", "step": None, "epoch": [], "seconds": "1", "split": 3, "config": [],
+        "sha256": 1, "validated": 1, "tokens": 10**40, "train_tokens": {},
     }  # fmt: skip
     for name, value in wrong.items():
         path = with_record(

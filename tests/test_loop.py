@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -308,7 +309,7 @@ def test_validations_that_stay_without_a_number_end_the_training_and_the_last_on
 
 def test_nothing_is_kept_that_is_not_finite_nor_weights_that_have_no_finite_loss() -> None:
     """Weights of 3e38 are finite, but not what is computed with them."""
-    ends: list[dict[str, int]] = [{"save_every": 4}, {"eval_every": 4}, {"steps": 4}, {"steps": 4, "report_every": 4}]
+    ends: list[dict[str, Any]] = [{"save_every": 4}, {"eval_every": 4}, {"steps": 4}, {"steps": 4, "report_every": 4}]
     for end in ends:
         for broken in (math.nan, math.inf, 3e38):
             saved = Saved()

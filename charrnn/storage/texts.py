@@ -39,7 +39,7 @@ def _name(source: str, folder: Path) -> str:
 def _find(source: str, folder: Path) -> str:
     """Earlier versions knew a copy of standard input by its whole path, wherever the folder was then."""
     path = Path(source)
-    inside = folder / path.name
-    if not path.is_absolute() and path.name != source or path.is_absolute() and path.exists():
+    if path.exists() if path.is_absolute() else path.name != source:
         return source
+    inside = folder / path.name
     return str(inside.absolute()) if inside.is_file() else source
