@@ -60,7 +60,7 @@ class Schema:
         return cls(**values)
 
     def told(self) -> dict[str, Any]:
-        """As `to_json`, without what a file that does not say it would mean: the same in every version that reads it."""
+        """As `to_json`, without what a file that does not say it would mean anyway: the same in every version."""
         known = {field.name: field for field in dataclasses.fields(self)}
         return {name: value for name, value in self.to_json().items() if not _goes_without_saying(known[name], value)}
 

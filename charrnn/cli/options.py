@@ -31,7 +31,7 @@ Model = Annotated[
         "-m",
         default="the run trained last",
         autocompletion=complete_model,
-    ),  # fmt: skip
+    ),
 ]
 Checkpoints = Annotated[
     Path | None,

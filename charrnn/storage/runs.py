@@ -138,7 +138,8 @@ def _claim(run: Run) -> tuple[Run, Lock]:
     if run.exists:
         lock.release()
         raise NameTakenError(
-            f"there is a run named {run.name} in {run.folder.parent}: choose another `name`, or go on with it (`resume`)"
+            f"there is a run named {run.name} in {run.folder.parent}: choose another `name`, or go on with it "
+            "(`resume`)"
         )
     for left in own:
         if left != lock.path:

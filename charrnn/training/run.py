@@ -110,7 +110,7 @@ def resume(
         if progress.finished:
             raise RunError(
                 f"the run {run.name} is complete after {progress.position.step:,} steps: `steps`, `epochs` or "
-                "`seconds` with more than that goes on"
+                "`seconds` with more than that goes on" + "; where its text is now is remembered" * (corpus is not None)
             )
         machine = precision.choose(device, config.precision, threads or record.threads, tune=record.tune)
         data = build(text, split, tokenizer=checkpoint.tokenizer_of(header), folder=run.folder)
