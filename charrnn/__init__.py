@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from charrnn.api.model import Model, load
+    from charrnn.api.runs import RunSummary, runs
     from charrnn.api.training import Training, resume, train
     from charrnn.config.model import ModelConfig
     from charrnn.config.options import TrainOptions
@@ -45,6 +46,7 @@ _HOMES = {
     "Note": "charrnn.training.events",
     "Report": "charrnn.training.events",
     "RunError": "charrnn.errors",
+    "RunSummary": "charrnn.api.runs",
     "SampleConfig": "charrnn.generation.config",
     "Score": "charrnn.scoring.figures",
     "Stopped": "charrnn.training.events",
@@ -54,6 +56,7 @@ _HOMES = {
     "VocabularyError": "charrnn.errors",
     "load": "charrnn.api.model",
     "resume": "charrnn.api.training",
+    "runs": "charrnn.api.runs",
     "train": "charrnn.api.training",
 }
 
@@ -69,6 +72,7 @@ __all__ = [
     "Note",
     "Report",
     "RunError",
+    "RunSummary",
     "SampleConfig",
     "Score",
     "Stopped",
@@ -78,6 +82,7 @@ __all__ = [
     "VocabularyError",
     "load",
     "resume",
+    "runs",
     "train",
 ]
 

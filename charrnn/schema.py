@@ -1,13 +1,14 @@
 """Records that are kept in files: frozen dataclasses to strict JSON and back; files may be older than their reader.
 
 A field that a file lacks has the value that was so before the field was known: what its metadata has under `absent`,
-else its default. A field that a file has and the reader does not know is an error that says who wrote the file.
+else its default. A field that a file has and the reader does not know is an error.
 """
 
 import dataclasses
 import json
 import math
 import re
+import reprlib
 import types
 import typing
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from charrnn.errors import ConfigError
 
 # The key in a field's metadata for what was so before there was the field.
 ABSENT = "absent"
+# What every reader can hold: whole numbers of 64 bits.
+LARGEST = 2**63 - 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +37,8 @@ class Schema:
         return record
 
     @classmethod
-    def from_json(cls, record: object, *, written_by: str | None = None) -> Self:
-        """Read what `to_json` wrote, then or now; `written_by` is the version of charrnn that wrote it, if known.
+    def from_json(cls, record: object) -> Self:
+        """Read what `to_json` wrote, then or now.
 
         Raises ConfigError on an unknown or mistyped field, and on a missing one that has no default.
         """
@@ -45,16 +48,21 @@ class Schema:
         hints = typing.get_type_hints(cls)
         fields = {field.name: field for field in dataclasses.fields(cls)}
         if unknown := sorted(map(str, record.keys() - fields.keys())):
-            raise ConfigError(f"{cls.__name__}: unknown field {unknown[0]!r}{_from_the_future(written_by)}")
+            raise ConfigError(f"{cls.__name__}: unknown field {reprlib.repr(unknown[0])}")
         values = {name: _absent(cls.__name__, field) for name, field in fields.items() if name not in record}
         for name, value in record.items():
             if isinstance(hints[name], type) and issubclass(hints[name], Schema):
-                values[name] = hints[name].from_json(value, written_by=written_by)
-            elif _fits(value, hints[name]):
+                values[name] = hints[name].from_json(value)
+            elif fits(value, hints[name]):
                 values[name] = tuple(value) if isinstance(value, list) else value
             else:
-                raise ConfigError(f"{cls.__name__}: {name} cannot be {value!r}")
+                raise ConfigError(f"{cls.__name__}: {name} cannot be {reprlib.repr(value)}")
         return cls(**values)
+
+    def told(self) -> dict[str, Any]:
+        """As `to_json`, without what a file that does not say it would mean anyway: the same in every version."""
+        known = {field.name: field for field in dataclasses.fields(self)}
+        return {name: value for name, value in self.to_json().items() if not _goes_without_saying(known[name], value)}
 
 
 def finite(value: Any) -> Any:
@@ -67,10 +75,11 @@ def finite(value: Any) -> Any:
 
 
 def to_json_text(value: Any) -> str:
-    """Strict JSON in one line, Unicode as it is. Raises ValueError on a number that is not finite (see `finite`).
+    """Strict JSON in one line, Unicode as it is; a number that is not finite is null (see `finite`).
 
     Half a surrogate pair, as a file's name that is no UTF-8 has it, is no Unicode: then all beyond ASCII is escaped.
     """
+    value = finite(value)
     text = json.dumps(value, ensure_ascii=False, allow_nan=False)
     try:
         text.encode()
@@ -90,25 +99,34 @@ def _absent(owner: str, field: "dataclasses.Field[Any]") -> Any:
     raise ConfigError(f"{owner}: missing field {field.name!r}")
 
 
-def _from_the_future(written_by: str | None) -> str:
-    if written_by is None or _numbers(written_by) <= _numbers(__version__):
+def _goes_without_saying(field: "dataclasses.Field[Any]", value: Any) -> bool:
+    try:
+        return bool(_absent("", field) == value)
+    except ConfigError:  # it must be said
+        return False
+
+
+def newer(version: str | None) -> str:
+    """What to say of a file that this version cannot read, if a newer one wrote it; else nothing."""
+    if version is None or _numbers(version) <= _numbers(__version__):
         return ""
-    return f": the file was written by charrnn {written_by}, newer than this {__version__}: upgrade charrnn"
+    return f": the file was written by charrnn {version}, newer than this {__version__}: upgrade charrnn"
 
 
 def _numbers(version: str) -> list[int]:
     """'0.10.2' -> [0, 10, 2]"""
-    return [int(number) for number in re.findall(r"\d+", version)]
+    return [int(number) for number in re.findall(r"\d{1,9}", version)]
 
 
-def _fits(value: object, annotation: Any) -> bool:
+def fits(value: object, annotation: Any) -> bool:
+    """Whether a JSON value is what the annotation of a field says; numbers must be finite, and of 64 bits."""
     if isinstance(annotation, types.UnionType):
-        return any(_fits(value, option) for option in typing.get_args(annotation))
+        return any(fits(value, option) for option in typing.get_args(annotation))
     if typing.get_origin(annotation) is tuple:
         item = typing.get_args(annotation)[0]
-        return isinstance(value, tuple | list) and all(_fits(part, item) for part in value)
-    if annotation is float:
-        return isinstance(value, float | int) and not isinstance(value, bool)
-    if annotation is int:
-        return isinstance(value, int) and not isinstance(value, bool)
+        return isinstance(value, tuple | list) and all(fits(part, item) for part in value)
+    if annotation is float and isinstance(value, float):
+        return math.isfinite(value)
+    if annotation in (float, int):
+        return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST
     return isinstance(value, annotation)

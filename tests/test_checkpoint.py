@@ -707,6 +707,58 @@ def test_a_file_has_the_permissions_of_any_new_file(tmp_path: Path, mask: int) -
     assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o666 & ~mask
 
 
+def test_a_number_that_is_not_finite_is_null_in_a_file_and_never_a_weight(
+    file: Path, model: LanguageModel, record: dict[str, Any]
+) -> None:
+    write(file, model_tensors(model), {**record, "training": {"loss": math.nan}})
+    assert read_header(file).summary == {"loss": None}
+    for number in (math.nan, math.inf, -math.inf):
+        tensors = {name: tensor.clone() for name, tensor in model_tensors(model).items()}
+        tensors["model.forwards.bias"][1] = number
+        write(file, tensors, record)
+        with pytest.raises(CheckpointError, match=r"forwards\.bias holds numbers that are not finite"):
+            read_model(file)
+
+
+def test_a_value_that_only_a_newer_charrnn_knows_names_it_too(
+    tmp_path: Path, model: LanguageModel, record: dict[str, Any]
+) -> None:
+    told = r": the file was written by charrnn 9\.1, newer than this [\d.]+: upgrade charrnn$"
+    changes: list[dict[str, Any]] = [
+        {"model": {**record["model"], "cell": "zz"}},
+        {"model": {**record["model"], "skip": "zz"}},
+        {"model": {**record["model"], "hidden": "wide"}},
+        {"tokenizer": {"kind": "zz"}},
+    ]
+    for change in changes:
+        for versions, newer in (({"charrnn": "9.1"}, True), ({"charrnn": "0.0.1"}, False), ({}, False)):
+            path = with_record(
+                tmp_path / "m", {"format": FORMAT, **record, **change, "versions": versions}, model_tensors(model)
+            )
+            with pytest.raises(CheckpointError) as caught:
+                read_model(path)
+            assert bool(re.search(told, str(caught.value))) == newer, (change, str(caught.value))
+            assert "`" not in str(caught.value)
+
+
+def test_what_is_said_of_the_training_is_of_its_type(
+    tmp_path: Path, model: LanguageModel, record: dict[str, Any]
+) -> None:
+    """A newer version may say more of it; what is known is shown, so it must be what it should."""
+    wrong: dict[str, object] = {
+        "loss": "abc", "corpus": "abc", "step": None, "epoch": [], "seconds": "1", "split": 3, "config": [],
+        "sha256": 1, "validated": 1, "tokens": 10**40, "train_tokens": {},
+    }  # fmt: skip
+    for name, value in wrong.items():
+        path = with_record(
+            tmp_path / "m", {"format": FORMAT, **record, "training": {name: value}}, model_tensors(model)
+        )
+        assert f"is damaged: training.{name} cannot be" in refusal(path), name
+    more = {"loss": None, "tide": 3}
+    path = with_record(tmp_path / "m", {"format": FORMAT, **record, "training": more}, model_tensors(model))
+    assert read_header(path).summary == more
+
+
 def test_a_second_file_replaces_the_first(file: Path, record: dict[str, Any]) -> None:
     other = make_model(4, cell="gru")
     write(file, model_tensors(other), {**record, "model": other.config.to_json()})
@@ -716,8 +768,8 @@ def test_a_second_file_replaces_the_first(file: Path, record: dict[str, Any]) ->
 
 def test_a_record_that_json_does_not_know_is_not_written(file: Path, model: LanguageModel) -> None:
     before = file.read_bytes()
-    with pytest.raises(ValueError, match="JSON"):
-        write(file, model_tensors(model), {"training": {"loss": math.nan}})
+    with pytest.raises(TypeError, match="JSON"):
+        write(file, model_tensors(model), {"training": {"loss": {1.5}}})
     assert file.read_bytes() == before
     assert os.listdir(file.parent) == [file.name]
 

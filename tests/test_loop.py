@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -22,6 +23,7 @@ from charrnn.training.optim import OPTIMIZERS, learning_rate, soap
 from charrnn.training.progress import MOST_ROLLBACKS, Progress, Rescue, Snapshot, Spent
 
 MODEL = ModelConfig(vocab_size=4, start_id=4, embedding=3, hidden=5, layers=2)
+WITH_DROPOUT = dataclasses.replace(MODEL, dropout=0.5, weight_drop=0.5)
 
 
 class Cycle:
@@ -284,11 +286,64 @@ def test_validation_comes_evenly_and_at_the_end() -> None:
     assert steps == list(range(2, 31, 2))
 
 
-def test_a_validation_that_is_not_a_number_is_never_the_best() -> None:
-    values = iter([math.nan, 2.0])
-    trainer = make(TrainConfig(seed=0, steps=10, eval_every=5), validate=lambda: next(values))
-    assert [r.best for r in reports(list(trainer.run()))][-2:] == [False, True]
-    assert trainer.best.loss == 2.0
+def test_a_validation_that_is_not_a_number_goes_back_and_is_never_kept() -> None:
+    for broken in (math.nan, math.inf):
+        values, saved = iter([3.0, broken, broken, 2.0, 1.0]), Saved()
+        trainer = make(TrainConfig(seed=0, steps=15, eval_every=5), validate=lambda: next(values), save=saved)  # noqa: B023
+        events = list(trainer.run())
+        notes = [event.text for event in events if isinstance(event, Note)]
+        assert notes == ["loss or gradient is not finite at step 10: back to step 5, learning rate halved"] * 2
+        assert [event.valid_loss for event in reports(events) if event.valid_loss] == [3.0, 2.0, 1.0]
+        assert [snapshot.progress.position.step for snapshot in saved.snapshots] == [0, 5, 10, 15, 15]
+        assert trainer.best.loss == 1.0 and trainer.progress.rescue == Rescue(lr_scale=0.25)
+
+
+def test_validations_that_stay_without_a_number_end_the_training_and_the_last_one_too() -> None:
+    for every in (5, 1000):
+        saved = Saved()
+        trainer = make(TrainConfig(seed=0, steps=7, eval_every=every), validate=lambda: math.nan, save=saved)
+        with pytest.raises(DivergedError):
+            list(trainer.run())
+        assert [snapshot.progress.position.step for snapshot in saved.snapshots] == [0]
+
+
+def test_nothing_is_kept_that_is_not_finite_nor_weights_that_have_no_finite_loss() -> None:
+    """Weights of 3e38 are finite, but not what is computed with them."""
+    ends: list[dict[str, Any]] = [{"save_every": 4}, {"eval_every": 4}, {"steps": 4}, {"steps": 4, "report_every": 4}]
+    for end in ends:
+        for broken in (math.nan, math.inf, 3e38):
+            saved = Saved()
+            trainer = make(TrainConfig(**{"seed": 0, "steps": 8, "eval_every": 1000, **end}), save=saved)
+            step, left = trainer._step, [1]
+
+            def once(step: Callable[[], None] = step, left: list[int] = left, trainer: Trainer = trainer,
+                     broken: float = broken) -> None:  # fmt: skip
+                step()
+                if left and trainer.position.step == 4:
+                    left.clear()
+                    with torch.no_grad():
+                        trainer.model.models[0].forwards.bias.copy_(torch.tensor([broken, -broken, broken, -broken]))
+
+            trainer._step = once  # type: ignore[method-assign]
+            events = list(trainer.run())
+            assert sum(isinstance(event, Note) for event in events) == 1 and events[-1] == Stopped("done")
+            assert not left and trainer.position.step == trainer.config.steps
+            for snapshot in saved.snapshots:
+                assert snapshot.finite() and snapshot.tensors["model.forwards.bias"].abs().max() < 100, (end, broken)
+
+
+def test_looking_at_the_next_loss_changes_nothing() -> None:
+    config = TrainConfig(seed=0, steps=12, eval_every=1000)
+    plain, looking = make(config, model=WITH_DROPOUT), make(config, model=WITH_DROPOUT)
+    for _ in range(6):
+        random = torch.get_rng_state()
+        assert looking._train_step.finite(looking._read)
+        assert torch.equal(torch.get_rng_state(), random)
+        plain._step()
+        torch.set_rng_state(random)
+        looking._step()
+    one, other = plain.snapshot().tensors, looking.snapshot().tensors
+    assert all(torch.equal(one[name], other[name]) for name in one)
 
 
 def test_epochs_are_counted_in_windows() -> None:
@@ -334,11 +389,26 @@ def test_sums_that_wait_on_the_device_end_where_those_read_after_each_step_do() 
 
 def test_a_loss_that_is_not_finite_is_seen_before_the_run_ends_also_where_steps_wait() -> None:
     trainer = make(TrainConfig(seed=0, steps=3, report_every=100, eval_every=100))
-    trainer._waits = True
-    with torch.no_grad():
-        trainer._train_step.precision.model.first_member.forwards.bias.fill_(math.nan)
-    with pytest.raises(DivergedError):
+    trainer._waits, step = True, trainer._step
+
+    def broken() -> None:
+        with torch.no_grad():
+            trainer._train_step.precision.model.first_member.forwards.bias.fill_(math.nan)
+        step()
+
+    trainer._step = broken  # type: ignore[method-assign]
+    with pytest.raises(DivergedError, match="not finite at step 3"):
         list(trainer.run())
+
+
+def test_weights_that_are_not_finite_from_the_first_are_not_saved() -> None:
+    saved = Saved()
+    trainer = make(TrainConfig(seed=0, steps=3), save=saved)
+    with torch.no_grad():
+        trainer.model.models[0].forwards.bias[1] = math.inf
+    with pytest.raises(DivergedError, match="before the first step"):
+        list(trainer.run())
+    assert saved.snapshots == []
 
 
 # Every unit of theirs has a gradient, and there are recurrent weights to drop.

@@ -1,15 +1,22 @@
 """The checkpoints folder: names, the run that is meant, and what is left of its metrics."""
 
+import errno
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from charrnn.errors import RunError
+from charrnn.storage import lock as lock_file
 from charrnn.storage import runs
+from charrnn.storage.lock import Lock, locked
 from charrnn.storage.runs import Run, checkpoints_folder, create, find, latest, model_file
+from charrnn.storage.texts import at_hand, remembered
+from charrnn.text.split import Split
 
 
 def make_run(checkpoints: Path, name: str, *, model: float | None = 1.0, resume: float | None = 1.0) -> Run:
@@ -50,36 +57,79 @@ NAMED = [
 
 def test_a_run_is_named_after_its_corpus(tmp_path: Path) -> None:
     for number, (source, name) in enumerate(NAMED):
-        run = create(tmp_path / str(number), None, source)
+        run, _ = create(tmp_path / str(number), None, source)
         assert run.folder == tmp_path / str(number) / name, source
         assert run.name == name
         assert run.folder.is_dir()
 
 
 def test_a_name_of_a_corpus_that_is_taken_is_numbered(tmp_path: Path) -> None:
-    assert [create(tmp_path, None, "fables.txt").name for _ in range(4)] == [
-        "fables",
-        "fables-2",
-        "fables-3",
-        "fables-4",
-    ]
+    """Taken by a training that is alive, though it has saved nothing yet."""
+    alive = [create(tmp_path, None, "fables.txt") for _ in range(4)]
+    assert [run.name for run, _ in alive] == ["fables", "fables-2", "fables-3", "fables-4"]
 
 
 def test_the_first_free_number_is_taken(tmp_path: Path) -> None:
     for name in ("fables", "fables-3"):
-        (tmp_path / name).mkdir()
-    assert [create(tmp_path, None, "fables").name for _ in range(2)] == ["fables-2", "fables-4"]
+        make_run(tmp_path, name)
+    alive = [create(tmp_path, None, "fables") for _ in range(2)]
+    assert [run.name for run, _ in alive] == ["fables-2", "fables-4"]
 
 
 def test_a_given_name_is_used_as_it_is(tmp_path: Path) -> None:
-    assert create(tmp_path, "Mein Lauf #1", "fables").folder == tmp_path / "Mein Lauf #1"
+    assert create(tmp_path, "Mein Lauf #1", "fables")[0].folder == tmp_path / "Mein Lauf #1"
 
 
 def test_a_given_name_that_is_taken_is_an_error_with_advice(tmp_path: Path) -> None:
-    create(tmp_path, "one", "fables")
+    make_run(tmp_path, "one")
     with pytest.raises(RunError, match=r"a run named one in .*: choose another `name`, or go on with it .`resume`."):
         create(tmp_path, "one", "fables")
     assert os.listdir(tmp_path) == ["one"]
+
+
+def test_what_a_training_left_before_its_first_checkpoint_is_no_run_and_taken_over(tmp_path: Path) -> None:
+    for name in (None, "fables"):
+        run, lock = create(tmp_path, name, "fables")
+        assert sorted(os.listdir(run.folder)) == [".lock"]
+        with pytest.raises(RunError, match=r"the run fables is being trained at this moment.*another `name`"):
+            create(tmp_path, "fables", "fables")
+        lock.release()
+        (run.folder / ".lock").touch()  # as a kill leaves it
+        for left in (run.metrics, run.stdin_copy, run.folder / ".model.safetensors.x1y2"):
+            left.write_text("left")
+        with pytest.raises(RunError, match="there is no run fables"):
+            find(tmp_path, "fables")
+
+
+def test_a_folder_that_holds_something_else_is_not_touched(tmp_path: Path) -> None:
+    for name in ("notes.md", "corpus.txt"):
+        (tmp_path / name / "mine").mkdir(parents=True)
+        mine = tmp_path / name / "mine" / name
+        mine.write_text("mine")
+        with pytest.raises(RunError, match=rf"mine holds {name}, which is of no run: choose another `name`"):
+            create(tmp_path / name, "mine", "fables")
+        assert mine.read_text() == "mine"
+        assert create(tmp_path / name, None, "mine.txt")[0].name == "mine-2"
+
+
+def test_a_run_is_removed_with_all_that_it_wrote_and_with_nothing_else(tmp_path: Path) -> None:
+    for others in ([], ["notes.md", "samples"]):
+        run = make_run(tmp_path, "one")
+        files = (run.metrics, run.curve, run.stdin_copy, run.folder / ".lock", run.folder / ".model.safetensors.x1")
+        for path in files:
+            path.write_text("")
+        for name in others:
+            (run.folder / name).mkdir()
+        assert [path.name for path in run.remove()] == others
+        assert run.folder.exists() == bool(others) and not run.exists
+        assert not others or sorted(os.listdir(run.folder)) == others
+
+
+def test_a_file_is_no_folder_of_a_run(tmp_path: Path) -> None:
+    (tmp_path / "one").write_text("")
+    with pytest.raises(RunError, match="one is a file: choose another `name`"):
+        create(tmp_path, "one", "fables")
+    assert create(tmp_path, None, "one.txt")[0].name == "one-2"
 
 
 def test_when_every_number_is_taken_there_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,8 +137,32 @@ def test_when_every_number_is_taken_there_is_an_error(tmp_path: Path, monkeypatc
         raise FileExistsError
 
     monkeypatch.setattr(Path, "mkdir", taken)
-    with pytest.raises(RunError, match="there is a run named fables"):
+    with pytest.raises(RunError, match="every name from fables to fables-9999 is taken"):
         create(tmp_path, None, "fables")
+
+
+def test_a_text_inside_the_folder_of_a_run_moves_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run(tmp_path / "here", "one")
+    run.stdin_copy.write_text("text")
+    (tmp_path / "far.txt").write_text("far")
+    monkeypatch.chdir(tmp_path)
+
+    def split(*sources: str, valid: str | None = None) -> Split:
+        return Split(
+            sources=sources, sha256="", documents="stream", chars=4, train_end=4, valid_end=4, valid_file=valid
+        )
+
+    told = remembered(
+        split(str(run.stdin_copy), "here/one/corpus.txt", "far.txt", "fables", valid="far.txt"), run.folder
+    )
+    far = str(tmp_path / "far.txt")
+    assert told.sources == ("corpus.txt", "corpus.txt", far, "fables") and told.valid_file == far
+    (tmp_path / "here").rename(tmp_path / "there")
+    moved = Run(tmp_path / "there" / "one")
+    copy = str(moved.stdin_copy)
+    assert at_hand(told, moved.folder) == split(copy, copy, far, "fables", valid=far)
+    # As earlier versions remembered it: by its whole path.
+    assert at_hand(split(str(run.stdin_copy), "/gone.txt"), moved.folder).sources == (copy, "/gone.txt")
 
 
 def test_a_name_that_leads_elsewhere_is_refused(tmp_path: Path) -> None:
@@ -99,7 +173,7 @@ def test_a_name_that_leads_elsewhere_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_checkpoints_folder_is_made_with_its_parents(tmp_path: Path) -> None:
-    assert create(tmp_path / "a" / "b", None, "fables").folder.is_dir()
+    assert create(tmp_path / "a" / "b", None, "fables")[0].folder.is_dir()
 
 
 def test_a_folder_that_cannot_be_made_is_an_error_with_advice(tmp_path: Path) -> None:
@@ -235,9 +309,83 @@ def test_runs_know_nothing_of_what_is_in_their_files(tmp_path: Path) -> None:
     assert not hasattr(runs, "torch")
 
 
+# ---- one writer
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from charrnn.storage.lock import Lock
+lock = Lock(Path(sys.argv[1]))
+print("held", flush=True)
+time.sleep(100)
+"""
+
+
+def test_a_folder_has_one_writer_until_its_process_ends_however_that_is(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None and process.stdout.readline() == "held\n"
+            with pytest.raises(RunError, match=rf"the run {tmp_path.name} is being trained at this moment"):
+                Lock(tmp_path)
+            assert locked(tmp_path)
+        finally:
+            process.kill()
+    assert not locked(tmp_path)
+    with Lock(tmp_path):
+        assert locked(tmp_path)
+        with pytest.raises(RunError, match="another training of this one"):
+            Lock(tmp_path)
+    assert not locked(tmp_path)
+
+
+def test_a_lock_is_let_go_with_whoever_held_it_and_twice_does_no_harm(tmp_path: Path) -> None:
+    lock = Lock(tmp_path)
+    lock.release()
+    lock.release()
+    forgotten = Lock(tmp_path)
+    del forgotten
+    Lock(tmp_path).release()
+
+
+def test_looking_whether_a_folder_is_locked_leaves_nothing_behind(tmp_path: Path) -> None:
+    assert not locked(tmp_path) and not locked(tmp_path / "none")
+    assert os.listdir(tmp_path) == []
+
+
+def test_where_a_file_system_knows_no_locks_a_run_goes_on_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(file: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(lock_file, "_take", unknown)
+    with Lock(tmp_path):
+        Lock(tmp_path).release()
+
+
+def test_a_lock_on_a_file_that_the_writer_before_has_removed_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = lock_file._take
+    calls: list[int] = []
+
+    def late(file: int) -> None:
+        take(file)
+        if not calls:
+            (tmp_path / ".lock").unlink()
+        calls.append(file)
+
+    monkeypatch.setattr(lock_file, "_take", late)
+    with Lock(tmp_path):
+        assert len(calls) == 2 and locked(tmp_path)
+    assert os.listdir(tmp_path) == []
+
+
 # ---- metrics
 
-EVENTS: list[dict[str, Any]] = [{"step": 10, "loss": 2.5}, {"step": 20, "loss": None, "sample": "Ünd\n"}]
+REPORT = {"loss": 2.5, "bpc": 3.0, "lr": 0.1, "grad_norm": 1, "clipped": 0.0}
+EVENTS: list[dict[str, Any]] = [{"step": 10, **REPORT}, {"step": 20, **REPORT, "sample": "Ünd\n"}]
 
 
 def write_metrics(tmp_path: Path, data: bytes) -> Run:
@@ -270,7 +418,7 @@ def test_a_last_line_that_a_crash_cut_short_is_left_out(tmp_path: Path) -> None:
 
 def test_a_last_line_cut_anywhere_is_left_out(tmp_path: Path) -> None:
     """Anywhere: inside a character of several bytes too."""
-    last = lines([{"step": 30, "sample": "Größe \N{SNOWMAN}"}])
+    last = lines([{"step": 30, **REPORT, "sample": "Größe \N{SNOWMAN}"}])
     for length in range(1, len(last) - 1):
         run = write_metrics(tmp_path, lines(EVENTS) + last[:length])
         assert list(run.read_metrics()) == EVENTS
@@ -279,5 +427,22 @@ def test_a_last_line_cut_anywhere_is_left_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85", "\x1c", "\r", "\v"])
 def test_a_sample_with_a_line_separator_in_it_is_one_event(tmp_path: Path, separator: str) -> None:
     """JSON escapes the control characters below 32, not these others at which Python also splits lines."""
-    events: list[dict[str, Any]] = [{"step": 1, "sample": f"a{separator}b"}, {"step": 2}]
+    events: list[dict[str, Any]] = [{"step": 1, **REPORT, "sample": f"a{separator}b"}, {"step": 2, **REPORT}]
     assert list(write_metrics(tmp_path, lines(events)).read_metrics()) == events
+
+
+def test_a_line_that_is_no_event_is_left_out_wherever_it_stands(tmp_path: Path) -> None:
+    wrong: list[object] = [
+        123, None, [], {}, "x", True, {"step": 1}, {"step": "1", **REPORT}, {"step": 10**40, **REPORT},
+        {"step": 1, **REPORT, "loss": "abc"}, {"step": 1, **REPORT, "valid_bpc": []}, {"step": 1, **REPORT, "lr": None},
+        {"step": 1, **REPORT, "updates": 3}, {"step": 1, **REPORT, "updates": {"head": "x"}},
+        {"step": 1, **REPORT, "sample": 3}, {"step": 1, **REPORT, "best": 1}, [{"step": 1, **REPORT}],
+    ]  # fmt: skip
+    for line in [*(json.dumps(each).encode() for each in wrong), b"NaN", b"[" * 10**5, b"\xff", b"1" * 10**5]:
+        run = write_metrics(tmp_path, lines(EVENTS[:1]) + line + b"\n" + lines(EVENTS[1:]))
+        assert list(run.read_metrics()) == EVENTS, line[:80]
+
+
+def test_a_field_that_is_null_was_not_finite_and_is_left_out(tmp_path: Path) -> None:
+    run = write_metrics(tmp_path, lines([{"step": 1, **REPORT, "valid_loss": None}]))
+    assert list(run.read_metrics()) == [{"step": 1, **REPORT}]

@@ -5,7 +5,8 @@ Torch is loaded by the verbs that need it: to write a text, none is needed.
 
 from charrnn.api.held_out import HeldOut, held_out
 from charrnn.api.model import Model, load
+from charrnn.api.runs import RunSummary, runs
 from charrnn.api.subject import subject
 from charrnn.api.training import Training, resume, train
 
-__all__ = ["HeldOut", "Model", "Training", "held_out", "load", "resume", "subject", "train"]
+__all__ = ["HeldOut", "Model", "RunSummary", "Training", "held_out", "load", "resume", "runs", "subject", "train"]

@@ -1,25 +1,29 @@
 """The part of a model's own corpus that was held out of its training."""
 
 from charrnn.api.model import Model
-from charrnn.errors import CharrnnError, CheckpointError, CorpusError
+from charrnn.errors import CheckpointError, CorpusError
+from charrnn.storage.texts import at_hand
 from charrnn.text.corpus import Corpus, in_memory
 from charrnn.text.split import Split
 
 
 def held_out(model: Model, part: str = "valid") -> Corpus:
     """The held-out part of the corpus that a model was trained on. Raises CorpusError when it is gone or changed."""
-    try:
-        split = Split.from_json(model.header.summary.get("split"))
-    except CharrnnError:
-        raise CheckpointError(f"{model.header.path} does not say what it was trained on: name a text") from None
-    return HeldOut(split, part)
+    header = model.header
+    if "split" not in header.summary:
+        raise CheckpointError(f"{header.path} does not say what it was trained on: name a text")
+    return HeldOut(at_hand(header.split, header.path.parent), part)
 
 
 class HeldOut(Corpus):
     """One part of a corpus, read as a text of its own."""
 
     def __init__(self, split: Split, part: str) -> None:
-        super().__init__(list(split.sources))
+        try:
+            super().__init__(list(split.sources))
+        except CorpusError as error:
+            moved = "name a text, or where it is now: `corpus` beside `resume`"
+            raise CorpusError(f"{error}, which the model was trained on: {moved}") from None
         if self.survey().sha256 != split.sha256:
             raise CorpusError(f"{' '.join(split.sources)} has changed since the model was trained: name a text")
         if not any(split.part(part, self)):

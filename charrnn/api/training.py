@@ -3,7 +3,7 @@
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Self
@@ -61,6 +61,7 @@ class Training:
         cls,
         name: AnyPath | None = None,
         *,
+        corpus: AnyPath | Iterable[AnyPath] | None = None,
         checkpoints: AnyPath | None = None,
         steps: int | None = None,
         epochs: float | None = None,
@@ -69,7 +70,7 @@ class Training:
         threads: int | None = None,
     ) -> Self:
         """Go on exactly where a run stopped: by its name or folder, or the run trained last; more steps, epochs or
-        seconds are a new budget.
+        seconds are a new budget. `corpus` is where its text is now, if it has moved.
 
         Raises ConfigError, RunError when there is nothing to resume, CorpusError when the corpus has changed.
         """
@@ -79,6 +80,7 @@ class Training:
         return cls(
             run.resume(
                 None if name is None else os.fspath(name),
+                corpus=None if corpus is None else train_options(corpus, {}).corpus,
                 checkpoints=folder(checkpoints),
                 device=device,
                 threads=threads,
@@ -98,6 +100,11 @@ class Training:
     def stop(self) -> None:
         """End after the step that is running, with everything saved; from another thread or a signal handler too."""
         self._session.stop()
+
+    def close(self) -> None:
+        """Leave it where it was saved last, for others to go on with: no more events come."""
+        self._events.close()
+        self._session.lock.release()
 
     @property
     def run(self) -> Run:
@@ -124,7 +131,7 @@ class Training:
         """The best model so far, read from the run's folder."""
         return load(self.run.folder)
 
-    def _follow(self) -> "Iterator[Event]":
+    def _follow(self) -> "Generator[Event, None, None]":
         from charrnn.training.events import Stopped
 
         for event in self._session.events():
@@ -165,6 +172,7 @@ def train(
 def resume(
     name: AnyPath | None = None,
     *,
+    corpus: AnyPath | Iterable[AnyPath] | None = None,
     checkpoints: AnyPath | None = None,
     steps: int | None = None,
     epochs: float | None = None,
@@ -177,6 +185,7 @@ def resume(
     """Go on exactly where a run stopped, as `Training.resume`, follow it as `train`, and return the best model."""
     training = Training.resume(
         name,
+        corpus=corpus,
         checkpoints=checkpoints,
         steps=steps,
         epochs=epochs,
@@ -197,6 +206,7 @@ def _to_the_end(training: Training, progress: bool | None, on_event: "Callable[[
                 say(note)
             display = around.enter_context(TrainingDisplay())
         interrupted = around.enter_context(_stopped_by_ctrl_c(training))
+        around.callback(training.close)
         for event in training:
             if display is not None:
                 display.show(event)

@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from charrnn import __version__
-from charrnn.cli import evaluate, fill, inspect, sample, train
+from charrnn.cli import evaluate, fill, inspect, runs, sample, train
 from charrnn.cli.flags import flags, in_flags
 from charrnn.cli.options import utf8_streams
 from charrnn.console import ReaderGone, error, write
@@ -36,6 +36,7 @@ app.command("sample", epilog=sample.EXAMPLES)(sample.sample)
 app.command("eval", epilog=evaluate.DEFINITIONS + evaluate.EXAMPLES)(evaluate.evaluate)
 app.command("fill", epilog=fill.EXAMPLES)(fill.fill)
 app.add_typer(inspect.inspect_app, name="inspect")
+app.add_typer(runs.runs_app, name="runs")
 
 
 def _version(wanted: bool) -> None:

@@ -8,12 +8,16 @@ from typing import Annotated, Any
 
 import typer
 
+from charrnn.cli.completion import complete_model, complete_name, complete_text
 from charrnn.config.fields import Config, Field, Range, Setting, check, kinds, one_of, parsed, setting
 from charrnn.config.suggest import nearest
 from charrnn.errors import ConfigError
 from charrnn.models.cells import CELLS
 from charrnn.models.connections import CONNECTIONS
 from charrnn.text.tokenizers import TOKENIZERS
+
+# Fields whose values a shell can find.
+COMPLETED = {"start_from": complete_model, "name": complete_name, "valid": complete_text, "test": complete_text}
 
 # (parameter, value as it was typed) -> value; of the value alone, where the parameter's name is not asked for.
 Check = Callable[..., Any]
@@ -119,6 +123,8 @@ def option_of(field: Field, **changes: Any) -> Any:
     told: Setting = dataclasses.replace(setting(field), **changes)
     choices = REGISTRIES.get(field.name, told.choices)
     words: dict[str, Any] = {"metavar": told.metavar, "default": told.default or True}
+    if field.name in COMPLETED:
+        words["autocompletion"] = COMPLETED[field.name]
     if choices:
         return choice(told.group, told.help, choices, *flags_of(field), check=reader(field, choices), **words)
     return option(told.group, told.help, *flags_of(field), check=reader(field, ()), **words)

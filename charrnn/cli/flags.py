@@ -26,6 +26,8 @@ def flags(app: typer.Typer) -> dict[str, str]:
         for parameter in command.params:
             if parameter.param_type_name == "option":
                 found.setdefault(parameter.name, parameter.opts[0])
+            elif parameter.name == "corpus":
+                found["corpus"] = "CORPUS"
     return {name: f"charrnn {name}" for name, _ in commands(app) if name} | found
 
 

@@ -1,6 +1,7 @@
 """charrnn inspect"""
 
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -8,13 +9,15 @@ from charrnn.cli import gradients, memory, neurons
 from charrnn.cli import options as opt
 from charrnn.config import require
 from charrnn.console import show_record, sparkline, write
-from charrnn.schema import finite, to_json_text
+from charrnn.schema import to_json_text
 
 EXAMPLES = """Examples:
 
     charrnn inspect
 
     charrnn inspect -m fables --json | jq .model
+
+    charrnn inspect -m fables --digest
 """
 
 
@@ -22,6 +25,12 @@ def inspect(
     context: typer.Context,
     model: opt.Model = None,
     checkpoints: opt.Checkpoints = None,
+    digest: Annotated[
+        bool,
+        opt.option(
+            "Output", "One number for weights, network and tokenizer: equal for models that are equal.", "--digest"
+        ),
+    ] = False,
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
 ) -> None:
@@ -35,13 +44,15 @@ def inspect(
     from charrnn.models.cells import CELLS
     from charrnn.models.cells.base import INITIALIZERS
     from charrnn.storage import runs
-    from charrnn.storage.checkpoint import read_header
-    from charrnn.text.tokenizers import from_spec
+    from charrnn.storage.checkpoint import read_header, tokenizer_of
 
     folder = runs.checkpoints_folder(checkpoints)
     path = runs.model_file(folder, model)
+    if digest and not as_json:
+        write(f"{_digest(path)}\n")
+        return
     header = read_header(path)
-    tokenizer = from_spec(header.metadata.get("tokenizer"))
+    tokenizer = tokenizer_of(header)
     history = [event["valid_bpc"] for event in runs.Run(path.parent).read_metrics() if "valid_bpc" in event]
     summary = header.summary
     config = summary.pop("config", {})
@@ -49,8 +60,9 @@ def inspect(
         "file": str(path),
         "bytes": header.bytes,
         "format": header.metadata["format"],
+        **({"digest": _digest(path)} if digest or as_json else {}),
         "saved": header.metadata.get("saved"),
-        "versions": header.metadata.get("versions", {}),
+        "versions": header.versions,
         "parameters": header.parameters,
         "model": header.config.to_json(),
         "weights": {
@@ -64,7 +76,7 @@ def inspect(
         "valid_bpc": history,
     }
     if as_json:
-        write(to_json_text(finite(record)) + "\n")
+        write(to_json_text(record) + "\n")
         return
     network = header.config
     cell = CELLS[network.cell]
@@ -99,6 +111,14 @@ inspect_app = typer.Typer(invoke_without_command=True, callback=inspect, epilog=
 inspect_app.command("gradients", epilog=gradients.EXAMPLES)(gradients.gradients)
 inspect_app.command("memory", epilog=memory.EXAMPLES)(memory.memory)
 inspect_app.command("neurons", epilog=neurons.EXAMPLES)(neurons.neurons)
+
+
+def _digest(path: Path) -> str:
+    from charrnn.storage.checkpoint import read_model
+    from charrnn.storage.digest import digest
+
+    header, weights, tokenizer = read_model(path)
+    return digest(header.config, tokenizer, weights)
 
 
 def _visible(symbol: str) -> str:

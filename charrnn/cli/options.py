@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from charrnn.cli.completion import complete_model
 from charrnn.cli.fields import choice, from_field, option, utf8, with_fields
 from charrnn.config import TrainOptions
 from charrnn.console import Talk
@@ -23,7 +24,14 @@ def _set_quiet(value: bool) -> bool:
 
 Model = Annotated[
     str | None,
-    option("Model", "A run's name, its folder, or a model file.", "--model", "-m", default="the run trained last"),
+    option(
+        "Model",
+        "A run's name, its folder, or a model file.",
+        "--model",
+        "-m",
+        default="the run trained last",
+        autocompletion=complete_model,
+    ),
 ]
 Checkpoints = Annotated[
     Path | None,

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from charrnn.cli import options as opt
+from charrnn.cli.completion import complete_text
 from charrnn.config import TrainOptions, require
 from charrnn.console import say
 
@@ -36,11 +37,17 @@ def train(
             metavar="CORPUS",
             help="Text files (.gz, .xz, .bz2, .zst too), a bundled corpus's name, or - for stdin.",
             show_default="fables",
+            autocompletion=complete_text,
         ),
     ] = None,
     *,
     resume: Annotated[
-        bool, opt.option("Training", "Go on exactly where the run stopped (--name, or the last).", "--resume")
+        bool,
+        opt.option(
+            "Training",
+            "Go on exactly where the run stopped (--name, or the last). CORPUS is where its text is now, if it moved.",
+            "--resume",
+        ),
     ] = False,
     checkpoints: opt.Checkpoints = None,
     as_json: Annotated[bool, opt.option("Output", "One event a line on stdout.", "--json")] = False,
@@ -58,8 +65,8 @@ def train(
     if resume:
         # What it takes may be said beside `resume`; all else is part of the run that goes on.
         changes = {name: fields[name] for name in inspect.signature(Training.resume).parameters if name in fields}
-        _refuse_beside_resume(context, {*changes, "resume", "checkpoints", "as_json", "quiet"})
-        training = Training.resume(**changes, checkpoints=checkpoints)
+        _refuse_beside_resume(context, {*changes, "corpus", "resume", "checkpoints", "as_json", "quiet"})
+        training = Training.resume(**changes, corpus=corpus or None, checkpoints=checkpoints)
     else:
         training = Training.start(corpus or None, checkpoints=checkpoints, **fields)
     for note in training.notes:

@@ -14,6 +14,8 @@ SEEDS = 2**32
 
 COUNT = Range(at_least=1, at_most=10**12)
 POSITIVE = Range(above=0)
+# Near the end of what fp32 holds.
+LARGEST = 1e38
 FRACTION = Range(at_least=0, below=1)
 
 training = partial(option, group="Training")
@@ -141,7 +143,9 @@ class TrainOptions(Config):
         choices=("soap", "adamw", "sgd"),
     )  # fmt: skip
     lr: float | None = training(
-        "Learning rate, at its highest.", says="4.4 / hidden, at most 0.017, for 4,096 tokens a step", range=POSITIVE
+        "Learning rate, at its highest.",
+        says="4.4 / hidden, at most 0.017, for 4,096 tokens a step",
+        range=Range(above=0, at_most=LARGEST),
     )
     bptt: int | None = training(
         "Truncated back-propagation through time: tokens in a window.", says="64",
@@ -153,7 +157,9 @@ class TrainOptions(Config):
     clip: float | None = training(
         "Gradient clipping: the largest norm; 0 for none.", default=1.0, range=Range(at_least=0)
     )
-    clip_value: float | None = training("Gradient clipping: the largest element as well.", says="none", range=POSITIVE)
+    clip_value: float | None = training(
+        "Gradient clipping: the largest element as well.", says="none", range=Range(above=0, at_most=LARGEST)
+    )
     eval_every: int | None = training("Steps between validations.", says="15 times, evenly", range=COUNT)
     save_every: int | None = training(
         "Steps between checkpoints.", says="every minute, and at validations", range=COUNT

@@ -1,5 +1,6 @@
 """The checkpoints folder: one folder for each run, its files, the run trained last. No torch here."""
 
+import contextlib
 import os
 import re
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from charrnn.errors import RunError
+from charrnn.storage.lock import NAME, Lock
 from charrnn.storage.metrics import Metrics, read_metrics
 
 VARIABLE = "CHARRNN_CHECKPOINTS"
@@ -48,6 +50,44 @@ class Run:
         """What was read from standard input, kept so that the run can be resumed and evaluated."""
         return self.folder / "corpus.txt"
 
+    @property
+    def exists(self) -> bool:
+        """Whether anything was saved: a folder without a checkpoint is no run."""
+        return self.model.exists() or self.resume.exists()
+
+    @property
+    def saved(self) -> float:
+        """When it was last saved, in seconds since 1970."""
+        return max(file.stat().st_mtime for file in (self.model, self.resume) if file.exists())
+
+    def files(self) -> tuple[list[Path], list[Path]]:
+        """What lies in its folder: files that a training writes, unfinished ones with them; and what others put there.
+
+        A copy of standard input is a training's where one has been: a text that a user has put there never is.
+        """
+        found = sorted(self.folder.iterdir()) if self.folder.is_dir() else []
+        written = {path.name for path in (self.model, self.resume, self.metrics, self.curve)}
+        if self.exists or (self.folder / NAME).exists():
+            written.add(self.stdin_copy.name)
+        unfinished = tuple(f".{name}." for name in written)
+        own = [path for path in found if path.name in {*written, NAME} or path.name.startswith(unfinished)]
+        return own, [path for path in found if path not in own]
+
+    def remove(self) -> list[Path]:
+        """Remove what a training has written, and the folder where nothing else is left; what was kept.
+
+        Raises RunError where one of them cannot be removed.
+        """
+        own, others = self.files()
+        try:
+            for path in own:
+                path.unlink(missing_ok=True)
+            if not others:
+                self.folder.rmdir()
+        except OSError as error:
+            raise RunError(f"{self.folder} cannot be removed: {error.strerror}") from None
+        return others
+
     def read_metrics(self) -> Iterator[Metrics]:
         """The events written so far (see `read_metrics`)."""
         return read_metrics(self.metrics)
@@ -58,27 +98,53 @@ def checkpoints_folder(given: Path | None = None) -> Path:
     return given or Path(os.environ.get(VARIABLE) or "checkpoints")
 
 
-def create(checkpoints: Path, name: str | None, source: str) -> Run:
-    """Make a new run's folder, named after the corpus when no name is given (then numbered when taken).
+def create(checkpoints: Path, name: str | None, source: str) -> tuple[Run, Lock]:
+    """Make a new run's folder, named after the corpus when no name is given (then numbered when taken), and lock it.
+
+    A folder that a training left before its first checkpoint is taken over, unless that training is still alive.
 
     Raises RunError when the name is taken, is no name, or the folder cannot be made.
     """
     wanted = name or _name_from(source)
     if not re.fullmatch(r"[^/\\\0]+", wanted) or wanted in (".", ".."):
         raise RunError(f"{wanted!r} cannot be a run's name: use letters, digits, - and _")
-    candidates = [wanted] if name else [wanted, *(f"{wanted}-{number}" for number in range(2, 10_000))]
-    for candidate in candidates:
-        folder = checkpoints / candidate
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise RunError(f"{folder} cannot be made: {error.strerror}; `checkpoints` names another") from None
-        return Run(folder)
-    raise RunError(
-        f"there is a run named {wanted} in {checkpoints}: choose another `name`, or go on with it (`resume`)"
-    )
+    if name:
+        return _claim(Run(checkpoints / wanted))
+    for candidate in [wanted, *(f"{wanted}-{number}" for number in range(2, 10_000))]:
+        with contextlib.suppress(NameTakenError):
+            return _claim(Run(checkpoints / candidate))
+    raise RunError(f"every name from {wanted} to {candidate} is taken in {checkpoints}: choose a `name`")
+
+
+class NameTakenError(RunError):
+    """A new run cannot have this name."""
+
+
+def _claim(run: Run) -> tuple[Run, Lock]:
+    """The folder of a new run, locked. Raises NameTakenError when it is another's, RunError when it cannot be made."""
+    try:
+        run.folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise NameTakenError(f"{run.folder} is a file: choose another `name`") from None
+    except OSError as error:
+        raise RunError(f"{run.folder} cannot be made: {error.strerror}; `checkpoints` names another") from None
+    own, others = run.files()
+    if others and not run.exists:
+        raise NameTakenError(f"{run.folder} holds {others[0].name}, which is of no run: choose another `name`")
+    try:
+        lock = Lock(run.folder)
+    except RunError as error:
+        raise NameTakenError(f"{error}; or choose another `name`") from None
+    if run.exists:
+        lock.release()
+        raise NameTakenError(
+            f"there is a run named {run.name} in {run.folder.parent}: choose another `name`, or go on with it "
+            "(`resume`)"
+        )
+    for left in own:
+        if left != lock.path:
+            left.unlink()
+    return run, lock
 
 
 def _name_from(source: str) -> str:
@@ -94,17 +160,17 @@ def find(checkpoints: Path, name: str) -> Run:
     """The run of this name, or in this folder. Raises RunError when there is none, naming those there are."""
     for folder in (checkpoints / name, Path(name)):
         run = Run(folder)
-        if run.model.exists() or run.resume.exists():
+        if run.exists:
             return run
     raise RunError(f"there is no run {name} in {checkpoints}{_others(checkpoints)}")
 
 
 def latest(checkpoints: Path) -> Run:
     """The run trained last. Raises RunError when there is none yet."""
-    runs = _all(checkpoints)
+    runs = all_runs(checkpoints)
     if not runs:
         raise RunError(f"there is no trained model in {checkpoints} yet: `train` makes one")
-    return max(runs, key=lambda run: max(f.stat().st_mtime for f in (run.model, run.resume) if f.exists()))
+    return max(runs, key=lambda run: run.saved)
 
 
 def model_file(checkpoints: Path, model: str | None) -> Path:
@@ -115,12 +181,12 @@ def model_file(checkpoints: Path, model: str | None) -> Path:
     return run.model if run.model.exists() else run.resume
 
 
-def _all(checkpoints: Path) -> list[Run]:
+def all_runs(checkpoints: Path) -> list[Run]:
+    """Every run in the folder, by name."""
     folders = checkpoints.iterdir() if checkpoints.is_dir() else []
-    runs = [Run(folder) for folder in sorted(folders) if folder.is_dir()]
-    return [run for run in runs if run.model.exists() or run.resume.exists()]
+    return [run for run in map(Run, sorted(folders)) if run.exists]
 
 
 def _others(checkpoints: Path) -> str:
-    names = [run.name for run in _all(checkpoints)]
+    names = [run.name for run in all_runs(checkpoints)]
     return f"; there are {', '.join(names[:8])}" if names else "; `train` makes one"

@@ -58,12 +58,21 @@ class TextStatistics:
 
 def bundled(name: str) -> Path | None:
     """The file of a bundled corpus, in a source tree or in an installed wheel; None when there is no such corpus."""
-    package = Path(__file__).resolve().parents[1]
-    for folder in (package / "bundled", package.parent / "corpora"):
+    for folder in _bundles():
         file = folder / f"{name}.txt"
         if name == Path(name).name and file.is_file():
             return file
     return None
+
+
+def bundled_names() -> list[str]:
+    """The bundled corpora there are."""
+    return sorted({file.stem for folder in _bundles() for file in folder.glob("*.txt")})
+
+
+def _bundles() -> tuple[Path, Path]:
+    package = Path(__file__).resolve().parents[1]
+    return package / "bundled", package.parent / "corpora"
 
 
 class Corpus:

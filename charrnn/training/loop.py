@@ -10,15 +10,16 @@ finite moves no weight by the device's own decision. So a GPU is never waited fo
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 import torch
 
 from charrnn.config import TrainConfig
+from charrnn.errors import DivergedError
 from charrnn.machine import Machine
 from charrnn.models.ensemble import Network
 from charrnn.models.loss import IGNORED
-from charrnn.training.batches import Streams
+from charrnn.training.batches import Batch, Streams
 from charrnn.training.events import Event, Note, Report, Stopped
 from charrnn.training.optim import learning_rate
 from charrnn.training.progress import Accumulators, Best, Position, Progress, Rescue, Snapshot, Spent
@@ -67,6 +68,7 @@ class Trainer:
         self._waits = machine.device.type != "cpu"
         self._reverse = reverse
         self._good: Snapshot | None = None
+        self._read: list[Batch] = []
         torch.manual_seed(config.seed)
 
     def begin(self, seconds: float, *, trained: bool) -> None:
@@ -126,10 +128,13 @@ class Trainer:
                 yield self._roll_back()
                 continue
             if done:
-                yield from self._finish("done")
-                return
+                if (yield from self._finish("done")):
+                    return
+                continue
             if stop:
-                self._keep(best=self.best.loss is None)
+                if not self._keep(best=self.best.loss is None):
+                    yield self._roll_back()
+                    continue
                 yield Stopped("interrupted")
                 return
             self._step()
@@ -142,14 +147,18 @@ class Trainer:
             self.time.tick()
             self.time.replan(self.position)
             if validating:
-                yield from self._validation()
+                if not (yield from self._validation()):
+                    continue
                 if self.config.patience is not None and self.best.stale >= self.config.patience:
-                    yield from self._finish("no improvement")
-                    return
+                    if (yield from self._finish("no improvement")):
+                        return
+                    continue
             elif reporting:
                 yield self._report()
             if saving and not (validating and self.config.save_every is None):
-                self._keep(best=self._validate is None)
+                if not self._keep(best=self._validate is None):
+                    yield self._roll_back()
+                    continue
                 self.time.tick(overhead=True)
 
     def _step(self) -> None:
@@ -158,6 +167,7 @@ class Trainer:
         streams = [self.streams] if self._reverse is None else [self.streams, self._reverse]
         windows = [stream.window(position.epoch, position.index) for stream in streams]
         count = sum(int((window.targets != IGNORED).sum()) for window in windows)
+        self._read = windows
         measured = (position.step + 1) % (REPORTS_TO_MEASURE * self.config.report_every) == 0
         if measured:
             self._updates.before()
@@ -212,8 +222,8 @@ class Trainer:
             updates=self._updates.take(),
         )
 
-    def _validation(self) -> Iterator[Event]:
-        """Score the validation part, keep what is best (early stopping), save."""
+    def _validation(self) -> Generator[Event, None, bool]:
+        """Score the validation part, keep what is best (early stopping), save; False where it went back instead."""
         report, average, step = self._report(), self._train_step.state.average, self.position.step
         loss = report.loss
         if self._validate is not None:
@@ -225,8 +235,11 @@ class Trainer:
         if self._validate is None:  # nothing is held out, so nothing can be stale
             self.best = dataclasses.replace(self.best, stale=0)
         self.time.count_validation(self.position)
-        self._rescue = self._rescue.over()
-        self._keep(best=better or self._validate is None)
+        rescue, self._rescue = self._rescue, self._rescue.over()
+        if not (math.isfinite(loss) and self._keep(best=better or self._validate is None)):
+            self._rescue = rescue
+            yield self._roll_back()
+            return False
         self.time.tick(validation=True)
         if self._validate is not None:
             report = dataclasses.replace(report, valid_loss=loss, valid_bpc=loss * self.bits, best=better)
@@ -238,19 +251,34 @@ class Trainer:
                 f"weights averaged over {average.count:,} steps: valid {loss:.4f} nats per token; the last step's "
                 f"alone: {report.unaveraged:.4f}"
             )
+        return True
 
-    def _finish(self, reason: str) -> Iterator[Event]:
-        if self.since_report.steps:
-            yield from self._validation()
+    def _finish(self, reason: str) -> Generator[Event, None, bool]:
+        """Validate and save for the last time; False where it went back instead."""
+        if self.since_report.steps and not (yield from self._validation()):
+            return False
         self._finished = True
-        self._keep(best=False)
+        if not self._keep(best=False):
+            yield self._roll_back()
+            return False
         yield Stopped(reason)
+        return True
 
-    def _keep(self, *, best: bool) -> None:
+    def _keep(self, *, best: bool) -> bool:
+        """Save where it stands; False, and nothing is kept, where a number is not finite, or what it gives is not."""
         started = time.monotonic()
-        self._good = self.snapshot()
-        self._save(self._good, best)
+        snapshot = self.snapshot()
+        if self._good is None:
+            if not snapshot.finite():
+                raise DivergedError(
+                    "the weights are not finite before the first step: nothing can be learned from them"
+                )
+        elif not (snapshot.finite() and self._train_step.finite(self._read)):
+            return False
+        self._good = snapshot
+        self._save(snapshot, best)
         self._saves.saved(started)
+        return True
 
     def _roll_back(self) -> Note:
         """Back to the last good state, at half the learning rate. Raises DivergedError after a few times."""

@@ -156,6 +156,10 @@ class Snapshot:
     progress: Progress
     tensors: dict[str, Tensor]
 
+    def finite(self) -> bool:
+        """Whether every number is."""
+        return all(bool(tensor.isfinite().all()) for tensor in self.tensors.values())
+
     def model(self) -> dict[str, Tensor]:
         """The weights that a model is kept with: their mean, where there is one."""
         names = (name.removeprefix("model.") for name in self.tensors if name.startswith("model."))

@@ -4,9 +4,11 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from platform import python_version
 from typing import Any
 
+import numpy as np
 import torch
 
 from charrnn import __version__
@@ -16,11 +18,14 @@ from charrnn.generation.loop import generate
 from charrnn.inference.engine import open_engine
 from charrnn.machine import Machine
 from charrnn.models.weights import bounded
-from charrnn.schema import finite
 from charrnn.storage import checkpoint
+from charrnn.storage.lock import Lock
 from charrnn.storage.metrics import Metrics, write_metrics
 from charrnn.storage.runs import Run
+from charrnn.storage.texts import remembered
+from charrnn.text.corpus import Corpus
 from charrnn.text.dataset import Dataset
+from charrnn.text.split import Split
 from charrnn.training.events import Event, Report, Stopped
 from charrnn.training.int8_check import arrays, int8_cost
 from charrnn.training.loop import Trainer
@@ -42,11 +47,12 @@ class Training:
     data: Dataset
     notes: list[str]
     machine: Machine
+    lock: Lock
     earlier: list[Metrics] = field(default_factory=list)
 
     def events(self) -> Iterator[Event]:
-        """Train; every report goes into metrics.jsonl as it comes."""
-        with write_metrics(self.run.metrics, self.earlier) as append:
+        """Train; every report goes into metrics.jsonl as it comes. The end, or leaving it, lets others write."""
+        with self.lock, write_metrics(self.run.metrics, self.earlier) as append:
             for event in self.trainer.run():
                 if isinstance(event, Report):
                     if event.valid_loss is not None:
@@ -61,9 +67,10 @@ class Training:
         self.trainer.stop = True
 
     def _shown_sample(self) -> str:
-        engine = open_engine(self.trainer.model.config, arrays(self.trainer.model))
-        pieces = generate(engine, self.data.tokenizer, SHOWN_SAMPLE, seed=self.trainer.config.seed)
-        return "".join(piece.text for piece in pieces)
+        with np.errstate(all="ignore"):  # of a training that goes astray, which its losses tell
+            engine = open_engine(self.trainer.model.config, arrays(self.trainer.model))
+            pieces = generate(engine, self.data.tokenizer, SHOWN_SAMPLE, seed=self.trainer.config.seed)
+            return "".join(piece.text for piece in pieces)
 
     def _measure_int8(self) -> None:
         """Measure what 8-bit weights cost the best model, which decides how it generates."""
@@ -74,7 +81,7 @@ class Training:
             tokens = (self.data.valid or self.data.train).tokens[:MEASURED_IN_INT8]
             cost = int8_cost(best, tokens) * self.trainer.bits
         summary = {**header.summary, "int8_bpc": cost}
-        checkpoint.write(self.run.model, tensors, {**header.metadata, "training": finite(summary)})
+        checkpoint.write(self.run.model, tensors, {**header.metadata, "training": summary})
 
 
 def saver(
@@ -83,8 +90,9 @@ def saver(
     """What writes a snapshot to the run's resume file, and to its model file where it is the best so far."""
 
     def save(snapshot: Snapshot, best: bool) -> None:
-        record = _metadata(network, data, config, snapshot.progress)
-        resume_record = {"progress": snapshot.progress, "train": config, "split": data.split}
+        split = remembered(data.split, run.folder)
+        record = _metadata(network, data, split, config, snapshot.progress)
+        resume_record = {"progress": snapshot.progress, "train": config, "split": split}
         saved: dict[str, Any] = {key: value.to_json() for key, value in resume_record.items()}
         saved |= {"threads": machine.threads, "tune": machine.tuned}
         if best:
@@ -94,27 +102,43 @@ def saver(
     return save
 
 
-def _metadata(model: ModelConfig, data: Dataset, config: TrainConfig, progress: Progress) -> dict[str, Any]:
+def moved(run: Run, split: Split, text: Corpus) -> Split:
+    """The split of a run whose text lies elsewhere now, which its files remember from here on."""
+    split = dataclasses.replace(split, sources=tuple(text.sources))
+    told = remembered(split, run.folder)
+    for file in filter(Path.exists, (run.model, run.resume)):
+        header, tensors = checkpoint.read(file)
+        if header.split == told:
+            continue
+        summary = {**header.summary, "corpus": list(told.sources), "split": told.to_json()}
+        metadata = {**header.metadata, "training": summary}
+        if "resume" in metadata:
+            metadata["resume"] = {**metadata["resume"], "split": told.to_json()}
+        checkpoint.write(file, tensors, metadata)
+    return split
+
+
+def _metadata(
+    model: ModelConfig, data: Dataset, split: Split, config: TrainConfig, progress: Progress
+) -> dict[str, Any]:
     """What a model file says of itself."""
     return {
         "model": model.to_json(),
         "tokenizer": data.tokenizer.spec(),
-        "training": finite(
-            {
-                "corpus": list(data.split.sources),
-                "sha256": data.split.sha256,
-                "documents": data.split.documents,
-                "split": data.split.to_json(),
-                "train_tokens": int(data.train.tokens.size),
-                "step": progress.position.step,
-                "tokens": progress.position.tokens,
-                "epoch": progress.position.epoch,
-                "seconds": progress.time.seconds,
-                "loss": progress.best.loss,
-                "validated": data.valid is not None,
-                "config": config.to_json(),
-            }
-        ),
+        "training": {
+            "corpus": list(split.sources),
+            "sha256": split.sha256,
+            "documents": split.documents,
+            "split": split.to_json(),
+            "train_tokens": int(data.train.tokens.size),
+            "step": progress.position.step,
+            "tokens": progress.position.tokens,
+            "epoch": progress.position.epoch,
+            "seconds": progress.time.seconds,
+            "loss": progress.best.loss,
+            "validated": data.valid is not None,
+            "config": config.to_json(),
+        },
         "versions": {"charrnn": __version__, "torch": torch.__version__, "python": python_version()},
         "saved": datetime.now(UTC).isoformat(timespec="seconds"),
     }

@@ -8,21 +8,24 @@ import torch
 
 from charrnn import machine as precision
 from charrnn.config import TrainConfig, TrainOptions, draw_seed, require
-from charrnn.errors import CheckpointError, ConfigError, CorpusError, RunError
+from charrnn.errors import CorpusError, RunError
 from charrnn.models.ensemble import Network, backwards_of
 from charrnn.models.ensemble import build as build_network
 from charrnn.scoring.token_nll import token_nll
 from charrnn.storage import checkpoint, runs
+from charrnn.storage.lock import Lock
 from charrnn.storage.runs import Run
+from charrnn.storage.texts import at_hand
 from charrnn.text.corpus import Corpus, keep_stdin
 from charrnn.text.dataset import VOCAB_SIZE, Dataset, Part, build, documents_to_learn
 from charrnn.text.split import Split, split_corpus
+from charrnn.training import resume_file
 from charrnn.training.batches import Streams, open_streams
 from charrnn.training.finetune import Source
 from charrnn.training.loop import Trainer
 from charrnn.training.plan import plan
-from charrnn.training.progress import Progress, Snapshot
-from charrnn.training.recording import Training, saver
+from charrnn.training.progress import Progress
+from charrnn.training.recording import Training, moved, saver
 from charrnn.training.time_budget import with_new_budget
 
 DEFAULT_VALID = 0.05
@@ -46,7 +49,7 @@ def start(options: TrainOptions, *, checkpoints: Path | None = None) -> Training
         corpus = Corpus(list(options.corpus))
         corpus.survey()
     machine = precision.choose(options.device, options.precision, options.threads, tune=options.tune)
-    run = runs.create(folder, options.name, options.corpus[0])
+    run, lock = runs.create(folder, options.name, options.corpus[0])
     try:
         if corpus is None:
             require(options.corpus == ("-",), "standard input cannot be joined with other texts")
@@ -63,17 +66,19 @@ def start(options: TrainOptions, *, checkpoints: Path | None = None) -> Training
         if source is not None:
             source.give(network, data.tokenizer)
             notes.insert(0, f"goes on from {source.path}")
-        training = _training(run, network.to(machine.device), choice.train, data, machine, notes)
+        training = _training(run, network.to(machine.device), choice.train, data, machine, notes, lock)
         training.trainer.begin(time.monotonic() - began, trained=source is not None)
         return training
     except BaseException:
         _remove_empty(run)
+        lock.release()
         raise
 
 
 def resume(
     name: str | None = None,
     *,
+    corpus: tuple[str, ...] | None = None,
     checkpoints: Path | None = None,
     device: str | None = None,
     threads: int | None = None,
@@ -81,52 +86,63 @@ def resume(
     epochs: float | None = None,
     seconds: float | None = None,
 ) -> Training:
-    """Go on exactly where a run stopped, with a new budget where one is given.
+    """Go on exactly where a run stopped, with a new budget where one is given; `corpus` is where its text is now.
 
-    Raises RunError when there is nothing to resume, CorpusError when the corpus has changed.
+    Raises RunError when there is nothing to resume or another process trains the run, CorpusError when the corpus has
+    changed or is not there.
     """
     folder = runs.checkpoints_folder(checkpoints)
     run = runs.latest(folder) if name is None else runs.find(folder, name)
     if not run.resume.exists():
         raise RunError(f"{run.folder} has no {run.resume.name}: it cannot be resumed, only sampled from")
-    for unfinished in run.folder.glob(".*.safetensors.*"):  # what a kill in the middle of saving leaves behind
-        unfinished.unlink()
-    header, tensors = checkpoint.read(run.resume)
-    saved = header.metadata.get("resume")
-    if not isinstance(saved, dict):
-        raise CheckpointError(f"{run.resume} is not a file to resume from")
+    lock = Lock(run.folder)
     try:
-        progress = Progress.from_json(saved.get("progress"), written_by=header.written_by)
-        config = TrainConfig.from_json(saved.get("train"), written_by=header.written_by)
-        split = Split.from_json(saved.get("split"), written_by=header.written_by)
-    except ConfigError as error:  # what stands in a file is no wrong usage
-        raise CheckpointError(f"{run.resume} cannot be read: {error}") from None
-    if (steps, epochs, seconds) != (None, None, None):
-        config = dataclasses.replace(config, steps=steps, epochs=epochs, seconds=seconds)
-        progress = _with_new_budget(progress)
-    if progress.finished:
-        raise RunError(
-            f"the run {run.name} is complete after {progress.position.step:,} steps: `steps`, `epochs` or `seconds` "
-            "with more than that goes on"
-        )
-    corpus = Corpus(list(split.sources))
-    if corpus.survey().sha256 != split.sha256:
-        raise CorpusError(f"{' '.join(split.sources)} has changed since the run began: it cannot be resumed exactly")
-    machine = precision.choose(
-        device, config.precision, threads or saved.get("threads"), tune=saved.get("tune") is not False
+        for unfinished in run.folder.glob(".*.safetensors.*"):  # what a kill in the middle of saving leaves behind
+            unfinished.unlink()
+        header, tensors, record = resume_file.read(run)
+        progress, config, split = record.progress, record.train, at_hand(record.split, run.folder)
+        text = _text_of(run, split, corpus)
+        if corpus is not None:
+            split = moved(run, split, text)
+        if (steps, epochs, seconds) != (None, None, None):
+            config = dataclasses.replace(config, steps=steps, epochs=epochs, seconds=seconds)
+            progress = _with_new_budget(progress)
+        if progress.finished:
+            raise RunError(
+                f"the run {run.name} is complete after {progress.position.step:,} steps: `steps`, `epochs` or "
+                "`seconds` with more than that goes on" + "; where its text is now is remembered" * (corpus is not None)
+            )
+        machine = precision.choose(device, config.precision, threads or record.threads, tune=record.tune)
+        data = build(text, split, tokenizer=checkpoint.tokenizer_of(header), folder=run.folder)
+        network, _ = checkpoint.build_model(header, tensors)
+        notes = [f"resumed: {run.name} at step {progress.position.step:,}", f"machine: {machine}, seed {config.seed}"]
+        if header.differences:
+            notes.insert(1, f"begun by an older charrnn: from here on {', '.join(header.differences)}")
+        training = _training(run, network.to(machine.device), config, data, machine, notes, lock)
+        resume_file.restore(training.trainer, header, tensors, progress)
+        training.earlier += [event for event in run.read_metrics() if event["step"] <= progress.position.step]
+        return training
+    except BaseException:
+        lock.release()
+        raise
+
+
+def _text_of(run: Run, split: Split, corpus: tuple[str, ...] | None) -> Corpus:
+    """The text that a run began with, at its place or at a new one: the hash decides."""
+    require(
+        "-" not in (corpus or ()), "standard input can be read once, and `resume` reads its text twice: name a file"
     )
-    data = build(corpus, split, tokenizer=checkpoint.tokenizer_of(header), folder=run.folder)
-    network, _ = checkpoint.build_model(header, tensors)
-    notes = [f"resumed: {run.name} at step {progress.position.step:,}", f"machine: {machine}, seed {config.seed}"]
-    if header.differences:
-        notes.insert(1, f"begun by an older charrnn: from here on {', '.join(header.differences)}")
-    training = _training(run, network.to(machine.device), config, data, machine, notes)
     try:
-        training.trainer.restore(Snapshot(progress, tensors))
-    except (KeyError, RuntimeError) as error:
-        raise CheckpointError(f"{run.resume} is damaged: it lacks or distorts {error}") from None
-    training.earlier += [event for event in run.read_metrics() if event["step"] <= progress.position.step]
-    return training
+        text = Corpus([_whole_path(source) for source in corpus or split.sources])
+        found = text.survey().sha256
+    except CorpusError as error:
+        if corpus is not None or all(Path(source).exists() for source in split.sources if Path(source).is_absolute()):
+            raise
+        raise CorpusError(f"{error}; where it has moved, name its new place: `corpus` beside `resume`") from None
+    if found != split.sha256:
+        which = "is not the text that" if corpus else "has changed since"
+        raise CorpusError(f"{' '.join(text.sources)} {which} the run {run.name} began with: it cannot go on exactly")
+    return text
 
 
 def _with_new_budget(progress: Progress) -> Progress:
@@ -168,7 +184,13 @@ def _whole_path(source: str) -> str:
 
 
 def _training(
-    run: Run, network: Network, config: TrainConfig, data: Dataset, machine: precision.Machine, notes: list[str]
+    run: Run,
+    network: Network,
+    config: TrainConfig,
+    data: Dataset,
+    machine: precision.Machine,
+    notes: list[str],
+    lock: Lock,
 ) -> Training:
 
     def windows(part: Part) -> Streams:
@@ -204,7 +226,7 @@ def _training(
         save=saver(run, network.config, data, config, machine),
         reverse=windows(data.train.reversed(network.config.start_id)) if both else None,
     )
-    return Training(run, trainer, data, notes, machine)
+    return Training(run, trainer, data, notes, machine, lock)
 
 
 def _newline(data: Dataset) -> int | None:
@@ -215,7 +237,5 @@ def _newline(data: Dataset) -> int | None:
 
 def _remove_empty(run: Run) -> None:
     """A run that failed before its first checkpoint leaves no folder behind, and its name free."""
-    if not run.model.exists() and not run.resume.exists():
-        for file in run.folder.iterdir():
-            file.unlink()
-        run.folder.rmdir()
+    if not run.exists:
+        run.remove()

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from charrnn.errors import CheckpointError
 from charrnn.models.cells import States
 from charrnn.models.ensemble import Network
 from charrnn.models.states import map_state
 from charrnn.training.optim import Descent
-from charrnn.training.optim.averaging import Average
+from charrnn.training.optim.averaging import PREFIX, Average
 from charrnn.training.optim.soap import Soap
 
 
@@ -46,7 +47,11 @@ class TrainingState:
         return {name: tensor.detach().clone() for name, tensor in found.items()}
 
     def restore(self, tensors: Mapping[str, Tensor], averaged: int) -> None:
-        """Go back, or on, to what `tensors` gave, when so many steps' weights were in their mean."""
+        """Go back, or on, to what `tensors` gave, when so many steps' weights were in their mean.
+
+        Raises CheckpointError, before anything has changed, where a tensor is missing, of another shape or not finite.
+        """
+        self._check(tensors, averaged)
         self.model.load_state_dict({name: tensors[f"model.{name}"] for name in self.model.state_dict()})
         for name, parameter in self.model.named_parameters():
             prefix = f"optimizer.{name}."
@@ -62,6 +67,28 @@ class TrainingState:
         if self.device.type == "cuda":
             torch.cuda.set_rng_state(tensors["random.cuda"].cpu(), self.device)
         self.scaler.load_state_dict({name: tensors[f"scaler.{name}"].item() for name in self.scaler.state_dict()})
+
+    def _check(self, tensors: Mapping[str, Tensor], averaged: int) -> None:
+        expected = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()} | self._remembered()
+        expected["random"] = torch.get_rng_state()
+        for name, parameter in self.model.named_parameters():
+            if averaged:
+                expected[f"{PREFIX}{name}"] = parameter
+            # What an optimiser remembers, it has from its first step on.
+            prefix = f"optimizer.{name}."
+            found = {slot.removeprefix(prefix) for slot in tensors if slot.startswith(prefix)}
+            slots = self.optimizer.slots(parameter)
+            if found and found != slots.keys():
+                raise CheckpointError(f"it remembers {', '.join(sorted(found))} of {name}, not {', '.join(slots)}")
+            expected |= {f"{prefix}{slot}": slots[slot] for slot in found}
+        for name, like in expected.items():
+            tensor = tensors.get(name)
+            if tensor is None:
+                raise CheckpointError(f"it lacks {name}")
+            if tensor.shape != like.shape or tensor.is_floating_point() != like.is_floating_point():
+                raise CheckpointError(f"{name} is {tuple(tensor.shape)}, not {tuple(like.shape)}")
+            if tensor.is_floating_point() and not tensor.isfinite().all():
+                raise CheckpointError(f"{name} holds numbers that are not finite")
 
     def _remembered(self) -> dict[str, Tensor]:
         """Every part of every layer's state, by name."""

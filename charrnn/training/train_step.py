@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from charrnn.config import TrainConfig
 from charrnn.machine import Machine
+from charrnn.models.cells import States
 from charrnn.models.ensemble import Network
 from charrnn.models.language_model import LanguageModel, detach, select_rows
 from charrnn.models.loss import cross_entropy
@@ -59,6 +60,16 @@ class TrainStep:
             group["lr"] = lr
         return loss, *self._move(loss)
 
+    @torch.no_grad()
+    def finite(self, windows: list[Batch]) -> bool:
+        """Whether the loss on these windows is, where there are any: nothing is learned from them or remembered."""
+        if not windows:
+            return True
+        self.precision.model.eval()
+        windows = [self._on_device(window) for window in windows]
+        losses = [self._loss(place, windows, 1)[0] for place in range(len(self._directions))]
+        return bool(torch.stack(losses).isfinite().all())
+
     def average_in(self, begun: bool) -> int:
         """Where averaging has begun, take the weights into their mean; how many are in it now."""
         if begun:
@@ -74,16 +85,21 @@ class TrainStep:
 
     def _differentiate(self, place: int, windows: list[Batch], tokens: int) -> Tensor:
         """Gradients of one model's nats per token over the windows of its directions; the loss."""
-        total = torch.zeros((), device=self.machine.device)
-        memories = self.state.memories[place]
-        for number, (direction, window) in enumerate(zip(self._directions[place], windows, strict=True)):
-            states = memories[number] if window.state_rows is None else select_rows(memories[number], window.state_rows)
-            logits, states = direction(window.inputs, detach(states))
-            total = total + cross_entropy(logits, window.targets).sum()
-            memories[number] = detach(states)
-        loss = total / tokens
+        loss, states = self._loss(place, windows, tokens)
+        self.state.memories[place] = [detach(own) for own in states]
         torch.autograd.backward(self.state.scaler.scale(loss))
         return loss.detach()
+
+    def _loss(self, place: int, windows: list[Batch], tokens: int) -> tuple[Tensor, list[States]]:
+        """One model's nats per token over the windows of its directions, and what each direction then remembers."""
+        total, after = torch.zeros((), device=self.machine.device), []
+        memories = self.state.memories[place]
+        for direction, memory, window in zip(self._directions[place], memories, windows, strict=True):
+            states = memory if window.state_rows is None else select_rows(memory, window.state_rows)
+            logits, states = direction(window.inputs, detach(states))
+            total = total + cross_entropy(logits, window.targets).sum()
+            after.append(states)
+        return total / tokens, after
 
     def _move(self, loss: Tensor) -> tuple[Tensor, Tensor]:
         """Clip and move the master weights; the gradient's norm before, and 1 where something was clipped.

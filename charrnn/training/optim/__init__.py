@@ -22,6 +22,10 @@ class Descent(torch.optim.SGD):
     number = 0
     found_inf: Tensor | None = None
 
+    def slots(self, weight: Tensor) -> dict[str, Tensor]:
+        """What is remembered of a weight: nothing."""
+        return {}
+
 
 def make_optimizer(model: Network, config: TrainConfig) -> Soap | Descent:
     """SOAP, or AdamW (Loshchilov & Hutter 2019), which it is without a basis, or plain gradient descent.

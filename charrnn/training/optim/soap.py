@@ -33,6 +33,15 @@ class Soap(torch.optim.Optimizer):
         self.number = 0
         self.found_inf: Tensor | None = None
 
+    def slots(self, weight: Tensor) -> dict[str, Tensor]:
+        """What is remembered of a weight once it has moved, by name: tensors of these shapes."""
+        scalar = weight.new_zeros(())
+        found = {"step": scalar, "exp_avg": weight, "exp_avg_sq": weight}
+        if any(weight is one for group in self.param_groups if group["rotated"] for one in group["params"]):
+            square = scalar.expand(weight.shape[-1], weight.shape[-1])
+            found |= {"basis": square, "outer": square}
+        return found
+
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         """Move every weight that has a gradient."""
