@@ -82,7 +82,7 @@ def test_the_last_share_of_a_run_is_averaged_and_kept_as_the_model(precision: st
 
     def judge() -> float:
         judged.append(weights(trainer))
-        return 2.0 - 0.1 * len(judged)
+        return 2.0
 
     trainer = make(config, save=saved, validate=judge)
     seen = watch(trainer)
@@ -98,15 +98,22 @@ def test_the_last_share_of_a_run_is_averaged_and_kept_as_the_model(precision: st
     assert trainer.progress.averaged == 5
 
 
-def test_both_figures_are_told_apart() -> None:
+@pytest.mark.parametrize(("mean", "alone"), [(2.1, 2.15), (2.1, 2.05)])
+def test_both_are_judged_at_the_end_and_the_better_is_kept(mean: float, alone: float) -> None:
     config = TrainConfig(seed=2, steps=20, average=0.5, evaluations=4)
-    figures = iter([3.0, 2.5, 2.2, 2.1, 2.15])
-    events = list(make(config, validate=lambda: next(figures)).run())
+    figures, saved = iter([3.0, 2.5, 2.2, mean, alone]), Saved()
+    trainer = make(config, save=saved, validate=lambda: next(figures))
+    events = list(trainer.run())
     last = reports(events)[-1]
-    assert (last.valid_loss, last.unaveraged) == (2.1, 2.15)
+    assert (last.valid_loss, last.unaveraged) == (min(mean, alone), alone)
+    assert trainer.best.loss == min(mean, alone)
     assert [report.unaveraged for report in reports(events)[:-1]] == [None] * (len(reports(events)) - 1)
-    notes = [event.text for event in events if isinstance(event, Note)]
-    assert notes == ["weights averaged over 10 steps: valid 2.1000 nats per token; the last step's alone: 2.1500"]
+    (note,) = [event.text for event in events if isinstance(event, Note)]
+    assert f"{mean:.4f} nats per token by the mean of the weights over 10 steps" in note
+    assert ("the mean is kept" in note) is (mean < alone)
+    model = saved.snapshots[-1].model()
+    as_they_are = all(torch.equal(model[f"model.{name}"], weight) for name, weight in weights(trainer).items())
+    assert as_they_are is (alone < mean)
 
 
 def test_without_averaging_the_model_is_the_last_weights_and_nothing_is_said() -> None:

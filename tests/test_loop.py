@@ -142,8 +142,8 @@ def test_padding_counts_for_nothing() -> None:
 def untimed(progress: Progress) -> Progress:
     """Without what the machine's clock brought in."""
     time = dataclasses.replace(progress.time, seconds=0, overhead_seconds=0, validation_seconds=0)
-    sums = dataclasses.replace(progress.since_report, seconds=0)
-    return dataclasses.replace(progress, time=time, since_report=sums)
+    sums, last = (dataclasses.replace(own, seconds=0) for own in (progress.since_report, progress.last_report))
+    return dataclasses.replace(progress, time=time, since_report=sums, last_report=last)
 
 
 # Each optimiser with averaging off, begun behind the snapshot, and before it; formats and drops in pairs.
@@ -363,6 +363,19 @@ def test_stopping_saves_where_it_stands() -> None:
             trainer.stop = True
     assert events[-1] == Stopped("interrupted")
     assert saved.snapshots[-1].progress.position.step == 7
+
+
+def test_a_report_is_the_mean_of_as_many_steps_as_reports_are_apart_or_more() -> None:
+    """A validation just behind a report does not stand for a step or two."""
+    config = TrainConfig(seed=0, steps=40, eval_every=7, report_every=5, lr=0.01)
+    every = reports(list(make(dataclasses.replace(config, eval_every=None, report_every=1)).run()))
+    found = reports(list(make(config, validate=lambda: 1.0).run()))
+    begin, last = 0, 0  # of the steps that the report before was a mean of, and its own step
+    for report in found:
+        first = begin if report.step - last < 5 else last
+        mean = sum(one.loss for one in every[first : report.step]) / (report.step - first)
+        assert report.loss == pytest.approx(mean, rel=1e-6), report.step
+        begin, last = first, report.step
 
 
 def test_the_share_of_clipped_steps_and_the_mean_norm_are_reported() -> None:

@@ -19,7 +19,7 @@ from charrnn.text.tokenizers.char import CharTokenizer
 from charrnn.training import plan as planning
 from charrnn.training import sizing
 from charrnn.training.optim import learning_rate
-from charrnn.training.plan import Choice, plan
+from charrnn.training.plan import Choice, Measure, Reading, plan
 
 CPU = Machine(torch.device("cpu"), "bf16", 2)
 SYMBOLS = "abcdefghijklmnopqrstuvwxyz \n"
@@ -183,13 +183,42 @@ def test_validation_takes_its_share_of_the_time_and_no_more(seconds: float) -> N
     trained = seconds * 2 * sizing.THREAD_SPEED["bf16"] / 6 / weights / choice.model.ensemble
     spent = choice.train.evaluations * choice.train.validated * 2 / 3 / trained
     assert spent == pytest.approx(0.04, rel=0.01) or choice.train.validated in (1 << 14, 1 << 17)
-    assert 3 <= choice.train.evaluations <= 15
+    assert 6 <= choice.train.evaluations <= 15
     assert f"the first {choice.train.validated:,} of them while training" in choice.reasons[0]
 
 
-def test_there_is_a_validation_for_every_twenty_seconds_three_at_least_and_fifteen_at_most() -> None:
-    for seconds, expected in ((5.0, 3), (60.0, 3), (119.0, 5), (300.0, 15), (1e5, 15)):
+def test_there_is_a_validation_for_every_twenty_seconds_six_at_least_and_fifteen_at_most() -> None:
+    for seconds, expected in ((20.0, 6), (60.0, 6), (150.0, 7), (300.0, 15), (1e5, 15)):
         assert choose(seconds=seconds).train.evaluations == expected, seconds
+
+
+def test_a_run_of_a_few_steps_validates_seldom_on_little_and_one_of_many_as_often_as_others() -> None:
+    """Time steps of validation, warming up included and for as many rows as it has, against those of training."""
+    for steps in (1, 5, 40, 100, 400, 2000):
+        train = plan(TrainOptions(steps=steps), text(10**6, valid=10**6), seed=1, machine=CPU).train
+        chunks = min(128, train.validated // 256)
+        cost = train.evaluations * (train.validated / chunks + 256) * max(chunks, 32) * 2 / 3
+        assert cost <= 0.1 * steps * 64 * 64 or (train.evaluations, train.validated) == (1, 1 << 12), steps
+    assert train.evaluations == 15
+
+
+def test_a_budget_of_time_is_planned_with_the_speed_that_was_measured() -> None:
+    asked = []
+
+    def measure(network: ModelConfig, reading: Reading) -> float:
+        asked.append(network.hidden)
+        return 1e9
+
+    def of(measure: Measure | None, **options: float) -> Choice:
+        return plan(TrainOptions(**options), text(10**6), seed=1, machine=CPU, measure=measure)  # type: ignore[arg-type]
+
+    slow, guessed = of(measure, seconds=60.0), of(None, seconds=60.0)
+    assert 1 <= len(asked) <= 2 and asked[0] == guessed.model.hidden and slow.model.hidden < guessed.model.hidden
+    weights = 2 * 8 * slow.model.hidden**2
+    assert f"about {60 * 1e9 / 6 / weights / 10**6:.1f} passes" in slow.reasons[1]
+    # What repeats asks no clock.
+    asked.clear()
+    assert of(measure, steps=100) == of(None, steps=100) and not asked
 
 
 def test_many_symbols_share_one_matrix_and_few_do_not() -> None:

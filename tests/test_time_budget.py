@@ -222,7 +222,7 @@ def ever_slower(step: int) -> float:
 
 @pytest.mark.parametrize(
     ("cost", "validation", "saving"),
-    [(even, 8.0, 0.0), (ever_slower, 2.0, 0.0), (even, 0.0, 6.0), (ever_slower, 4.0, 4.0)],
+    [(even, 3.0, 0.0), (ever_slower, 2.0, 0.0), (even, 0.0, 3.0), (ever_slower, 1.0, 2.0)],
 )
 def test_validations_and_saves_that_take_long_are_reckoned_with(
     simulate: Simulate, cost: Callable[[int], float], validation: float, saving: float
@@ -245,11 +245,26 @@ def test_time_is_set_aside_for_what_comes_after_the_last_step(simulate: Simulate
     assert run.trainer.time.spent.seconds + 12.0 == pytest.approx(BUDGET, rel=0.02)
 
 
+@pytest.mark.parametrize(("validation", "average", "validations"), [(6.0, None, 9), (10.0, 0.3, 4), (14.0, None, 4)])
+def test_what_is_spent_beside_the_steps_is_bounded_whatever_a_validation_takes(
+    simulate: Simulate, validation: float, average: float | None, validations: int
+) -> None:
+    run = simulate(validation=validation, average=average)
+    run.finish()
+    spent = run.trainer.time.spent
+    assert spent.overhead_seconds <= 0.15 * BUDGET
+    assert_ends_in_time(run)
+    # As many as there is time for, the first early, the others evenly between it and the end.
+    places = sorted(set(run.validated_at))
+    assert len(places) == validations and places[0] == pytest.approx(1 / 15, abs=0.01)
+    assert np.diff(places) == pytest.approx(np.full(validations - 1, np.diff(places).mean()), abs=0.08)
+
+
 def test_the_plan_is_for_the_time_that_validations_leave(simulate: Simulate) -> None:
     """Once a validation has been timed, the steps are those of the budget without what remains to be validated."""
-    run = simulate(validation=8.0)
+    run = simulate(validation=3.0)
     run.finish()
-    assert run.trainer.position.step == pytest.approx(BUDGET - 16 * 8.0, abs=0.02 * BUDGET)
+    assert run.trainer.position.step == pytest.approx(BUDGET - 16 * 3.0, abs=0.02 * BUDGET)
     assert len(run.streams.plans()) == 2
 
 
@@ -280,7 +295,7 @@ def test_a_run_that_began_with_its_text_has_less_time_to_train(simulate: Simulat
 
 
 def test_judging_weights_that_were_trained_is_no_step(simulate: Simulate) -> None:
-    run = simulate(validation=10.0)
+    run = simulate(validation=2.0)
     run.trainer.begin(5.0, trained=True)
     run.finish()
     assert run.validated[0] == 0 and len(run.validated) == 16

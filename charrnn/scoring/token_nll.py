@@ -25,7 +25,7 @@ WINDOW = 256
 BATCH = 32
 LOGITS_AT_ONCE = 1 << 24
 WARM_UP = 256
-SHORTEST_CHUNK = 1024
+SHORTEST_CHUNK = 256
 
 
 @torch.inference_mode()

@@ -82,6 +82,7 @@ class Trainer:
         return Progress(
             position=self.position,
             since_report=self.since_report,
+            last_report=self.last_report,
             best=self.best,
             time=self.time.spent,
             rescue=self._rescue,
@@ -103,6 +104,7 @@ class Trainer:
         """All of a progress but what the weights' mean counts by itself."""
         self.position: Position = progress.position
         self.since_report: Accumulators = progress.since_report
+        self.last_report: Accumulators = progress.last_report
         self.best: Best = progress.best
         self.time.spent = progress.time
         self._rescue: Rescue = progress.rescue
@@ -204,8 +206,10 @@ class Trainer:
 
     def _report(self) -> Report:
         position, sums = self.position, self.since_report
+        if sums.steps < self.config.report_every:  # the mean of a step or two cannot be compared with that of ten
+            sums = sums.add(**dataclasses.asdict(self.last_report))
         steps, tokens = max(1, sums.steps), max(1, sums.tokens)
-        self.since_report = Accumulators()
+        self.last_report, self.since_report = sums, Accumulators()
         return Report(
             step=position.step,
             tokens=position.tokens,
@@ -225,11 +229,16 @@ class Trainer:
     def _validation(self) -> Generator[Event, None, bool]:
         """Score the validation part, keep what is best (early stopping), save; False where it went back instead."""
         report, average, step = self._report(), self._train_step.state.average, self.position.step
-        loss = report.loss
+        loss, last, count = report.loss, None, average.count
         if self._validate is not None:
             # What would be saved is judged: the mean of the weights, where there is one.
             with average.in_place():
-                loss = self._validate()
+                loss = averaged = self._validate()
+            if average.count and self._share() >= 1:
+                last = self._validate()
+                if last < averaged:
+                    loss = last
+                    average.clear()
         better = self.best.is_beaten_by(loss)
         self.best = self.best.after(loss, step)
         if self._validate is None:  # nothing is held out, so nothing can be stale
@@ -242,15 +251,16 @@ class Trainer:
             return False
         self.time.tick(validation=True)
         if self._validate is not None:
-            report = dataclasses.replace(report, valid_loss=loss, valid_bpc=loss * self.bits, best=better)
-            if average.count and self._share() >= 1:
-                report = dataclasses.replace(report, unaveraged=self._validate())
-        yield report
-        if report.unaveraged is not None:
-            yield Note(
-                f"weights averaged over {average.count:,} steps: valid {loss:.4f} nats per token; the last step's "
-                f"alone: {report.unaveraged:.4f}"
+            report = dataclasses.replace(
+                report, valid_loss=loss, valid_bpc=loss * self.bits, best=better, unaveraged=last
             )
+        yield report
+        if last is not None:
+            yield Note(
+                f"valid {averaged:.4f} nats per token by the mean of the weights over {count:,} steps, {last:.4f} by "
+                f"the last step's: {'the mean is' if average.count else 'those are'} kept"
+            )
+        self.time.tick(overhead=True)  # whoever follows may have written a sample
         return True
 
     def _finish(self, reason: str) -> Generator[Event, None, bool]:

@@ -7,25 +7,33 @@ docs/experiments.md. Whatever the user named stays as it is, and the rest adapts
 
 import dataclasses
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from charrnn.config import ModelConfig, TrainConfig, TrainOptions, require
 from charrnn.machine import Machine
 from charrnn.models.weights import formula
+from charrnn.scoring.token_nll import SHORTEST_CHUNK, WARM_UP
 from charrnn.text.dataset import Dataset, Part
 from charrnn.training.batches import fit
 from charrnn.training.explain import explain
 from charrnn.training.optim import final_share
 from charrnn.training.sizing import OPERATIONS, directions, fresh, speed, weight_count
 
+# Of a network and what its steps read: operations a second here and now (see training/measure.py).
+Measure = Callable[[ModelConfig, "Reading"], float]
+
 DEFAULT_SECONDS = 600.0
 
-# How often validation comes, and the share of the time that it may take. Without gradients, but in fp32, a token costs
-# two thirds of what it costs in training.
-EVALUATIONS, LEAST_EVALUATIONS, SECONDS_BETWEEN = 15, 3, 20.0
-VALIDATION_SHARE = 0.04
+# How often validation comes, and the share of the time that it is meant to take, and may take where the run is short.
+# Without gradients, but in fp32, a token costs two thirds of what it costs in training.
+EVALUATIONS, LEAST_EVALUATIONS, SECONDS_BETWEEN = 15, 6, 20.0
+VALIDATION_SHARE, MOST_VALIDATION_SHARE = 0.04, 0.1
 VALIDATION_COST = 2 / 3
 LEAST_VALIDATED, MOST_VALIDATED = 1 << 14, 1 << 17
+FEWEST_VALIDATED = 1 << 12
+# Chunks of the held-out part that are scored side by side; fewer than some rows take as long as some.
+VALIDATION_CHUNKS, FEW_ROWS = 128, 32
 
 OPTIMIZER = "soap"
 BATCH_SIZE = 64
@@ -94,16 +102,21 @@ def wanted(options: TrainOptions, part: Part) -> tuple[int, int]:
 
 
 def plan(
-    options: TrainOptions, data: Dataset, *, seed: int, machine: Machine, source: ModelConfig | None = None
+    options: TrainOptions,
+    data: Dataset,
+    *,
+    seed: int,
+    machine: Machine,
+    source: ModelConfig | None = None,
+    measure: Measure | None = None,
 ) -> Choice:
     """Decide everything that was left open; a model that is gone on from (`source`) brings its own network.
 
-    Raises ConfigError when options contradict each other.
+    A budget of time is planned with the speed that `measure` finds; steps and epochs repeat, so no clock has a say in
+    them. Raises ConfigError when options contradict each other.
     """
     reading, size = Reading.of(options, data.train), data.tokenizer.size
-    # Weights times the tokens that each of them reads.
-    product = (reading.seconds or DEFAULT_SECONDS) * speed(machine) / OPERATIONS
-    network = source or fresh(options, size, reading.tokens, product, reading.to_read)
+    network, product = _network(options, reading, size, machine, source, measure)
     recurrent = any(weight.recurrent for weight in formula(network.cell).table().values())
     require(
         options.spectral_radius is None or recurrent,
@@ -131,6 +144,34 @@ def plan(
     return Choice(model, train, reasons)
 
 
+def _network(
+    options: TrainOptions,
+    reading: Reading,
+    size: int,
+    machine: Machine,
+    source: ModelConfig | None,
+    measure: Measure | None,
+) -> tuple[ModelConfig, float]:
+    """The network, and weights times the tokens that each of them reads.
+
+    What is measured depends on the width, and the width on what is measured: a second look is enough.
+    """
+
+    def pays_for(operations: float) -> tuple[ModelConfig, float]:
+        product = (reading.seconds or DEFAULT_SECONDS) * operations / OPERATIONS
+        return source or fresh(options, size, reading.tokens, product, reading.to_read), product
+
+    network, product = pays_for(speed(machine))
+    if measure is None or reading.to_read is not None:
+        return network, product
+    for _ in range(2):
+        measured = network
+        network, product = pays_for(measure(measured, reading))
+        if network.hidden == measured.hidden:
+            break
+    return network, product
+
+
 def training(
     options: TrainOptions,
     reading: Reading,
@@ -143,10 +184,7 @@ def training(
 ) -> TrainConfig:
     """How to train the model on so many tokens; weights that are only fine-tuned move less."""
     average = AVERAGE if options.average is None else options.average or None
-    evaluations = EVALUATIONS
-    if reading.seconds is not None:
-        evaluations = min(EVALUATIONS, max(LEAST_EVALUATIONS, int(reading.seconds / SECONDS_BETWEEN)))
-    validated = int(VALIDATION_SHARE / VALIDATION_COST * to_read / evaluations)
+    evaluations, validated = validation(to_read, reading)
     optimizer = options.optimizer or OPTIMIZER
     rate = DESCENT_RATE if optimizer == "sgd" else learning_rate(model.hidden, reading.a_step, model.cell)
     lr = options.lr or rate * (FINE_TUNING_RATE if tuned else 1.0)
@@ -168,11 +206,34 @@ def training(
         clip_value=options.clip_value,
         eval_every=options.eval_every,
         evaluations=evaluations,
-        validated=min(MOST_VALIDATED, max(LEAST_VALIDATED, validated)),
+        validated=validated,
         save_every=options.save_every,
         patience=options.patience,
         precision=precision,
     )
+
+
+def validation(to_read: float, reading: Reading) -> tuple[int, int]:
+    """How often to validate in a run that reads so many tokens, and on how many.
+
+    A short run validates less often, a very short one once, on less.
+    """
+    evaluations = EVALUATIONS
+    if reading.seconds is not None:
+        evaluations = min(EVALUATIONS, max(LEAST_EVALUATIONS, int(reading.seconds / SECONDS_BETWEEN)))
+    wanted = int(VALIDATION_SHARE / VALIDATION_COST * to_read / evaluations)
+    validated = min(MOST_VALIDATED, max(LEAST_VALIDATED, wanted))
+    # A step computes places that may hold no text.
+    may_cost = MOST_VALIDATION_SHARE * to_read * reading.batch_size * reading.bptt / reading.a_step
+    while validated > FEWEST_VALIDATED and validation_cost(validated) > may_cost:
+        validated //= 2
+    return max(1, min(evaluations, int(may_cost / validation_cost(validated)))), validated
+
+
+def validation_cost(tokens: int) -> float:
+    """What scoring so many costs, in tokens of training: chunks side by side, each warmed up first."""
+    chunks = min(VALIDATION_CHUNKS, max(1, tokens // SHORTEST_CHUNK))
+    return VALIDATION_COST * (tokens / chunks + WARM_UP) * max(chunks, FEW_ROWS)
 
 
 def rows(part: Part, bptt: int) -> int:

@@ -138,10 +138,14 @@ class Rescue(Schema):
 
 @dataclass(frozen=True, kw_only=True)
 class Progress(Schema):
-    """All that a run is besides its tensors. `averaged`: how many steps' weights are in their mean."""
+    """All that a run is besides its tensors. `averaged`: how many steps' weights are in their mean.
+
+    `last_report` has the sums that were last reported: a report so soon behind it takes them in once more.
+    """
 
     position: Position = dataclasses.field(default_factory=Position)
     since_report: Accumulators = dataclasses.field(default_factory=Accumulators)
+    last_report: Accumulators = dataclasses.field(default_factory=Accumulators)
     best: Best = dataclasses.field(default_factory=Best)
     time: Spent = dataclasses.field(default_factory=Spent)
     rescue: Rescue = dataclasses.field(default_factory=Rescue)

@@ -23,14 +23,14 @@ from charrnn.training import resume_file
 from charrnn.training.batches import Streams, open_streams
 from charrnn.training.finetune import Source
 from charrnn.training.loop import Trainer
-from charrnn.training.plan import plan
+from charrnn.training.measure import Measurement
+from charrnn.training.plan import VALIDATION_CHUNKS, plan
 from charrnn.training.progress import Progress
 from charrnn.training.recording import Training, moved, saver
 from charrnn.training.time_budget import with_new_budget
 
 DEFAULT_VALID = 0.05
 LEAST_CHARS_TO_HOLD_OUT = 4000
-VALIDATION_CHUNKS = 128
 
 
 def start(options: TrainOptions, *, checkpoints: Path | None = None) -> Training:
@@ -59,7 +59,14 @@ def start(options: TrainOptions, *, checkpoints: Path | None = None) -> Training
         corpus.sources = [_whole_path(source) for source in corpus.sources]
         data = _dataset(corpus, options, run, machine, source)
         seed = draw_seed() if options.seed is None else options.seed
-        choice = plan(options, data, seed=seed, machine=machine, source=source.config if source else None)
+        choice = plan(
+            options,
+            data,
+            seed=seed,
+            machine=machine,
+            source=source.config if source else None,
+            measure=Measurement(machine),
+        )
         network = build_network(choice.model)
         network.initialise(torch.Generator().manual_seed(seed), options.spectral_radius)
         notes = [*data.notes, *choice.reasons, f"machine: {machine}, seed {seed}"]

@@ -1,12 +1,16 @@
 """Where a run stands in its budget of steps, epochs or seconds, and what the wall clock has to say about it."""
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable
 
 from charrnn.config import TrainConfig
 from charrnn.training.progress import Position, Spent
 from charrnn.training.step_plan import StepPlan
+
+# The share of a time budget that may be spent on all that is no step, the last validation and the end included.
+MOST_OVERHEAD = 0.15
 
 
 class TimeBudget:
@@ -76,7 +80,11 @@ class TimeBudget:
         """Whether it is time to score the validation part."""
         if self.config.eval_every is not None:
             return position.step % self.config.eval_every == 0
-        return self._validations_by(position) > self.spent.validations
+        if self._validations_by(position) <= self.spent.validations:
+            return False
+        # Those that can be afforded come evenly over what is left.
+        behind = self.spent.validations / self.config.evaluations
+        return self.share(position) - behind >= (1 - behind) / (self._affordable() + 1)
 
     def count_validation(self, position: Position) -> None:
         """One validation more is behind, and with it all that should have been by now."""
@@ -87,14 +95,24 @@ class TimeBudget:
         """How many validations should have been by now, where they come evenly over the budget."""
         return int(min(1.0, self.share(position)) * self.config.evaluations)
 
+    def _affordable(self) -> float:
+        """How many validations more, each as long as the last, leave time for the end; a budget of steps has no say."""
+        each = self.spent.validation_seconds
+        if self.config.seconds is None or each == 0:
+            return math.inf
+        left = MOST_OVERHEAD * self.config.seconds - self.spent.overhead_seconds - self._end_seconds()
+        return max(0, int(left / each))
+
+    def _end_seconds(self) -> float:
+        """The last validation, of the weights' mean as well, and measuring and saving, which take as long as one."""
+        return (2 + (self.config.average is not None)) * self.spent.validation_seconds
+
     def _overhead_left(self, position: Position) -> float:
-        """Seconds that will not be spent on steps: measuring and saving at the end take as long as a validation."""
-        every = self.config.eval_every
-        if every is None:
-            validations = max(0, self.config.evaluations - self.spent.validations)
-        else:
-            validations = ((self.spent.plan.total or position.step) - position.step) // every + 1
-        return (validations + 1 + (self.config.average is not None)) * self.spent.validation_seconds
+        """Seconds that will not be spent on steps."""
+        every, each, end = self.config.eval_every, self.spent.validation_seconds, self._end_seconds()
+        if every is not None:
+            return ((self.spent.plan.total or position.step) - position.step) // every * each + end
+        return min(max(0, self.config.evaluations - self.spent.validations - 1), self._affordable()) * each + end
 
 
 def with_new_budget(spent: Spent, step: int) -> Spent:

@@ -1,0 +1,57 @@
+"""How fast this machine trains this network, now: a few steps of it on random text, before anything is planned."""
+
+import math
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from charrnn.config import ModelConfig, TrainConfig
+from charrnn.machine import Machine
+from charrnn.models.ensemble import build
+from charrnn.training.batches import Batch
+from charrnn.training.plan import Reading
+from charrnn.training.sizing import OPERATIONS, directions, weight_count
+from charrnn.training.train_step import TrainStep
+
+# Seconds that a measurement takes, and the share of a time budget where that is less; slow networks take longer.
+SECONDS, SHARE, LONGEST = 1.0, 0.03, 3.0
+# The first steps lay out weights and find the optimiser's bases: slow once.
+UNTIMED, LEAST_TIMED = 2, 2
+# What steps have of a run's time: the rest goes into validations, saves, reading and the end.
+LEFT_FOR_STEPS = 0.9
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Operations a second that a run on this machine does: six for each weight (as a plan counts them) and token."""
+
+    machine: Machine
+
+    def __call__(self, network: ModelConfig, reading: Reading) -> float:
+        """Train one such network for about a second. torch's random numbers are left as they were."""
+        seconds = min(SECONDS, SHARE * (reading.seconds or math.inf))
+        weights = directions(network) * weight_count(network.hidden, network.cell, network.layers)
+        with torch.random.fork_rng([self.machine.device] if self.machine.device.type == "cuda" else []):
+            step = self._step_seconds(network.single, reading.batch_size, reading.bptt, seconds)
+        # Of the places that a step computes, so many are text in the mean.
+        return LEFT_FOR_STEPS * OPERATIONS * weights * reading.a_step / step
+
+    def _step_seconds(self, network: ModelConfig, batch_size: int, bptt: int, seconds: float) -> float:
+        config = TrainConfig(seed=0, steps=1, batch_size=batch_size, bptt=bptt, precision=self.machine.precision)
+        model = build(network)
+        model.initialise(torch.Generator().manual_seed(0))
+        step = TrainStep(model.to(self.machine.device), config, self.machine, batch_size)
+        inputs, targets = np.random.default_rng(0).integers(0, network.start_id, (2, batch_size, bptt))
+        windows = [Batch(torch.from_numpy(inputs), torch.from_numpy(targets))] * directions(network)
+        began, times = time.perf_counter(), list[float]()
+        while len(times) < UNTIMED + LEAST_TIMED or time.perf_counter() - began < seconds:
+            started = time.perf_counter()
+            loss, *_ = step.learn(windows, batch_size * bptt, lr=config.lr, number=len(times))
+            loss.item()  # waits for the device
+            times.append(time.perf_counter() - started)
+            if time.perf_counter() - began > LONGEST * seconds:
+                break
+        timed = times[UNTIMED:] or times[-1:]
+        return sum(timed) / len(timed)
