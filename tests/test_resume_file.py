@@ -155,8 +155,8 @@ def tensors_of_model(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 VALUES: list[Json] = [
-    None, True, False, 0, 1, -1, 7, 10**6, 10**12, 10**40, 0.0, -0.5, 1.5, 1e30, 1e300, "", "zz", "1", [], [1], ["x"], {},
-    {"x": 1},
+    None, True, False, 0, 1, -1, 7, 10**6, 10**12, 10**40, 0.0, -0.5, 1.5, 1e30, 1e300, "", "zz", "1", [], [1], ["x"],
+    {}, {"x": 1},
 ]  # fmt: skip
 
 

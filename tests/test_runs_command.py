@@ -181,7 +181,7 @@ def test_a_text_that_has_moved_is_named_and_the_hash_decides(
     assert charrnn("train", "--resume", "--name", "one", "--steps", "6").code == 0
     header = read_header(Run(tmp_path / "checkpoints/one").resume)
     assert header.split.sources == (str(moved),) and header.summary["corpus"] == [str(moved)]
-    with pytest.raises(CorpusError, match="other.txt is not the text that the run one began with"):
+    with pytest.raises(CorpusError, match=r"other\.txt is not the text that the run one began with"):
         library.resume("one", corpus=other, checkpoints="checkpoints", steps=7)
 
 
