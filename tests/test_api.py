@@ -87,7 +87,7 @@ def test_an_unknown_option_is_told_with_the_nearest(trained: Path, corpus: Path)
         (charrnn.train, (corpus,), "epoch", "the nearest is `epochs`"),
         (charrnn.Training.start, (corpus,), "drop_out", "the nearest is `dropout`"),
         (charrnn.Training.resume, (), "step", "the nearest is `steps`"),
-        (charrnn.resume, (), "hidden", "there are name, checkpoints"),
+        (charrnn.resume, (), "hidden", "there are name, corpus, checkpoints"),
     ]
     for verb, arguments, wrong, words in verbs:
         with pytest.raises(ConfigError) as told:

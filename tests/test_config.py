@@ -345,7 +345,7 @@ def test_what_is_no_record_of_a_configuration_is_refused_and_the_fault_named() -
 
 def test_a_value_out_of_range_is_refused_in_a_file_too() -> None:
     for config, name, value in ((FULL[1], "lr", NAN), (FULL[0], "layers", 0), (FULL[1], "epochs", 10**400)):
-        with pytest.raises(ConfigError, match=f"`{name}` must be"):
+        with pytest.raises(ConfigError, match=f"`{name}` must be|{name} cannot be"):
             type(config).from_json({**config.to_json(), name: value})
 
 

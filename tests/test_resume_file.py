@@ -155,8 +155,8 @@ def tensors_of_model(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 VALUES: list[Json] = [
-    None, True, False, 0, 1, -1, 7, 10**6, 10**12, 10**40, 0.0, -0.5, 1.5, 1e30, 1e300, "", "zz", "1", [], [1], ["x"], {},
-    {"x": 1},
+    None, True, False, 0, 1, -1, 7, 10**6, 10**12, 10**40, 0.0, -0.5, 1.5, 1e30, 1e300, "", "zz", "1", [], [1], ["x"],
+    {}, {"x": 1},
 ]  # fmt: skip
 
 
@@ -210,6 +210,7 @@ def loaded_or_refused(use: Callable[[], object], done: str) -> bool:
     return True
 
 
+@pytest.mark.slow
 def test_any_value_of_another_kind_is_loaded_or_refused(run: Run, charrnn: CommandLine) -> None:
     draw, outcomes = random.Random(17), set()
     whole, record = run.resume.read_bytes(), read_header(run.resume).metadata
@@ -219,7 +220,7 @@ def test_any_value_of_another_kind_is_loaded_or_refused(run: Run, charrnn: Comma
         training.trainer.stop = True
         list(training.trainer.run())
 
-    for _ in range(120):
+    for _ in range(30):
         changed, done = mutated(record, draw)
         rewrite(run.resume, whole, changed)
         outcomes.add(loaded_or_refused(go_on, done))
@@ -236,7 +237,7 @@ def test_any_value_of_another_kind_is_loaded_or_refused(run: Run, charrnn: Comma
         repr(model)
         assert api.runs(run.folder.parent)[0].name == "run"
 
-    for _ in range(200):
+    for _ in range(40):
         changed, done = mutated(record, draw)
         rewrite(run.model, whole, changed)
         loaded_or_refused(look, done)

@@ -20,15 +20,16 @@ def commands(app: typer.Typer) -> Iterator[tuple[str, Any]]:
 
 
 def flags(app: typer.Typer) -> dict[str, str]:
-    """The flag of every parameter of every command that has one, and the commands themselves."""
+    """The flag of every option of every command, what an argument is called, and the commands themselves."""
     found: dict[str, str] = {}
+    arguments: dict[str, str] = {}
     for _, command in commands(app):
         for parameter in command.params:
             if parameter.param_type_name == "option":
                 found.setdefault(parameter.name, parameter.opts[0])
-            elif parameter.name == "corpus":
-                found["corpus"] = "CORPUS"
-    return {name: f"charrnn {name}" for name, _ in commands(app) if name} | found
+            elif parameter.metavar:
+                arguments[parameter.name] = parameter.metavar.strip("[].")
+    return {name: f"charrnn {name}" for name, _ in commands(app) if name} | arguments | found
 
 
 def in_flags(message: str, flags: dict[str, str]) -> str:

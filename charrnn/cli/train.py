@@ -45,7 +45,7 @@ def train(
         bool,
         opt.option(
             "Training",
-            "Go on exactly where the run stopped (--name, or the last). CORPUS is where its text is now, if it moved.",
+            "Go on exactly where the run stopped (--name, or the last); CORPUS: where its text is now.",
             "--resume",
         ),
     ] = False,

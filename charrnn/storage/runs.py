@@ -12,6 +12,8 @@ from charrnn.storage.lock import NAME, Lock
 from charrnn.storage.metrics import Metrics, read_metrics
 
 VARIABLE = "CHARRNN_CHECKPOINTS"
+# What texts that can be read once are kept as.
+COPY = re.compile(r"(corpus|valid|test)(-\d+)?\.txt")
 
 
 @dataclass(frozen=True)
@@ -67,10 +69,15 @@ class Run:
         """
         found = sorted(self.folder.iterdir()) if self.folder.is_dir() else []
         written = {path.name for path in (self.model, self.resume, self.metrics, self.curve)}
-        if self.exists or (self.folder / NAME).exists():
-            written.add(self.stdin_copy.name)
+        trained = self.exists or (self.folder / NAME).exists()
         unfinished = tuple(f".{name}." for name in written)
-        own = [path for path in found if path.name in {*written, NAME} or path.name.startswith(unfinished)]
+        own = [
+            path
+            for path in found
+            if path.name in {*written, NAME}
+            or path.name.startswith(unfinished)
+            or (trained and COPY.fullmatch(path.name))
+        ]
         return own, [path for path in found if path not in own]
 
     def remove(self) -> list[Path]:
