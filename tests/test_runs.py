@@ -112,7 +112,7 @@ def test_a_folder_that_cannot_be_made_is_an_error_with_advice(tmp_path: Path) ->
 
 def test_a_run_says_where_its_files_are(tmp_path: Path) -> None:
     run = Run(tmp_path / "one")
-    files = (run.model, run.resume, run.metrics, run.curve, run.stdin_copy)
+    files = (run.model, run.resume, run.metrics, run.curve, run.copy("corpus"))
     names = ["model.safetensors", "resume.safetensors", "metrics.jsonl", "curve.svg", "corpus.txt"]
     assert [file.name for file in files] == names
     assert {file.parent for file in files} == {tmp_path / "one"}

@@ -3,6 +3,7 @@
 import dataclasses
 import time
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
@@ -14,9 +15,11 @@ from charrnn.models.ensemble import build as build_network
 from charrnn.scoring.token_nll import token_nll
 from charrnn.storage import checkpoint, runs
 from charrnn.storage.runs import Run
-from charrnn.text.corpus import Corpus, keep_stdin
+from charrnn.text.corpus import Corpus
 from charrnn.text.dataset import VOCAB_SIZE, Dataset, Part, build, documents_to_learn
+from charrnn.text.sources import STDIN, keep, read_once
 from charrnn.text.split import Split, split_corpus
+from charrnn.text.tokenizers import tokenizer_class
 from charrnn.training.batches import Streams, open_streams
 from charrnn.training.finetune import Source
 from charrnn.training.loop import Trainer
@@ -28,6 +31,8 @@ from charrnn.training.time_budget import with_new_budget
 DEFAULT_VALID = 0.05
 LEAST_CHARS_TO_HOLD_OUT = 4000
 VALIDATION_CHUNKS = 128
+
+T = TypeVar("T")
 
 
 def start(options: TrainOptions, *, checkpoints: Path | None = None) -> Training:
@@ -41,18 +46,19 @@ def start(options: TrainOptions, *, checkpoints: Path | None = None) -> Training
     if options.start_from is not None:
         source = Source.read(runs.model_file(folder, options.start_from))
         source.check(options)
+    any_bytes = (source.tokenizer if source else tokenizer_class(options.tokenizer or "char")).any_bytes
     corpus = None
-    if "-" not in options.corpus:
-        corpus = Corpus(list(options.corpus))
+    if not any(map(read_once, options.corpus)):
+        corpus = Corpus(list(options.corpus), any_bytes=any_bytes)
         corpus.survey()
     machine = precision.choose(options.device, options.precision, options.threads, tune=options.tune)
-    run = runs.create(folder, options.name, options.corpus[0])
+    run = runs.create(folder, options.name, "stdin" if read_once(options.corpus[0]) else options.corpus[0])
     try:
+        kept = _kept(options, run)
         if corpus is None:
-            require(options.corpus == ("-",), "standard input cannot be joined with other texts")
-            keep_stdin(run.stdin_copy)
-            corpus = Corpus([str(run.stdin_copy)])
+            corpus = Corpus(list(kept.corpus), names=options.corpus, any_bytes=any_bytes)
             corpus.survey()
+        options = kept
         corpus.sources = [_whole_path(source) for source in corpus.sources]
         data = _dataset(corpus, options, run, machine, source)
         seed = draw_seed() if options.seed is None else options.seed
@@ -109,13 +115,14 @@ def resume(
             f"the run {run.name} is complete after {progress.position.step:,} steps: `steps`, `epochs` or `seconds` "
             "with more than that goes on"
         )
-    corpus = Corpus(list(split.sources))
+    tokenizer = checkpoint.tokenizer_of(header)
+    corpus = Corpus(list(split.sources), any_bytes=tokenizer.any_bytes)
     if corpus.survey().sha256 != split.sha256:
         raise CorpusError(f"{' '.join(split.sources)} has changed since the run began: it cannot be resumed exactly")
     machine = precision.choose(
         device, config.precision, threads or saved.get("threads"), tune=saved.get("tune") is not False
     )
-    data = build(corpus, split, tokenizer=checkpoint.tokenizer_of(header), folder=run.folder)
+    data = build(corpus, split, tokenizer=tokenizer, folder=run.folder)
     network, _ = checkpoint.build_model(header, tensors)
     notes = [f"resumed: {run.name} at step {progress.position.step:,}", f"machine: {machine}, seed {config.seed}"]
     if header.differences:
@@ -162,9 +169,28 @@ def _dataset(
     return data
 
 
+def _kept(options: TrainOptions, run: Run) -> TrainOptions:
+    """The same of files that can be read again: what can be read once, as a pipe, is copied to the run's folder."""
+    sources = (*options.corpus, options.valid, options.test)
+    require(sources.count(STDIN) <= 1, "standard input can be read once: name it for one text")
+
+    def again(source: T, part: str, number: int = 1) -> T | str:
+        if not isinstance(source, str) or not read_once(source):
+            return source
+        keep(source, copy := run.copy(part, number))
+        return str(copy)
+
+    return dataclasses.replace(
+        options,
+        corpus=tuple(again(source, "corpus", number) for number, source in enumerate(options.corpus, 1)),
+        valid=again(options.valid, "valid"),
+        test=again(options.test, "test"),
+    )
+
+
 def _whole_path(source: str) -> str:
     """A run may be resumed from another folder: its files are remembered by their whole path."""
-    return str(Path(source).absolute()) if Path(source).exists() else source
+    return str(Path(source).absolute()) if Path(source).is_file() else source
 
 
 def _training(
