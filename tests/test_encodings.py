@@ -53,7 +53,7 @@ def test_the_text_is_shown_as_it_would_read_where_its_fault_is(codec: str) -> No
 
 @each("data", [b"\xff", b"abc \xff def", b"caf\xe9", bytes(range(128, 256)), b"\x80 " + "é海🙂".encode()])
 def test_where_nothing_stands_out_no_encoding_is_named(data: bytes) -> None:
-    assert told(data) == "convert it to UTF-8 first"
+    assert told(data) == "convert it to UTF-8 first; a model with `tokenizer='byte'` takes any bytes"
 
 
 def test_every_codec_is_one_of_python_and_of_iconv() -> None:

@@ -5,7 +5,8 @@ import sys
 if sys.platform != "win32":
     import resource
 
-MEMORY_WORDS = ("alloc", "out of memory", "failed to map segment", "pthread_create")
+# The last are oneDNN's and the loader's words for it.
+MEMORY_WORDS = ("alloc", "out of memory", "pthread_create", "could not create a primitive", "failed to map segment")
 
 
 def told(problem: BaseException) -> str | None:
@@ -14,7 +15,9 @@ def told(problem: BaseException) -> str | None:
     short = isinstance(problem, MemoryError) or any(word in words.lower() for word in MEMORY_WORDS)
     # Short of memory, imports also end in errors that say nothing.
     if short or (limit and isinstance(problem, ImportError | SystemError)):
-        way = f"memory is limited to {limit} (ulimit -v)" if limit else "close other programs, or choose a smaller model"
+        way = (
+            f"memory is limited to {limit} (ulimit -v)" if limit else "close other programs, or choose a smaller model"
+        )
         return f"there is not enough memory ({words}): {way}"
     return f"a library cannot be loaded: {words}" if isinstance(problem, ImportError) else None
 

@@ -52,9 +52,10 @@ def typed(context: typer.Context, name: str) -> bool:
 def utf8_streams() -> None:
     """UTF-8 in and out whatever the locale says; text as it is, with no line ends changed."""
     _take_the_place_of_closed_ones()
-    for stream in (sys.stdout, sys.stderr, sys.stdin):
+    # A file's name that is no UTF-8 goes out as the bytes that it is; people see them escaped.
+    for stream, errors in ((sys.stdout, "surrogateescape"), (sys.stderr, "backslashreplace"), (sys.stdin, "strict")):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace" if stream is sys.stderr else "strict")
+            stream.reconfigure(encoding="utf-8", errors=errors)
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(newline="")
 

@@ -34,7 +34,9 @@ PRECISIONS = ("int8", "fp32")
 def sample(
     *,
     prompt: Annotated[str, opt.option("Text", "Prompt: text to go on from.", "--prompt", "-p", check=opt.utf8)] = "",
-    prompt_file: Annotated[str | None, opt.option("Text", "The same from a file, or - for stdin.")] = None,
+    prompt_file: Annotated[
+        str | None, opt.option("Text", "The same from a file, or - for stdin; for a model of lines, its one line.")
+    ] = None,
     rows: Annotated[
         int,
         opt.option(
@@ -100,6 +102,8 @@ def _read_prompt(file: str, model: "Model") -> str:
     text = corpus.read()
     if model.documents == "lines":
         text = text.removesuffix("\n")
+        if "\n" in text:
+            raise CorpusError(f"{corpus.title} holds several lines: a model of lines goes on from one")
     if not text:
         raise CorpusError(f"{corpus.title} holds no prompt")
     return text

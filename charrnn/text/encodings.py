@@ -1,6 +1,7 @@
 """What a text that is not UTF-8 may be written in: advice from the look of its bytes."""
 
 import codecs
+from functools import partial
 
 SAMPLE = 1 << 16
 SHOWN = 24
@@ -35,6 +36,9 @@ MARKS = {
 # Below this, the letters are not those of any language's texts: a guess would be no better than chance.
 LEAST_COHERENCE = 0.15
 MULTIBYTE = {"gb18030", "big5", "cp932", "euc_jp", "cp949"}
+JAPANESE = ("cp932", "euc_jp")
+LEAST_KANA = 0.2
+MOSTLY = 0.3
 
 
 def utf16(data: bytes) -> str | None:
@@ -58,7 +62,7 @@ def advice(data: bytes, fault: int) -> str:
     sample = data[first : first + SAMPLE]
     codec = likeliest(sample)
     if codec is None:
-        return "convert it to UTF-8 first"
+        return "convert it to UTF-8 first; a model with `tokenizer='byte'` takes any bytes"
     name = ENCODINGS[codec]
     before = len(data[first:fault].decode(codec, "replace"))
     read = sample.decode(codec, "replace")[max(0, before - SHOWN // 2) :][:SHOWN]
@@ -67,10 +71,23 @@ def advice(data: bytes, fault: int) -> str:
 
 def likeliest(sample: bytes) -> str | None:
     """The codec of `ENCODINGS` that these bytes look written in; None when none stands out."""
+    if (codec := next(filter(partial(_japanese, sample), JAPANESE), None)) is not None:
+        return codec
     from charset_normalizer import from_bytes
 
-    best = from_bytes(sample, cp_isolation=list(ENCODINGS)).best()
-    if best is None or (best.coherence < LEAST_COHERENCE and best.encoding not in MULTIBYTE):
+    found = from_bytes(sample, cp_isolation=list(ENCODINGS))
+    best = found.best()
+    wide = sum(byte > 0x7F for byte in sample) > MOSTLY * len(sample)
+    if best is None or (best.coherence < LEAST_COHERENCE and not (wide and best.encoding in MULTIBYTE)):
         return None
-    alike = {best.encoding, *best.could_be_from_charset}
+    tied = best.encoding in MULTIBYTE  # in so few characters chance decides between Korean and Chinese
+    equals = [one for one in found if tied and (one.chaos, one.coherence) == (best.chaos, best.coherence)] or [best]
+    alike = {codec for one in equals for codec in (one.encoding, *one.could_be_from_charset)}
     return next((codec for codec in ENCODINGS if codec in alike), None)
+
+
+def _japanese(sample: bytes, codec: str) -> bool:
+    """Whether there is kana, as in all Japanese and, by chance, in nothing: short texts are taken for Korean else."""
+    wide = [character for character in sample.decode(codec, "replace") if character > "\x7f"]
+    kana = sum("\N{HIRAGANA LETTER SMALL A}" <= character <= "\N{KATAKANA LETTER SMALL KE}" for character in wide)
+    return kana > LEAST_KANA * len(wide) and wide.count("\N{REPLACEMENT CHARACTER}") < 0.05 * len(wide)

@@ -56,9 +56,8 @@ def find(source: str, *, corpora: bool = True) -> Path | None:
     if not source:
         raise CorpusError(f"an empty name names no text: name a file, or {STDIN} for standard input")
     if "\n" in source or len(os.fsencode(Path(source).name)) > LONGEST_NAME:
-        raise CorpusError(
-            f"{source[:40]!r} … is no file's name: name the file that holds the text, not the text itself"
-        )
+        begun = f"{source[:40]!r}" + (" …" if len(source) > 40 else "")
+        raise CorpusError(f"{begun} is no file's name: name the file that holds the text, not the text itself")
     path = Path(source)
     try:
         folder, there = path.is_dir(), path.exists()
@@ -76,8 +75,8 @@ def find(source: str, *, corpora: bool = True) -> Path | None:
 
 
 def read_once(source: str) -> bool:
-    """Whether what a source holds is gone once it has been read: standard input, a pipe, a terminal."""
-    if source == STDIN:
+    """Whether what a source holds is gone once it has been read: standard input by any name, a pipe, a terminal."""
+    if source == STDIN or source.startswith(("/dev/", "/proc/")):
         return True
     try:
         mode = os.stat(source).st_mode
