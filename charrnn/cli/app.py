@@ -75,9 +75,9 @@ def run(arguments: list[str] | None = None) -> int:
         error(f"{problem.strerror or problem}{f': {problem.filename}' if problem.filename else ''}")
         return FAILED
     except (ImportError, MemoryError, RuntimeError, SystemError) as problem:
-        if (complaint := told(problem)) is None:
+        if (library := told(problem)) is None:
             raise
-        error(complaint)
+        error(library)
         return FAILED
     except ReaderGone:
         return 0
