@@ -275,7 +275,7 @@ def test_control_characters_are_text_and_noted(tmp_path: Path, count: int, lengt
     text = "\x01" * count + "a" * (length - count)
     assert Corpus([write(tmp_path, text)]).read() == text
     corpus = Corpus([write(tmp_path, text)])
-    assert corpus.survey().notes == [f"the text holds {count} control characters"]
+    assert corpus.survey().notes == [f"the text holds {count} control character{'s' * (count > 1)}"]
     assert in_memory(text)[1].notes == corpus.statistics.notes
 
 

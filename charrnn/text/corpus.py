@@ -160,7 +160,8 @@ class _Survey:
 
     def finish(self) -> None:
         if self._controls:
-            self.statistics.notes.append(f"the text holds {self._controls} control characters")
+            characters = "character" if self._controls == 1 else "characters"
+            self.statistics.notes.append(f"the text holds {self._controls} control {characters}")
         if self._lines >= 10 and self._duplicates > MANY_DUPLICATES * self._lines:
             share = self._duplicates / self._lines
             self.statistics.notes.append(
