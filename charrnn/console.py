@@ -15,6 +15,8 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from charrnn.errors import one_line
+
 if TYPE_CHECKING:
     from charrnn.training.events import Event, Report
 
@@ -50,7 +52,7 @@ def warn(text: str) -> None:
 
 def error(text: str) -> None:
     """The one line that a failure ends with."""
-    console.print(Text(f"charrnn: {text}", style="red"))
+    console.print(Text(one_line(f"charrnn: {text}"), style="red"))
 
 
 def write(text: str) -> None:

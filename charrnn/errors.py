@@ -9,12 +9,28 @@
     └── DivergedError       a training that found no finite loss again
 
 A `ConfigError` is wrong usage (exit code 2), all others are failures (exit code 1). Messages name fields in backticks,
-`batch_size`; the command line writes them as its flags, --batch-size.
+`batch_size`; the command line writes them as its flags, --batch-size. A message is one line that can be read, whatever
+it quotes.
 """
+
+import re
+
+LONGEST = 400
+
+
+def one_line(message: str) -> str:
+    """A message as one readable line: what cannot be seen is escaped, the middle of what is too long is left out."""
+    line = re.sub(r"\s*\n\s*", " ", message.strip("\n"))
+    line = "".join(each if each.isprintable() else repr(each)[1:-1] for each in line)
+    # What was wrong stands at the beginning, what to do at the end.
+    return line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} … {line[-LONGEST // 2 :]}"
 
 
 class CharrnnError(Exception):
-    """Base of all errors that a user can do something about."""
+    """Base of all errors that a user can do something about. Its message is made one readable line."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(one_line(message))
 
 
 class ConfigError(CharrnnError):

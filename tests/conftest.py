@@ -66,7 +66,7 @@ def command(*arguments: str, cwd: Path, **environment: str) -> "subprocess.Popen
 @pytest.fixture(scope="session")
 def prose() -> str:
     """A few thousand characters of English with some structure."""
-    from charrnn.text.corpus import bundled
+    from charrnn.text.sources import bundled
 
     path = bundled("fables")
     assert path is not None

@@ -716,7 +716,7 @@ def test_a_number_that_is_not_finite_is_null_in_a_file_and_never_a_weight(
         tensors = {name: tensor.clone() for name, tensor in model_tensors(model).items()}
         tensors["model.forwards.bias"][1] = number
         write(file, tensors, record)
-        with pytest.raises(CheckpointError, match=r"forwards\.bias holds numbers that are not finite"):
+        with pytest.raises(CheckpointError, match=r"forwards\.bias holds weights that are not finite"):
             read_model(file)
 
 

@@ -1,38 +1,23 @@
-"""Reading: what comes out of files, standard input and compressed files, what is counted, what is refused."""
+"""Reading: what comes out of a text, in any chunks, what is counted, what is noted, what is refused."""
 
-import bz2
-import gc
 import gzip
 import hashlib
-import io
-import lzma
-import os
+import re
 import subprocess
-import sys
-import warnings
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from backports import zstd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charrnn.errors import CorpusError
 from charrnn.text import corpus as module
-from charrnn.text.corpus import CHUNK_BYTES, Corpus, TextStatistics, bundled, in_memory, keep_stdin
+from charrnn.text.corpus import CHUNK_BYTES, Corpus, TextStatistics, in_memory
 
 from .cases import each
 
 MIXED = "Zażółć gęślą\r\nменя зовут 海\r\r\nবাংলা 🙂 e\u0301\n\n  two  spaces\tand\u00a0more\u3000\u2028end\r"
 CHUNK_SIZES = [1, 2, 3, 4, 5, 7, 11, 64, CHUNK_BYTES]
-
-PACKERS: dict[str, Callable[[bytes], bytes]] = {
-    "gz": gzip.compress,
-    "xz": lzma.compress,
-    "bz2": bz2.compress,
-    "zst": zstd.compress,
-}
 
 
 def normalised(text: str) -> str:
@@ -54,21 +39,18 @@ def naive_counts(data: bytes) -> tuple[int, int, int, int, str]:
     return len(text), len(data), len(text.split()), len(normalised(text)), hashlib.sha256(data).hexdigest()
 
 
+def converted(message: str, data: bytes) -> str:
+    """What the command that a message tells makes of these bytes."""
+    found = re.search(r"(iconv -f \S+ -t UTF-8)", message)
+    assert found, message
+    done = subprocess.run(found[1].split(), input=data, capture_output=True, check=True)
+    return done.stdout.decode().removeprefix("\ufeff")
+
+
 def in_chunks_of(size: int) -> pytest.MonkeyPatch:
     patch = pytest.MonkeyPatch()
     patch.setattr(module, "CHUNK_BYTES", size)
     return patch
-
-
-def replace_stdin(monkeypatch: pytest.MonkeyPatch, file: str) -> io.TextIOWrapper:
-    stdin = open(file)  # noqa: SIM115
-    monkeypatch.setattr(sys, "stdin", stdin)
-    return stdin
-
-
-def piped(code: str, data: bytes) -> bytes:
-    head = "import sys; from charrnn.text import corpus; out = sys.stdout.buffer.write\n"
-    return subprocess.run([sys.executable, "-c", head + code], input=data, capture_output=True, check=True).stdout
 
 
 # Files, chunks, counts
@@ -248,29 +230,53 @@ def test_the_offset_of_a_fault_counts_from_the_first_byte_of_the_file(
 
 def test_the_offset_is_that_within_the_file_at_fault(tmp_path: Path) -> None:
     good, bad = write(tmp_path, "é" * 10, "good.txt"), write(tmp_path, b"abc\xff", "bad.txt")
-    with pytest.raises(CorpusError, match=r"bad\.txt is not UTF-8: byte 3 is 0xFF .*iconv"):
+    with pytest.raises(CorpusError, match=r"bad\.txt is not UTF-8: byte 3 is 0xFF .*convert it"):
         Corpus([good, bad]).read()
 
 
-# Binary data, control characters, repeated lines
+# Any bytes
 
 
-@each("data", [b"a" * 1000 + b"\0", b"\x7fELF\x02\x01\x01\x00", b"\x01\x02\x03\x04"])
-def test_binary_data_is_refused(tmp_path: Path, data: bytes) -> None:
-    with pytest.raises(CorpusError, match=r"text\.txt looks like binary data"):
+@settings(deadline=None, max_examples=100)
+@given(data=st.binary(max_size=40), size=st.integers(1, 9))
+def test_any_bytes_are_read_and_come_back(tmp_path_factory: pytest.TempPathFactory, data: bytes, size: int) -> None:
+    data = b"x" + data.replace(b"\r", b"")  # neither a byte order mark nor the beginning of a compressed file
+    corpus = Corpus([write(tmp_path_factory.getbasetemp(), data, "bytes")], any_bytes=True)
+    patch = in_chunks_of(size)
+    try:
+        text = corpus.read()
+    finally:
+        patch.undo()
+    assert text.encode("utf-8", "surrogateescape") == data
+    assert (corpus.statistics.bytes, corpus.statistics.sha256) == (len(data), hashlib.sha256(data).hexdigest())
+    assert in_memory(text)[1].bytes == len(data)
+
+
+# Zero bytes, control characters, repeated lines
+
+
+@each("data", [b"a" * 1000 + b"\0", b"\x7fELF\x02\x01\x01\x00", b"\0"])
+def test_zero_bytes_are_binary_data_and_the_way_on_is_told(tmp_path: Path, data: bytes) -> None:
+    with pytest.raises(CorpusError, match=r"text\.txt holds zero bytes, as binary data do .* `tokenizer='byte'`"):
         Corpus([write(tmp_path, data)]).survey()
+    assert Corpus([write(tmp_path, data)], any_bytes=True).survey().bytes == len(data)
 
 
-def test_binary_data_in_memory_is_refused() -> None:
-    with pytest.raises(CorpusError, match="looks like binary data"):
-        in_memory("a\0")
+@each("mark, name", [(b"", "utf-16-le"), (b"", "utf-16-be"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be")])
+@each("text", ["plain\nletters, caf\xe9\n" * 3])
+def test_sixteen_bits_a_character_are_told_from_binary_data(tmp_path: Path, mark: bytes, name: str, text: str) -> None:
+    with pytest.raises(CorpusError, match=r"text\.txt is UTF-16") as caught:
+        Corpus([write(tmp_path, mark + text.encode(name))]).read()
+    assert converted(str(caught.value), mark + text.encode(name)) == text
 
 
-def test_two_control_characters_in_a_hundred_are_noted_and_three_are_binary(tmp_path: Path) -> None:
-    corpus = Corpus([write(tmp_path, "a" * 98 + "\x01\x7f")])
-    assert corpus.survey().notes == ["the text holds 2 control characters"]
-    with pytest.raises(CorpusError, match=r"binary data, not text \(3 control characters\)"):
-        Corpus([write(tmp_path, "a" * 97 + "\x01\x01\x08")]).survey()
+@each("count, length", [(1, 1), (1, 3), (2, 100), (3, 100), (50, 100)])
+def test_control_characters_are_text_and_noted(tmp_path: Path, count: int, length: int) -> None:
+    text = "\x01" * count + "a" * (length - count)
+    assert Corpus([write(tmp_path, text)]).read() == text
+    corpus = Corpus([write(tmp_path, text)])
+    assert corpus.survey().notes == [f"the text holds {count} control character{'s' * (count > 1)}"]
+    assert in_memory(text)[1].notes == corpus.statistics.notes
 
 
 def test_control_characters_are_summed_over_chunks(tmp_path: Path) -> None:
@@ -311,152 +317,3 @@ def test_repeated_lines_are_looked_for_in_the_beginning_only(tmp_path: Path, mon
     monkeypatch.setattr(module, "CHECKED_LINES", 10)
     file = write(tmp_path, "\n".join(map(line, range(10))))
     assert Corpus([file, file, file]).survey().notes == []
-
-
-# Compressed files
-
-
-@each("kind", PACKERS)
-def test_compressed_files_are_known_by_their_content(tmp_path: Path, kind: str) -> None:
-    corpus = Corpus([write(tmp_path, PACKERS[kind](MIXED.encode()))])
-    assert corpus.read() == normalised(MIXED)
-    assert counts(corpus.statistics) == naive_counts(MIXED.encode())
-
-
-@each("kind", PACKERS)
-def test_all_members_of_a_compressed_file_are_read(tmp_path: Path, kind: str) -> None:
-    pack = PACKERS[kind]
-    corpus = Corpus([write(tmp_path, pack(b"\xef\xbb\xbf") + pack(b"") + pack(b"one ") + pack(b"") + pack(b"two"))])
-    assert corpus.read() == "one two"
-
-
-@each("kind", PACKERS)
-def test_faults_in_a_compressed_file_are_counted_in_what_it_holds(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
-) -> None:
-    monkeypatch.setattr(module, "CHUNK_BYTES", 7)
-    with pytest.raises(CorpusError, match="byte 20 is 0xE9"):
-        Corpus([write(tmp_path, PACKERS[kind]("é".encode() * 10 + b"\xe9 "))]).read()
-
-
-NOISE = "".join(chr(97 + byte % 26) for seed in range(600) for byte in hashlib.sha256(b"%d" % seed).digest())
-
-
-@each("kind", PACKERS)
-@each("cut", ["half", "last byte"])
-def test_a_compressed_file_that_was_cut_off_is_an_error(tmp_path: Path, kind: str, cut: str) -> None:
-    data = PACKERS[kind](NOISE.encode())
-    file = write(tmp_path, data[: len(data) // 2] if cut == "half" else data[:-1])
-    with pytest.raises(CorpusError, match=r"text\.txt cannot be read to its end"):
-        Corpus([file]).read()
-
-
-@each(
-    "data",
-    [
-        gzip.compress(NOISE.encode())[:-8] + bytes(8),
-        gzip.compress(b"")[:10] + b"\x07" * 40,  # no kind of deflate block
-        lzma.compress(NOISE.encode())[:200] + b"\xff" * 200,
-        bz2.compress(NOISE.encode())[:200] + b"\xff" * 200,
-        b"\x28\xb5\x2f\xfd" + b"\xff" * 40,
-    ],
-)
-def test_a_damaged_compressed_file_is_an_error(tmp_path: Path, data: bytes) -> None:
-    with pytest.raises(CorpusError, match=r"text\.txt cannot be read to its end"):
-        Corpus([write(tmp_path, data)]).read()
-
-
-def test_no_file_is_left_open(tmp_path: Path) -> None:
-    files = [write(tmp_path, PACKERS.get(kind, bytes)(b"some text"), kind) for kind in ("plain", *PACKERS)]
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        for file in files:
-            Corpus([file]).read()
-        gc.collect()
-    assert [str(warning.message) for warning in caught] == []
-
-
-# Standard input
-
-
-@each("kind", ["plain", *PACKERS])
-def test_standard_input_is_read_from_a_pipe(kind: str) -> None:
-    data = ("\ufeff" + MIXED).encode()
-    out = piped("c = corpus.Corpus(['-']); out(c.read().encode())", PACKERS.get(kind, bytes)(data))
-    assert out.decode() == normalised(MIXED)
-
-
-def test_standard_input_joins_files_and_stays_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = write(tmp_path, "file, ", "file.txt")
-    with replace_stdin(monkeypatch, write(tmp_path, "stdin, ", "stdin.txt")) as stdin:
-        assert Corpus([file, "-", file]).read() == "file, stdin, file, "
-        assert not stdin.closed
-        assert os.fstat(stdin.fileno())
-
-
-def test_a_fault_in_standard_input_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stdin = replace_stdin(monkeypatch, write(tmp_path, b"abc\xff"))
-    with stdin, pytest.raises(CorpusError, match=r"^- is not UTF-8: byte 3 "):
-        Corpus(["-"]).read()
-
-
-def test_standard_input_is_kept_whole(tmp_path: Path) -> None:
-    data = bytes(range(256)) * 3
-    code = f"from pathlib import Path; corpus.CHUNK_BYTES = 100; corpus.keep_stdin(Path({str(tmp_path / 'kept')!r}))"
-    piped(code, data)
-    assert (tmp_path / "kept").read_bytes() == data
-
-
-def test_a_kept_standard_input_is_a_corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with replace_stdin(monkeypatch, write(tmp_path, gzip.compress(MIXED.encode()))):
-        keep_stdin(tmp_path / "kept")
-    corpus = Corpus([str(tmp_path / "kept")])
-    assert corpus.survey().chars == len(MIXED)
-    assert corpus.read() == normalised(MIXED)
-
-
-# What is not there
-
-
-def test_a_folder_is_refused_with_a_hint(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match=r"is a folder: .*/\*\.txt"):
-        Corpus([str(tmp_path)])
-
-
-@each("source", ["missing.txt", "no/such/folder/text.txt", "", "a\0b", "x" * 300])
-def test_a_missing_source_is_refused_before_anything_is_read(source: str) -> None:
-    with pytest.raises(CorpusError):
-        Corpus([source])
-
-
-def test_a_missing_source_is_named() -> None:
-    with pytest.raises(CorpusError, match="no file and no bundled corpus missing"):
-        Corpus([str(Path(__file__)), "missing"])
-
-
-def test_a_file_that_went_away_is_named(tmp_path: Path) -> None:
-    file = write(tmp_path, "text")
-    corpus = Corpus([file])
-    os.remove(file)
-    with pytest.raises(CorpusError, match=r"text\.txt cannot be read: No such file"):
-        corpus.read()
-
-
-# Bundled corpora
-
-
-def test_a_bundled_corpus_is_known_by_its_name() -> None:
-    file = bundled("fables")
-    assert file is not None
-    assert Corpus(["fables"]).read() == normalised(file.read_bytes().decode())
-
-
-def test_a_file_goes_before_a_bundled_corpus_of_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(tmp_path, "mine", "fables")
-    monkeypatch.chdir(tmp_path)
-    assert Corpus(["fables"]).read() == "mine"
-
-
-@each("name", ["nothing", "", "../corpora/fables", "/etc/hostname", "fables.txt"])
-def test_other_names_are_no_bundled_corpora(name: str) -> None:
-    assert bundled(name) is None

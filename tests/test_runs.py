@@ -95,7 +95,7 @@ def test_what_a_training_left_before_its_first_checkpoint_is_no_run_and_taken_ov
             create(tmp_path, "fables", "fables")
         lock.release()
         (run.folder / ".lock").touch()  # as a kill leaves it
-        for left in (run.metrics, run.stdin_copy, run.folder / ".model.safetensors.x1y2"):
+        for left in (run.metrics, run.copy("corpus"), run.folder / ".model.safetensors.x1y2"):
             left.write_text("left")
         with pytest.raises(RunError, match="there is no run fables"):
             find(tmp_path, "fables")
@@ -115,7 +115,7 @@ def test_a_folder_that_holds_something_else_is_not_touched(tmp_path: Path) -> No
 def test_a_run_is_removed_with_all_that_it_wrote_and_with_nothing_else(tmp_path: Path) -> None:
     for others in ([], ["notes.md", "samples"]):
         run = make_run(tmp_path, "one")
-        files = (run.metrics, run.curve, run.stdin_copy, run.folder / ".lock", run.folder / ".model.safetensors.x1")
+        files = (run.metrics, run.curve, run.copy("corpus"), run.folder / ".lock", run.folder / ".model.safetensors.x1")
         for path in files:
             path.write_text("")
         for name in others:
@@ -143,7 +143,7 @@ def test_when_every_number_is_taken_there_is_an_error(tmp_path: Path, monkeypatc
 
 def test_a_text_inside_the_folder_of_a_run_moves_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make_run(tmp_path / "here", "one")
-    run.stdin_copy.write_text("text")
+    run.copy("corpus").write_text("text")
     (tmp_path / "far.txt").write_text("far")
     monkeypatch.chdir(tmp_path)
 
@@ -153,16 +153,16 @@ def test_a_text_inside_the_folder_of_a_run_moves_with_it(tmp_path: Path, monkeyp
         )
 
     told = remembered(
-        split(str(run.stdin_copy), "here/one/corpus.txt", "far.txt", "fables", valid="far.txt"), run.folder
+        split(str(run.copy("corpus")), "here/one/corpus.txt", "far.txt", "fables", valid="far.txt"), run.folder
     )
     far = str(tmp_path / "far.txt")
     assert told.sources == ("corpus.txt", "corpus.txt", far, "fables") and told.valid_file == far
     (tmp_path / "here").rename(tmp_path / "there")
     moved = Run(tmp_path / "there" / "one")
-    copy = str(moved.stdin_copy)
+    copy = str(moved.copy("corpus"))
     assert at_hand(told, moved.folder) == split(copy, copy, far, "fables", valid=far)
     # As earlier versions remembered it: by its whole path.
-    assert at_hand(split(str(run.stdin_copy), "/gone.txt"), moved.folder).sources == (copy, "/gone.txt")
+    assert at_hand(split(str(run.copy("corpus")), "/gone.txt"), moved.folder).sources == (copy, "/gone.txt")
 
 
 def test_a_name_that_leads_elsewhere_is_refused(tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_a_folder_that_cannot_be_made_is_an_error_with_advice(tmp_path: Path) ->
 
 def test_a_run_says_where_its_files_are(tmp_path: Path) -> None:
     run = Run(tmp_path / "one")
-    files = (run.model, run.resume, run.metrics, run.curve, run.stdin_copy)
+    files = (run.model, run.resume, run.metrics, run.curve, run.copy("corpus"))
     names = ["model.safetensors", "resume.safetensors", "metrics.jsonl", "curve.svg", "corpus.txt"]
     assert [file.name for file in files] == names
     assert {file.parent for file in files} == {tmp_path / "one"}

@@ -12,15 +12,15 @@ def held_out(model: Model, part: str = "valid") -> Corpus:
     header = model.header
     if "split" not in header.summary:
         raise CheckpointError(f"{header.path} does not say what it was trained on: name a text")
-    return HeldOut(at_hand(header.split, header.path.parent), part)
+    return HeldOut(at_hand(header.split, header.path.parent), part, any_bytes=model.tokenizer.any_bytes)
 
 
 class HeldOut(Corpus):
     """One part of a corpus, read as a text of its own."""
 
-    def __init__(self, split: Split, part: str) -> None:
+    def __init__(self, split: Split, part: str, *, any_bytes: bool) -> None:
         try:
-            super().__init__(list(split.sources))
+            super().__init__(list(split.sources), any_bytes=any_bytes)
         except CorpusError as error:
             moved = "name a text, or where it is now: `corpus` beside `resume`"
             raise CorpusError(f"{error}, which the model was trained on: {moved}") from None
@@ -32,5 +32,7 @@ class HeldOut(Corpus):
 
     def read(self) -> str:
         """The part's text; statistics are of the part alone."""
-        text, self.statistics = in_memory("".join(self._split.part(self._part, Corpus(self.sources))))
+        text, self.statistics = in_memory(
+            "".join(self._split.part(self._part, Corpus(self.sources, any_bytes=self.any_bytes)))
+        )
         return text

@@ -193,7 +193,7 @@ class Model:
         require(batch_size >= 1, f"`batch_size` must be at least 1, not {batch_size}")
         require(not adapt or reset_every is None, "adaptation carries the state: leave out `reset_every` or `adapt`")
         if isinstance(text, PathLike):
-            text = Corpus([fspath(text)])
+            text = Corpus([fspath(text)], any_bytes=self.tokenizer.any_bytes)
         plain_text, statistics = (text.read(), text.statistics) if isinstance(text, Corpus) else in_memory(text)
         if lines and not self.config.documents:
             part = encode_lines(self.tokenizer, plain_text, unknown=unknown)

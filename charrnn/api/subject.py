@@ -30,7 +30,8 @@ def subject(
 
     loaded = load(model, checkpoints=checkpoints)
     if text is None:
-        text = Corpus([fspath(one) for one in texts]).read() if texts else held_out(loaded).read()
+        named = Corpus([fspath(one) for one in texts], any_bytes=loaded.tokenizer.any_bytes) if texts else None
+        text = (named or held_out(loaded)).read()
     return Subject.from_model(
         loaded.network,
         loaded.tokenizer,

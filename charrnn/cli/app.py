@@ -9,6 +9,7 @@ import typer
 
 from charrnn import __version__
 from charrnn.cli import evaluate, fill, inspect, runs, sample, train
+from charrnn.cli.failures import told
 from charrnn.cli.flags import flags, in_flags
 from charrnn.cli.options import utf8_streams
 from charrnn.console import ReaderGone, error, write
@@ -73,6 +74,11 @@ def run(arguments: list[str] | None = None) -> int:
         return getattr(problem, "exit_code", USAGE)
     except OSError as problem:
         error(f"{problem.strerror or problem}{f': {problem.filename}' if problem.filename else ''}")
+        return FAILED
+    except (ImportError, MemoryError, RuntimeError, SystemError) as problem:
+        if (library := told(problem)) is None:
+            raise
+        error(library)
         return FAILED
     except ReaderGone:
         return 0

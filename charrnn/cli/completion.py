@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from charrnn.storage.runs import all_runs, checkpoints_folder
-from charrnn.text.corpus import bundled_names
+from charrnn.text.sources import bundled_names
 
 
 def complete_run(context: typer.Context, incomplete: str) -> list[str]:

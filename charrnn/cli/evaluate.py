@@ -117,7 +117,7 @@ def evaluate(
     wanted: list[str | None] = [*texts] if texts else [None]
     for text in wanted:
         started = time.monotonic()
-        corpus = api.held_out(loaded, part) if text is None else Corpus([text])
+        corpus = api.held_out(loaded, part) if text is None else Corpus([text], any_bytes=loaded.tokenizer.any_bytes)
         try:
             # A run's own held-out part may hold characters that its training part lacks; training has said so.
             score = loaded.score(

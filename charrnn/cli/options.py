@@ -1,5 +1,7 @@
 """Options that several commands share, and what commands ask of them."""
 
+import contextlib
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -57,8 +59,23 @@ def typed(context: typer.Context, name: str) -> bool:
 
 def utf8_streams() -> None:
     """UTF-8 in and out whatever the locale says; text as it is, with no line ends changed."""
-    for stream in (sys.stdout, sys.stderr, sys.stdin):
+    _take_the_place_of_closed_ones()
+    # A file's name that is no UTF-8 goes out as the bytes that it is; people see them escaped.
+    for stream, errors in ((sys.stdout, "surrogateescape"), (sys.stderr, "backslashreplace"), (sys.stdin, "strict")):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace" if stream is sys.stderr else "strict")
+            stream.reconfigure(encoding="utf-8", errors=errors)
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(newline="")
+
+
+def _take_the_place_of_closed_ones() -> None:
+    """What is written to a stream that was closed (`>&-`) is nobody's; no file may come to stand in its place."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            with contextlib.suppress(OSError):
+                os.fstat(number)
+                continue
+            os.open(os.devnull, os.O_RDWR)
+    # Standard input stays None: who reads it is told that it is closed.
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115

@@ -12,6 +12,7 @@ from charrnn.generation.config import SampleConfig
 from charrnn.schema import to_json_text
 
 if TYPE_CHECKING:
+    from charrnn.api.model import Model
     from charrnn.generation.sequence import TextChunk
 
 EXAMPLES = """Examples:
@@ -33,7 +34,9 @@ PRECISIONS = ("int8", "fp32")
 def sample(
     *,
     prompt: Annotated[str, opt.option("Text", "Prompt: text to go on from.", "--prompt", "-p", check=opt.utf8)] = "",
-    prompt_file: Annotated[str | None, opt.option("Text", "The same from a file, or - for stdin.")] = None,
+    prompt_file: Annotated[
+        str | None, opt.option("Text", "The same from a file, or - for stdin; for a model of lines, its one line.")
+    ] = None,
     rows: Annotated[
         int,
         opt.option(
@@ -64,8 +67,6 @@ def sample(
     by an empty line, or stand one a line where the model was trained on lines.
     """
     config = SampleConfig.of(**fields)
-    if prompt_file is not None:
-        prompt = _read_prompt(prompt_file)
 
     from threadpoolctl import threadpool_limits
 
@@ -76,6 +77,8 @@ def sample(
 
     threadpool_limits(threads)
     loaded = api.load(model, checkpoints=checkpoints)
+    if prompt_file is not None:
+        prompt = _read_prompt(prompt_file, loaded)
     seed = draw_seed() if seed is None else seed
     numbers = loaded.precision if precision is None else precision
     direction = ", the direction that reads forwards" if loaded.header.config.bidirectional else ""
@@ -88,13 +91,21 @@ def sample(
         _write_text(chunks, front, rows, "" if loaded.documents == "lines" else "\n")
 
 
-def _read_prompt(file: str) -> str:
-    """A prompt is read as a corpus is: compressed or not, strictly UTF-8, line ends mended."""
+def _read_prompt(file: str, model: "Model") -> str:
+    """A prompt is read as a corpus is: compressed or not, UTF-8, line ends mended.
+
+    Editors end a file with a line end, which no line holds that a model of lines goes on from.
+    """
     from charrnn.text.corpus import Corpus
 
-    text = Corpus([file]).read()
+    corpus = Corpus([file], any_bytes=model.tokenizer.any_bytes, corpora=False)
+    text = corpus.read()
+    if model.documents == "lines":
+        text = text.removesuffix("\n")
+        if "\n" in text:
+            raise CorpusError(f"{corpus.title} holds several lines: a model of lines goes on from one")
     if not text:
-        raise CorpusError(f"{file} holds no prompt")
+        raise CorpusError(f"{corpus.title} holds no prompt")
     return text
 
 

@@ -52,7 +52,9 @@ def read(path: Path) -> "tuple[Header, dict[str, Tensor]]":
     header = read_header(path)
     renamed = renaming(header.metadata)
     with _damage_told(path):
-        return header, {renamed(name): tensor for name, tensor in load(path.read_bytes()).items()}
+        tensors = {renamed(name): tensor for name, tensor in load(path.read_bytes()).items()}
+    _refuse_infinite(path, {name: t.numpy() for name, t in tensors.items() if name.startswith(MODEL_PREFIX)})
+    return header, tensors
 
 
 def read_model(path: Path) -> tuple[Header, Weights, Tokenizer]:
@@ -67,10 +69,18 @@ def read_model(path: Path) -> tuple[Header, Weights, Tokenizer]:
     with _damage_told(path), safe_open(path, framework="numpy") as file:
         names = [name for name in file.keys() if name.startswith(MODEL_PREFIX)]  # noqa: SIM118
         weights = {renamed(name).removeprefix(MODEL_PREFIX): file.get_tensor(name) for name in names}
+    _refuse_infinite(path, weights)
+    return header, weights, tokenizer_of(header)
+
+
+def _refuse_infinite(path: Path, weights: Weights) -> None:
+    """A network with a weight that is no finite number says nothing at all."""
     for name, weight in weights.items():
         if not np.isfinite(weight).all():
-            raise CheckpointError(f"{path} is of no use: {name} holds numbers that are not finite; train it again")
-    return header, weights, tokenizer_of(header)
+            raise CheckpointError(
+                f"{path} cannot be used: {name.removeprefix(MODEL_PREFIX)} holds weights that are not finite numbers, "
+                "as a training that diverged leaves; train again more gently"
+            )
 
 
 def build_model(header: Header, tensors: "Mapping[str, Tensor]") -> "tuple[Network, Tokenizer]":

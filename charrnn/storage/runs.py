@@ -47,10 +47,9 @@ class Run:
         """The picture of the run."""
         return self.folder / "curve.svg"
 
-    @property
-    def stdin_copy(self) -> Path:
-        """What was read from standard input, kept so that the run can be resumed and evaluated."""
-        return self.folder / "corpus.txt"
+    def copy(self, part: str, number: int = 1) -> Path:
+        """What was read from standard input or a pipe, kept so that the run can be resumed and evaluated."""
+        return self.folder / (f"{part}.txt" if number == 1 else f"{part}-{number}.txt")
 
     @property
     def exists(self) -> bool:

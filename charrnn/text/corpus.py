@@ -1,42 +1,23 @@
-"""Reading a text that may be larger than memory: decompress, check UTF-8, normalise line ends, count.
+"""Reading a text that may be larger than memory: check UTF-8, normalise line ends, count.
 
-A `Corpus` is a list of sources that can be read again and again, chunk by chunk. Where it is split (`split.py`) and
-what it turns into (`dataset.py`) is decided elsewhere.
+A `Corpus` is a list of sources (`sources.py`) that can be read again and again, chunk by chunk. Where it is split
+(`split.py`) and what it turns into (`dataset.py`) is decided elsewhere.
 """
 
-import bz2
 import codecs
-import gzip
 import hashlib
-import lzma
-import os
-import sys
-import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from charrnn.errors import CorpusError
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from charrnn.text.encodings import advice, utf16
+from charrnn.text.sources import DAMAGED, called, find, unpacked
 
 CHUNK_BYTES = 1 << 22
 CHECKED_LINES = 200_000
 MANY_DUPLICATES = 0.3
-BINARY_SHARE = 0.02
 
-# What a compressed file begins with, and how it is opened.
-_COMPRESSED: dict[bytes, Callable[[BinaryIO], object]] = {
-    b"\x1f\x8b": lambda raw: gzip.GzipFile(fileobj=raw),
-    b"\xfd7zXZ\x00": lzma.LZMAFile,
-    b"BZh": bz2.BZ2File,
-    b"\x28\xb5\x2f\xfd": zstd.ZstdFile,
-}
 _CONTROLS = {chr(code) for code in range(32)} - set("\t\n\r\f\x1b") | {"\x7f"}
 
 
@@ -56,61 +37,43 @@ class TextStatistics:
     notes: list[str] = field(default_factory=list)
 
 
-def bundled(name: str) -> Path | None:
-    """The file of a bundled corpus, in a source tree or in an installed wheel; None when there is no such corpus."""
-    for folder in _bundles():
-        file = folder / f"{name}.txt"
-        if name == Path(name).name and file.is_file():
-            return file
-    return None
-
-
-def bundled_names() -> list[str]:
-    """The bundled corpora there are."""
-    return sorted({file.stem for folder in _bundles() for file in folder.glob("*.txt")})
-
-
-def _bundles() -> tuple[Path, Path]:
-    package = Path(__file__).resolve().parents[1]
-    return package / "bundled", package.parent / "corpora"
-
-
 class Corpus:
     """One text from files, bundled corpora or stdin ('-'), in the order given, read chunk by chunk.
 
+    `names` are what messages call the sources. With `any_bytes`, what is no UTF-8 is read too, a lone surrogate for
+    each such byte ("surrogateescape"), and zero bytes. Without `corpora`, a bundled corpus's name is none.
     Raises CorpusError when a source is missing, undecodable (with the byte offset of the first fault) or binary.
-    Stdin can be read once: keep a copy and read that, where a text is needed twice (see `keep_stdin`).
+    What can be read once, as stdin, is to be kept where it is needed twice (see `keep`).
     """
 
-    def __init__(self, sources: list[str]) -> None:
+    def __init__(
+        self,
+        sources: list[str],
+        *,
+        names: Sequence[str] | None = None,
+        any_bytes: bool = False,
+        corpora: bool = True,
+    ) -> None:
         self.sources = sources
+        self.names = [called(source) for source in names or sources]
+        self.any_bytes = any_bytes
         self.statistics = TextStatistics()
-        self._paths = [self._resolve(source) for source in sources]
+        self._paths = [find(source, corpora=corpora) for source in sources]
 
-    @staticmethod
-    def _resolve(source: str) -> Path | None:
-        if source == "-":
-            return None
-        path = Path(source)
-        try:
-            if path.is_dir():
-                raise CorpusError(f"{source} is a folder: name the text files in it, for example {source}/*.txt")
-            if path.exists():
-                return path
-        except (OSError, ValueError) as error:
-            raise CorpusError(f"{source[:80]} cannot be the name of a file: {error}") from None
-        if (file := bundled(source)) is not None:
-            return file
-        raise CorpusError(f"there is no file and no bundled corpus {source}")
+    @property
+    def title(self) -> str:
+        """What messages call all of it."""
+        return " ".join(self.names)
 
     def chunks(self) -> Iterator[str]:
         """The text in chunks of some megabytes, line ends as \\n; `statistics` are complete once it is exhausted."""
         statistics, digest = TextStatistics(), hashlib.sha256()
         # Counting takes longer than reading: once is enough.
         survey = None if self.statistics.sha256 else _Survey(statistics)
-        for source, path in zip(self.sources, self._paths, strict=True):
-            with _open(path, source) as raw:
-                yield from _normalise(_decode(raw, source, digest.update, statistics), source, statistics, survey)
+        for name, path in zip(self.names, self._paths, strict=True):
+            with unpacked(path, name, statistics.notes.append) as raw:
+                decoded = _decode(raw, name, digest.update, statistics, self.any_bytes)
+                yield from _normalise(decoded, name, statistics, survey)
         statistics.sha256 = digest.hexdigest()
         if survey is not None:
             survey.finish()
@@ -121,7 +84,7 @@ class Corpus:
         for _ in self.chunks():
             pass
         if not self.statistics.chars:
-            raise CorpusError(f"{' '.join(self.sources)} holds no text")
+            raise CorpusError(f"{self.title} holds no text")
         return self.statistics
 
     def read(self) -> str:
@@ -129,42 +92,20 @@ class Corpus:
         return "".join(self.chunks())
 
 
-def keep_stdin(file: Path) -> None:
-    """Copy standard input into a file, whole."""
-    with open(file, "wb") as out:
-        while block := sys.stdin.buffer.read(CHUNK_BYTES):
-            out.write(block)
-
-
-@contextmanager
-def _open(path: Path | None, source: str) -> Iterator[BinaryIO]:
-    try:
-        # A duplicate, so that closing the text does not close standard input.
-        raw = open(os.dup(sys.stdin.fileno()), "rb") if path is None else open(path, "rb")  # noqa: SIM115
-    except OSError as error:
-        raise CorpusError(f"{source} cannot be read: {error.strerror}") from None
-    with raw:
-        head = raw.peek(8)
-        opener = next((opener for magic, opener in _COMPRESSED.items() if head.startswith(magic)), None)
-        if opener is None:
-            yield cast(BinaryIO, raw)
-        else:
-            with cast(BinaryIO, opener(cast(BinaryIO, raw))) as unpacked:
-                yield unpacked
-
-
-def _decode(raw: BinaryIO, source: str, digest: Callable[[bytes], None], statistics: TextStatistics) -> Iterator[str]:
-    """Strict UTF-8, a leading BOM dropped."""
-    utf8 = codecs.getincrementaldecoder("utf-8")("strict")
+def _decode(
+    raw: BinaryIO, source: str, digest: Callable[[bytes], None], statistics: TextStatistics, any_bytes: bool
+) -> Iterator[str]:
+    """UTF-8, strict unless `any_bytes`, a leading BOM dropped."""
+    utf8 = codecs.getincrementaldecoder("utf-8")("surrogateescape" if any_bytes else "strict")
     offset = 0
     while True:
         try:
             block = raw.read(CHUNK_BYTES)
-        except (OSError, EOFError, zlib.error, lzma.LZMAError, zstd.ZstdError) as error:
+        except DAMAGED as error:
             raise CorpusError(f"{source} cannot be read to its end: {error}") from None
         digest(block)
-        if b"\0" in block:
-            raise CorpusError(f"{source} looks like binary data or UTF-16, not like UTF-8 text: it holds zero bytes")
+        if b"\0" in block and not any_bytes:
+            raise CorpusError(f"{source} {_zeros_told(block)}")
         if offset == 0 and block.startswith(codecs.BOM_UTF8):
             statistics.notes.append(f"{source}: byte order mark dropped")
             block, offset = block[3:], 3
@@ -174,7 +115,7 @@ def _decode(raw: BinaryIO, source: str, digest: Callable[[bytes], None], statist
         except UnicodeDecodeError as error:
             raise CorpusError(
                 f"{source} is not UTF-8: byte {offset - pending + error.start} is 0x{error.object[error.start]:02X} "
-                f"({error.reason}); convert it first, for example with iconv -f WINDOWS-1252 -t UTF-8"
+                f"({error.reason}); {advice(error.object, error.start)}"
             ) from None
         offset += len(block)
         statistics.bytes += len(block)
@@ -182,6 +123,13 @@ def _decode(raw: BinaryIO, source: str, digest: Callable[[bytes], None], statist
             yield text
         if not block:
             return
+
+
+def _zeros_told(block: bytes) -> str:
+    """What is said of zero bytes, which no text holds."""
+    if name := utf16(block):
+        return f"is {name}, not UTF-8: convert it first, for example with iconv -f {name} -t UTF-8"
+    return "holds zero bytes, as binary data do and no text: a model with `tokenizer='byte'` takes any bytes"
 
 
 class _Survey:
@@ -195,15 +143,12 @@ class _Survey:
         self._seen: set[int] = set()
         self._duplicates = 0
 
-    def see(self, text: str, source: str) -> None:
+    def see(self, text: str) -> None:
         statistics = self.statistics
         statistics.chars += len(text)
         statistics.words += len(text.split()) - (self._in_word and not text[0].isspace())
         self._in_word = not text[-1].isspace()
-        controls = sum(text.count(control) for control in _CONTROLS)
-        self._controls += controls
-        if controls > BINARY_SHARE * len(text):
-            raise CorpusError(f"{source} looks like binary data, not text ({controls} control characters)")
+        self._controls += sum(text.count(control) for control in _CONTROLS)
 
     def see_lines(self, text: str) -> None:
         if self._lines < CHECKED_LINES:
@@ -215,7 +160,8 @@ class _Survey:
 
     def finish(self) -> None:
         if self._controls:
-            self.statistics.notes.append(f"the text holds {self._controls} control characters")
+            characters = "character" if self._controls == 1 else "characters"
+            self.statistics.notes.append(f"the text holds {self._controls} control {characters}")
         if self._lines >= 10 and self._duplicates > MANY_DUPLICATES * self._lines:
             share = self._duplicates / self._lines
             self.statistics.notes.append(
@@ -229,7 +175,7 @@ def _normalise(chunks: Iterator[str], source: str, statistics: TextStatistics, s
     windows = old_mac = 0
     for chunk in chunks:
         if survey is not None:
-            survey.see(chunk, source)
+            survey.see(chunk)
         text = held + chunk
         held = "\r" if text.endswith("\r") else ""
         text = text.removesuffix("\r")
@@ -253,8 +199,16 @@ def _normalise(chunks: Iterator[str], source: str, statistics: TextStatistics, s
 
 def in_memory(text: str) -> tuple[str, TextStatistics]:
     """The same normalising and counting for a text that is already here."""
-    statistics = TextStatistics(bytes=len(text.encode("utf-8", "surrogatepass")))
+    statistics = TextStatistics(bytes=_utf8_length(text))
     survey = _Survey(statistics)
     normalised = "".join(_normalise(iter([text] if text else []), "the text", statistics, survey))
     survey.finish()
     return normalised, statistics
+
+
+def _utf8_length(text: str) -> int:
+    """Bytes of UTF-8; one for each that was read as a lone surrogate, three for any other half of a pair."""
+    try:
+        return len(text.encode("utf-8", "surrogateescape"))
+    except UnicodeEncodeError:
+        return len(text.encode("utf-8", "surrogatepass"))

@@ -90,7 +90,7 @@ def build(
             notes.append(f"the text gives {tokenizer.size} {kind} {tokenizer.unit}, not {vocab_size}")
     train = encode_part(tokenizer, split.part("train", corpus), split.documents, folder=folder)
     if train.tokens.size < 2:
-        raise CorpusError(f"{' '.join(split.sources)} holds one character to train on: a model needs at least two")
+        raise CorpusError(f"{corpus.title} holds one character to train on: a model needs at least two")
     valid = encode_part(tokenizer, split.part("valid", corpus), split.documents, folder=folder)
     if valid.unknown:
         notes.append(

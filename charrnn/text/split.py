@@ -38,7 +38,7 @@ class Split(Schema):
         """The text of 'train', 'valid' or 'test' in chunks; empty where there is none."""
         file = {"valid": self.valid_file, "test": self.test_file}.get(name)
         if file is not None:
-            return Corpus([file]).chunks()
+            return Corpus([file], any_bytes=corpus.any_bytes).chunks()
         first, end = {
             "train": (0, self.train_end),
             "valid": (self.train_end, self.valid_end),

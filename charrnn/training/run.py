@@ -3,6 +3,7 @@
 import dataclasses
 import time
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
@@ -16,9 +17,11 @@ from charrnn.storage import checkpoint, runs
 from charrnn.storage.lock import Lock
 from charrnn.storage.runs import Run
 from charrnn.storage.texts import at_hand
-from charrnn.text.corpus import Corpus, keep_stdin
+from charrnn.text.corpus import Corpus
 from charrnn.text.dataset import VOCAB_SIZE, Dataset, Part, build, documents_to_learn
+from charrnn.text.sources import STDIN, keep, read_once
 from charrnn.text.split import Split, split_corpus
+from charrnn.text.tokenizers import tokenizer_class
 from charrnn.training import resume_file
 from charrnn.training.batches import Streams, open_streams
 from charrnn.training.finetune import Source
@@ -32,6 +35,8 @@ from charrnn.training.time_budget import with_new_budget
 DEFAULT_VALID = 0.05
 LEAST_CHARS_TO_HOLD_OUT = 4000
 
+T = TypeVar("T")
+
 
 def start(options: TrainOptions, *, checkpoints: Path | None = None) -> Training:
     """Read, check, split and tokenize the corpus, decide what was left open, make the run's folder.
@@ -44,18 +49,19 @@ def start(options: TrainOptions, *, checkpoints: Path | None = None) -> Training
     if options.start_from is not None:
         source = Source.read(runs.model_file(folder, options.start_from))
         source.check(options)
+    any_bytes = (source.tokenizer if source else tokenizer_class(options.tokenizer or "char")).any_bytes
     corpus = None
-    if "-" not in options.corpus:
-        corpus = Corpus(list(options.corpus))
+    if not any(map(read_once, options.corpus)):
+        corpus = Corpus(list(options.corpus), any_bytes=any_bytes)
         corpus.survey()
     machine = precision.choose(options.device, options.precision, options.threads, tune=options.tune)
-    run, lock = runs.create(folder, options.name, options.corpus[0])
+    run, lock = runs.create(folder, options.name, "stdin" if read_once(options.corpus[0]) else options.corpus[0])
     try:
+        kept = _kept(options, run)
         if corpus is None:
-            require(options.corpus == ("-",), "standard input cannot be joined with other texts")
-            keep_stdin(run.stdin_copy)
-            corpus = Corpus([str(run.stdin_copy)])
+            corpus = Corpus(list(kept.corpus), names=options.corpus, any_bytes=any_bytes)
             corpus.survey()
+        options = kept
         corpus.sources = [_whole_path(source) for source in corpus.sources]
         data = _dataset(corpus, options, run, machine, source)
         seed = draw_seed() if options.seed is None else options.seed
@@ -108,7 +114,8 @@ def resume(
             unfinished.unlink()
         header, tensors, record = resume_file.read(run)
         progress, config, split = record.progress, record.train, at_hand(record.split, run.folder)
-        text = _text_of(run, split, corpus)
+        tokenizer = checkpoint.tokenizer_of(header)
+        text = _text_of(run, split, corpus, any_bytes=tokenizer.any_bytes)
         if corpus is not None:
             split = moved(run, split, text)
         if (steps, epochs, seconds) != (None, None, None):
@@ -120,7 +127,7 @@ def resume(
                 "`seconds` with more than that goes on" + "; where its text is now is remembered" * (corpus is not None)
             )
         machine = precision.choose(device, config.precision, threads or record.threads, tune=record.tune)
-        data = build(text, split, tokenizer=checkpoint.tokenizer_of(header), folder=run.folder)
+        data = build(text, split, tokenizer=tokenizer, folder=run.folder)
         network, _ = checkpoint.build_model(header, tensors)
         notes = [f"resumed: {run.name} at step {progress.position.step:,}", f"machine: {machine}, seed {config.seed}"]
         if header.differences:
@@ -134,13 +141,14 @@ def resume(
         raise
 
 
-def _text_of(run: Run, split: Split, corpus: tuple[str, ...] | None) -> Corpus:
+def _text_of(run: Run, split: Split, corpus: tuple[str, ...] | None, *, any_bytes: bool) -> Corpus:
     """The text that a run began with, at its place or at a new one: the hash decides."""
     require(
-        "-" not in (corpus or ()), "standard input can be read once, and `resume` reads its text twice: name a file"
+        not any(map(read_once, corpus or ())),
+        "standard input and pipes can be read once, and `resume` reads its text twice: name a file",
     )
     try:
-        text = Corpus([_whole_path(source) for source in corpus or split.sources])
+        text = Corpus([_whole_path(source) for source in corpus or split.sources], any_bytes=any_bytes)
         found = text.survey().sha256
     except CorpusError as error:
         if corpus is not None or all(Path(source).exists() for source in split.sources if Path(source).is_absolute()):
@@ -185,9 +193,28 @@ def _dataset(
     return data
 
 
+def _kept(options: TrainOptions, run: Run) -> TrainOptions:
+    """The same of files that can be read again: what can be read once, as a pipe, is copied to the run's folder."""
+    sources = (*options.corpus, options.valid, options.test)
+    require(sources.count(STDIN) <= 1, "standard input can be read once: name it for one text")
+
+    def again(source: T, part: str, number: int = 1) -> T | str:
+        if not isinstance(source, str) or not read_once(source):
+            return source
+        keep(source, copy := run.copy(part, number))
+        return str(copy)
+
+    return dataclasses.replace(
+        options,
+        corpus=tuple(again(source, "corpus", number) for number, source in enumerate(options.corpus, 1)),
+        valid=again(options.valid, "valid"),
+        test=again(options.test, "test"),
+    )
+
+
 def _whole_path(source: str) -> str:
     """A run may be resumed from another folder: its files are remembered by their whole path."""
-    return str(Path(source).absolute()) if Path(source).exists() else source
+    return str(Path(source).absolute()) if Path(source).is_file() else source
 
 
 def _training(

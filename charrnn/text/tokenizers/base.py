@@ -39,6 +39,8 @@ class Tokenizer(Protocol):
     """What its ids stand for, in the plural."""
     to_size: ClassVar[bool]
     """Whether it learns a vocabulary of a size that is asked for, `vocab_size`."""
+    any_bytes: ClassVar[bool]
+    """Whether it takes any bytes, those that are no UTF-8 too, as `Corpus(any_bytes=True)` reads them."""
     size: int
 
     @classmethod

@@ -37,11 +37,12 @@ class BytePieces:
 
 
 class ByteTokenizer(BytePieces):
-    """One id for each of the 256 bytes of UTF-8."""
+    """One id for each of the 256 bytes: of UTF-8, or any others, which are decoded as U+FFFD."""
 
     kind: ClassVar[str] = "byte"
     unit: ClassVar[str] = "bytes"
     to_size: ClassVar[bool] = False
+    any_bytes: ClassVar[bool] = True
 
     def __init__(self) -> None:
         self.pieces = [bytes([byte]) for byte in range(256)]
@@ -60,7 +61,7 @@ class ByteTokenizer(BytePieces):
         return {"kind": self.kind}
 
     def encode(self, text: str, *, unknown: bool = False) -> Ids:
-        return np.frombuffer(utf8(text), dtype=np.uint8).astype(np.int32)
+        return np.frombuffer(utf8(text, "surrogateescape"), dtype=np.uint8).astype(np.int32)
 
 
 class _ByteDetokenizer:
@@ -80,10 +81,10 @@ class _ByteDetokenizer:
         return twin
 
 
-def utf8(text: str) -> bytes:
+def utf8(text: str, errors: str = "strict") -> bytes:
     """The bytes of a text. Raises VocabularyError on half of a surrogate pair, which UTF-8 cannot write."""
     try:
-        return text.encode("utf-8")
+        return text.encode("utf-8", errors)
     except UnicodeEncodeError as error:
         raise VocabularyError(
             f"character {error.start} is {text[error.start]!r}, half of a surrogate pair and no character of its own: "

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.errors import CheckpointError, CorpusError, VocabularyError
+from charrnn.text.characters import named
 from charrnn.text.tokenizers.base import Detokenizer, Ids, Tokenizer
 
 CODE_POINTS = 0x110000
@@ -23,6 +24,7 @@ class CharTokenizer:
     kind: ClassVar[str] = "char"
     unit: ClassVar[str] = "characters"
     to_size: ClassVar[bool] = False
+    any_bytes: ClassVar[bool] = False
 
     def __init__(self, symbols: str) -> None:
         """`symbols` must be distinct. Raises CheckpointError otherwise."""
@@ -67,7 +69,7 @@ class CharTokenizer:
         first = int(positions[0])
         line = text.count("\n", 0, first) + 1
         column = first - text.rfind("\n", 0, first)
-        names = ", ".join(f"{character!r}" for character in missing[:8]) + (", …" if len(missing) > 8 else "")
+        names = ", ".join(map(named, missing[:8])) + (", …" if len(missing) > 8 else "")
         return (
             f"the model's vocabulary has no {names} ({len(positions)} in the text, the first at line {line}, column "
             f"{column}): it was not in the training text"

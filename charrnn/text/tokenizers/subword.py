@@ -26,6 +26,7 @@ class SubwordTokenizer(BytePieces):
     kind: ClassVar[str] = "subword"
     unit: ClassVar[str] = "pieces"
     to_size: ClassVar[bool] = True
+    any_bytes: ClassVar[bool] = False
 
     def __init__(self, model: bytes) -> None:
         """`model` is a serialized sentencepiece model. Raises CheckpointError when it is none of ours."""
@@ -54,11 +55,13 @@ class SubwordTokenizer(BytePieces):
     def train(cls, chunks: Iterable[str], vocab_size: int, *, threads: int = 1) -> Self:
         """Learn `vocab_size` pieces from a text, from its first 8 MB where it is longer, and check that none is lost.
 
-        Raises ConfigError when the size cannot hold the text's own characters, CorpusError when the text is too
-        small to learn so many pieces; each says a size that works.
+        Raises ConfigError, with a size that works, when this one cannot hold the text's own characters, CorpusError
+        when there is nothing to learn from.
         """
         sentences = list(_sentences(chunks))
-        characters = len(set().union(*sentences)) if sentences else 0
+        if not sentences:
+            raise CorpusError("there is no text to learn subwords from: the training part is empty, or line ends alone")
+        characters = len(set().union(*sentences))
         floor = 256 + 1 + characters + 2
         if vocab_size < floor:
             raise ConfigError(
@@ -67,10 +70,10 @@ class SubwordTokenizer(BytePieces):
             )
         try:
             model = _learn(sentences, vocab_size, threads)
-        except RuntimeError as error:
+        except RuntimeError:  # in words of sentencepiece's own, which help nobody
             raise CorpusError(
-                f"no subword vocabulary of {vocab_size} pieces can be learned from this text ({error}): use a smaller "
-                f"`vocab_size`, down to {floor}, or `tokenizer` char"
+                f"no subword vocabulary of {vocab_size} pieces can be learned from this text: use `tokenizer='byte'`, "
+                "which needs none"
             ) from None
         tokenizer = cls(model)
         for sentence in sentences:

@@ -1,0 +1,15 @@
+"""Characters in complaints: as they are where they can be seen, by their number and name where they cannot."""
+
+import unicodedata
+
+# Letters and symbols by their category, and yet blank: Hangul fillers, the empty Braille cell.
+BLANK = "\u115f\u1160\u3164\uffa0\u2800"
+
+
+def named(character: str) -> str:
+    """How a message writes one character: 'x', or U+0301 COMBINING ACUTE ACCENT."""
+    combining = unicodedata.category(character).startswith("M")
+    if character.isprintable() and not (combining or character.isspace() or character in BLANK):
+        return repr(character)
+    # Control characters and the unassigned have no name; '\n' is one to everybody who reads this.
+    return f"U+{ord(character):04X} {unicodedata.name(character, repr(character))}"
