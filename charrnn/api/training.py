@@ -65,15 +65,17 @@ class Training:
         steps: int | None = None,
         epochs: float | None = None,
         seconds: str | float | None = None,
+        more: str | float | None = None,
         device: str | None = None,
         threads: int | None = None,
     ) -> Self:
-        """Go on exactly where a run stopped: by its name or folder, or the run trained last; more steps, epochs or
-        seconds are a new budget.
+        """Go on exactly where a run stopped: by its name or folder, or the run trained last.
 
-        Raises ConfigError, RunError when there is nothing to resume, CorpusError when the corpus has changed.
+        `steps`, `epochs` or `seconds` are a new budget for the whole run; `more` is time ('10m') on top of what is
+        spent. Raises ConfigError, RunError when there is nothing to resume or that budget is spent already, CorpusError
+        when the corpus has changed.
         """
-        budget = span(seconds)
+        budget, added = span(seconds), span(more)
         from charrnn.training import run
 
         return cls(
@@ -85,6 +87,7 @@ class Training:
                 steps=steps,
                 epochs=epochs,
                 seconds=budget,
+                more=added,
             )
         )
 
@@ -169,6 +172,7 @@ def resume(
     steps: int | None = None,
     epochs: float | None = None,
     seconds: str | float | None = None,
+    more: str | float | None = None,
     device: str | None = None,
     threads: int | None = None,
     progress: bool | None = None,
@@ -181,6 +185,7 @@ def resume(
         steps=steps,
         epochs=epochs,
         seconds=seconds,
+        more=more,
         device=device,
         threads=threads,
     )

@@ -94,12 +94,17 @@ class Corpus:
             return file
         raise CorpusError(f"there is no file and no bundled corpus {source}")
 
-    def chunks(self) -> Iterator[str]:
-        """The text in chunks of some megabytes, line ends as \\n; `statistics` are complete once it is exhausted."""
+    def chunks(self, border: str = "") -> Iterator[str]:
+        """The text in chunks of some megabytes, line ends as \\n; `statistics` are complete once it is exhausted.
+
+        A `border` stands between two sources, and counts in no statistics.
+        """
         statistics, digest = TextStatistics(), hashlib.sha256()
         # Counting takes longer than reading: once is enough.
         survey = None if self.statistics.sha256 else _Survey(statistics)
-        for source, path in zip(self.sources, self._paths, strict=True):
+        for number, (source, path) in enumerate(zip(self.sources, self._paths, strict=True)):
+            if number and border:
+                yield border
             with _open(path, source) as raw:
                 yield from _normalise(_decode(raw, source, digest.update, statistics), source, statistics, survey)
         statistics.sha256 = digest.hexdigest()

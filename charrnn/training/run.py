@@ -8,6 +8,7 @@ import torch
 
 from charrnn import machine as precision
 from charrnn.config import TrainConfig, TrainOptions, draw_seed, require
+from charrnn.config.durations import format_duration
 from charrnn.errors import CheckpointError, ConfigError, CorpusError, RunError
 from charrnn.models.ensemble import Network, backwards_of
 from charrnn.models.ensemble import build as build_network
@@ -16,6 +17,7 @@ from charrnn.storage import checkpoint, runs
 from charrnn.storage.runs import Run
 from charrnn.text.corpus import Corpus, keep_stdin
 from charrnn.text.dataset import VOCAB_SIZE, Dataset, Part, build, documents_to_learn
+from charrnn.text.documents import looks_like_lines
 from charrnn.text.split import Split, split_corpus
 from charrnn.training.batches import Streams, open_streams
 from charrnn.training.finetune import Source
@@ -25,8 +27,6 @@ from charrnn.training.progress import Progress, Snapshot
 from charrnn.training.recording import Training, saver
 from charrnn.training.time_budget import with_new_budget
 
-DEFAULT_VALID = 0.05
-LEAST_CHARS_TO_HOLD_OUT = 4000
 VALIDATION_CHUNKS = 128
 
 
@@ -80,11 +80,13 @@ def resume(
     steps: int | None = None,
     epochs: float | None = None,
     seconds: float | None = None,
+    more: float | None = None,
 ) -> Training:
-    """Go on exactly where a run stopped, with a new budget where one is given.
+    """Go on exactly where a run stopped, with a new budget where one is given; `more` seconds are on top of those spent.
 
-    Raises RunError when there is nothing to resume, CorpusError when the corpus has changed.
+    Raises RunError when there is nothing to resume or the budget is spent, CorpusError when the corpus has changed.
     """
+    require([steps, epochs, seconds, more].count(None) >= 3, "give one of `more`, `seconds`, `steps` and `epochs`")
     folder = runs.checkpoints_folder(checkpoints)
     run = runs.latest(folder) if name is None else runs.find(folder, name)
     if not run.resume.exists():
@@ -101,13 +103,16 @@ def resume(
         split = Split.from_json(saved.get("split"), written_by=header.written_by)
     except ConfigError as error:  # what stands in a file is no wrong usage
         raise CheckpointError(f"{run.resume} cannot be read: {error}") from None
-    if (steps, epochs, seconds) != (None, None, None):
+    if more is not None:
+        seconds = progress.time.seconds + more
+    renewed = (steps, epochs, seconds) != (None, None, None)
+    if renewed:
         config = dataclasses.replace(config, steps=steps, epochs=epochs, seconds=seconds)
         progress = _with_new_budget(progress)
     if progress.finished:
         raise RunError(
-            f"the run {run.name} is complete after {progress.position.step:,} steps: `steps`, `epochs` or `seconds` "
-            "with more than that goes on"
+            f"the run {run.name} is complete after {progress.position.step:,} steps: `more` time, or `steps`, "
+            "`epochs` or `seconds` with more than that goes on"
         )
     corpus = Corpus(list(split.sources))
     if corpus.survey().sha256 != split.sha256:
@@ -125,6 +130,8 @@ def resume(
         training.trainer.restore(Snapshot(progress, tensors))
     except (KeyError, RuntimeError) as error:
         raise CheckpointError(f"{run.resume} is damaged: it lacks or distorts {error}") from None
+    if renewed:
+        _refuse_spent(training)
     training.earlier += [event for event in run.read_metrics() if event["step"] <= progress.position.step]
     return training
 
@@ -139,15 +146,32 @@ def _with_new_budget(progress: Progress) -> Progress:
     )
 
 
+def _refuse_spent(training: Training) -> None:
+    """A budget is the whole run's: one that is behind already would end the run where it stands, and be kept."""
+    config, trainer = training.trainer.config, training.trainer
+    position, spent = trainer.position, trainer.time.spent.seconds
+    epochs = position.epoch + position.index / trainer.streams.windows(position.epoch)
+    for name, budget, so_far, behind in (
+        ("steps", config.steps, position.step, f"{position.step:,} steps"),
+        ("epochs", config.epochs, epochs, f"{epochs:.4g} epochs"),
+        ("seconds", config.seconds, spent, format_duration(spent)),
+    ):
+        if budget is not None and budget <= so_far:
+            raise RunError(
+                f"{behind} of the run {training.run.name} are behind already: `{name}` counts from its beginning and "
+                f"must be more than that; `more` counts from here"
+            )
+
+
 def _dataset(
     corpus: Corpus, options: TrainOptions, run: Run, machine: precision.Machine, source: Source | None
 ) -> Dataset:
-    valid = options.valid
-    if valid is None and corpus.statistics.kept >= LEAST_CHARS_TO_HOLD_OUT:
-        valid = DEFAULT_VALID
-    valid, test = (_whole_path(part) if isinstance(part, str) else part for part in (valid, options.test))
+    valid, test = (_whole_path(part) if isinstance(part, str) else part for part in (options.valid, options.test))
     documents = options.documents or (source.documents if source else "stream")
-    split = split_corpus(corpus, corpus.statistics, documents=documents, valid=valid, test=test)
+    split = split_corpus(corpus, corpus.statistics, documents=documents, valid=valid, test=test, choose=True)
+    for part, file in (("validate on", split.valid_file), ("test on", split.test_file)):
+        if file is not None and not any(map(str.strip, Corpus([file]).chunks())):
+            raise CorpusError(f"{file} holds no text to {part}")
     data = build(
         corpus,
         split,
@@ -159,6 +183,11 @@ def _dataset(
     )
     if data.valid is None:
         data.notes.append("too little text to hold a part out: the last model is kept, not the best by validation")
+    if documents == "stream" and options.documents is None and looks_like_lines(next(corpus.chunks())):
+        data.notes.append(
+            "the text looks like a list of short lines: `documents='lines'` learns each as a text of its own, with a "
+            "beginning and an end"
+        )
     return data
 
 
