@@ -96,7 +96,7 @@ def build(
     valid = encode_part(tokenizer, split.part("valid", corpus), split.documents, folder=folder)
     if 0 < valid.tokens.size < LEAST_TO_JUDGE:
         notes.append(
-            f"only {valid.tokens.size} {tokenizer.unit} are held out, too few to judge by: which model is called the best "
+            f"only {valid.tokens.size} {tokenizer.unit} are held out, too few to judge by: which model is called best "
             "is little more than chance"
         )
     if valid.unknown:

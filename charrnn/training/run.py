@@ -82,7 +82,7 @@ def resume(
     seconds: float | None = None,
     more: float | None = None,
 ) -> Training:
-    """Go on exactly where a run stopped, with a new budget where one is given; `more` seconds are on top of those spent.
+    """Go on exactly where a run stopped, with a new budget where one is given; `more` seconds are added to those spent.
 
     Raises RunError when there is nothing to resume or the budget is spent, CorpusError when the corpus has changed.
     """
