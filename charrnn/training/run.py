@@ -86,7 +86,6 @@ def resume(
 
     Raises RunError when there is nothing to resume or the budget is spent, CorpusError when the corpus has changed.
     """
-    require([steps, epochs, seconds, more].count(None) >= 3, "give one of `more`, `seconds`, `steps` and `epochs`")
     folder = runs.checkpoints_folder(checkpoints)
     run = runs.latest(folder) if name is None else runs.find(folder, name)
     if not run.resume.exists():
@@ -103,12 +102,9 @@ def resume(
         split = Split.from_json(saved.get("split"), written_by=header.written_by)
     except ConfigError as error:  # what stands in a file is no wrong usage
         raise CheckpointError(f"{run.resume} cannot be read: {error}") from None
-    if more is not None:
-        seconds = progress.time.seconds + more
-    renewed = (steps, epochs, seconds) != (None, None, None)
+    renewed = (steps, epochs, seconds, more) != (None,) * 4
     if renewed:
-        config = dataclasses.replace(config, steps=steps, epochs=epochs, seconds=seconds)
-        progress = _with_new_budget(progress)
+        config, progress = _with_new_budget(config, progress, steps, epochs, seconds, more)
     if progress.finished:
         raise RunError(
             f"the run {run.name} is complete after {progress.position.step:,} steps: `more` time, or `steps`, "
@@ -136,14 +132,25 @@ def resume(
     return training
 
 
-def _with_new_budget(progress: Progress) -> Progress:
+def _with_new_budget(
+    config: TrainConfig,
+    progress: Progress,
+    steps: int | None,
+    epochs: float | None,
+    seconds: float | None,
+    more: float | None,
+) -> tuple[TrainConfig, Progress]:
     """A run that goes on, for longer or otherwise than it was meant to: its end and early stopping are open again."""
-    return dataclasses.replace(
+    require([steps, epochs, seconds, more].count(None) == 3, "give one of `more`, `seconds`, `steps` and `epochs`")
+    if more is not None:
+        seconds = progress.time.seconds + more
+    opened = dataclasses.replace(
         progress,
         finished=False,
         best=dataclasses.replace(progress.best, stale=0),
         time=with_new_budget(progress.time, progress.position.step),
     )
+    return dataclasses.replace(config, steps=steps, epochs=epochs, seconds=seconds), opened
 
 
 def _refuse_spent(training: Training) -> None:
