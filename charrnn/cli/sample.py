@@ -66,7 +66,7 @@ def sample(
 
     Filters of the probabilities apply in the order in which they stand under Sampling. Several samples are separated
     by an empty line, or stand one a line where the model was trained on lines. At the end it is said how many of their
-    lines stand word for word in the training text, where that is still there and no longer than 16 MB.
+    lines stand word for word in the training text, where that is still there and no longer than 4 MB.
     """
     config = SampleConfig.of(**fields)
     if prompt_file is not None:

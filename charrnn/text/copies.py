@@ -8,12 +8,12 @@ from charrnn.text.documents import split_documents
 from charrnn.text.split import Split
 
 # A longer text, in code points, is not looked through: one of that length takes about half a second.
-LARGEST = 1 << 24
+LARGEST = 1 << 22
 
 
 @dataclass(frozen=True)
 class TrainingLines:
-    """The lines of a training part as their hashes: eight bytes each, and white space around them is none of them."""
+    """The lines of a training part as their hashes; white space around a line is no part of it."""
 
     hashes: frozenset[int]
 

@@ -40,7 +40,9 @@ def _split(chunks: Iterable[str], border: re.Pattern[str]) -> Iterator[str]:
 
 def _written(documents: Iterable[str]) -> Iterator[str]:
     """Those that say something."""
-    return (_EMPTY_LINES_AROUND.sub("", document) for document in documents if not document.isspace() and document)
+    for document in documents:
+        if document and not document.isspace():
+            yield _EMPTY_LINES_AROUND.sub("", document) if "\n" in document else document
 
 
 def join_documents(documents: Iterable[str], separator: str, chunk_chars: int = 1 << 20) -> Iterator[str]:
