@@ -167,6 +167,8 @@ class TrainingDisplay:
         elif not self._live and report.seconds - self._said_at >= PLAIN_SECONDS:
             self._said_at = report.seconds
             say(f"{progress_line(report, sys.maxsize)}  {left.strip()}")
+        if report.sample:
+            self._say_sample(report.sample)
 
     def _say_validation(self, report: "Report") -> None:
         if Talk.quiet:
@@ -175,8 +177,10 @@ class TrainingDisplay:
         if report.best:
             line.append(BEST, style="green")
         console.print(line)
-        if report.sample:
-            first = " ".join(report.sample.split())
+
+    def _say_sample(self, sample: str) -> None:
+        if not Talk.quiet:
+            first = " ".join(sample.split())
             console.print(Text(f"    {first}", style="dim italic"), no_wrap=True, overflow="ellipsis", soft_wrap=False)
 
 

@@ -28,7 +28,8 @@ from charrnn.training.batches import FRESH, Batch
 from charrnn.training.events import Report
 from charrnn.training.int8_check import arrays
 from charrnn.training.loop import Trainer
-from charrnn.training.run import resume, start
+from charrnn.training.resume import resume
+from charrnn.training.run import start
 
 from .cases import each
 from .conftest import SMALL, CommandLine

@@ -248,8 +248,20 @@ def test_ctrl_c_saves_and_prints_the_command_that_continues(tmp_path: Path, corp
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert b"charrnn train --resume --name stopped" in err
-    process = command("train", "--resume", "--name", "stopped", "--steps", "1", cwd=tmp_path)
+    process = command("train", "--resume", "--name", "stopped", "--more", "1s", cwd=tmp_path)
     assert process.communicate(timeout=60) and process.returncode == 0
+
+
+def test_more_is_for_a_run_that_goes_on_and_a_list_is_told_what_to_ask_for(
+    charrnn: CommandLine, tmp_path: Path
+) -> None:
+    (tmp_path / "names.txt").write_text("".join(f"Name {number}\n" for number in range(60)))
+    refused = charrnn("train", "names.txt", "--more", "1s")
+    assert refused.code == 2 and refused.err.count("\n") == 1 and "add --resume, or say --for" in refused.err
+    begun = charrnn("train", "names.txt", "--steps", "2", *SMALL)
+    assert begun.code == 0 and "list of short lines: --documents lines learns" in begun.err
+    spent = charrnn("train", "--resume", "--steps", "2")
+    assert spent.code == 1 and "--steps counts from its beginning" in spent.err and "--more counts" in spent.err
 
 
 def test_a_reader_that_goes_away_is_no_failure(tmp_path: Path, trained: Path) -> None:

@@ -57,10 +57,16 @@ def test_the_tokenizer_sees_the_training_part_only(tmp_path: Path) -> None:
 
 
 def test_a_validation_part_without_new_characters_is_not_remarked_on(tmp_path: Path) -> None:
-    data = build_of(tmp_path, "ab" * 50, valid=0.1)
+    data = build_of(tmp_path, "ab" * 1000, valid=0.1)
     assert data.notes == []
     assert data.valid is not None
     assert data.valid.unknown == 0
+
+
+def test_a_validation_part_too_small_to_judge_by_is_remarked_on(tmp_path: Path) -> None:
+    for tokens, remarks in [(199, 1), (200, 0)]:
+        notes = build_of(tmp_path, "ab" * (5 * tokens), valid=0.1).notes
+        assert [note.startswith(f"only {tokens} characters are held out") for note in notes] == [True] * remarks
 
 
 @each("documents, symbols", [("stream", "\nabcdef"), ("lines", "abcdef"), ("paragraphs", "\nabcdef")])
@@ -72,9 +78,10 @@ def test_a_line_end_between_documents_is_no_symbol_and_one_within_a_paragraph_is
 
 
 def test_the_end_of_a_document_is_no_unknown_character(tmp_path: Path) -> None:
-    data = build_of(tmp_path, "ab\n" * 9 + "ac\n", documents="lines", valid=0.1)
+    data = build_of(tmp_path, "".join(f"a{other}\n" for other in "bcdefghijk"), documents="lines", valid=0.1)
     assert data.valid is not None
-    assert data.valid.tokens.tolist() == [0, 3, 2]
+    # Ten symbols are known, 10 is the end, 11 whatever is unknown.
+    assert data.valid.tokens.tolist() == [0, 11, 10]
     assert data.valid.unknown == 1
 
 

@@ -24,7 +24,8 @@ from charrnn.text.dataset import Part
 from charrnn.training.events import Report
 from charrnn.training.int8_check import arrays
 from charrnn.training.loop import Trainer
-from charrnn.training.run import resume, start
+from charrnn.training.resume import resume
+from charrnn.training.run import start
 
 from .cases import each
 from .conftest import SMALL, CommandLine

@@ -29,7 +29,8 @@ from charrnn.text.tokenizers.subword import SubwordTokenizer
 from charrnn.training.events import Note
 from charrnn.training.finetune import Source
 from charrnn.training.recording import Training
-from charrnn.training.run import resume, start
+from charrnn.training.resume import resume
+from charrnn.training.run import start
 from tests.saving import model_tensors
 
 from .conftest import CommandLine

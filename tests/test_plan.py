@@ -271,3 +271,8 @@ def test_a_radius_is_refused_where_there_is_nothing_to_give_it_to() -> None:
     choose(cell="rnn", spectral_radius=1.5)
     with pytest.raises(ConfigError, match="mingru has no recurrent matrices: leave out `spectral_radius`"):
         choose(cell="mingru", spectral_radius=1.5)
+
+
+def test_a_list_of_names_gets_a_narrow_network() -> None:
+    for tokens, hidden in [(500, 64), (2_000, 64), (10_000, 128), (30_000, 256)]:
+        assert choose(tokens, seconds=600.0).model.hidden == hidden, tokens

@@ -17,7 +17,8 @@ from charrnn.config import TrainOptions
 from charrnn.errors import CharrnnError, CheckpointError
 from charrnn.storage.checkpoint import KEY, read, read_header, tokenizer_of, write
 from charrnn.storage.runs import Run
-from charrnn.training.run import resume, start
+from charrnn.training.resume import resume
+from charrnn.training.run import start
 from tests.conftest import CommandLine
 
 Json = Any

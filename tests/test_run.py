@@ -25,6 +25,7 @@ from charrnn.models.cells import CELLS
 from charrnn.models.language_model import LanguageModel
 from charrnn.storage.checkpoint import build_model, read, read_header, write
 from charrnn.storage.runs import Run
+from charrnn.text.dataset import encode_part
 from charrnn.text.token_files import Tokens
 from charrnn.training import loop, recording, save_schedule
 from charrnn.training import run as session
@@ -32,7 +33,8 @@ from charrnn.training import time_budget as clocks
 from charrnn.training.events import Report
 from charrnn.training.int8_check import arrays, int8_cost
 from charrnn.training.recording import Training
-from charrnn.training.run import resume, start
+from charrnn.training.resume import resume
+from charrnn.training.run import start
 
 SMALL = {"hidden": 12, "embedding": 8, "layers": 2, "batch_size": 4, "bptt": 16, "dropout": 0.2, "threads": 1}
 
@@ -381,6 +383,67 @@ def test_a_complete_run_goes_on_only_with_a_new_budget(tmp_path: Path, corpus: P
     more = resume("run", checkpoints=tmp_path, steps=15)
     finish(more)
     assert more.trainer.position.step == 15
+
+
+@pytest.mark.parametrize("budget", [{"steps": 15}, {"epochs": 0.4}, {"seconds": 60.0}])
+def test_a_budget_that_is_spent_is_refused_and_nothing_is_lost(
+    tmp_path: Path, corpus: Path, budget: dict[str, Any]
+) -> None:
+    training = start(options(corpus, **budget), checkpoints=tmp_path)
+    for event in training.events():
+        if isinstance(event, Report) and event.step >= 10:
+            training.stop()
+    assert training.trainer.position.step == 10
+    before = (tmp_path / "run/resume.safetensors").read_bytes()
+    spent: list[tuple[dict[str, Any], str]] = [
+        ({"steps": 10}, "10 steps of the run run are behind already: `steps` counts from its beginning"),
+        ({"epochs": 0.001}, "epochs of the run run are behind"),
+        ({"seconds": 1e-6}, "s of the run run are behind"),
+    ]
+    for less, said in spent:
+        with pytest.raises(RunError, match=said):
+            resume("run", checkpoints=tmp_path, **less)
+    assert (tmp_path / "run/resume.safetensors").read_bytes() == before
+    with pytest.raises(ConfigError, match="give one of"):
+        resume("run", checkpoints=tmp_path, more=1.0, steps=20)
+    assert resume("run", checkpoints=tmp_path, steps=11).trainer.config.steps == 11
+
+
+def test_more_time_comes_on_top_of_what_is_spent(tmp_path: Path, corpus: Path) -> None:
+    stop_dead(start(options(corpus, steps=20, save_every=10), checkpoints=tmp_path), 10)
+    again = resume("run", checkpoints=tmp_path, more=600.0)
+    assert again.trainer.config.steps is None
+    assert again.trainer.config.seconds == again.trainer.time.spent.seconds + 600
+    assert 0 < again.trainer.time.spent.seconds < 600
+
+
+@pytest.mark.parametrize("part", ["valid", "test"])
+def test_a_held_out_file_without_text_is_refused(tmp_path: Path, corpus: Path, part: str) -> None:
+    for number, text in enumerate(["", "\n \n"]):
+        file = tmp_path / f"{number}.txt"
+        file.write_text(text)
+        with pytest.raises(CorpusError, match=rf"{number}\.txt holds no text to"):
+            start(options(corpus, steps=2, **{part: str(file)}), checkpoints=tmp_path / "c")
+    assert not list((tmp_path / "c").iterdir())
+
+
+def test_eval_reads_the_documents_that_were_drawn(tmp_path: Path, corpus: Path) -> None:
+    training = start(options(corpus, steps=2, documents="paragraphs", valid=0.3), checkpoints=tmp_path)
+    finish(training)
+    model = api.load(training.run.folder)
+    assert training.data.valid is not None and training.data.split.drawn is not None
+    held_out = encode_part(model.tokenizer, [api.held_out(model).read()], "paragraphs")
+    assert held_out.tokens.tolist() == training.data.valid.tokens.tolist()
+    again = resume("run", checkpoints=tmp_path, steps=3)
+    assert again.data.train.tokens.tolist() == training.data.train.tokens.tolist()
+
+
+def test_a_list_read_as_a_stream_is_remarked_on(tmp_path: Path, corpus: Path) -> None:
+    names = tmp_path / "names.txt"
+    names.write_text("".join(f"Name {number}\n" for number in range(60)))
+    for file, documents, remarks in [(names, None, 1), (names, "stream", 0), (names, "lines", 0), (corpus, None, 0)]:
+        training = start(options(file, steps=2, documents=documents, name=None), checkpoints=tmp_path / "c")
+        assert sum("`documents='lines'`" in note for note in training.notes) == remarks
 
 
 class Ticking:

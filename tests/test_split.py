@@ -1,6 +1,6 @@
-"""Splitting: contiguous, exact, whole documents."""
+"""Splitting: a stream in exact stretches, documents whole and drawn."""
 
-from fractions import Fraction
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from charrnn.errors import ConfigError
 from charrnn.text import corpus as corpus_module
 from charrnn.text.corpus import Corpus
-from charrnn.text.documents import SEPARATORS, split_documents
+from charrnn.text.documents import SEPARATORS, join_documents, looks_like_lines, split_documents
 from charrnn.text.split import Split, split_corpus
 
 from .cases import each
@@ -38,13 +38,15 @@ def distinct(length: int) -> str:
     return "".join(chr(0x4E00 + i) for i in range(length))
 
 
-def naive_documents(text: str, separator: str) -> list[str]:
-    return [stripped for document in text.split(separator) if (stripped := document.strip("\n"))]
-
-
-def naive_border(text: str, at: int, separator: str) -> int:
-    ends = (end for end in range(max(at, len(separator)), len(text)) if text[:end].endswith(separator))
-    return next(ends, len(text))
+def naive_documents(text: str, documents: str) -> list[str]:
+    """Line by line: in a text of paragraphs, a line of white space ends one; a line of it is never a document."""
+    found: list[list[str]] = [[]]
+    for line in text.split("\n"):
+        if documents == "lines" or not line.strip():
+            found.append([])
+        if line.strip():
+            found[-1].append(line)
+    return ["\n".join(lines) for lines in found if lines]
 
 
 @each("length", [1, 9, 10, 11, 99, 100, 101, 999, 1003, 15394])
@@ -132,17 +134,18 @@ def test_a_split_that_makes_no_sense_is_refused(wrong: dict[str, object]) -> Non
 
 
 DOCUMENTS = st.text("ab \n\n", max_size=40)
+SHARES = st.sampled_from([None, 0.1, 0.3, 0.45])
 
 
 @settings(deadline=None, max_examples=150)
 @given(
     text=DOCUMENTS,
     documents=st.sampled_from(["lines", "paragraphs"]),
-    valid=st.sampled_from([None, 0.1, 0.3, 0.45]),
-    test=st.sampled_from([None, 0.2, 0.5]),
+    valid=SHARES,
+    test=SHARES,
     size=st.sampled_from([1, 2, 3, 5, 1 << 22]),
 )
-def test_documents_are_never_cut_by_the_split(
+def test_every_document_is_whole_in_one_part_and_parts_keep_the_order_of_the_text(
     tmp_path_factory: pytest.TempPathFactory,
     text: str,
     documents: str,
@@ -150,33 +153,111 @@ def test_documents_are_never_cut_by_the_split(
     test: float | None,
     size: int,
 ) -> None:
-    assume(text)
-    corpus = corpus_of(tmp_path_factory.getbasetemp(), text, "documents.txt")
+    whole = [f"{number}{document}" for number, document in enumerate(naive_documents(text, documents))]
+    assume(whole)
     separator = SEPARATORS[documents]
     assert separator is not None
+    corpus = corpus_of(tmp_path_factory.getbasetemp(), separator.join(whole), "documents.txt")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(corpus_module, "CHUNK_BYTES", size)
         split = split_of(corpus, documents=documents, valid=valid, test=test)
-        parts = texts(split, corpus)
+        parts = [naive_documents(part, documents) for part in texts(split, corpus)]
 
-    assert "".join(parts) == text
-    whole = naive_documents(text, separator)
-    assert [document for part in parts for document in naive_documents(part, separator)] == whole
-    # A part ends with the document that its share falls into.
-    shares = [Fraction(str(share or 0)) for share in (valid, test)]
-    assert split.train_end == naive_border(text, int(len(text) * (1 - shares[0] - shares[1])), separator)
-    assert split.valid_end == naive_border(text, int(len(text) * (1 - shares[1])), separator)
+    assert sorted(document for part in parts for document in part) == sorted(whole)
+    assert all(part == [document for document in whole if document in part] for part in parts)
+    # As many as their share says, to the nearest whole one, but at least one, and one at least to train on.
+    assert parts[0] and split.count == len(whole)
+    for part, share, held in zip(parts[1:], (valid, test), split.held_out, strict=True):
+        assert len(part) == held
+        assert (held == 0) if share is None else abs(held - share * len(whole)) <= 1 or len(parts[0]) == 1
+
+
+def test_documents_are_drawn_the_same_ones_each_time_and_from_all_over_the_text(tmp_path: Path) -> None:
+    names = [f"{number:04}" for number in range(2000)]
+    corpus = corpus_of(tmp_path, "\n".join(names))
+    split = split_of(corpus, documents="lines", valid=0.1, test=0.2)
+    drawn = texts(split, corpus)
+    assert drawn == texts(split, corpus) == texts(split_of(corpus, documents="lines", valid=0.1, test=0.2), corpus)
+    assert [len(part.split()) for part in drawn] == [1400, 200, 400]
+    for part, share in zip(drawn, (0.7, 0.1, 0.2), strict=True):
+        quarters = [sum(int(name) // 500 == quarter for name in part.split()) for quarter in range(4)]
+        assert quarters == pytest.approx([500 * share] * 4, rel=0.3)
+    assert drawn != texts(replace(split, drawn=1), corpus)
+
+
+def test_documents_of_an_older_run_stay_cut_as_they_were(tmp_path: Path) -> None:
+    """Its record knows nothing of drawing: both parts are stretches, and files are joined without a border."""
+    first, second = corpus_of(tmp_path, "a\nb\nc", "1.txt"), corpus_of(tmp_path, "d\ne\n", "2.txt")
+    corpus = Corpus([*first.sources, *second.sources])
+    old = {"sources": corpus.sources, "sha256": "", "documents": "lines", "chars": 9, "train_end": 7, "valid_end": 9}
+    assert texts(Split.from_json(old), corpus) == ["a\nb\ncd\n", "e\n", ""]
+
+
+@each("documents, joined", [("lines", ["a", "b", "c", "d"]), ("paragraphs", ["a\nb", "c\nd"])])
+@each("ending", ["", "\n", "\n\n\n"])
+def test_the_end_of_a_file_is_the_end_of_a_document(
+    tmp_path: Path, documents: str, joined: list[str], ending: str
+) -> None:
+    first, second = corpus_of(tmp_path, f"a\nb{ending}", "1.txt"), corpus_of(tmp_path, "c\nd", "2.txt")
+    corpus = Corpus([*first.sources, *second.sources])
+    split = split_of(corpus, documents=documents)
+    assert naive_documents(texts(split, corpus)[0], documents) == joined
+    assert split.chars == len(f"a\nb{ending}c\nd")
+    assert texts(split_of(corpus), corpus)[0] == f"a\nb{ending}c\nd"
+
+
+def default_of(corpus: Corpus, documents: str) -> Split:
+    return split_corpus(corpus, corpus.survey(), documents=documents, valid=None, test=None, choose=True)
+
+
+def test_unless_told_a_stream_holds_out_a_twentieth_and_a_list_a_tenth_of_its_documents(tmp_path: Path) -> None:
+    for length, held in [(3999, 0), (4000, 200), (100_000, 5000)]:
+        split = default_of(corpus_of(tmp_path, "a" * length), "stream")
+        assert split.valid_end - split.train_end == held
+    for count, held in [(1, 0), (49, 0), (50, 5), (300, 30), (1999, 200), (2000, 100), (5000, 250)]:
+        assert default_of(corpus_of(tmp_path, "ab\n" * count), "lines").held_out == (held, 0)
+    # Few documents, but long ones.
+    assert default_of(corpus_of(tmp_path, f"{'a' * 1000}\n" * 6), "lines").held_out == (1, 0)
+
+
+@each("wrong", [{"held_out": [3, 2]}, {"held_out": [-1, 0]}, {"held_out": [1]}, {"count": 1}])
+def test_more_held_out_than_there_are_documents_is_refused(wrong: dict[str, object]) -> None:
+    right = {"sources": ["a"], "sha256": "", "documents": "lines", "chars": 9, "train_end": 9, "valid_end": 9}
+    with pytest.raises(ConfigError, match="held out"):
+        Split.from_json({**right, "drawn": 0, "count": 4, "held_out": [2, 1], **wrong})
 
 
 @settings(deadline=None, max_examples=150)
 @given(text=DOCUMENTS, documents=st.sampled_from(list(SEPARATORS)), size=st.integers(1, 6))
 def test_documents_are_the_same_whatever_the_chunks(text: str, documents: str, size: int) -> None:
     chunks = [text[i : i + size] for i in range(0, len(text), size)]
-    separator = SEPARATORS[documents]
-    expected = chunks if separator is None else naive_documents(text, separator)
+    expected = chunks if SEPARATORS[documents] is None else naive_documents(text, documents)
     assert list(split_documents(chunks, documents)) == expected
 
 
 def test_a_document_keeps_its_inner_line_ends_and_spaces() -> None:
     text = "\n\n one\ntwo \n\n\n three\n\n\n\n\nfour\n"
     assert list(split_documents([text], "paragraphs")) == [" one\ntwo ", " three", "four"]
+
+
+def test_a_line_of_white_space_is_an_empty_line() -> None:
+    text = "  \none\n two\n \t\nthree\n\n   \n\nfour\n  "
+    for size in (1, 2, 3, 100):
+        chunks = [text[i : i + size] for i in range(0, len(text), size)]
+        assert list(split_documents(chunks, "paragraphs")) == ["one\n two", "three", "four"]
+        assert list(split_documents(chunks, "lines")) == ["one", " two", "three", "four"]
+
+
+def test_a_joined_text_gives_its_documents_again_in_chunks_of_their_size() -> None:
+    documents = [f"{number}\nand more" for number in range(50)]
+    chunks = list(join_documents(documents, "\n\n", chunk_chars=30))
+    assert len(chunks) == 17 and "".join(chunks) == "".join(f"{document}\n\n" for document in documents)
+    assert list(split_documents(chunks, "paragraphs")) == documents
+
+
+def test_a_list_of_names_looks_like_lines_and_prose_verse_and_few_lines_do_not(prose: str) -> None:
+    names = "".join(f"Name {number}\n" for number in range(100))
+    assert looks_like_lines(names) and looks_like_lines("\n" + names + "\n")
+    verse = "".join(f"and so it was the morning {number}\n" for number in range(100))
+    for text in (prose, verse, names.replace("\n", "\n\n"), "".join(names.splitlines(True)[:20]), "", "\n" * 99):
+        assert not looks_like_lines(text)

@@ -66,19 +66,22 @@ class Training:
         steps: int | None = None,
         epochs: float | None = None,
         seconds: str | float | None = None,
+        more: str | float | None = None,
         device: str | None = None,
         threads: int | None = None,
     ) -> Self:
-        """Go on exactly where a run stopped: by its name or folder, or the run trained last; more steps, epochs or
-        seconds are a new budget. `corpus` is where its text is now, if it has moved.
+        """Go on exactly where a run stopped: by its name or folder, or the run trained last.
 
-        Raises ConfigError, RunError when there is nothing to resume, CorpusError when the corpus has changed.
+        `corpus` is where its text is now, if it has moved.
+        `steps`, `epochs` or `seconds` are a new budget for the whole run; `more` is time ('10m') on top of what is
+        spent. Raises ConfigError, RunError when there is nothing to resume or that budget is spent already, CorpusError
+        when the corpus has changed.
         """
-        budget = span(seconds)
-        from charrnn.training import run
+        budget, added = span(seconds), span(more)
+        from charrnn.training.resume import resume
 
         return cls(
-            run.resume(
+            resume(
                 None if name is None else os.fspath(name),
                 corpus=None if corpus is None else train_options(corpus, {}).corpus,
                 checkpoints=folder(checkpoints),
@@ -87,6 +90,7 @@ class Training:
                 steps=steps,
                 epochs=epochs,
                 seconds=budget,
+                more=added,
             )
         )
 
@@ -177,6 +181,7 @@ def resume(
     steps: int | None = None,
     epochs: float | None = None,
     seconds: str | float | None = None,
+    more: str | float | None = None,
     device: str | None = None,
     threads: int | None = None,
     progress: bool | None = None,
@@ -190,6 +195,7 @@ def resume(
         steps=steps,
         epochs=epochs,
         seconds=seconds,
+        more=more,
         device=device,
         threads=threads,
     )

@@ -1,7 +1,8 @@
 """charrnn sample"""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
 
 from charrnn.cli import options as opt
@@ -10,6 +11,7 @@ from charrnn.console import say, write
 from charrnn.errors import CorpusError
 from charrnn.generation.config import SampleConfig
 from charrnn.schema import to_json_text
+from charrnn.text.copies import TrainingLines, verdict, whole_lines
 
 if TYPE_CHECKING:
     from charrnn.api.model import Model
@@ -26,6 +28,8 @@ EXAMPLES = """Examples:
     charrnn sample -n 3 --seed 7 --json | jq -r .text
 """
 
+# None where what the model has learned from cannot be looked through.
+Known = TrainingLines | None
 # Number formats of generation; a test holds them to `MATRICES`.
 PRECISIONS = ("int8", "fp32")
 
@@ -64,7 +68,8 @@ def sample(
     """Generate text, one symbol after another, as it comes.
 
     Filters of the probabilities apply in the order in which they stand under Sampling. Several samples are separated
-    by an empty line, or stand one a line where the model was trained on lines.
+    by an empty line, or stand one a line where the model was trained on lines. At the end it is said how many of their
+    lines stand word for word in the training text, where that is still there and no longer than 4 MB.
     """
     config = SampleConfig.of(**fields)
 
@@ -74,6 +79,7 @@ def sample(
         os.environ["OMP_NUM_THREADS"] = str(threads)  # for torch, which may be loaded later
 
     from charrnn import api
+    from charrnn.api.copies import training_lines
 
     threadpool_limits(threads)
     loaded = api.load(model, checkpoints=checkpoints)
@@ -85,10 +91,14 @@ def sample(
     say(f"model: {loaded.header.path}, {numbers}, seed {seed}{direction}")
     chunks = loaded.stream(prompt, rows=rows, seed=seed, config=config, precision=numbers, logprobs=as_json)
     front = prompt if echo else ""
+    known = cache(lambda: training_lines(loaded))
     if as_json:
-        _write_json(chunks, front, rows, seed)
-    else:
-        _write_text(chunks, front, rows, "" if loaded.documents == "lines" else "\n")
+        _write_json(chunks, prompt, front, rows, seed, known)
+        return
+    written: list[str] = []
+    _write_text(_watched(chunks, prompt, rows, written), front, rows, "" if loaded.documents == "lines" else "\n")
+    if not quiet and written and (learned := known()) is not None:
+        say(verdict(learned.copied(written), len(written)))
 
 
 def _read_prompt(file: str, model: "Model") -> str:
@@ -126,17 +136,33 @@ def _write_text(chunks: Iterable["TextChunk"], front: str, rows: int, separator:
             write("\n" + (separator if turn < rows else ""))
 
 
-def _write_json(chunks: Iterable["TextChunk"], front: str, rows: int, seed: int) -> None:
-    texts, logprobs = [front] * rows, [0.0] * rows
+def _watched(chunks: Iterable["TextChunk"], prompt: str, rows: int, lines: list[str]) -> Iterator["TextChunk"]:
+    """The chunks as they come; the whole lines of the samples are added to `lines`."""
+    texts = [""] * rows
+    for chunk in chunks:
+        texts[chunk.row] += chunk.text
+        if chunk.finished:
+            lines += whole_lines(texts[chunk.row], prompt=prompt, cut=chunk.finished == "length")
+        yield chunk
+
+
+def _write_json(
+    chunks: Iterable["TextChunk"], prompt: str, front: str, rows: int, seed: int, known: Callable[[], Known]
+) -> None:
+    texts, logprobs = [""] * rows, [0.0] * rows
     for chunk in chunks:
         texts[chunk.row] += chunk.text
         logprobs[chunk.row] += chunk.logprob or 0.0
         if chunk.finished:
+            lines = whole_lines(texts[chunk.row], prompt=prompt, cut=chunk.finished == "length")
+            learned = known()
             record = {
                 "row": chunk.row,
                 "seed": seed + chunk.row,
-                "text": texts[chunk.row],
+                "text": front + texts[chunk.row],
                 "finished": chunk.finished,
                 "logprob": logprobs[chunk.row],
+                "lines": len(lines),
+                "copied_lines": None if learned is None else learned.copied(lines),
             }
             write(to_json_text(record) + "\n")

@@ -7,6 +7,7 @@ import typer
 
 from charrnn.cli import options as opt
 from charrnn.cli.completion import complete_text
+from charrnn.cli.flags import flags, in_flags
 from charrnn.config import TrainOptions, require
 from charrnn.console import say
 
@@ -25,6 +26,8 @@ EXAMPLES = """Examples:
     zcat big.txt.gz | charrnn train - --name big --for 1h
 
     charrnn train --resume --name big
+
+    charrnn train --resume --more 10m
 """
 
 
@@ -49,6 +52,10 @@ def train(
             "--resume",
         ),
     ] = False,
+    more: Annotated[
+        str | None,
+        opt.option("Training", "Beside --resume: so much time on top of what is spent.", "--more", metavar="TIME"),
+    ] = None,
     checkpoints: opt.Checkpoints = None,
     as_json: Annotated[bool, opt.option("Output", "One event a line on stdout.", "--json")] = False,
     quiet: opt.Quiet = False,
@@ -65,16 +72,23 @@ def train(
     if resume:
         # What it takes may be said beside `resume`; all else is part of the run that goes on.
         changes = {name: fields[name] for name in inspect.signature(Training.resume).parameters if name in fields}
-        _refuse_beside_resume(context, {*changes, "corpus", "resume", "checkpoints", "as_json", "quiet"})
-        training = Training.resume(**changes, corpus=corpus or None, checkpoints=checkpoints)
+        _refuse_beside_resume(context, {*changes, "more", "corpus", "resume", "checkpoints", "as_json", "quiet"})
+        training = Training.resume(**changes, more=more, corpus=corpus or None, checkpoints=checkpoints)
     else:
+        require(more is None, "`more` time is for a run that goes on: add `resume`, or say `seconds`")
         training = Training.start(corpus or None, checkpoints=checkpoints, **fields)
     for note in training.notes:
-        say(note)
+        say(_in_flags(note))
     reason = follow(training, json_lines=as_json)
     farewell(training, reason, checkpoints)
     if reason == "interrupted":
         raise typer.Exit(INTERRUPTED)
+
+
+def _in_flags(note: str) -> str:
+    from charrnn.cli.app import app  # which imports this file
+
+    return in_flags(note, flags(app)) if "`" in note else note
 
 
 def _refuse_beside_resume(context: typer.Context, allowed: set[str]) -> None:

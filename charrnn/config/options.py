@@ -83,7 +83,8 @@ class TrainOptions(Config):
         choices=("stream", "lines", "paragraphs"),
     )  # fmt: skip
     valid: float | str | None = text(
-        "Validation set, held out to choose the best model: a share of the text, or a file.", says="0.05",
+        "Validation set, held out to choose the best model: a share of the text, or a file.",
+        says="0.05; 0.1 of fewer than 2000 documents",
         metavar="FILE|SHARE", range=Range(above=0, below=1), parse=share_or_file,
     )  # fmt: skip
     test: float | str | None = text(

@@ -78,8 +78,7 @@ def _refuse_infinite(path: Path, weights: Weights) -> None:
     for name, weight in weights.items():
         if not np.isfinite(weight).all():
             raise CheckpointError(
-                f"{path} cannot be used: {name.removeprefix(MODEL_PREFIX)} holds weights that are not finite numbers, "
-                "as a training that diverged leaves; train again more gently"
+                f"{path} is damaged: {name.removeprefix(MODEL_PREFIX)} holds weights that are not finite; train it again"
             )
 
 

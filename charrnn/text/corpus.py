@@ -65,12 +65,17 @@ class Corpus:
         """What messages call all of it."""
         return " ".join(self.names)
 
-    def chunks(self) -> Iterator[str]:
-        """The text in chunks of some megabytes, line ends as \\n; `statistics` are complete once it is exhausted."""
+    def chunks(self, border: str = "") -> Iterator[str]:
+        """The text in chunks of some megabytes, line ends as \\n; `statistics` are complete once it is exhausted.
+
+        A `border` stands between two sources, and counts in no statistics.
+        """
         statistics, digest = TextStatistics(), hashlib.sha256()
         # Counting takes longer than reading: once is enough.
         survey = None if self.statistics.sha256 else _Survey(statistics)
-        for name, path in zip(self.names, self._paths, strict=True):
+        for number, (name, path) in enumerate(zip(self.names, self._paths, strict=True)):
+            if number and border:
+                yield border
             with unpacked(path, name, statistics.notes.append) as raw:
                 decoded = _decode(raw, name, digest.update, statistics, self.any_bytes)
                 yield from _normalise(decoded, name, statistics, survey)

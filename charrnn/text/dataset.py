@@ -20,6 +20,8 @@ from charrnn.text.tokenizers import Tokenizer, tokenizer_class, train_tokenizer
 
 # Of a tokenizer that learns pieces, unless told.
 VOCAB_SIZE = 1000
+# In fewer tokens, which model is the better one is little more than chance.
+LEAST_TO_JUDGE = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +94,11 @@ def build(
     if train.tokens.size < 2:
         raise CorpusError(f"{corpus.title} holds one character to train on: a model needs at least two")
     valid = encode_part(tokenizer, split.part("valid", corpus), split.documents, folder=folder)
+    if 0 < valid.tokens.size < LEAST_TO_JUDGE:
+        notes.append(
+            f"only {valid.tokens.size} {tokenizer.unit} are held out, too few to judge by: which model is called best "
+            "is little more than chance"
+        )
     if valid.unknown:
         notes.append(
             f"{valid.unknown} characters of the validation part do not occur in the training part; each counts as one "

@@ -1,37 +1,59 @@
 """How the documents of a text are told apart."""
 
+import re
 from collections.abc import Iterable, Iterator
 
 # What stands between two documents; None: the text is one stream.
 SEPARATORS: dict[str, str | None] = {"stream": None, "lines": "\n", "paragraphs": "\n\n"}
 
+# The same as it may be met with: a line of white space is an empty line.
+_BORDERS = {"lines": re.compile("\n"), "paragraphs": re.compile(r"\n(?:[^\S\n]*\n)+")}
+_EMPTY_LINES_AROUND = re.compile(r"\A(?:[^\S\n]*\n)+|(?:\n[^\S\n]*)+\Z")
+
+# What a list looks like: lines, so many of them, hardly any of them empty or long.
+_LEAST_LINES, _SHORT_LINE, _LONG_LINE, _FEW = 30, 20, 40, 0.05
+
+
+def looks_like_lines(text: str) -> bool:
+    """Whether a text, or the beginning of one, is a list of short lines such as names."""
+    lines = text.strip().split("\n")
+    unlike = sum(1 for line in lines if not line.strip() or len(line) > _LONG_LINE)
+    return len(lines) >= _LEAST_LINES and len(text) <= _SHORT_LINE * len(lines) and unlike <= _FEW * len(lines)
+
 
 def split_documents(chunks: Iterable[str], documents: str) -> Iterable[str]:
-    """The documents of a text without the line ends around them; its chunks as they are where it is one stream.
+    """The documents of a text without the empty lines around them; its chunks as they are where it is one stream.
 
-    Empty documents are none.
+    Documents of white space alone are none.
     """
-    separator = SEPARATORS[documents]
-    return chunks if separator is None else _split(chunks, separator)
+    border = _BORDERS.get(documents)
+    return chunks if border is None else _split(chunks, border)
 
 
-def _split(chunks: Iterable[str], separator: str) -> Iterator[str]:
+def _split(chunks: Iterable[str], border: re.Pattern[str]) -> Iterator[str]:
     held = ""
     for chunk in chunks:
-        *whole, held = (held + chunk).split(separator)
-        yield from filter(None, (document.strip("\n") for document in whole))
-    if held := held.strip("\n"):
-        yield held
+        *whole, held = border.split(held + chunk)
+        yield from _written(whole)
+    yield from _written([held])
 
 
-def after_separator(chunks: Iterable[str], at: int, separator: str) -> int:
-    """The position behind the first separator that ends at `at` or later; the text's end where there is none."""
-    position, held = 0, ""
-    for chunk in chunks:
-        text = held + chunk
-        found = text.find(separator, max(0, at - len(separator) - position))
-        if found >= 0:
-            return position + found + len(separator)
-        held = text[-(len(separator) - 1) :] if len(separator) > 1 else ""
-        position += len(text) - len(held)
-    return position + len(held)
+def _written(documents: Iterable[str]) -> Iterator[str]:
+    """Those that say something."""
+    for document in documents:
+        if document and not document.isspace():
+            yield _EMPTY_LINES_AROUND.sub("", document) if "\n" in document else document
+
+
+def join_documents(documents: Iterable[str], separator: str, chunk_chars: int = 1 << 20) -> Iterator[str]:
+    """A text of these documents, in chunks that are not much larger than `chunk_chars`."""
+    waiting: list[str] = []
+    size = 0
+    for document in documents:
+        waiting += [document, separator]
+        size += len(document) + len(separator)
+        if size >= chunk_chars:
+            yield "".join(waiting)
+            waiting, size = [], 0
+    if waiting:
+        yield "".join(waiting)

@@ -1,22 +1,36 @@
-"""Where a corpus is cut into its parts: training first, then validation, then test, each in one stretch.
+"""How a corpus is divided into its parts: training, validation and test.
 
-Documents are never cut in two. Positions are counted in code points of the normalised text.
+One stream is cut into three stretches, in this order. Documents are drawn: what comes last in a sorted list is unlike
+the rest of it. Nothing of a text has to be kept in memory for either.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from random import Random
 
 from charrnn.config import require
 from charrnn.schema import Schema
 from charrnn.text.corpus import Corpus, TextStatistics
-from charrnn.text.documents import SEPARATORS, after_separator
+from charrnn.text.documents import SEPARATORS, join_documents, split_documents
+
+# The same for every run: runs on one text are judged by the same documents, and a model that is gone on from has not
+# seen what the next one is judged by.
+DRAWING_SEED = 0
+
+# What is held out to validate, unless told: of many documents, or of a long stream, a smaller share is enough.
+DEFAULT_VALID, DEFAULT_VALID_OF_FEW = 0.05, 0.1
+FEW_DOCUMENTS = 2000
+LEAST_CHARS, LEAST_DOCUMENTS = 4000, 50
 
 
 @dataclass(frozen=True, kw_only=True)
 class Split(Schema):
-    """Where the parts of a corpus begin and end, in code points, and what the corpus is.
+    """Which parts of a corpus are which, and what the corpus is.
 
-    `valid` and `test` are None or (first, end); a part that is a file of its own is named instead.
+    `train_end` and `valid_end` cut it into stretches, in code points of the normalised text. Where documents are
+    `drawn`, with that seed, `held_out` of all `count` are for validation and for test, and there is one stretch;
+    None: they are cut as a stream is, as they were before they were drawn. A part that is a file of its own is named
+    instead.
     """
 
     sources: tuple[str, ...]
@@ -27,24 +41,50 @@ class Split(Schema):
     valid_end: int
     valid_file: str | None = None
     test_file: str | None = None
+    drawn: int | None = None
+    count: int = 0
+    held_out: tuple[int, ...] = (0, 0)
 
     def __post_init__(self) -> None:
         require(
             self.documents in SEPARATORS, f"`documents` must be one of {', '.join(SEPARATORS)}, not {self.documents!r}"
         )
         require(0 <= self.train_end <= self.valid_end <= self.chars, "the parts of the corpus overlap")
+        parts = self.held_out
+        require(len(parts) == 2 and min(parts) >= 0 and sum(parts) <= self.count, "more is held out than there is")
 
     def part(self, name: str, corpus: Corpus) -> Iterator[str]:
-        """The text of 'train', 'valid' or 'test' in chunks; empty where there is none."""
+        """The text of 'train', 'valid' or 'test' in chunks; empty where there is none.
+
+        Drawn documents stand in the order of the corpus, with nothing but a separator behind each.
+        """
         file = {"valid": self.valid_file, "test": self.test_file}.get(name)
         if file is not None:
             return Corpus([file], any_bytes=corpus.any_bytes).chunks()
+        separator = SEPARATORS[self.documents]
+        if self.drawn is not None and separator is not None:
+            documents = zip(_documents(corpus, self.documents), self._parts(self.drawn), strict=False)
+            return join_documents((document for document, part in documents if part == name), separator)
         first, end = {
             "train": (0, self.train_end),
             "valid": (self.train_end, self.valid_end),
             "test": (self.valid_end, self.chars),
         }[name]
         return _cut(corpus.chunks(), first, end) if end > first else iter(())
+
+    def _parts(self, seed: int) -> Iterator[str]:
+        """The part of each document in turn, by selection sampling (Fan, Muller & Rezucha 1962)."""
+        random, (valid, test) = Random(seed), self.held_out
+        for left in range(self.count, 0, -1):
+            number = random.random() * left
+            if number < valid:
+                valid -= 1
+                yield "valid"
+            elif number < valid + test:
+                test -= 1
+                yield "test"
+            else:
+                yield "train"
 
 
 def split_corpus(
@@ -54,28 +94,55 @@ def split_corpus(
     documents: str = "stream",
     valid: float | str | None,
     test: float | str | None,
+    choose: bool = False,
 ) -> Split:
-    """Decide the parts. `valid` and `test` are shares of the corpus, files, or None.
+    """Decide the parts. `valid` and `test` are shares of the corpus (of its documents), files, or None.
 
-    Raises ConfigError when the shares leave nothing to train on.
+    With `choose`, a `valid` of None leaves open whether and how much is held out. Raises ConfigError when the shares
+    leave nothing to train on.
     """
+    streams = SEPARATORS[documents] is None
+    count = 0 if streams else sum(1 for _ in _documents(corpus, documents))
+    if choose and valid is None:
+        valid = _default_share(statistics.kept, None if streams else count)
     shares = [part if isinstance(part, float) else 0.0 for part in (valid, test)]
     require(all(0 <= s < 1 for s in shares) and sum(shares) < 1, f"the held-out shares {shares} leave nothing to train")
     # Rounding keeps 1 - 0.05 - 0.05 from falling short of 0.9.
     ends = [int(round(statistics.kept * (1 - sum(shares)), 6)), int(round(statistics.kept * (1 - shares[1]), 6))]
-    separator = SEPARATORS[documents]
-    if separator is not None:
-        ends = [after_separator(corpus.chunks(), end, separator) if end < statistics.kept else end for end in ends]
     return Split(
         sources=tuple(corpus.sources),
         sha256=statistics.sha256,
         documents=documents,
         chars=statistics.kept,
-        train_end=ends[0],
-        valid_end=ends[1],
+        train_end=ends[0] if streams else statistics.kept,
+        valid_end=ends[1] if streams else statistics.kept,
         valid_file=valid if isinstance(valid, str) else None,
         test_file=test if isinstance(test, str) else None,
+        drawn=None if streams else DRAWING_SEED,
+        count=count,
+        held_out=_whole_documents(count, shares),
     )
+
+
+def _default_share(chars: int, documents: int | None) -> float | None:
+    """What to hold out of so many documents (None: of one stream) to validate; None where there is too little."""
+    if chars < LEAST_CHARS and (documents or 0) < LEAST_DOCUMENTS:
+        return None
+    return DEFAULT_VALID if documents is None or documents >= FEW_DOCUMENTS else DEFAULT_VALID_OF_FEW
+
+
+def _whole_documents(count: int, shares: list[float]) -> tuple[int, ...]:
+    """How many documents each share is: at least one, while one is left to train on."""
+    held, left = [], count - 1
+    for share in shares:
+        held.append(min(max(0, left), max(1, round(share * count))) if share else 0)
+        left -= held[-1]
+    return tuple(held)
+
+
+def _documents(corpus: Corpus, documents: str) -> Iterator[str]:
+    """All of them; one ends where its file ends."""
+    return iter(split_documents(corpus.chunks(SEPARATORS[documents] or ""), documents))
 
 
 def _cut(chunks: Iterator[str], first: int, end: int) -> Iterator[str]:

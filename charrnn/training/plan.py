@@ -140,6 +140,8 @@ def plan(
     if (reading.batch_size, reading.bptt) != (asked := wanted(options, data.train)):
         reasons.append(
             f"the text is shorter than {asked[0]} rows of {asked[1]}: trained on {reading.batch_size} of {reading.bptt}"
+            if data.train.starts is None
+            else f"{len(data.train.starts):,} documents to learn from: a step reads all of them"
         )
     return Choice(model, train, reasons)
 

@@ -1,6 +1,7 @@
 """One run under way, and what it leaves in its folder: metrics, model and resume files."""
 
 import dataclasses
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,21 +18,27 @@ from charrnn.generation.config import SampleConfig
 from charrnn.generation.loop import generate
 from charrnn.inference.engine import open_engine
 from charrnn.machine import Machine
+from charrnn.models.ensemble import Network
 from charrnn.models.weights import bounded
 from charrnn.storage import checkpoint
 from charrnn.storage.lock import Lock
 from charrnn.storage.metrics import Metrics, write_metrics
 from charrnn.storage.runs import Run
 from charrnn.storage.texts import remembered
+from charrnn.text.copies import TrainingLines, verdict, whole_lines
 from charrnn.text.corpus import Corpus
 from charrnn.text.dataset import Dataset
 from charrnn.text.split import Split
-from charrnn.training.events import Event, Report, Stopped
+from charrnn.training.events import Event, Note, Report, Stopped
 from charrnn.training.int8_check import arrays, int8_cost
 from charrnn.training.loop import Trainer
 from charrnn.training.progress import Progress, Snapshot
 
 MEASURED_IN_INT8 = 1 << 14
+# What the best model is asked for at the end, to see what it copies: within so many seconds, as far as it gets.
+JUDGED_SAMPLES, JUDGED_SECONDS = 50, 0.3
+# The share of copied lines that is warned of.
+MANY_COPIES = 0.3
 SHOWN_SAMPLE = SampleConfig(temperature=0.8, length=160)
 
 
@@ -52,14 +59,17 @@ class Training:
 
     def events(self) -> Iterator[Event]:
         """Train; every report goes into metrics.jsonl as it comes. The end, or leaving it, lets others write."""
+        shown = self.trainer.time.spent.validations
         with self.lock, write_metrics(self.run.metrics, self.earlier) as append:
             for event in self.trainer.run():
                 if isinstance(event, Report):
-                    if event.valid_loss is not None:
+                    # Where nothing is held out, a validation is only the time for a sample.
+                    if event.valid_loss is not None or self.trainer.time.spent.validations > shown:
+                        shown = self.trainer.time.spent.validations
                         event = dataclasses.replace(event, sample=self._shown_sample())
                     append(event.to_json())
                 if isinstance(event, Stopped) and self.run.model.exists():
-                    self._measure_int8()
+                    yield from self._judge_best()
                 yield event
 
     def stop(self) -> None:
@@ -72,16 +82,36 @@ class Training:
             pieces = generate(engine, self.data.tokenizer, SHOWN_SAMPLE, seed=self.trainer.config.seed)
             return "".join(piece.text for piece in pieces)
 
-    def _measure_int8(self) -> None:
-        """Measure what 8-bit weights cost the best model, which decides how it generates."""
+    def _judge_best(self) -> Iterator[Note]:
+        """Measure what 8-bit weights cost the best model, which decides how it generates, and say what it copies."""
         header, tensors = checkpoint.read(self.run.model)
+        best, _ = checkpoint.build_model(header, tensors)
         cost = None
         if bounded(header.config):
-            best, _ = checkpoint.build_model(header, tensors)
             tokens = (self.data.valid or self.data.train).tokens[:MEASURED_IN_INT8]
             cost = int8_cost(best, tokens) * self.trainer.bits
         summary = {**header.summary, "int8_bpc": cost}
         checkpoint.write(self.run.model, tensors, {**header.metadata, "training": summary})
+        if self.data.split.documents != "stream":
+            yield from self._say_copies(best)
+
+    def _say_copies(self, best: Network) -> Iterator[Note]:
+        """How many lines of some samples the model has by heart."""
+        learned = TrainingLines.of(self.data.split, any_bytes=self.data.tokenizer.any_bytes)
+        engine = open_engine(best.config, arrays(best))
+        texts, lines, until = [""] * JUDGED_SAMPLES, list[str](), time.monotonic() + JUDGED_SECONDS
+        pieces = generate(engine, self.data.tokenizer, SHOWN_SAMPLE, rows=JUDGED_SAMPLES, seed=self.trainer.config.seed)
+        for piece in pieces:
+            texts[piece.row] += piece.text
+            if piece.finished:
+                lines += whole_lines(texts[piece.row], cut=piece.finished == "length")
+            if time.monotonic() > until:
+                break
+        if learned is not None and lines:
+            copied = learned.copied(lines)
+            by_heart = copied > MANY_COPIES * len(lines)
+            text = f"at temperature {SHOWN_SAMPLE.temperature:g}, {verdict(copied, len(lines))}"
+            yield Note(f"{text}: it is learned by heart" if by_heart else text, warning=by_heart)
 
 
 def saver(

@@ -1,4 +1,4 @@
-"""One training from a user's options to the files in its folder: begin it, or go on with it."""
+"""One training from a user's options to the files in its folder: begin it (`training/resume.py` goes on with it)."""
 
 import dataclasses
 import time
@@ -9,31 +9,25 @@ import torch
 
 from charrnn import machine as precision
 from charrnn.config import TrainConfig, TrainOptions, draw_seed, require
-from charrnn.errors import CorpusError, RunError
+from charrnn.errors import CorpusError
 from charrnn.models.ensemble import Network, backwards_of
 from charrnn.models.ensemble import build as build_network
 from charrnn.scoring.token_nll import token_nll
-from charrnn.storage import checkpoint, runs
+from charrnn.storage import runs
 from charrnn.storage.lock import Lock
 from charrnn.storage.runs import Run
-from charrnn.storage.texts import at_hand
 from charrnn.text.corpus import Corpus
 from charrnn.text.dataset import VOCAB_SIZE, Dataset, Part, build, documents_to_learn
+from charrnn.text.documents import looks_like_lines
 from charrnn.text.sources import STDIN, keep, read_once
-from charrnn.text.split import Split, split_corpus
+from charrnn.text.split import split_corpus
 from charrnn.text.tokenizers import tokenizer_class
-from charrnn.training import resume_file
 from charrnn.training.batches import Streams, open_streams
 from charrnn.training.finetune import Source
 from charrnn.training.loop import Trainer
 from charrnn.training.measure import Measurement
 from charrnn.training.plan import VALIDATION_CHUNKS, plan
-from charrnn.training.progress import Progress
-from charrnn.training.recording import Training, moved, saver
-from charrnn.training.time_budget import with_new_budget
-
-DEFAULT_VALID = 0.05
-LEAST_CHARS_TO_HOLD_OUT = 4000
+from charrnn.training.recording import Training, saver
 
 T = TypeVar("T")
 
@@ -62,7 +56,7 @@ def start(options: TrainOptions, *, checkpoints: Path | None = None) -> Training
             corpus = Corpus(list(kept.corpus), names=options.corpus, any_bytes=any_bytes)
             corpus.survey()
         options = kept
-        corpus.sources = [_whole_path(source) for source in corpus.sources]
+        corpus.sources = [whole_path(source) for source in corpus.sources]
         data = _dataset(corpus, options, run, machine, source)
         seed = draw_seed() if options.seed is None else options.seed
         choice = plan(
@@ -79,7 +73,7 @@ def start(options: TrainOptions, *, checkpoints: Path | None = None) -> Training
         if source is not None:
             source.give(network, data.tokenizer)
             notes.insert(0, f"goes on from {source.path}")
-        training = _training(run, network.to(machine.device), choice.train, data, machine, notes, lock)
+        training = assemble(run, network.to(machine.device), choice.train, data, machine, notes, lock)
         training.trainer.begin(time.monotonic() - began, trained=source is not None)
         return training
     except BaseException:
@@ -88,97 +82,15 @@ def start(options: TrainOptions, *, checkpoints: Path | None = None) -> Training
         raise
 
 
-def resume(
-    name: str | None = None,
-    *,
-    corpus: tuple[str, ...] | None = None,
-    checkpoints: Path | None = None,
-    device: str | None = None,
-    threads: int | None = None,
-    steps: int | None = None,
-    epochs: float | None = None,
-    seconds: float | None = None,
-) -> Training:
-    """Go on exactly where a run stopped, with a new budget where one is given; `corpus` is where its text is now.
-
-    Raises RunError when there is nothing to resume or another process trains the run, CorpusError when the corpus has
-    changed or is not there.
-    """
-    folder = runs.checkpoints_folder(checkpoints)
-    run = runs.latest(folder) if name is None else runs.find(folder, name)
-    if not run.resume.exists():
-        raise RunError(f"{run.folder} has no {run.resume.name}: it cannot be resumed, only sampled from")
-    lock = Lock(run.folder)
-    try:
-        for unfinished in run.folder.glob(".*.safetensors.*"):  # what a kill in the middle of saving leaves behind
-            unfinished.unlink()
-        header, tensors, record = resume_file.read(run)
-        progress, config, split = record.progress, record.train, at_hand(record.split, run.folder)
-        tokenizer = checkpoint.tokenizer_of(header)
-        text = _text_of(run, split, corpus, any_bytes=tokenizer.any_bytes)
-        if corpus is not None:
-            split = moved(run, split, text)
-        if (steps, epochs, seconds) != (None, None, None):
-            config = dataclasses.replace(config, steps=steps, epochs=epochs, seconds=seconds)
-            progress = _with_new_budget(progress)
-        if progress.finished:
-            raise RunError(
-                f"the run {run.name} is complete after {progress.position.step:,} steps: `steps`, `epochs` or "
-                "`seconds` with more than that goes on" + "; where its text is now is remembered" * (corpus is not None)
-            )
-        machine = precision.choose(device, config.precision, threads or record.threads, tune=record.tune)
-        data = build(text, split, tokenizer=tokenizer, folder=run.folder)
-        network, _ = checkpoint.build_model(header, tensors)
-        notes = [f"resumed: {run.name} at step {progress.position.step:,}", f"machine: {machine}, seed {config.seed}"]
-        if header.differences:
-            notes.insert(1, f"begun by an older charrnn: from here on {', '.join(header.differences)}")
-        training = _training(run, network.to(machine.device), config, data, machine, notes, lock)
-        resume_file.restore(training.trainer, header, tensors, progress)
-        training.earlier += [event for event in run.read_metrics() if event["step"] <= progress.position.step]
-        return training
-    except BaseException:
-        lock.release()
-        raise
-
-
-def _text_of(run: Run, split: Split, corpus: tuple[str, ...] | None, *, any_bytes: bool) -> Corpus:
-    """The text that a run began with, at its place or at a new one: the hash decides."""
-    require(
-        not any(map(read_once, corpus or ())),
-        "standard input and pipes can be read once, and `resume` reads its text twice: name a file",
-    )
-    try:
-        text = Corpus([_whole_path(source) for source in corpus or split.sources], any_bytes=any_bytes)
-        found = text.survey().sha256
-    except CorpusError as error:
-        if corpus is not None or all(Path(source).exists() for source in split.sources if Path(source).is_absolute()):
-            raise
-        raise CorpusError(f"{error}; where it has moved, name its new place: `corpus` beside `resume`") from None
-    if found != split.sha256:
-        which = "is not the text that" if corpus else "has changed since"
-        raise CorpusError(f"{' '.join(text.sources)} {which} the run {run.name} began with: it cannot go on exactly")
-    return text
-
-
-def _with_new_budget(progress: Progress) -> Progress:
-    """A run that goes on, for longer or otherwise than it was meant to: its end and early stopping are open again."""
-    return dataclasses.replace(
-        progress,
-        finished=False,
-        best=dataclasses.replace(progress.best, stale=0),
-        time=with_new_budget(progress.time, progress.position.step),
-    )
-
-
 def _dataset(
     corpus: Corpus, options: TrainOptions, run: Run, machine: precision.Machine, source: Source | None
 ) -> Dataset:
-    valid = options.valid
-    if valid is None and corpus.statistics.kept >= LEAST_CHARS_TO_HOLD_OUT:
-        valid = DEFAULT_VALID
-    valid, test = (_whole_path(part) if isinstance(part, str) else part for part in (valid, options.test))
+    valid, test = (whole_path(part) if isinstance(part, str) else part for part in (options.valid, options.test))
     documents = options.documents or (source.documents if source else "stream")
-    split = split_corpus(corpus, corpus.statistics, documents=documents, valid=valid, test=test)
+    split = split_corpus(corpus, corpus.statistics, documents=documents, valid=valid, test=test, choose=True)
+    for part, file in (("validate on", split.valid_file), ("test on", split.test_file)):
+        if file is not None and not any(map(str.strip, Corpus([file], any_bytes=corpus.any_bytes).chunks())):
+            raise CorpusError(f"{file} holds no text to {part}")
     data = build(
         corpus,
         split,
@@ -190,6 +102,11 @@ def _dataset(
     )
     if data.valid is None:
         data.notes.append("too little text to hold a part out: the last model is kept, not the best by validation")
+    if documents == "stream" and options.documents is None and looks_like_lines(next(corpus.chunks())):
+        data.notes.append(
+            "the text looks like a list of short lines: `documents='lines'` learns each as a text of its own, with a "
+            "beginning and an end"
+        )
     return data
 
 
@@ -212,12 +129,12 @@ def _kept(options: TrainOptions, run: Run) -> TrainOptions:
     )
 
 
-def _whole_path(source: str) -> str:
+def whole_path(source: str) -> str:
     """A run may be resumed from another folder: its files are remembered by their whole path."""
     return str(Path(source).absolute()) if Path(source).is_file() else source
 
 
-def _training(
+def assemble(
     run: Run,
     network: Network,
     config: TrainConfig,
@@ -226,6 +143,7 @@ def _training(
     notes: list[str],
     lock: Lock,
 ) -> Training:
+    """A run's training: its network on windows of its text, judged on what is held out, saved in its folder."""
 
     def windows(part: Part) -> Streams:
         return open_streams(

@@ -19,8 +19,10 @@ GPU_SPEED = 30e12
 OPERATIONS = 6
 
 TOKENS_PER_WEIGHT = 1.0
-# The most weights, times the square root of the text's tokens: a short text needs more of them for each.
+# The most weights, times the square root of the text's tokens: a short text needs more of them for each. A list of
+# some hundred names bears no more than so many for each: beyond, it is learned by heart before it is understood.
 MOST_WEIGHTS = 5000.0
+MOST_WEIGHTS_A_TOKEN = 30.0
 # One network for every so many weights for each token that a single one would have, if each still reads so many
 # tokens. The eighth brings a 28th of what the second does, and all are paid for in every text that is written.
 WEIGHTS_EACH, TOKENS_EACH, LARGEST_ENSEMBLE = 2.0, 2.5e6, 8
@@ -47,7 +49,7 @@ def fresh(options: TrainOptions, size: int, tokens: int, product: float, to_read
     else:
         ensemble = options.ensemble or 1
         wanted = min(math.sqrt(product / TOKENS_PER_WEIGHT), to_read / TOKENS_PER_WEIGHT)
-    hidden = options.hidden or width(min(wanted, most) / sides, cell, layers)
+    hidden = options.hidden or width(min(wanted, most, MOST_WEIGHTS_A_TOKEN * tokens) / sides, cell, layers)
     # Many symbols: one matrix for both ends saves what is most of the weights.
     may_tie = options.embedding in (None, hidden) and options.skip != DENSE
     tie = size > SYMBOLS_TO_TIE and may_tie if options.tie is None else options.tie

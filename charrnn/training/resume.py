@@ -1,0 +1,136 @@
+"""Go on exactly where a run stopped, with the budget that it has or a new one, its text where it was or moved."""
+
+import dataclasses
+from pathlib import Path
+
+from charrnn import machine as precision
+from charrnn.config import TrainConfig, require
+from charrnn.config.durations import format_duration
+from charrnn.errors import CorpusError, RunError
+from charrnn.storage import checkpoint, runs
+from charrnn.storage.lock import Lock
+from charrnn.storage.runs import Run
+from charrnn.storage.texts import at_hand
+from charrnn.text.corpus import Corpus
+from charrnn.text.dataset import build
+from charrnn.text.sources import read_once
+from charrnn.text.split import Split
+from charrnn.training import resume_file
+from charrnn.training.progress import Progress
+from charrnn.training.recording import Training, moved
+from charrnn.training.run import assemble, whole_path
+from charrnn.training.time_budget import with_new_budget
+
+
+def resume(
+    name: str | None = None,
+    *,
+    corpus: tuple[str, ...] | None = None,
+    checkpoints: Path | None = None,
+    device: str | None = None,
+    threads: int | None = None,
+    steps: int | None = None,
+    epochs: float | None = None,
+    seconds: float | None = None,
+    more: float | None = None,
+) -> Training:
+    """Go on exactly where a run stopped, with a new budget where one is given; `more` seconds are added to those spent.
+
+    `corpus` is where its text is now. Raises RunError when there is nothing to resume, the budget is spent or another
+    process trains the run, CorpusError when the corpus has changed or is not there.
+    """
+    folder = runs.checkpoints_folder(checkpoints)
+    run = runs.latest(folder) if name is None else runs.find(folder, name)
+    if not run.resume.exists():
+        raise RunError(f"{run.folder} has no {run.resume.name}: it cannot be resumed, only sampled from")
+    lock = Lock(run.folder)
+    try:
+        for unfinished in run.folder.glob(".*.safetensors.*"):  # what a kill in the middle of saving leaves behind
+            unfinished.unlink()
+        header, tensors, record = resume_file.read(run)
+        progress, config, split = record.progress, record.train, at_hand(record.split, run.folder)
+        tokenizer = checkpoint.tokenizer_of(header)
+        text = _text_of(run, split, corpus, any_bytes=tokenizer.any_bytes)
+        if corpus is not None:
+            split = moved(run, split, text)
+        renewed = (steps, epochs, seconds, more) != (None,) * 4
+        if renewed:
+            config, progress = _with_new_budget(config, progress, steps, epochs, seconds, more)
+        if progress.finished:
+            told = "; where its text is now is remembered" if corpus is not None else ""
+            raise RunError(
+                f"the run {run.name} is complete after {progress.position.step:,} steps: `more` time, or `steps`, "
+                f"`epochs` or `seconds` with more than that goes on{told}"
+            )
+        machine = precision.choose(device, config.precision, threads or record.threads, tune=record.tune)
+        data = build(text, split, tokenizer=tokenizer, folder=run.folder)
+        network, _ = checkpoint.build_model(header, tensors)
+        notes = [f"resumed: {run.name} at step {progress.position.step:,}", f"machine: {machine}, seed {config.seed}"]
+        if header.differences:
+            notes.insert(1, f"begun by an older charrnn: from here on {', '.join(header.differences)}")
+        training = assemble(run, network.to(machine.device), config, data, machine, notes, lock)
+        resume_file.restore(training.trainer, header, tensors, progress)
+        if renewed:
+            _refuse_spent(training)
+        training.earlier += [event for event in run.read_metrics() if event["step"] <= progress.position.step]
+        return training
+    except BaseException:
+        lock.release()
+        raise
+
+
+def _text_of(run: Run, split: Split, corpus: tuple[str, ...] | None, *, any_bytes: bool) -> Corpus:
+    """The text that a run began with, at its place or at a new one: the hash decides."""
+    require(
+        not any(map(read_once, corpus or ())),
+        "standard input and pipes can be read once, and `resume` reads its text twice: name a file",
+    )
+    try:
+        text = Corpus([whole_path(source) for source in corpus or split.sources], any_bytes=any_bytes)
+        found = text.survey().sha256
+    except CorpusError as error:
+        if corpus is not None or all(Path(source).exists() for source in split.sources if Path(source).is_absolute()):
+            raise
+        raise CorpusError(f"{error}; where it has moved, name its new place: `corpus` beside `resume`") from None
+    if found != split.sha256:
+        which = "is not the text that" if corpus else "has changed since"
+        raise CorpusError(f"{' '.join(text.sources)} {which} the run {run.name} began with: it cannot go on exactly")
+    return text
+
+
+def _with_new_budget(
+    config: TrainConfig,
+    progress: Progress,
+    steps: int | None,
+    epochs: float | None,
+    seconds: float | None,
+    more: float | None,
+) -> tuple[TrainConfig, Progress]:
+    """A run that goes on, for longer or otherwise than it was meant to: its end and early stopping are open again."""
+    require([steps, epochs, seconds, more].count(None) == 3, "give one of `more`, `seconds`, `steps` and `epochs`")
+    if more is not None:
+        seconds = progress.time.seconds + more
+    opened = dataclasses.replace(
+        progress,
+        finished=False,
+        best=dataclasses.replace(progress.best, stale=0),
+        time=with_new_budget(progress.time, progress.position.step),
+    )
+    return dataclasses.replace(config, steps=steps, epochs=epochs, seconds=seconds), opened
+
+
+def _refuse_spent(training: Training) -> None:
+    """A budget is the whole run's: one that is behind already would end the run where it stands, and be kept."""
+    config, trainer = training.trainer.config, training.trainer
+    position, spent = trainer.position, trainer.time.spent.seconds
+    epochs = position.epoch + position.index / trainer.streams.windows(position.epoch)
+    for name, budget, so_far, behind in (
+        ("steps", config.steps, position.step, f"{position.step:,} steps"),
+        ("epochs", config.epochs, epochs, f"{epochs:.4g} epochs"),
+        ("seconds", config.seconds, spent, format_duration(spent)),
+    ):
+        if budget is not None and budget <= so_far:
+            raise RunError(
+                f"{behind} of the run {training.run.name} are behind already: `{name}` counts from its beginning and "
+                f"must be more than that; `more` counts from here"
+            )
