@@ -93,7 +93,7 @@ class Training:
 
     def __repr__(self) -> str:
         config = self._session.trainer.model.config
-        return f"<Training {self.run.name}: {config.size}{config.manner}, {self.progress.position.step:,} steps>"
+        return f"<Training {config.titled(self.run.name)}{config.manner}, {self.progress.position.step:,} steps>"
 
     def stop(self) -> None:
         """End after the step that is running, with everything saved; from another thread or a signal handler too."""
@@ -125,11 +125,14 @@ class Training:
         return load(self.run.folder)
 
     def _follow(self) -> "Iterator[Event]":
-        from charrnn.training.events import Stopped
+        from charrnn.training.events import Note, Stopped
 
         for event in self._session.events():
             if isinstance(event, Stopped):
-                draw(self.run)
+                try:
+                    draw(self.run)
+                except Exception as problem:  # all is trained and saved: a picture is no reason to fail
+                    yield Note(f"{self.run.curve} could not be drawn: {problem!r}", warning=True)
             yield event
 
 
@@ -139,7 +142,7 @@ def draw(run: Run) -> None:
 
     if metrics := list(run.read_metrics()):
         config = checkpoint.read_header(run.resume).config
-        picture = draw_curve(metrics, f"{run.name}: {config.size}{config.manner}")
+        picture = draw_curve(metrics, config.titled(run.name) + config.manner)
         write_atomically(run.curve, picture)
 
 

@@ -1,8 +1,10 @@
 """The application: its commands, its exit codes, its one-line errors."""
 
+import logging
 import os
 import signal
 import sys
+import warnings
 from typing import Annotated, NoReturn
 
 import typer
@@ -11,7 +13,7 @@ from charrnn import __version__
 from charrnn.cli import evaluate, fill, inspect, sample, train
 from charrnn.cli.flags import flags, in_flags
 from charrnn.cli.options import utf8_streams
-from charrnn.console import ReaderGone, error, write
+from charrnn.console import ReaderGone, error, forget_working, write
 from charrnn.errors import CharrnnError, ConfigError
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
@@ -80,6 +82,8 @@ def run(arguments: list[str] | None = None) -> int:
         return int(left.code or 0) if COMPLETION in os.environ else 0
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
+    finally:
+        forget_working()
 
 
 def _usage(problem: typer.TyperException) -> str:
@@ -92,7 +96,10 @@ def _usage(problem: typer.TyperException) -> str:
 
 
 def main() -> NoReturn:
-    """The `charrnn` command."""
+    """The `charrnn` command. What libraries have to say of fonts, folders and overflow is nothing to its user."""
+    logging.lastResort = None
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
     code = run()
     # All is said and saved: a second Ctrl-C must not interrupt Python's own way out.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -35,7 +35,7 @@ def farewell(training: Training, reason: str, checkpoints: Path | None) -> None:
     where = f" --checkpoints {shlex.quote(str(checkpoints))}" if checkpoints else ""
     if reason == "interrupted":
         go_on = f"charrnn train --resume --name {shlex.quote(run.name)}{where}"
-        warn(f"stopped at step {progress.position.step:,} and saved; to go on: {go_on}")
+        warn(f"stopped at step {progress.position.step:,} and saved; to go on:", go_on)
         return
     if reason == "no improvement":
         say(f"stopped early: no better validation since step {progress.best.step:,}")
@@ -49,7 +49,7 @@ def farewell(training: Training, reason: str, checkpoints: Path | None) -> None:
             )
     say(f"saved in {run.folder}: model.safetensors, curve.svg, metrics.jsonl")
     model = f" -m {shlex.quote(run.name)}" if run.folder.parent == checkpoints_folder(checkpoints) else ""
-    say(f"next: charrnn sample{model}{where}")
+    say("next:", f"charrnn sample{model}{where}")
 
 
 @contextmanager
