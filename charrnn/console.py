@@ -126,6 +126,11 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def megabytes(size: int) -> str:
+    """1_100_000 -> '1.1 MB'; less than a tenth in kB."""
+    return f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size / 1e3:,.1f} kB"
+
+
 def somebody_watches() -> bool:
     """Whether progress is shown unless it is asked for: in a terminal and in a notebook."""
     return console.is_terminal or console.is_jupyter
@@ -134,7 +139,7 @@ def somebody_watches() -> bool:
 def fit(parts: dict[str, int], width: int) -> str:
     """Words side by side; in less room without those that matter least, by the numbers they are given."""
     kept = dict(parts)
-    while len(line := "  ".join(kept)) > width:
+    while len(line := "  ".join(kept)) > max(0, width):
         del kept[min(kept, key=lambda part: kept[part])]
     return line
 
@@ -171,9 +176,10 @@ class TrainingDisplay:
         moves = console.is_terminal or (console.is_jupyter and find_spec("ipywidgets") is not None)
         self._live = moves and not Talk.quiet
         self._said_at = float("-inf")
+        self._length = BarColumn(bar_width=BAR)
         self._bar = Progress(
             TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=BAR),
+            self._length,
             TextColumn("{task.fields[left]}"),
             console=console,
             transient=True,
@@ -206,7 +212,9 @@ class TrainingDisplay:
     def _show_report(self, report: "Report") -> None:
         left = f"{report.progress:4.0%}  {clock(report.seconds_left)} left"
         if self._live:
-            # The bar and the time left stay, a column between all three, and the text takes what they leave.
+            # The bar and the time left stay, a column between all three, and the text takes what they leave; where
+            # they leave nothing, the bar is shorter.
+            self._length.bar_width = max(1, min(BAR, console.width - len(left) - 3))
             room = console.width - BAR - len(left) - 2
             line = progress_line(report, room)
             self._bar.update(self._task, total=1.0, completed=report.progress, description=line, left=left)

@@ -115,6 +115,12 @@ class Training:
         return self._session.trainer.progress
 
     @property
+    def best_bpc(self) -> float | None:
+        """The best loss so far in bits per character: of the validation part, of training where none is held out."""
+        loss = self.progress.best.loss
+        return None if loss is None else loss * self._session.trainer.bits
+
+    @property
     def validates(self) -> bool:
         """Whether a part is held out to choose the best model."""
         return self._session.data.valid is not None

@@ -6,7 +6,7 @@ import typer
 
 from charrnn.cli import options as opt
 from charrnn.config import ModelConfig, Range, TrainOptions, draw_seed, require
-from charrnn.console import say, sparkline, write
+from charrnn.console import say, sparkline, working, write
 from charrnn.schema import finite, to_json_text
 from charrnn.storage import runs
 
@@ -64,6 +64,7 @@ def gradients(
 
     The median over many positions of a text, with the band from 10 to 90%, and the steps in which it halves.
     """
+    working("reading the text and loading torch")
     from charrnn import api
     from charrnn.analysis.gradient_history import GradientHistory
     from charrnn.analysis.gradients import gradient_flow
@@ -97,6 +98,7 @@ def gradients(
     if not cell:
         folder = runs.model_file(runs.checkpoints_folder(checkpoints), model).parent
         training = GradientHistory.of(runs.Run(folder).read_metrics())
+    working(f"gradients of {positions:,} places, {reach:,} steps back")
     flows = [
         gradient_flow(n.network.first_member, n.tokens, name=n.name, reach=reach, positions=positions, seed=seed)
         for n in networks

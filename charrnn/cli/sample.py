@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from charrnn.cli import options as opt
 from charrnn.config import Range, draw_seed
-from charrnn.console import say, write
+from charrnn.console import say, working, write
 from charrnn.errors import CorpusError
 from charrnn.generation.config import SampleConfig
 from charrnn.schema import to_json_text
@@ -67,6 +67,7 @@ def sample(
     if prompt_file is not None:
         prompt = _read_prompt(prompt_file)
 
+    working("reading the model")
     from threadpoolctl import threadpool_limits
 
     if threads is not None:

@@ -1,13 +1,15 @@
 """charrnn train"""
 
 import inspect
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from charrnn.cli import options as opt
 from charrnn.config import TrainOptions, require
-from charrnn.console import say
+from charrnn.console import megabytes, say
 
 INTERRUPTED = 130
 
@@ -52,6 +54,8 @@ def train(
     Needs no option: every hyperparameter of the network, its regularisation and the schedule is chosen from the text
     and the time. Ctrl-C saves and says how to go on.
     """
+    say(_reading_run(fields["name"], checkpoints) if resume else _reading(corpus or TrainOptions().corpus))
+    # torch is loaded behind that line, and takes longer than the text.
     from charrnn.api import Training
     from charrnn.cli.follow import farewell, follow
 
@@ -65,9 +69,28 @@ def train(
     for note in training.notes:
         say(note)
     reason = follow(training, json_lines=as_json)
-    farewell(training, reason, checkpoints)
+    farewell(training, reason, checkpoints, bare=quiet and not as_json)
     if reason == "interrupted":
         raise typer.Exit(INTERRUPTED)
+
+
+def _reading(corpus: Sequence[str]) -> str:
+    """What is read, and how much: 'reading corpus.txt, 1.1 MB'. A file that is missing is complained of later."""
+    from charrnn.text.corpus import bundled
+
+    paths = [path if (path := Path(name)).is_file() else bundled(name) for name in corpus]
+    size = sum(path.stat().st_size for path in paths if path)
+    what = {"-": "standard input"}.get(corpus[0], corpus[0]) if len(corpus) == 1 else f"{len(corpus)} texts"
+    return f"reading {what}" + (f", {megabytes(size)}" if size else "")
+
+
+def _reading_run(name: str | None, checkpoints: Path | None) -> str:
+    from charrnn.storage import runs
+
+    folder = runs.checkpoints_folder(checkpoints)
+    run = runs.latest(folder) if name is None else runs.find(folder, name)
+    size = f", {megabytes(run.resume.stat().st_size)}" if run.resume.is_file() else ""
+    return f"reading the run {run.name}{size}"
 
 
 def _refuse_beside_resume(context: typer.Context, allowed: set[str]) -> None:

@@ -71,13 +71,15 @@ def draw_curve(events: Sequence[dict[str, Any]], title: str) -> bytes:
             _text(RIGHT - 5, LOSSES[0] + 30, "validation", colour=VALID, anchor="end"),
         ]
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif">'
-    clip = f'<clipPath id="panel"><rect x="{LEFT}" y="{LOSSES[0]}" width="{RIGHT - LEFT}" height="{HEIGHT}"/></clipPath>'
+    clip = (
+        f'<clipPath id="panel"><rect x="{LEFT}" y="{LOSSES[0]}" width="{RIGHT - LEFT}" height="{HEIGHT}"/></clipPath>'
+    )
     ground = f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>'
     return "\n".join([head, clip, ground, *drawn, "</svg>", ""]).encode()
 
 
 def comparable(events: Sequence[dict[str, Any]]) -> Iterator[Point]:
-    """Training's bits per character, each a mean over as many tokens as a usual report covers, or a two-hundredth of all.
+    """Training's bits per character, each a mean over as many tokens as a usual report, or a two-hundredth of all.
 
     A report is a mean since the one before it, which may be a single step behind it: such a point says nothing.
     """

@@ -26,7 +26,7 @@ from charrnn.training.int8_check import arrays, int8_cost
 from charrnn.training.loop import Trainer
 from charrnn.training.progress import Progress, Snapshot
 
-# Tokens that 8 bits are measured on: fewer for a large network, whose products of so many shall not keep anyone waiting.
+# Tokens that 8 bits are measured on: fewer for a large network, for nobody shall be kept waiting at the end.
 LEAST_MEASURED, MOST_MEASURED, PRODUCTS_MEASURED = 1 << 11, 1 << 14, 8e9
 SHOWN_SAMPLE = SampleConfig(temperature=0.8, length=160)
 
