@@ -5,7 +5,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -60,7 +60,7 @@ def test_the_bar_and_the_time_left_stay_on_a_terminal_of_any_width(monkeypatch: 
 
 def test_the_bar_is_shorter_where_there_is_room_for_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     end = "  25%  1:02:05 left"
-    for width in range(len(end) + 4, len(end) + console.BAR + 3):
+    for width in range(len(end) + 4, len(end) + console.BAR + 2):
         with screen(monkeypatch, width, terminal=True) as shown, TrainingDisplay() as display:
             display.show(REPORT)
             display._bar.refresh()
@@ -136,7 +136,12 @@ def test_what_is_being_done_stands_on_a_terminal_until_there_is_something_to_sho
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     gone = "\r\x1b[2K"
-    for then in (lambda: console.say("there"), lambda: write("there"), lambda: console.show_record("there", {})):
+    thens: list[Callable[[], None]] = [
+        lambda: console.say("there"),
+        lambda: write("there"),
+        lambda: console.show_record("there", {}),
+    ]
+    for then in thens:
         with screen(monkeypatch, 20, terminal=True) as shown:
             console.working("reading the model and all of its text")
             assert Text.from_ansi(shown.getvalue()).plain == "reading the model a" and gone not in shown.getvalue()

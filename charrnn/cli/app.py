@@ -97,7 +97,7 @@ def _usage(problem: typer.TyperException) -> str:
 
 def main() -> NoReturn:
     """The `charrnn` command. What libraries have to say of fonts, folders and overflow is nothing to its user."""
-    logging.lastResort = None
+    logging.getLogger().addHandler(logging.NullHandler())
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
     code = run()

@@ -1,13 +1,18 @@
 """charrnn inspect memory"""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from charrnn.cli import options as opt
+from charrnn.cli.pictures import draw_into
 from charrnn.config import Range
 from charrnn.console import say, show_heat, working, write
 from charrnn.schema import to_json_text
+
+if TYPE_CHECKING:
+    from charrnn.analysis.context import ContextCurve
 
 EXAMPLES = """Examples:
 
@@ -84,12 +89,14 @@ def memory(
         watcher(0.0)
         scored = curve_of(subject.network, subject.tokens, name=subject.name, chars=subject.chars, watcher=watcher)
         curves.append(scored)
-    if svg is not None:
-        svg.write_bytes(draw_context_curves(curves))
-        say(f"drawn: {svg}")
     if as_json:
         write(to_json_text([curve.to_json() for curve in curves]) + "\n")
-        return
+    else:
+        _write_curves(curves, fixed_context)
+    draw_into(svg, lambda: draw_context_curves(curves))
+
+
+def _write_curves(curves: Sequence["ContextCurve"], fixed_context: bool) -> None:
     if len(curves) > 1:
         write("\t".join(["read before" if fixed_context else "reset every", *(curve.name for curve in curves)]) + "\n")
     last = "all" if fixed_context else "never"
