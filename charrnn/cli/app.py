@@ -1,5 +1,6 @@
 """The application: its commands, its exit codes, its one-line errors."""
 
+import atexit
 import logging
 import os
 import signal
@@ -101,6 +102,20 @@ def main() -> NoReturn:
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
     code = run()
-    # All is said and saved: a second Ctrl-C must not interrupt Python's own way out.
+    # All is said and saved: a second Ctrl-C must not interrupt the way out.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    sys.exit(code)
+    _leave(code)
+
+
+def _leave(code: int) -> NoReturn:
+    """At once: Python would first take torch apart, for half a second in which nothing is left to do."""
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except BrokenPipeError:
+            pass
+        except (OSError, ValueError):
+            code = code or FAILED
+    os._exit(code)

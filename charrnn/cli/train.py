@@ -52,7 +52,7 @@ def train(
     """Train a model on a text and keep the best of it.
 
     Needs no option: every hyperparameter of the network, its regularisation and the schedule is chosen from the text
-    and the time. Ctrl-C saves and says how to go on.
+    and the time. Ctrl-C saves and says how to go on. -q prints the best bits per character alone.
     """
     say(_reading_run(fields["name"], checkpoints) if resume else _reading(corpus or TrainOptions().corpus))
     # torch is loaded behind that line, and takes longer than the text.
@@ -75,9 +75,10 @@ def train(
 
 
 def _reading(corpus: Sequence[str]) -> str:
-    """What is read, and how much: 'reading corpus.txt, 1.1 MB'. A file that is missing is complained of later."""
-    from charrnn.text.corpus import bundled
+    """What is read, and how much: 'reading corpus.txt, 1.1 MB'. Raises CorpusError when it is not there."""
+    from charrnn.text.corpus import Corpus, bundled
 
+    Corpus(list(corpus))
     paths = [path if (path := Path(name)).is_file() else bundled(name) for name in corpus]
     size = sum(path.stat().st_size for path in paths if path)
     what = {"-": "standard input"}.get(corpus[0], corpus[0]) if len(corpus) == 1 else f"{len(corpus)} texts"

@@ -27,7 +27,7 @@ from charrnn.training.loop import Trainer
 from charrnn.training.progress import Progress, Snapshot
 
 # Tokens that 8 bits are measured on: fewer for a large network, for nobody shall be kept waiting at the end.
-LEAST_MEASURED, MOST_MEASURED, PRODUCTS_MEASURED = 1 << 11, 1 << 14, 8e9
+LEAST_MEASURED, MOST_MEASURED, PRODUCTS_MEASURED = 1 << 11, 1 << 14, 4e9
 SHOWN_SAMPLE = SampleConfig(temperature=0.8, length=160)
 
 
