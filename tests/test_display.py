@@ -1,5 +1,6 @@
 """What a command shows and when: the first line, the end, a picture that fails, Ctrl-C while it loads."""
 
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 import charrnn.__main__ as entry
 from charrnn.analysis.context import context_curve, memory_curve
+from charrnn.cli import app
 from charrnn.config import ModelConfig
 from charrnn.plotting import curve
 from charrnn.storage.checkpoint import read_header
@@ -144,3 +146,31 @@ def test_what_libraries_have_to_say_is_not_said(trained: Path, tmp_path: Path) -
     child = command(*line, cwd=tmp_path, **nowhere)
     out, err = child.communicate(timeout=60)
     assert (child.returncode, err) == (0, b"") and out and (tmp_path / "m.svg").exists()
+
+
+def test_figures_are_out_before_a_picture_is_drawn_that_may_fail(
+    charrnn: CommandLine, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> bytes:
+        raise ValueError("no such font")
+
+    monkeypatch.setattr("charrnn.plotting.analysis.draw_context_curves", fail)
+    monkeypatch.setattr("charrnn.plotting.analysis.draw_flows", fail)
+    where = ["-m", "small", "--checkpoints", str(trained), "--svg", "p.svg"]
+    for command_line in (["memory", "--length", "50"], ["gradients", "--reach", "5", "--positions", "2"]):
+        done = charrnn("inspect", *command_line, *where)
+        assert done.code == 1 and done.out and not Path("p.svg").exists()
+        assert "p.svg could not be drawn" in done.err.splitlines()[-1]
+
+
+def test_the_way_out_writes_what_is_left_and_keeps_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    left: list[int] = []
+    monkeypatch.setattr(app.os, "_exit", left.append)
+    monkeypatch.setattr(app.atexit, "_run_exitfuncs", lambda: None)
+    gone, full = io.StringIO(), io.StringIO()
+    monkeypatch.setattr(gone, "flush", lambda: (_ for _ in ()).throw(BrokenPipeError), raising=False)
+    monkeypatch.setattr(full, "flush", lambda: (_ for _ in ()).throw(OSError), raising=False)
+    for stream, code in ((io.StringIO(), 0), (io.StringIO(), 3), (gone, 0), (full, 0), (full, 3), (None, 0)):
+        monkeypatch.setattr(sys, "stdout", stream)
+        app._leave(code)
+    assert left == [0, 3, 0, 1, 3, 0]
