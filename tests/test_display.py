@@ -1,6 +1,8 @@
 """What a command shows and when: the first line, the end, a picture that fails, Ctrl-C while it loads."""
 
+import atexit
 import io
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -165,8 +167,8 @@ def test_figures_are_out_before_a_picture_is_drawn_that_may_fail(
 
 def test_the_way_out_writes_what_is_left_and_keeps_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
     left: list[int] = []
-    monkeypatch.setattr(app.os, "_exit", left.append)
-    monkeypatch.setattr(app.atexit, "_run_exitfuncs", lambda: None)
+    monkeypatch.setattr(os, "_exit", left.append)
+    monkeypatch.setattr(atexit, "_run_exitfuncs", lambda: None)
     gone, full = io.StringIO(), io.StringIO()
     monkeypatch.setattr(gone, "flush", lambda: (_ for _ in ()).throw(BrokenPipeError), raising=False)
     monkeypatch.setattr(full, "flush", lambda: (_ for _ in ()).throw(OSError), raising=False)
