@@ -1,6 +1,20 @@
-"""python -m charrnn"""
+"""The `charrnn` command, and python -m charrnn."""
 
-from charrnn.cli.app import main
+import sys
+from typing import NoReturn
+
+INTERRUPTED = 130
+
+
+def main() -> NoReturn:
+    """The command line. Ctrl-C ends it without a word also while it is still being loaded."""
+    try:
+        from charrnn.cli.app import main as command
+
+        command()
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
 
 if __name__ == "__main__":
     main()

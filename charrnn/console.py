@@ -4,14 +4,18 @@ This is the only file that imports rich.
 """
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from rich.cells import set_cell_size
 from rich.console import Console
+from rich.control import Control
 from rich.progress import BarColumn, Progress, TextColumn
+from rich.segment import ControlType
 from rich.table import Table
 from rich.text import Text
 
@@ -25,7 +29,10 @@ console = Console(stderr=True, highlight=False, soft_wrap=True)
 PLAIN_SECONDS = 10.0
 BAR = 16
 BEST = "  best"
+FIRST = "the first steps …"
 BARS = "▁▂▃▄▅▆▇█"
+# What would move a terminal's cursor, set its title or turn the direction of its letters round.
+MOVES = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class ReaderGone(Exception):
@@ -36,27 +43,67 @@ class Talk:
     """What is said beside the product; nothing when quiet, errors always."""
 
     quiet = False
+    working = False
 
 
-def say(text: str) -> None:
-    """One line of talk, never read as markup."""
+def visible(text: str) -> str:
+    """Text with what a terminal would act upon written out: an escape is \\x1b."""
+    return MOVES.sub(lambda match: ascii(match[0])[1:-1], text)
+
+
+def say(text: str, command: str = "") -> None:
+    """One line of talk, never read as markup; a command to copy is never broken, and stands alone if it has to."""
     if not Talk.quiet:
-        console.print(Text(text, style="dim"))
+        _print(text, "dim", command)
 
 
-def warn(text: str) -> None:
+def warn(text: str, command: str = "") -> None:
     """One line that should not be overlooked."""
     if not Talk.quiet:
-        console.print(Text(f"charrnn: {text}", style="yellow"))
+        _print(f"charrnn: {text}", "yellow", command)
 
 
 def error(text: str) -> None:
     """The one line that a failure ends with."""
-    console.print(Text(one_line(f"charrnn: {text}"), style="red"))
+    _print(one_line(f"charrnn: {text}"), "red")
+
+
+def _print(text: str, style: str, command: str = "") -> None:
+    """A line, on a terminal wrapped at words; in a file it stays one."""
+    forget_working()
+    line = Text(visible(text), style=style)
+    if not console.is_terminal:
+        console.print(line.append(f" {command}" if command else ""))
+        return
+    last = Text(command, style=style)
+    if command and line.cell_len + 1 + last.cell_len <= console.width:
+        console.print(line.append(" ").append_text(last))
+        return
+    console.print(line, soft_wrap=False)
+    if command:
+        console.print(last)
+
+
+def working(text: str) -> None:
+    """On a terminal, what is being done while there is nothing to show yet; gone with the next line of anything."""
+    if Talk.quiet or not console.is_terminal:
+        return
+    forget_working()
+    line = Text(set_cell_size(visible(text), min(Text(visible(text)).cell_len, console.width - 1)), style="dim")
+    console.print(line, end="")
+    Talk.working = True
+
+
+def forget_working() -> None:
+    """The line of `working` away."""
+    if Talk.working:
+        Talk.working = False
+        console.control(Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2)))
 
 
 def write(text: str) -> None:
     """The product: raw text to stdout, at once. Raises ReaderGone on a closed pipe."""
+    forget_working()
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
@@ -81,6 +128,11 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def megabytes(size: int) -> str:
+    """1_100_000 -> '1.1 MB'; less than a tenth in kB."""
+    return f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size / 1e3:,.1f} kB"
+
+
 def somebody_watches() -> bool:
     """Whether progress is shown unless it is asked for: in a terminal and in a notebook."""
     return console.is_terminal or console.is_jupyter
@@ -89,7 +141,7 @@ def somebody_watches() -> bool:
 def fit(parts: dict[str, int], width: int) -> str:
     """Words side by side; in less room without those that matter least, by the numbers they are given."""
     kept = dict(parts)
-    while len(line := "  ".join(kept)) > width:
+    while len(line := "  ".join(kept)) > max(0, width):
         del kept[min(kept, key=lambda part: kept[part])]
     return line
 
@@ -126,15 +178,19 @@ class TrainingDisplay:
         moves = console.is_terminal or (console.is_jupyter and find_spec("ipywidgets") is not None)
         self._live = moves and not Talk.quiet
         self._said_at = float("-inf")
+        self._length = BarColumn(bar_width=BAR)
         self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=BAR),
+            TextColumn("{task.description}", markup=False),
+            self._length,
             TextColumn("{task.fields[left]}"),
             console=console,
             transient=True,
             disable=not self._live,
+            # What is printed to the same screen stands above the bar; a file or a pipe gets what it is sent.
+            redirect_stdout=sys.stdout.isatty() or console.is_jupyter,
         )
-        self._task = self._bar.add_task("", total=1.0, left="")
+        # Until the first report the bar has no length: it moves to and fro.
+        self._task = self._bar.add_task(FIRST, total=None, left="")
 
     def __enter__(self) -> Self:
         self._bar.__enter__()
@@ -158,10 +214,12 @@ class TrainingDisplay:
     def _show_report(self, report: "Report") -> None:
         left = f"{report.progress:4.0%}  {clock(report.seconds_left)} left"
         if self._live:
-            # The bar and the time left stay, a column between all three, and the text takes what they leave.
+            # The bar and the time left stay, a column between all three, and the text takes what they leave; where
+            # they leave nothing, the bar is shorter.
+            self._length.bar_width = max(1, min(BAR, console.width - len(left) - 3))
             room = console.width - BAR - len(left) - 2
             line = progress_line(report, room)
-            self._bar.update(self._task, completed=report.progress, description=line, left=left)
+            self._bar.update(self._task, total=1.0, completed=report.progress, description=line, left=left)
         if report.valid_loss is not None:
             self._say_validation(report)
         elif not self._live and report.seconds - self._said_at >= PLAIN_SECONDS:
@@ -180,7 +238,7 @@ class TrainingDisplay:
 
     def _say_sample(self, sample: str) -> None:
         if not Talk.quiet:
-            first = " ".join(sample.split())
+            first = visible(" ".join(sample.split()))
             console.print(Text(f"    {first}", style="dim italic"), no_wrap=True, overflow="ellipsis", soft_wrap=False)
 
 
@@ -191,8 +249,9 @@ def show_heat(symbols: list[str], heat: list[float]) -> None:
     for symbol, value in zip(symbols, heat, strict=True):
         share = max(0.0, value / most)
         red, other = round(255 - 65 * share), round(255 - 195 * share)
-        shown = "↵\n" if symbol == "\n" else symbol
+        shown = "↵\n" if symbol == "\n" else visible(symbol)
         text.append(shown, style=f"black on rgb({red},{other},{other})")
+    forget_working()
     Console(highlight=False).print(text, soft_wrap=True)
 
 
@@ -202,7 +261,8 @@ def show_record(title: str, record: dict[str, Any]) -> None:
     table.add_column(style="dim")
     table.add_column(overflow="fold")
     for name, value in record.items():
-        table.add_row(Text(name), Text(str(value)))
+        table.add_row(Text(name), Text("\n".join(map(visible, str(value).split("\n")))))
+    forget_working()
     out = Console(highlight=False)
-    out.print(Text(title, style="bold"))
+    out.print(Text(visible(title), style="bold"))
     out.print(table)

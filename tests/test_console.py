@@ -5,7 +5,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -56,6 +56,110 @@ def test_the_bar_and_the_time_left_stay_on_a_terminal_of_any_width(monkeypatch: 
         assert line.rstrip().endswith(end) and sum(map(line.count, "━╸╺")) == console.BAR, (width, line)
         assert "…" not in line and len(line.rstrip()) <= width, (width, line)
         assert (WHOLE in line) == (width > len(WHOLE) + console.BAR + len(end)), (width, line)
+
+
+def test_the_bar_is_shorter_where_there_is_room_for_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    end = "  25%  1:02:05 left"
+    for width in range(len(end) + 4, len(end) + console.BAR + 2):
+        with screen(monkeypatch, width, terminal=True) as shown, TrainingDisplay() as display:
+            display.show(REPORT)
+            display._bar.refresh()
+            line = Text.from_ansi(shown.getvalue().split("\r")[-1]).plain.splitlines()[0].rstrip()
+        assert line.endswith(end) and 1 <= sum(map(line.count, "━╸╺")) < console.BAR, (width, line)
+        assert len(line) <= width, (width, line)
+
+
+def test_the_bar_says_what_is_waited_for_until_the_first_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    with screen(monkeypatch, 60, terminal=True) as shown, TrainingDisplay() as display:
+        display._bar.refresh()
+        assert console.FIRST in shown.getvalue()
+        display.show(REPORT)
+        shown.truncate(0)
+        display._bar.refresh()
+        assert console.FIRST not in shown.getvalue() and "25%" in shown.getvalue()
+
+
+def test_what_is_printed_goes_where_it_was_sent_while_the_bar_moves(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with screen(monkeypatch, 80, terminal=True) as shown, TrainingDisplay() as display:
+        display.show(REPORT)
+        write('{"step": 1}\n')
+    assert capfd.readouterr().out == '{"step": 1}\n' and '"step"' not in shown.getvalue()
+
+
+def test_a_line_is_broken_between_words_on_a_terminal_and_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "network: lstm 2 x 256, embedding 128, for about 3.4 passes over the text in twelve seconds"
+    for terminal, width in ((True, 60), (True, 37), (True, 200), (False, 37)):
+        with screen(monkeypatch, width, terminal=terminal) as shown:
+            console.say(text)
+            console.warn(text)
+        lines = Text.from_ansi(shown.getvalue()).plain.splitlines()
+        assert " ".join(lines).split() == [*text.split(), "charrnn:", *text.split()], lines
+        assert not terminal or max(map(len, lines)) <= width
+        assert len(lines) == 2 or (terminal and width < len(text)), lines
+
+
+def test_a_command_can_be_copied_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    command = "charrnn train --resume --name a-long-name --checkpoints /a/long/folder"
+    for terminal, width, lines in (
+        (True, 100, [f"to go on: {command}"]),
+        (True, 60, ["to go on:", command]),
+        (False, 60, [f"to go on: {command}"]),
+    ):
+        with screen(monkeypatch, width, terminal=terminal) as shown:
+            console.say("to go on:", command)
+        assert Text.from_ansi(shown.getvalue()).plain.splitlines() == lines, (terminal, width)
+
+
+def test_what_a_terminal_would_act_upon_is_written_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    acting = "a\x1b]0;title\x07b\rc\x9b2Jd\u202ee\udcff"
+    shown_as = r"a\x1b]0;title\x07b\rc\x9b2Jd\u202ee\udcff"
+    assert console.visible(acting) == shown_as
+    assert console.visible("née – 漢字\u3000\u00a0🙂\u200d") == "née – 漢字\u3000\u00a0🙂\u200d"
+    validation = {"valid_loss": 1.5, "valid_bpc": 2.164, "best": True, "sample": acting.replace("\r", "")}
+    with screen(monkeypatch, 200, terminal=False) as shown, TrainingDisplay() as display:
+        display.show(Report(**{**vars(REPORT), **validation}))
+        console.say(acting)
+        console.warn(acting)
+        console.error(acting)
+    assert shown.getvalue().count(shown_as) == 3 and shown_as.replace(r"\r", "") in shown.getvalue()
+    console.show_record(acting, {"name": f"{acting}\ntwo"})
+    console.show_heat([*acting], [0.0] * len(acting))
+    out = capsys.readouterr().out
+    assert out.count("title") == 3 and out.count(shown_as) == 3 and "\x1b" not in out
+
+
+def test_what_is_being_done_stands_on_a_terminal_until_there_is_something_to_show(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    gone = "\r\x1b[2K"
+    thens: list[Callable[[], None]] = [
+        lambda: console.say("there"),
+        lambda: write("there"),
+        lambda: console.show_record("there", {}),
+    ]
+    for then in thens:
+        with screen(monkeypatch, 20, terminal=True) as shown:
+            console.working("reading the model and all of its text")
+            assert Text.from_ansi(shown.getvalue()).plain == "reading the model a" and gone not in shown.getvalue()
+            then()
+            assert shown.getvalue().count(gone) == 1
+            console.forget_working()
+            assert shown.getvalue().count(gone) == 1
+    for terminal, quiet in ((False, False), (True, True)):
+        monkeypatch.setattr(Talk, "quiet", quiet)
+        with screen(monkeypatch, 20, terminal=terminal) as shown:
+            console.working("reading")
+            write("there")
+            assert shown.getvalue() == ""
+
+
+def test_a_size_is_told_in_megabytes() -> None:
+    for size, told in ((1_100_000, "1.1 MB"), (294_929, "0.3 MB"), (1_234, "1.2 kB"), (5 * 10**9, "5,000.0 MB")):
+        assert console.megabytes(size) == told
 
 
 def test_a_validation_fits_too() -> None:

@@ -1,5 +1,6 @@
 """How much context a network uses: its loss by how far it may look back (Khandelwal et al. 2018)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,13 @@ from charrnn.text.token_files import Tokens
 # For how many tokens a network is left its state, or how many it may read; None: all.
 CONTEXT_LENGTHS: tuple[int | None, ...] = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, None)
 BATCH, WINDOW, POSITIONS = 256, 128, 2000
+
+# Is told how much of the work is done, from 0 to 1.
+Watcher = Callable[[float], object]
+
+
+def unwatched(share: float) -> None:
+    """Nobody wants to know."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +53,13 @@ class ContextCurve:
 
 
 def memory_curve(
-    model: Predictor, tokens: Tokens, *, name: str = "", chars: int | None = None, batch_size: int = BATCH
+    model: Predictor,
+    tokens: Tokens,
+    *,
+    name: str = "",
+    chars: int | None = None,
+    batch_size: int = BATCH,
+    watcher: Watcher = unwatched,
 ) -> ContextCurve:
     """Score the text with the state reset ever more seldom: where the curve is flat, nothing older is used.
 
@@ -55,13 +69,22 @@ def memory_curve(
     if not tokens.size:
         raise CorpusError("there is no text to remember: it is empty")
     resets = tuple(every for every in CONTEXT_LENGTHS if every is None or every < tokens.size)
-    losses = [float(token_nll(model, tokens, reset_every=every, batch_size=batch_size).mean()) for every in resets]
+    losses = []
+    for every in resets:
+        losses.append(float(token_nll(model, tokens, reset_every=every, batch_size=batch_size).mean()))
+        watcher(len(losses) / len(resets))
     return ContextCurve(name, resets, tuple(losses), tokens.size / (chars or tokens.size))
 
 
 @torch.inference_mode()
 def context_curve(
-    model: Predictor, tokens: Tokens, *, name: str = "", chars: int | None = None, positions: int = POSITIONS
+    model: Predictor,
+    tokens: Tokens,
+    *,
+    name: str = "",
+    chars: int | None = None,
+    positions: int = POSITIONS,
+    watcher: Watcher = unwatched,
 ) -> ContextCurve:
     """Score the same tokens, evenly spread, with exactly 1, 2, 5, … tokens before each, from no memory.
 
@@ -75,12 +98,26 @@ def context_curve(
         raise CorpusError("there is no text to remember: it has fewer than three tokens")
     targets = np.unique(np.linspace(furthest, tokens.size - 1, positions).astype(np.int64))
     carried = token_nll(model, tokens)[targets]
-    losses = [float(carried.mean() if length is None else _after(model, tokens, targets, length)) for length in lengths]
+    done, whole = 0, sum(length or 0 for length in lengths) * len(targets)
+
+    def read(count: int) -> None:
+        nonlocal done
+        done += count
+        watcher(done / whole)
+
+    losses = [
+        float(carried.mean() if length is None else _after(model, tokens, targets, length, read)) for length in lengths
+    ]
     return ContextCurve(name, lengths, tuple(losses), tokens.size / (chars or tokens.size), exact=True)
 
 
-def _after(model: Predictor, tokens: Tokens, targets: npt.NDArray[np.int64], length: int) -> float:
-    """Mean nats of the tokens at these positions, each read from no memory with so many before it."""
+def _after(
+    model: Predictor, tokens: Tokens, targets: npt.NDArray[np.int64], length: int, read: Callable[[int], object]
+) -> float:
+    """Mean nats of the tokens at these positions, each read from no memory with so many before it.
+
+    `read` is called with how many tokens were read, as they are.
+    """
     total = 0.0
     for some in np.split(targets, range(BATCH, len(targets), BATCH)):
         states = model.initial_states(len(some))
@@ -89,5 +126,6 @@ def _after(model: Predictor, tokens: Tokens, targets: npt.NDArray[np.int64], len
             positions = some[:, None] - length + 1 + np.arange(begin, min(begin + window, length))
             inputs, asked = inputs_and_targets(model, tokens, positions, np.ones_like(positions, bool))
             logits, states = model(inputs, states)
+            read(positions.size)
         total += float(target_nll(logits[:, -1:], asked[:, -1:], model.config.start_id).sum())
     return total / len(targets)

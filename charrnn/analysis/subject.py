@@ -42,7 +42,7 @@ class Subject:
         VocabularyError on a character that the vocabulary lacks, unless `unknown` is set.
         """
         config = network.config
-        name = f"{name}: {config.size}"
+        name = config.titled(name)
         if config.ensemble > 1:
             name += f", the first of {config.ensemble}" if first_member else f", {config.ensemble} of them"
         ids = tokenizer.encode(text, unknown=unknown)

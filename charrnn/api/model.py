@@ -53,7 +53,7 @@ class Model:
             # A token is a character only where nothing but characters is predicted.
             name = "bpc" if unit == "characters" and not config.documents else "bits per token"
             figure = f", {loss / math.log(2):.3f} {name}"
-        return f"<Model {self.name}: {config.size}{config.manner}, {self.tokenizer.size:,} {unit}{figure}>"
+        return f"<Model {config.titled(self.name)}{config.manner}, {self.tokenizer.size:,} {unit}{figure}>"
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Model):

@@ -99,7 +99,7 @@ class Training:
 
     def __repr__(self) -> str:
         config = self._session.trainer.model.config
-        return f"<Training {self.run.name}: {config.size}{config.manner}, {self.progress.position.step:,} steps>"
+        return f"<Training {config.titled(self.run.name)}{config.manner}, {self.progress.position.step:,} steps>"
 
     def stop(self) -> None:
         """End after the step that is running, with everything saved; from another thread or a signal handler too."""
@@ -126,6 +126,12 @@ class Training:
         return self._session.trainer.progress
 
     @property
+    def best_bpc(self) -> float | None:
+        """The best loss so far in bits per character: of the validation part, of training where none is held out."""
+        loss = self.progress.best.loss
+        return None if loss is None else loss * self._session.trainer.bits
+
+    @property
     def validates(self) -> bool:
         """Whether a part is held out to choose the best model."""
         return self._session.data.valid is not None
@@ -136,11 +142,14 @@ class Training:
         return load(self.run.folder)
 
     def _follow(self) -> "Generator[Event, None, None]":
-        from charrnn.training.events import Stopped
+        from charrnn.training.events import Note, Stopped
 
         for event in self._session.events():
             if isinstance(event, Stopped):
-                draw(self.run)
+                try:
+                    draw(self.run)
+                except Exception as problem:  # all is trained and saved: a picture is no reason to fail
+                    yield Note(f"{self.run.curve} could not be drawn: {problem!r}", warning=True)
             yield event
 
 
@@ -150,7 +159,7 @@ def draw(run: Run) -> None:
 
     if metrics := list(run.read_metrics()):
         config = checkpoint.read_header(run.resume).config
-        picture = draw_curve(metrics, f"{run.name}: {config.size}{config.manner}")
+        picture = draw_curve(metrics, config.titled(run.name) + config.manner)
         write_atomically(run.curve, picture)
 
 

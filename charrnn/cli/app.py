@@ -1,8 +1,11 @@
 """The application: its commands, its exit codes, its one-line errors."""
 
+import atexit
+import logging
 import os
 import signal
 import sys
+import warnings
 from typing import Annotated, NoReturn
 
 import typer
@@ -12,7 +15,7 @@ from charrnn.cli import evaluate, fill, inspect, runs, sample, train
 from charrnn.cli.failures import told
 from charrnn.cli.flags import flags, in_flags
 from charrnn.cli.options import utf8_streams
-from charrnn.console import ReaderGone, error, write
+from charrnn.console import ReaderGone, error, forget_working, write
 from charrnn.errors import CharrnnError, ConfigError
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
@@ -87,6 +90,8 @@ def run(arguments: list[str] | None = None) -> int:
         return int(left.code or 0) if COMPLETION in os.environ else 0
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
+    finally:
+        forget_working()
 
 
 def _usage(problem: typer.TyperException) -> str:
@@ -99,8 +104,25 @@ def _usage(problem: typer.TyperException) -> str:
 
 
 def main() -> NoReturn:
-    """The `charrnn` command."""
+    """The `charrnn` command. What libraries have to say of fonts, folders and overflow is nothing to its user."""
+    logging.getLogger().addHandler(logging.NullHandler())
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
     code = run()
-    # All is said and saved: a second Ctrl-C must not interrupt Python's own way out.
+    # All is said and saved: a second Ctrl-C must not interrupt the way out.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    sys.exit(code)
+    _leave(code)
+
+
+def _leave(code: int) -> NoReturn:
+    """At once: Python would first take torch apart, for half a second in which nothing is left to do."""
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except BrokenPipeError:
+            pass
+        except (OSError, ValueError):
+            code = code or FAILED
+    os._exit(code)

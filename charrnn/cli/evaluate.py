@@ -10,7 +10,7 @@ import typer
 
 from charrnn.cli import options as opt
 from charrnn.config import Range, TrainOptions
-from charrnn.console import say, warn, write
+from charrnn.console import say, warn, working, write
 from charrnn.errors import CharrnnError, VocabularyError
 from charrnn.schema import finite, to_json_text
 from charrnn.scoring.figures import FIGURES
@@ -104,6 +104,7 @@ def evaluate(
     if fail_above is not None and math.isnan(fail_above):
         raise typer.BadParameter("nan is no limit", param_hint="--fail-above")
 
+    working("reading the model")
     from charrnn import api
     from charrnn.machine import choose
     from charrnn.scoring.token_nll import BATCH
@@ -117,6 +118,7 @@ def evaluate(
     wanted: list[str | None] = [*texts] if texts else [None]
     for text in wanted:
         started = time.monotonic()
+        working(f"scoring {text or 'the held-out part'}")
         corpus = api.held_out(loaded, part) if text is None else Corpus([text], any_bytes=loaded.tokenizer.any_bytes)
         try:
             # A run's own held-out part may hold characters that its training part lacks; training has said so.

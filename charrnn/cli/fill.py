@@ -7,7 +7,7 @@ import typer
 
 from charrnn.cli import options as opt
 from charrnn.config import Range, draw_seed, require
-from charrnn.console import say, write
+from charrnn.console import say, working, write
 from charrnn.schema import to_json_text
 
 EXAMPLES = """Examples:
@@ -49,6 +49,7 @@ def fill(
     Every candidate is scored exactly: the log-probability of the whole text with it, read forwards and backwards, in
     bits; the best first.
     """
+    working("reading the model")
     from charrnn import api
 
     require(text.count(GAP) == 1, f"the text must have one gap, written {GAP}")

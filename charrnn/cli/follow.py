@@ -29,14 +29,16 @@ def follow(training: Training, *, json_lines: bool) -> str:
     return reason
 
 
-def farewell(training: Training, reason: str, checkpoints: Path | None) -> None:
-    """Where the model is, what it reached, and what to do next."""
+def farewell(training: Training, reason: str, checkpoints: Path | None, *, bare: bool = False) -> None:
+    """Where the model is, what it reached, and what to do next; `bare`: its figure alone, on stdout."""
     run, progress = training.run, training.progress
     where = f" --checkpoints {shlex.quote(str(checkpoints))}" if checkpoints else ""
     if reason == "interrupted":
         go_on = f"charrnn train --resume --name {shlex.quote(run.name)}{where}"
-        warn(f"stopped at step {progress.position.step:,} and saved; to go on: {go_on}")
+        warn(f"stopped at step {progress.position.step:,} and saved; to go on:", go_on)
         return
+    if bare:
+        write(f"{training.best_bpc!r}\n")
     if reason == "no improvement":
         say(f"stopped early: no better validation since step {progress.best.step:,}")
     if training.validates and progress.best.loss is not None:
@@ -49,7 +51,7 @@ def farewell(training: Training, reason: str, checkpoints: Path | None) -> None:
             )
     say(f"saved in {run.folder}: model.safetensors, curve.svg, metrics.jsonl")
     model = f" -m {shlex.quote(run.name)}" if run.folder.parent == checkpoints_folder(checkpoints) else ""
-    say(f"next: charrnn sample{model}{where}")
+    say("next:", f"charrnn sample{model}{where}")
 
 
 @contextmanager

@@ -1,14 +1,20 @@
 """charrnn inspect gradients"""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from charrnn.cli import options as opt
+from charrnn.cli.pictures import draw_into
 from charrnn.config import ModelConfig, Range, TrainOptions, draw_seed, require
-from charrnn.console import say, sparkline, write
+from charrnn.console import say, sparkline, working, write
 from charrnn.schema import finite, to_json_text
 from charrnn.storage import runs
+
+if TYPE_CHECKING:
+    from charrnn.analysis.gradient_history import GradientHistory
+    from charrnn.analysis.gradients import GradientFlow
 
 EXAMPLES = """Examples:
 
@@ -64,6 +70,7 @@ def gradients(
 
     The median over many positions of a text, with the band from 10 to 90%, and the steps in which it halves.
     """
+    working("reading the text and loading torch")
     from charrnn import api
     from charrnn.analysis.gradient_history import GradientHistory
     from charrnn.analysis.gradients import gradient_flow
@@ -97,17 +104,20 @@ def gradients(
     if not cell:
         folder = runs.model_file(runs.checkpoints_folder(checkpoints), model).parent
         training = GradientHistory.of(runs.Run(folder).read_metrics())
+    working(f"gradients of {positions:,} places, {reach:,} steps back")
     flows = [
         gradient_flow(n.network.first_member, n.tokens, name=n.name, reach=reach, positions=positions, seed=seed)
         for n in networks
     ]
-    if svg is not None:
-        svg.write_bytes(draw_flows(flows, training))
-        say(f"drawn: {svg}")
     if as_json:
         record = {"networks": [flow.to_json() for flow in flows], "training": training and training.to_json()}
         write(to_json_text(finite(record)) + "\n")
-        return
+    else:
+        _write_flows(flows, training, quiet)
+    draw_into(svg, lambda: draw_flows(flows, training))
+
+
+def _write_flows(flows: Sequence["GradientFlow"], training: "GradientHistory | None", quiet: bool) -> None:
     for flow in flows:
         for layer in range(len(flow.norms)):
             low, middle, high = flow.band(layer)

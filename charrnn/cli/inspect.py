@@ -53,7 +53,7 @@ def inspect(
         return
     header = read_header(path)
     tokenizer = tokenizer_of(header)
-    history = [event["valid_bpc"] for event in runs.Run(path.parent).read_metrics() if "valid_bpc" in event]
+    validations = [event for event in runs.Run(path.parent).read_metrics() if "valid_bpc" in event]
     summary = header.summary
     config = summary.pop("config", {})
     record: dict[str, Any] = {
@@ -73,7 +73,7 @@ def inspect(
         "vocabulary": [tokenizer.symbol(token) for token in range(tokenizer.size)],
         "training": summary,
         "options": config,
-        "valid_bpc": history,
+        "valid_bpc": [event["valid_bpc"] for event in validations],
     }
     if as_json:
         write(to_json_text(record) + "\n")
@@ -98,7 +98,7 @@ def inspect(
             "trained": f"{summary.get('step', 0):,} steps, {summary.get('epoch', 0):.2f} epochs, "
             f"{summary.get('tokens', 0):,} tokens, {summary.get('seconds', 0):.0f} s",
             "loss": _loss(summary),
-            "history": _history(history),
+            "history": _history([event["valid_loss"] for event in validations]),
             "in 8 bits": _cost_of_8_bits(summary),
             "options": ", ".join(f"{name} {value}" for name, value in config.items() if value is not None),
             "versions": ", ".join(f"{name} {value}" for name, value in record["versions"].items()),
@@ -142,5 +142,5 @@ def _cost_of_8_bits(summary: dict[str, Any]) -> str:
 
 
 def _history(values: list[float]) -> str:
-    """Bits per character at each validation, as bars, with the first and the least in figures."""
-    return f"{sparkline(values)}  {values[0]:.3f} to {min(values):.3f} bits per character" if values else "none"
+    """The loss at each validation, as bars, with the first and the least in figures."""
+    return f"{sparkline(values)}  {values[0]:.4f} to {min(values):.4f} nats per token" if values else "none"

@@ -1,12 +1,18 @@
 """charrnn inspect memory"""
 
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from charrnn.cli import options as opt
+from charrnn.cli.pictures import draw_into
 from charrnn.config import Range
-from charrnn.console import say, show_heat, write
+from charrnn.console import say, show_heat, working, write
 from charrnn.schema import to_json_text
+
+if TYPE_CHECKING:
+    from charrnn.analysis.context import ContextCurve
 
 EXAMPLES = """Examples:
 
@@ -56,6 +62,7 @@ def memory(
     quiet: opt.Quiet = False,
 ) -> None:
     """How much of what came before a network uses: bits per character as its state is reset ever more seldom."""
+    working("reading the model and the text")
     from charrnn import api
     from charrnn.analysis.context import context_curve, memory_curve
     from charrnn.analysis.saliency import saliency
@@ -78,15 +85,24 @@ def memory(
     curves, curve_of = [], context_curve if fixed_context else memory_curve
     for each in [model, *(compare_with or [])]:
         subject = api.subject(each, texts, checkpoints=checkpoints).beginning(length)
-        curves.append(curve_of(subject.network, subject.tokens, name=subject.name, chars=subject.chars))
-    if svg is not None:
-        svg.write_bytes(draw_context_curves(curves))
-        say(f"drawn: {svg}")
+        watcher = partial(_show_share, f"{subject.name}: scoring {subject.tokens.size:,} tokens")
+        watcher(0.0)
+        scored = curve_of(subject.network, subject.tokens, name=subject.name, chars=subject.chars, watcher=watcher)
+        curves.append(scored)
     if as_json:
         write(to_json_text([curve.to_json() for curve in curves]) + "\n")
-        return
+    else:
+        _write_curves(curves, fixed_context)
+    draw_into(svg, lambda: draw_context_curves(curves))
+
+
+def _write_curves(curves: Sequence["ContextCurve"], fixed_context: bool) -> None:
     if len(curves) > 1:
         write("\t".join(["read before" if fixed_context else "reset every", *(curve.name for curve in curves)]) + "\n")
     last = "all" if fixed_context else "never"
     for context, *bits in zip(curves[0].lengths, *(curve.bits for curve in curves), strict=True):
         write("\t".join([last if context is None else str(context), *(f"{one:.4f}" for one in bits)]) + "\n")
+
+
+def _show_share(what: str, share: float) -> None:
+    working(f"{what}, {share:.0%}")

@@ -8,7 +8,7 @@ import typer
 
 from charrnn.cli import options as opt
 from charrnn.config import Range
-from charrnn.console import say, show_heat, write
+from charrnn.console import say, show_heat, working, write
 from charrnn.schema import to_json_text
 
 EXAMPLES = """Examples:
@@ -60,6 +60,7 @@ def neurons(
 
     And how often each gate is shut (below 0.1) or open (above 0.9).
     """
+    working("reading the model and the text")
     from charrnn import api
     from charrnn.analysis.neurons import PROPERTIES, activations, correlated_units, saturation
     from charrnn.errors import ConfigError
@@ -67,6 +68,7 @@ def neurons(
 
     chosen = None if unit is None else _unit(unit)
     subject = api.subject(model, texts, checkpoints=checkpoints, first_member=True).beginning(length)
+    working(f"{subject.name}: reading {subject.tokens.size:,} tokens")
     tracks = activations(subject.network.first_member, subject.tokens)
     if chosen is not None and not (chosen[0] <= len(tracks) and chosen[1] < tracks.shape[2]):
         raise ConfigError(f"there is no unit {unit}: layers go to {len(tracks)}, units to {tracks.shape[2] - 1}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from charrnn.cli import options as opt
 from charrnn.config import Range, draw_seed
-from charrnn.console import say, write
+from charrnn.console import say, working, write
 from charrnn.errors import CorpusError
 from charrnn.generation.config import SampleConfig
 from charrnn.schema import to_json_text
@@ -73,6 +73,7 @@ def sample(
     """
     config = SampleConfig.of(**fields)
 
+    working("reading the model")
     from threadpoolctl import threadpool_limits
 
     if threads is not None:

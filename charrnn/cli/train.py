@@ -1,6 +1,8 @@
 """charrnn train"""
 
 import inspect
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -9,7 +11,7 @@ from charrnn.cli import options as opt
 from charrnn.cli.completion import complete_text
 from charrnn.cli.flags import flags, in_flags
 from charrnn.config import TrainOptions, require
-from charrnn.console import say
+from charrnn.console import megabytes, say
 
 INTERRUPTED = 130
 
@@ -64,8 +66,10 @@ def train(
     """Train a model on a text and keep the best of it.
 
     Needs no option: every hyperparameter of the network, its regularisation and the schedule is chosen from the text
-    and the time. Ctrl-C saves and says how to go on.
+    and the time. Ctrl-C saves and says how to go on. -q prints the best bits per character alone.
     """
+    say(_reading_run(fields["name"], checkpoints) if resume else _reading(corpus or TrainOptions().corpus))
+    # torch is loaded behind that line, and takes longer than the text.
     from charrnn.api import Training
     from charrnn.cli.follow import farewell, follow
 
@@ -80,7 +84,7 @@ def train(
     for note in training.notes:
         say(_in_flags(note))
     reason = follow(training, json_lines=as_json)
-    farewell(training, reason, checkpoints)
+    farewell(training, reason, checkpoints, bare=quiet and not as_json)
     if reason == "interrupted":
         raise typer.Exit(INTERRUPTED)
 
@@ -89,6 +93,25 @@ def _in_flags(note: str) -> str:
     from charrnn.cli.app import app  # which imports this file
 
     return in_flags(note, flags(app)) if "`" in note else note
+
+
+def _reading(corpus: Sequence[str]) -> str:
+    """What is read, and how much: 'reading corpus.txt, 1.1 MB'. Raises CorpusError when it is not there."""
+    from charrnn.text.sources import called, find
+
+    paths = [find(name) for name in corpus]
+    size = sum(path.stat().st_size for path in paths if path and path.is_file())
+    what = called(corpus[0]) if len(corpus) == 1 else f"{len(corpus)} texts"
+    return f"reading {what}" + (f", {megabytes(size)}" if size else "")
+
+
+def _reading_run(name: str | None, checkpoints: Path | None) -> str:
+    from charrnn.storage import runs
+
+    folder = runs.checkpoints_folder(checkpoints)
+    run = runs.latest(folder) if name is None else runs.find(folder, name)
+    size = f", {megabytes(run.resume.stat().st_size)}" if run.resume.is_file() else ""
+    return f"reading the run {run.name}{size}"
 
 
 def _refuse_beside_resume(context: typer.Context, allowed: set[str]) -> None:

@@ -51,6 +51,10 @@ class ModelConfig(Config):
         """Cell, layers and width: 'lstm 2 x 384'."""
         return f"{self.cell} {self.layers} x {self.hidden}"
 
+    def titled(self, name: str) -> str:
+        """A run's name and what its network is, each once: 'fables: lstm 2 x 384'; of a run called lstm, the size."""
+        return self.size if name.lower() in (self.cell, self.size) else f"{name}: {self.size}"
+
     @property
     def manner(self) -> str:
         """In words, what is not plain about how the layers stand: ', tied embeddings, residual', or nothing."""

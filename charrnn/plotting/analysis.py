@@ -7,7 +7,7 @@ from typing import Any
 from charrnn.analysis.context import ContextCurve
 from charrnn.analysis.gradient_history import GradientHistory
 from charrnn.analysis.gradients import GradientFlow
-from charrnn.plotting.style import COLOURS, picture
+from charrnn.plotting.style import COLOURS, legend, picture
 
 
 def draw_flows(flows: Sequence[GradientFlow], training: GradientHistory | None = None) -> bytes:
@@ -19,18 +19,19 @@ def draw_flows(flows: Sequence[GradientFlow], training: GradientHistory | None =
     with picture(columns=layers + (2 if training else 0)) as (panels, drawn):
         for layer, axes in enumerate(panels[:layers]):
             axes.sharey(panels[0])
+            lines, names = [], []
             for flow, colour in zip(flows, cycle(COLOURS), strict=False):
                 if layer >= len(flow.norms):
                     continue
                 low, middle, high = flow.band(layer)
                 steps, half = range(len(middle)), flow.half_life(layer)
-                label = flow.name if half is None else f"{flow.name}, halves in {half:.1f} steps"
-                axes.plot(steps, middle, color=colour, linewidth=1.6, label=label)
+                names.append(flow.name if half is None else f"{flow.name}, halves in {half:.1f} steps")
+                lines += axes.plot(steps, middle, color=colour, linewidth=1.6)
                 axes.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
             axes.set_yscale("log")
             axes.set_title(f"layer {layer + 1}", loc="left")
             axes.set_xlabel("steps back, k")
-            axes.legend(frameon=False, fontsize=8, loc="lower left")
+            legend(axes, lines, names, fontsize=8, loc="lower left")
         panels[0].set_ylabel("norm of dL(t) / dh(t - k)")
         if training:
             _draw_history(training, *panels[layers:])
@@ -54,15 +55,16 @@ def _draw_history(training: GradientHistory, norms: Any, updates: Any) -> None:
 def draw_context_curves(curves: Sequence[ContextCurve]) -> bytes:
     """Bits per character against how far the network may look back; the right-most point is the state carried on."""
     with picture() as ((axes,), drawn):
+        lines = []
         for curve, colour in zip(curves, cycle(COLOURS), strict=False):
             known = [length for length in curve.lengths if length is not None]
             at = [*known, 2 * max(known, default=1)]
-            axes.plot(at[: len(curve.bits)], curve.bits, color=colour, marker="o", markersize=3.5, label=curve.name)
+            lines += axes.plot(at[: len(curve.bits)], curve.bits, color=colour, marker="o", markersize=3.5)
         axes.set_xscale("log")
         exact = any(curve.exact for curve in curves)
         axes.set_xlabel(
             "tokens read before the one scored; last: all" if exact else "state reset every so many tokens; last: never"
         )
         axes.set_ylabel("bits per character")
-        axes.legend(frameon=False, loc="upper right")
+        legend(axes, lines, [curve.name for curve in curves], loc="upper right")
     return drawn.getvalue()

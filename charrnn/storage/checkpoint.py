@@ -78,7 +78,7 @@ def _refuse_infinite(path: Path, weights: Weights) -> None:
     for name, weight in weights.items():
         if not np.isfinite(weight).all():
             raise CheckpointError(
-                f"{path} is damaged: {name.removeprefix(MODEL_PREFIX)} holds weights that are not finite; train it again"
+                f"{path} is damaged: {name.removeprefix(MODEL_PREFIX)} holds weights that are not finite; train again"
             )
 
 

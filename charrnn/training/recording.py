@@ -34,9 +34,10 @@ from charrnn.training.int8_check import arrays, int8_cost
 from charrnn.training.loop import Trainer
 from charrnn.training.progress import Progress, Snapshot
 
-MEASURED_IN_INT8 = 1 << 14
+# Tokens that 8 bits are measured on: fewer for a large network, for nobody shall be kept waiting at the end.
+LEAST_MEASURED, MOST_MEASURED, PRODUCTS_MEASURED = 1 << 11, 1 << 14, 4e9
 # What the best model is asked for at the end, to see what it copies: within so many seconds, as far as it gets.
-JUDGED_SAMPLES, JUDGED_SECONDS = 50, 0.3
+JUDGED_SAMPLES, JUDGED_SECONDS = 50, 0.2
 # The share of copied lines that is warned of.
 MANY_COPIES = 0.3
 SHOWN_SAMPLE = SampleConfig(temperature=0.8, length=160)
@@ -88,8 +89,9 @@ class Training:
         best, _ = checkpoint.build_model(header, tensors)
         cost = None
         if bounded(header.config):
-            tokens = (self.data.valid or self.data.train).tokens[:MEASURED_IN_INT8]
-            cost = int8_cost(best, tokens) * self.trainer.bits
+            affordable = int(PRODUCTS_MEASURED / header.parameters)
+            measured = max(LEAST_MEASURED, min(MOST_MEASURED, affordable))
+            cost = int8_cost(best, (self.data.valid or self.data.train).tokens[:measured]) * self.trainer.bits
         summary = {**header.summary, "int8_bpc": cost}
         checkpoint.write(self.run.model, tensors, {**header.metadata, "training": summary})
         if self.data.split.documents != "stream":
