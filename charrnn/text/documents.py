@@ -24,6 +24,22 @@ def _split(chunks: Iterable[str], separator: str) -> Iterator[str]:
         yield held
 
 
+def around_documents(text: str, documents: str) -> Iterator[tuple[int, int]]:
+    """Where what stands around the documents of a whole text begins and ends: no character of any document."""
+    position = 0
+    for document in split_documents([text], documents):
+        first = text.index(document, position)
+        yield position, first
+        position = first + len(document)
+    yield position, len(text)
+
+
+def missing_ends(text: str, documents: str) -> int:
+    """How many line ends the last document of a whole text lacks; 0 where it is one stream, or holds no document."""
+    wanted, written = len(SEPARATORS[documents] or ""), len(text) - len(text.rstrip("\n"))
+    return max(0, wanted - written) if text.strip("\n") else 0
+
+
 def after_separator(chunks: Iterable[str], at: int, separator: str) -> int:
     """The position behind the first separator that ends at `at` or later; the text's end where there is none."""
     position, held = 0, ""
