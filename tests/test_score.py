@@ -248,7 +248,9 @@ def test_line_ends_around_documents_and_carriage_returns_move_no_figure(document
 def counted_one_by_one(text: str, documents: str) -> int:
     """The characters of documents and the line ends that their ends stand for, of a text with \\n alone."""
     separator = SEPARATORS[documents]
-    return len(text) if separator is None else sum(len(one) + len(separator) for one in naive_documents(text, separator))
+    return (
+        len(text) if separator is None else sum(len(one) + len(separator) for one in naive_documents(text, separator))
+    )
 
 
 @each("documents", list(VARIANTS))

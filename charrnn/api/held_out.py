@@ -1,12 +1,14 @@
 """The part of a model's own corpus that was held out of its training."""
 
+from collections.abc import Iterator
+
 from charrnn.api.model import Model
 from charrnn.errors import CharrnnError, CheckpointError, CorpusError
 from charrnn.text.corpus import Corpus, in_memory
 from charrnn.text.split import Split
 
 
-def held_out(model: Model, part: str = "valid") -> Corpus:
+def held_out(model: Model, part: str = "valid") -> "HeldOut":
     """The held-out part of the corpus that a model was trained on. Raises CorpusError when it is gone or changed."""
     try:
         split = Split.from_json(model.header.summary.get("split"))
@@ -16,17 +18,44 @@ def held_out(model: Model, part: str = "valid") -> Corpus:
 
 
 class HeldOut(Corpus):
-    """One part of a corpus, read as a text of its own."""
+    """One part of a corpus, read as a text of its own; once, when it is made."""
 
     def __init__(self, split: Split, part: str) -> None:
-        super().__init__(list(split.sources))
-        if self.survey().sha256 != split.sha256:
-            raise CorpusError(f"{' '.join(split.sources)} has changed since the model was trained: name a text")
-        if not any(split.part(part, self)):
+        file, sha256 = split.file(part)
+        super().__init__(list(split.sources) if file is None else [file])
+        self.label = f"{part} part of {' '.join(split.sources)}"
+        if file is None:
+            once = _OncePassed(self.sources)
+            found = "".join(split.part(part, once))
+            once.finish(split.sha256)
+        else:
+            found = "".join(split.part(part, self))
+            self.label += f": {file}"
+        if not found:
             raise CorpusError(f"the model was trained with no {part} part: name a text")
-        self._split, self._part = split, part
+        self._text, self.statistics = in_memory(found)
+        if file is not None and sha256 is None:
+            self.statistics.notes.append(
+                f"trained by an older charrnn, which did not keep a hash of {file}: it may have changed since"
+            )
 
     def read(self) -> str:
         """The part's text; statistics are of the part alone."""
-        text, self.statistics = in_memory("".join(self._split.part(self._part, Corpus(self.sources))))
-        return text
+        return self._text
+
+
+class _OncePassed(Corpus):
+    """A corpus that is read once, the whole of it by whoever takes a part and `finish`."""
+
+    def __init__(self, sources: list[str]) -> None:
+        super().__init__(sources)
+        self._passed = super().chunks()
+
+    def chunks(self) -> Iterator[str]:
+        """The rest of the one pass."""
+        return self._passed
+
+    def finish(self, sha256: str) -> None:
+        """Read what is left. Raises CorpusError unless the whole has this hash."""
+        if self.survey().sha256 != sha256:
+            raise CorpusError(f"{' '.join(self.sources)} has changed since the model was trained: name a text")

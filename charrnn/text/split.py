@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from charrnn.config import require
+from charrnn.errors import CorpusError
 from charrnn.schema import Schema
 from charrnn.text.corpus import Corpus, TextStatistics
 from charrnn.text.documents import SEPARATORS, after_separator
@@ -16,7 +17,8 @@ from charrnn.text.documents import SEPARATORS, after_separator
 class Split(Schema):
     """Where the parts of a corpus begin and end, in code points, and what the corpus is.
 
-    `valid` and `test` are None or (first, end); a part that is a file of its own is named instead.
+    `valid` and `test` are None or (first, end); a part that is a file of its own is named instead, with the SHA-256 of
+    its bytes, which runs of older versions lack.
     """
 
     sources: tuple[str, ...]
@@ -27,6 +29,8 @@ class Split(Schema):
     valid_end: int
     valid_file: str | None = None
     test_file: str | None = None
+    valid_sha256: str | None = None
+    test_sha256: str | None = None
 
     def __post_init__(self) -> None:
         require(
@@ -35,16 +39,24 @@ class Split(Schema):
         require(0 <= self.train_end <= self.valid_end <= self.chars, "the parts of the corpus overlap")
 
     def part(self, name: str, corpus: Corpus) -> Iterator[str]:
-        """The text of 'train', 'valid' or 'test' in chunks; empty where there is none."""
-        file = {"valid": self.valid_file, "test": self.test_file}.get(name)
+        """The text of 'train', 'valid' or 'test' in chunks; empty where there is none.
+
+        Raises CorpusError, at its end, when the part is a file that has changed.
+        """
+        file, sha256 = self.file(name)
         if file is not None:
-            return Corpus([file]).chunks()
+            return _unchanged(Corpus([file]), sha256)
         first, end = {
             "train": (0, self.train_end),
             "valid": (self.train_end, self.valid_end),
             "test": (self.valid_end, self.chars),
         }[name]
         return _cut(corpus.chunks(), first, end) if end > first else iter(())
+
+    def file(self, name: str) -> tuple[str | None, str | None]:
+        """The file that 'valid' or 'test' is and the hash of its bytes; None for what there is not."""
+        files = {"valid": (self.valid_file, self.valid_sha256), "test": (self.test_file, self.test_sha256)}
+        return files.get(name, (None, None))
 
 
 def split_corpus(
@@ -57,7 +69,7 @@ def split_corpus(
 ) -> Split:
     """Decide the parts. `valid` and `test` are shares of the corpus, files, or None.
 
-    Raises ConfigError when the shares leave nothing to train on.
+    Raises ConfigError when the shares leave nothing to train on, CorpusError when a file holds no text.
     """
     shares = [part if isinstance(part, float) else 0.0 for part in (valid, test)]
     require(all(0 <= s < 1 for s in shares) and sum(shares) < 1, f"the held-out shares {shares} leave nothing to train")
@@ -75,7 +87,15 @@ def split_corpus(
         valid_end=ends[1],
         valid_file=valid if isinstance(valid, str) else None,
         test_file=test if isinstance(test, str) else None,
+        valid_sha256=Corpus([valid]).survey().sha256 if isinstance(valid, str) else None,
+        test_sha256=Corpus([test]).survey().sha256 if isinstance(test, str) else None,
     )
+
+
+def _unchanged(corpus: Corpus, sha256: str | None) -> Iterator[str]:
+    yield from corpus.chunks()
+    if sha256 not in (None, corpus.statistics.sha256):
+        raise CorpusError(f"{corpus.sources[0]} has changed since the run began: it is not the text that was held out")
 
 
 def _cut(chunks: Iterator[str], first: int, end: int) -> Iterator[str]:
