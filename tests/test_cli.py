@@ -126,7 +126,9 @@ def test_eval_prints_names_and_values_or_one_bare_number_or_json(
     for metric in METRICS:
         assert float(charrnn(*arguments, "-q", "--metric", metric).out) == pytest.approx(record[metric], rel=1e-9)
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    read = dict(line.split("\t") for line in charrnn(*arguments).out.splitlines())
+    lines = charrnn(*arguments).out.splitlines()
+    read = {line[:8].rstrip(): line[8:].strip() for line in lines}
+    assert {line[8:10].replace(" ", "") != "" for line in lines} == {True}, "columns are aligned"
     assert read["ppl"] == f"{record['ppl']:.6g}" and read["tokens"] == "500" and read["text"] == "text.txt"
     assert charrnn(*arguments, "-q").out == f"{record['ppl']!r}\n"
     assert json.loads(charrnn(*arguments, "--json").out)["nats"] == record["nats"]

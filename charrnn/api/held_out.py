@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from charrnn.api.model import Model
 from charrnn.errors import CharrnnError, CheckpointError, CorpusError
 from charrnn.text.corpus import Corpus, in_memory
+from charrnn.text.kept import KeptText
 from charrnn.text.split import Split
 
 
@@ -17,20 +18,20 @@ def held_out(model: Model, part: str = "valid") -> "HeldOut":
     return HeldOut(split, part)
 
 
-class HeldOut(Corpus):
-    """One part of a corpus, read as a text of its own; once, when it is made."""
+class HeldOut(KeptText):
+    """One part of a corpus, read as a text of its own, once, when it is made; statistics are of the part alone."""
 
     def __init__(self, split: Split, part: str) -> None:
         file, sha256 = split.file(part)
         super().__init__(list(split.sources) if file is None else [file])
-        self.label = f"{part} part of {' '.join(split.sources)}"
+        self._label = f"{part} part of {' '.join(split.sources)}"
         if file is None:
             once = _OncePassed(self.sources)
             found = "".join(split.part(part, once))
             once.finish(split.sha256)
         else:
             found = "".join(split.part(part, self))
-            self.label += f": {file}"
+            self._label += f": {file}"
         if not found:
             raise CorpusError(f"the model was trained with no {part} part: name a text")
         self._text, self.statistics = in_memory(found)
@@ -39,9 +40,10 @@ class HeldOut(Corpus):
                 f"trained by an older charrnn, which did not keep a hash of {file}: it may have changed since"
             )
 
-    def read(self) -> str:
-        """The part's text; statistics are of the part alone."""
-        return self._text
+    @property
+    def label(self) -> str:
+        """Which part of what it is, and its file where it is one."""
+        return self._label
 
 
 class _OncePassed(Corpus):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def subject(
     model: AnyPath | None = None,
-    texts: Sequence[AnyPath] | None = None,
+    texts: Sequence[AnyPath] | Corpus | None = None,
     *,
     checkpoints: AnyPath | None = None,
     text: str | None = None,
@@ -30,7 +30,8 @@ def subject(
 
     loaded = load(model, checkpoints=checkpoints)
     if text is None:
-        text = Corpus([fspath(one) for one in texts]).read() if texts else held_out(loaded).read()
+        corpus = texts if isinstance(texts, Corpus) else Corpus([fspath(one) for one in texts or []])
+        text = corpus.read() if texts else held_out(loaded).read()
     return Subject.from_model(
         loaded.network,
         loaded.tokenizer,

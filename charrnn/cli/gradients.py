@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from charrnn.cli import options as opt
+from charrnn.cli.standard_input import or_standard_input
 from charrnn.config import ModelConfig, Range, TrainOptions, draw_seed, require
 from charrnn.console import say, sparkline, write
 from charrnn.schema import finite, to_json_text
@@ -71,6 +72,7 @@ def gradients(
     from charrnn.plotting.analysis import draw_flows
     from charrnn.text.corpus import Corpus
 
+    texts = or_standard_input(texts)
     seed = draw_seed() if seed is None else seed
     if cell:
         networks = fresh(

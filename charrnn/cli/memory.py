@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 from charrnn.cli import options as opt
+from charrnn.cli.standard_input import or_standard_input
 from charrnn.config import Range
 from charrnn.console import say, show_heat, write
 from charrnn.schema import to_json_text
@@ -61,6 +62,7 @@ def memory(
     from charrnn.analysis.saliency import saliency
     from charrnn.plotting.analysis import draw_context_curves
     from charrnn.plotting.page import page
+    from charrnn.text.kept import KeptText
 
     if saliency_of is not None:
         subject = api.subject(model, checkpoints=checkpoints, text=saliency_of, first_member=True)
@@ -75,9 +77,11 @@ def memory(
             last = to_json_text(found.symbols[-1])
             write(f"what {last} rests on; its probability was {found.probabilities[-1]:.1%}\n")
         return
+    named = or_standard_input(texts)
+    kept = KeptText(named) if named else None
     curves, curve_of = [], context_curve if fixed_context else memory_curve
     for each in [model, *(compare_with or [])]:
-        subject = api.subject(each, texts, checkpoints=checkpoints).beginning(length)
+        subject = api.subject(each, kept, checkpoints=checkpoints).beginning(length)
         curves.append(curve_of(subject.network, subject.tokens, name=subject.name, chars=subject.chars))
     if svg is not None:
         svg.write_bytes(draw_context_curves(curves))

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 from charrnn.cli import options as opt
+from charrnn.cli.standard_input import warn_unread
 from charrnn.config import Range, draw_seed
 from charrnn.console import say, write
 from charrnn.errors import CorpusError
@@ -66,6 +67,8 @@ def sample(
     config = SampleConfig.of(**fields)
     if prompt_file is not None:
         prompt = _read_prompt(prompt_file)
+    elif not prompt:
+        warn_unread("--prompt-file - takes the prompt from there")
 
     from threadpoolctl import threadpool_limits
 

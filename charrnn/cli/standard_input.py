@@ -35,32 +35,54 @@ def or_standard_input(texts: list[str] | None) -> list[str]:
     return ["-"]
 
 
+def warn_unread(advice: str) -> None:
+    """For a command that reads standard input when it is asked to: say so, where something waits there already."""
+    descriptor = _descriptor()
+    if descriptor is not None and _is_pipe(descriptor) and _waiting(descriptor):
+        warn(f"standard input is not read: {advice}")
+
+
 def holds_text() -> bool:
     """Whether standard input is a pipe or a file with something in it. Raises ConfigError where that is not known."""
-    try:
-        descriptor = sys.stdin.fileno()
-        mode = os.fstat(descriptor).st_mode
-    except (AttributeError, OSError, ValueError):  # None or closed, or no file at all, as in a notebook
+    descriptor = _descriptor()
+    if descriptor is None:
         return False
-    if stat.S_ISREG(mode):
-        return _unread(descriptor)
-    return (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)) and _has_come(descriptor)
-
-
-def _unread(file: int) -> bool:
-    at, size = os.lseek(file, 0, io.SEEK_CUR), os.fstat(file).st_size
+    if _is_pipe(descriptor):
+        _wait(descriptor)
+        return _waiting(descriptor)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return False
+    at, size = os.lseek(descriptor, 0, io.SEEK_CUR), os.fstat(descriptor).st_size
     require(at == 0 or at >= size, f"no text is named, and part of standard input has been read already: {CHOICE}")
     return size > at
 
 
-def _has_come(pipe: int) -> bool:
-    """Whether there is something to read, rather than the end, once there is either."""
+def _descriptor() -> int | None:
+    """Standard input's, unless it is closed or no file at all, as in a notebook."""
+    try:
+        descriptor = sys.stdin.fileno()
+        os.fstat(descriptor)
+    except (AttributeError, OSError, ValueError):
+        return None
+    return descriptor
+
+
+def _is_pipe(descriptor: int) -> bool:
+    mode = os.fstat(descriptor).st_mode
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+
+
+def _wait(pipe: int) -> None:
+    """Until there is something to read or the end."""
     if not select.select([pipe], [], [], SECONDS_UNTIL_SAID)[0]:
         warn("no text is named: waiting for one on standard input")
         come, _, _ = select.select([pipe], [], [], SECONDS_WAITED)
         require(bool(come), f"no text is named, and nothing comes on standard input: {CHOICE}")
+
+
+def _waiting(pipe: int) -> bool:
+    """Whether something can be read at once, which the end is not."""
     import fcntl
     import termios
 
-    waiting = fcntl.ioctl(pipe, termios.FIONREAD, bytes(4))
-    return any(waiting)
+    return any(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from charrnn.cli import options as opt
+from charrnn.cli.standard_input import or_standard_input
 from charrnn.config import TrainOptions, require
 from charrnn.console import say
 
@@ -35,7 +36,7 @@ def train(
         typer.Argument(
             metavar="CORPUS",
             help="Text files (.gz, .xz, .bz2, .zst too), a bundled corpus's name, or - for stdin.",
-            show_default="fables",
+            show_default="what is piped in; else fables",
         ),
     ] = None,
     *,
@@ -61,7 +62,7 @@ def train(
         _refuse_beside_resume(context, {*changes, "resume", "checkpoints", "as_json", "quiet"})
         training = Training.resume(**changes, checkpoints=checkpoints)
     else:
-        training = Training.start(corpus or None, checkpoints=checkpoints, **fields)
+        training = Training.start(or_standard_input(corpus) or None, checkpoints=checkpoints, **fields)
     for note in training.notes:
         say(note)
     reason = follow(training, json_lines=as_json)

@@ -19,15 +19,15 @@ WANTED = {kind.__name__: words for kind, words in KINDS.items()}
 class _Once:
     """Of an option given twice the parser takes the last without a word."""
 
-    def parse_args(self, context: typer.Context, arguments: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse as ever. Raises ConfigError when an option is given more often than it is taken."""
         command: Any = super()
-        if not context.resilient_parsing:  # as in shell completion
-            _, _, given = command.make_parser(context).parse_args(args=[*arguments])
+        if not ctx.resilient_parsing:  # as in shell completion
+            _, _, given = command.make_parser(ctx).parse_args(args=[*args])
             for option, times in Counter(given).items():
                 if times > 1 and _takes_one(option):
                     raise ConfigError(f"`{option.name}` is given {times} times and can be given once")
-        parsed: list[str] = command.parse_args(context, arguments)
+        parsed: list[str] = command.parse_args(ctx, args)
         return parsed
 
 
@@ -60,7 +60,7 @@ def complaint(problem: typer.TyperException) -> str:
 def _wrong_kind(problem: typer.TyperException) -> str:
     """'--length must be a whole number, not 'abc'', for a value that cannot be read; nothing for all else."""
     parameter, cause = getattr(problem, "param", None), problem.__cause__
-    errors = cause.errors() if hasattr(cause, "errors") else []
+    errors: list[dict[str, Any]] = getattr(cause, "errors", list)()
     wanted = WANTED.get(errors[0]["type"].split("_")[0]) if errors else None
     if wanted is None or parameter is None:
         return ""
