@@ -152,6 +152,21 @@ def test_every_command_that_takes_a_text_takes_it_from_standard_input(
         assert charrnn(*line, "-").out == named.out
 
 
+def test_fill_takes_its_text_from_standard_input_without_the_last_line_end(
+    charrnn: CommandLine, piped: Callable[[str], None]
+) -> None:
+    model = Path(__file__).parent / "golden/f4-run-bidirectional/model.safetensors"
+    text, line = "The [...] stood in the shallows.", ["fill", "-m", str(model), "--candidate", "heron"]
+    named = charrnn(*line, text)
+    assert named.code == 0 and named.out.startswith("heron\t")
+    for more in ([], ["-"]):
+        piped(f"{text}\n")
+        assert charrnn(*line, *more).out == named.out
+    piped("")
+    done = charrnn(*line)
+    assert done.code == 2 and "one gap, written [...]" in done.err
+
+
 def test_train_takes_its_corpus_from_standard_input(
     charrnn: CommandLine, prose: str, piped: Callable[[str], None]
 ) -> None:
@@ -188,8 +203,6 @@ def test_eval_scores_what_is_piped_in_and_else_the_runs_own_part(tmp_path: Path,
         (f"cat {text} | {line}", of_text),
         (f"{line} < {text}", of_text),
         (f": | {line}", own),
-        (f"{line} < /dev/null", own),
-        (f"{line} <&-", own),
     ):
         done = subprocess.run(["bash", "-c", form], capture_output=True, check=True, stdin=subprocess.DEVNULL, env=env)
         assert float(done.stdout) == pytest.approx(wanted, rel=1e-6), form
