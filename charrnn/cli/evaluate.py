@@ -3,7 +3,8 @@
 import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -142,7 +143,8 @@ def evaluate(
             warn("each model has held out a text of its own: figures compare on one TEXT alone")
         # A run's own held-out part may hold characters that its training part lacks; training has said so.
         conditions["unknown"] = unknown or kept is None
-        records = [_record(each, corpus, conditions) for each, corpus in zip(models, corpora, strict=True)]
+        note = cache(say)  # what every model has to say of one text is said once
+        records = [_record(each, corpus, conditions, note) for each, corpus in zip(models, corpora, strict=True)]
         values = [record[metric] for record in records]
         if None in values and (quiet or fail_above is not None):
             raise CharrnnError(f"{metric} is not defined for this text: choose another --metric")
@@ -153,7 +155,9 @@ def evaluate(
         raise typer.Exit(GATE_FAILED)
 
 
-def _record(model: "Model", corpus: "KeptText", conditions: dict[str, Any]) -> dict[str, Any]:
+def _record(
+    model: "Model", corpus: "KeptText", conditions: dict[str, Any], note: Callable[[str], None]
+) -> dict[str, Any]:
     """The figures of one model on one text, and which those are."""
     started = time.monotonic()
     try:
@@ -162,8 +166,8 @@ def _record(model: "Model", corpus: "KeptText", conditions: dict[str, Any]) -> d
         raise VocabularyError(f"{problem}; --unk counts each as one in the vocabulary's size") from None
     if score.oov:
         warn(f"{score.oov} characters are not in the vocabulary: bpb is no code length and left out")
-    for note in score.notes:
-        say(note)
+    for each in score.notes:
+        note(each)
     seconds = time.monotonic() - started
     return {"model": str(model.header.path), "text": corpus.label, **score.figures(), "seconds": seconds}
 

@@ -55,9 +55,9 @@ def counting_notes(statistics: TextStatistics, part: Part, missing_ends: int) ->
     notes, left_out = [], statistics.chars - part.chars + missing_ends
     if left_out:
         notes.append(
-            f"{left_out} characters (carriage returns, line ends around documents) are no part of the text that is "
-            "scored: in no token, and not in chars and bytes"
+            f"{left_out:,} characters are in no token, and not in chars and bytes: line ends around documents, and the "
+            "CR of CR LF"
         )
     if missing_ends:
-        notes.append(f"the last document lacks {missing_ends} line end(s): counted as the others")
+        notes.append(f"line ends that the last document lacks: {missing_ends}; counted as if it had them")
     return notes
