@@ -26,7 +26,7 @@ class _Once:
             _, _, given = command.make_parser(ctx).parse_args(args=[*args])
             for option, times in Counter(given).items():
                 if times > 1 and _takes_one(option):
-                    raise ConfigError(f"{option.opts[0]} is given {times} times and can be given once")
+                    raise ConfigError(f"{option.opts[0]} is given {times} times: give it once")
         parsed: list[str] = command.parse_args(ctx, args)
         return parsed
 

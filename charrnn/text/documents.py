@@ -36,8 +36,8 @@ def around_documents(text: str, documents: str) -> Iterator[tuple[int, int]]:
 
 def missing_ends(text: str, documents: str) -> int:
     """How many line ends the last document of a whole text lacks; 0 where it is one stream, or holds no document."""
-    wanted, written = len(SEPARATORS[documents] or ""), len(text) - len(text.rstrip("\n"))
-    return max(0, wanted - written) if text.strip("\n") else 0
+    wanted, written = len(SEPARATORS[documents] or ""), text[len(text.rstrip()) :].count("\n")
+    return max(0, wanted - written) if text.strip() else 0
 
 
 def after_separator(chunks: Iterable[str], at: int, separator: str) -> int:
