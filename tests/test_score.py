@@ -268,6 +268,7 @@ def test_whatever_is_read_is_scored_or_said_to_be_left_out(documents: str) -> No
 
 def test_what_is_certain_costs_nothing_and_not_less() -> None:
     scored = model_of(make_model(symbols=1, layers=1), "a").score("aaaa")
+    assert [str(bits) for bits in scored.surprisal.tolist()] == ["0.0"] * 4
     assert {name: str(value) for name, value in scored.metrics().items()} == {
         name: "1.0" if "ppl" in name else "0.0" for name in scored.metrics()
     }
