@@ -126,10 +126,39 @@ def test_eval_prints_names_and_values_or_one_bare_number_or_json(
     for metric in METRICS:
         assert float(charrnn(*arguments, "-q", "--metric", metric).out) == pytest.approx(record[metric], rel=1e-9)
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    read = dict(line.split("\t") for line in charrnn(*arguments).out.splitlines())
+    lines = charrnn(*arguments).out.splitlines()
+    read = {line[:8].rstrip(): line[8:].strip() for line in lines}
+    assert all(line[8:10] == "  " and line[10] != " " for line in lines), "columns are aligned"
     assert read["ppl"] == f"{record['ppl']:.6g}" and read["tokens"] == "500" and read["text"] == "text.txt"
     assert charrnn(*arguments, "-q").out == f"{record['ppl']!r}\n"
     assert json.loads(charrnn(*arguments, "--json").out)["nats"] == record["nats"]
+
+
+def test_eval_of_several_models_tells_their_figures_side_by_side(
+    charrnn: CommandLine, trained: Path, prose: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("text.txt").write_text(prose[:300], encoding="utf-8")
+    line = ["eval", "--checkpoints", str(trained), "text.txt", "--threads", "1"]
+    models = ["-m", "small", "-m", "lines"]
+    alone = [json.loads(charrnn(*line, "--json", "-m", name).out) for name in ("small", "lines")]
+    timed = [json.loads(text) for text in charrnn(*line, "--json", *models).out.splitlines()]
+    assert [{**one, "seconds": 0} for one in timed] == [{**one, "seconds": 0} for one in alone]
+    bare = charrnn(*line, "-q", "--metric", "bpc", *models).out
+    assert bare == "".join(f"{one['bpc']!r}\n" for one in alone)
+    table = {row[0]: row[1:] for row in (text.split("\t") for text in charrnn(*line, *models).out.splitlines())}
+    assert list(table) == list(alone[0]) and table["nats"] == [str(one["nats"]) for one in alone]
+    gate = ["-q", "--metric", "bpc", "--fail-above"]
+    least, most = sorted(one["bpc"] for one in alone)
+    assert charrnn(*line, *models, *gate, str(most)).code == 0
+    assert charrnn(*line, *models, *gate, str((least + most) / 2)).code == 3
+    # Two runs on one corpus that held out the same length, and yet not the same text.
+    own = charrnn(*line[:3], *models, "--threads", "1")
+    assert own.code == 0 and "figures compare on one TEXT alone" in own.err
+    assert "figures compare" not in charrnn(*line, *models).err
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    rows = charrnn(*line, *models).out.splitlines()
+    starts = {row.rindex("  ") + 2 for row in rows if not row.startswith(("model", "state"))}
+    assert len(starts) == 1 and rows[1].endswith("  text.txt")
 
 
 def test_eval_lists_adapted_and_fitted_figures_beside_the_plain_ones(

@@ -110,7 +110,8 @@ def test_what_there_is_not_is_refused_in_one_line(charrnn: CommandLine, here: li
         ("--property", "wrod", "the nearest is word"),
         ("--length", "1", "--length must be from 2 to 1,000,000, not 1"),
     ):
-        done = charrnn("inspect", "neurons", *here, "--length", "50", flag, value)
+        short = [] if flag == "--length" else ["--length", "50"]
+        done = charrnn("inspect", "neurons", *here, *short, flag, value)
         assert done.code == 2 and len(done.err.splitlines()) == 1 and words in done.err, (flag, value)
     assert tuple(PROPERTIES) == FOLLOWED
 

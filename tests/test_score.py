@@ -7,14 +7,17 @@ import numpy as np
 import pytest
 
 from charrnn.api import Model
-from charrnn.errors import ConfigError, CorpusError
+from charrnn.errors import ConfigError, CorpusError, VocabularyError
 from charrnn.scoring.adaptation import adapted_token_nll
 from charrnn.scoring.score import score
 from charrnn.scoring.temperature import fit_temperature
 from charrnn.text.corpus import TextStatistics
 from charrnn.text.dataset import Part
+from charrnn.text.documents import SEPARATORS
+from charrnn.text.tokenizers.char import CharTokenizer
 
 from .cases import each
+from .test_split import naive_documents
 from .test_token_nll import agree, documents_of, draw, make_model, model_of, one_at_a_time, rows_read
 
 # ---- score
@@ -22,9 +25,12 @@ from .test_token_nll import agree, documents_of, draw, make_model, model_of, one
 STATISTICS = TextStatistics(chars=6, bytes=9, words=2)
 
 
-def test_counts_are_those_of_the_original_text() -> None:
-    scored = score(make_model(), Part(draw(4), 4), STATISTICS)
+def test_counts_are_those_of_the_text_that_is_scored() -> None:
+    scored = score(make_model(), Part(draw(4), 6), STATISTICS)
     assert (scored.tokens, scored.chars, scored.bytes, scored.words) == (4, 6, 9, 2)
+    # Of six characters two, of a byte each, are in no token.
+    scored = score(make_model(), Part(draw(4), 4), STATISTICS)
+    assert (scored.tokens, scored.chars, scored.bytes, scored.words) == (4, 4, 7, 2)
 
 
 def test_an_empty_text_is_an_error() -> None:
@@ -213,3 +219,71 @@ def test_both_scores_stand_beside_the_plain_one_and_know_nothing_of_each_other()
 def test_an_empty_text_is_an_error_under_every_condition() -> None:
     with pytest.raises(CorpusError, match="empty"):
         text_model().score("", adapt=True, fit_temperature=True)
+
+
+# ---- the text that is counted is the text that is scored
+
+VARIANTS = {
+    "lines": ["ab\nc", "ab\nc\n", "\n\nab\n\n\nc\n\n", "ab\r\nc\r\n", "\r\nab\r\n\r\nc", "ab\rc\r"],
+    "paragraphs": ["ab\nc\n\nd", "ab\nc\n\nd\n", "\nab\nc\n\n\n\nd\n\n\n", "ab\r\nc\r\n\r\nd\r\n"],
+    "stream": ["ab\nc\n", "ab\r\nc\r\n", "ab\rc\r"],
+}
+
+
+def model_of_documents(documents: str) -> Model:
+    model = text_model(documents=documents != "stream")
+    metadata = {**model.header.metadata, "training": {"documents": documents}}
+    return replace(model, header=replace(model.header, metadata=metadata))
+
+
+@each("documents", list(VARIANTS))
+def test_line_ends_around_documents_and_carriage_returns_move_no_figure(documents: str) -> None:
+    model = model_of_documents(documents)
+    first, *others = VARIANTS[documents]
+    figures = model.score(first).figures()
+    for other in others:
+        assert model.score(other).figures() == figures, other
+
+
+def counted_one_by_one(text: str, documents: str) -> int:
+    """The characters of documents and the line ends that their ends stand for, of a text with \\n alone."""
+    separator = SEPARATORS[documents]
+    return (
+        len(text) if separator is None else sum(len(one) + len(separator) for one in naive_documents(text, separator))
+    )
+
+
+@each("documents", list(VARIANTS))
+def test_whatever_is_read_is_scored_or_said_to_be_left_out(documents: str) -> None:
+    model = model_of_documents(documents)
+    for text in VARIANTS[documents]:
+        scored = model.score(text)
+        plain = text.replace("\r\n", "\n").replace("\r", "\n")
+        assert scored.chars == scored.bytes == counted_one_by_one(plain, documents)
+        told = [int(note.split()[0]) for note in scored.notes if "in no token" in note]
+        lacking = [int(note.split(": ")[1][0]) for note in scored.notes if "lacks" in note]
+        assert scored.chars == len(text) - sum(told) + sum(lacking), (text, scored.notes)
+    assert model.score("ab" + (SEPARATORS[documents] or "")).notes == ()
+
+
+def test_what_is_certain_costs_nothing_and_not_less() -> None:
+    scored = model_of(make_model(symbols=1, layers=1), "a").score("aaaa")
+    assert [str(bits) for bits in scored.surprisal.tolist()] == ["0.0"] * 4
+    assert {name: str(value) for name, value in scored.metrics().items()} == {
+        name: "1.0" if "ppl" in name else "0.0" for name in scored.metrics()
+    }
+
+
+# ---- characters that the vocabulary lacks
+
+
+@each("documents, lines", [("lines", False), ("paragraphs", False), ("stream", False), ("stream", True)])
+def test_unknown_characters_are_counted_and_placed_in_the_whole_text(documents: str, lines: bool) -> None:
+    model = model_of_documents(documents)
+    if documents == "lines":  # no line end is in its vocabulary
+        model = replace(model, tokenizer=CharTokenizer("#abcde"))
+    text = "ab\n\ncd\n\n" * 20 + "ab!\n\n?c!d\n"
+    with pytest.raises(VocabularyError, match=r"'!', '\?' \(3 in the text, the first at line 81, column 3\)"):
+        model.score(text, lines=lines)
+    assert model.score(text, lines=lines, unknown=True).oov == 3
+    assert model.score(text.translate({33: None, 63: None}), lines=lines).oov == 0

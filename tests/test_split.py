@@ -1,5 +1,6 @@
 """Splitting: a stream in exact stretches, documents whole and drawn."""
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from charrnn.errors import ConfigError
+from charrnn.errors import ConfigError, CorpusError
 from charrnn.text import corpus as corpus_module
 from charrnn.text.corpus import Corpus
 from charrnn.text.documents import SEPARATORS, join_documents, looks_like_lines, split_documents
@@ -105,6 +106,22 @@ def test_a_part_may_be_a_file_of_its_own(tmp_path: Path) -> None:
     assert texts(split_of(corpus, valid=valid, test=0.5), corpus) == ["trai", "validating", "ning"]
 
 
+@each("name", ["valid", "test"])
+def test_a_part_that_is_a_file_is_known_by_its_content(tmp_path: Path, name: str) -> None:
+    corpus, file = corpus_of(tmp_path, "training"), corpus_of(tmp_path, "held out", "part").sources[0]
+    split = split_of(corpus, valid=file) if name == "valid" else split_of(corpus, test=file)
+    Path(file).write_text("another")
+    with pytest.raises(CorpusError, match="part has changed since the run began"):
+        list(split.part(name, corpus))
+    # Runs of older versions do not know what their file was.
+    assert list(replace(split, valid_sha256=None, test_sha256=None).part(name, corpus)) == ["another"]
+    Path(file).write_text("held out")
+    assert list(split.part(name, corpus)) == ["held out"]
+    Path(file).write_text("")
+    with pytest.raises(CorpusError, match="holds no text"):
+        split_of(corpus, valid=file)
+
+
 @each("valid, test", [(1.0, None), (None, 1.0), (0.5, 0.5), (0.6, 0.5), (-0.1, None), (None, -0.1), (1.5, -1.0)])
 def test_shares_that_leave_nothing_to_train_on_are_refused(
     tmp_path: Path, valid: float | None, test: float | None
@@ -120,9 +137,11 @@ def test_a_share_that_is_no_number_is_refused(tmp_path: Path) -> None:
 
 def test_a_split_remembers_its_corpus_and_comes_back_from_json(tmp_path: Path) -> None:
     corpus = corpus_of(tmp_path, "a\nb\n" * 50)
-    split = split_of(corpus, documents="lines", valid=0.1, test="test.txt")
+    file = corpus_of(tmp_path, "c", "test.txt").sources[0]
+    split = split_of(corpus, documents="lines", valid=0.1, test=file)
     assert (split.sources, split.sha256) == (tuple(corpus.sources), corpus.statistics.sha256)
-    assert (split.documents, split.chars, split.test_file) == ("lines", 200, "test.txt")
+    assert (split.documents, split.chars, split.test_file) == ("lines", 200, file)
+    assert (split.valid_sha256, split.test_sha256) == (None, hashlib.sha256(b"c").hexdigest())
     assert Split.from_json(split.to_json()) == split
 
 

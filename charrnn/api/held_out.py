@@ -1,13 +1,16 @@
 """The part of a model's own corpus that was held out of its training."""
 
+from collections.abc import Iterator
+
 from charrnn.api.model import Model
 from charrnn.errors import CheckpointError, CorpusError
 from charrnn.storage.texts import at_hand
 from charrnn.text.corpus import Corpus, in_memory
+from charrnn.text.kept import KeptText
 from charrnn.text.split import Split
 
 
-def held_out(model: Model, part: str = "valid") -> Corpus:
+def held_out(model: Model, part: str = "valid") -> "HeldOut":
     """The held-out part of the corpus that a model was trained on. Raises CorpusError when it is gone or changed."""
     header = model.header
     if "split" not in header.summary:
@@ -15,24 +18,50 @@ def held_out(model: Model, part: str = "valid") -> Corpus:
     return HeldOut(at_hand(header.split, header.path.parent), part, any_bytes=model.tokenizer.any_bytes)
 
 
-class HeldOut(Corpus):
-    """One part of a corpus, read as a text of its own."""
+class HeldOut(KeptText):
+    """One part of a corpus, read as a text of its own, once, when it is made; statistics are of the part alone."""
 
     def __init__(self, split: Split, part: str, *, any_bytes: bool) -> None:
+        file, sha256 = split.file(part)
         try:
-            super().__init__(list(split.sources), any_bytes=any_bytes)
+            super().__init__(list(split.sources) if file is None else [file], any_bytes=any_bytes)
         except CorpusError as error:
-            moved = "name a text, or where it is now: `corpus` beside `resume`"
+            moved = "name a text" if file else "name a text, or where it is now: `corpus` beside `resume`"
             raise CorpusError(f"{error}, which the model was trained on: {moved}") from None
-        if self.survey().sha256 != split.sha256:
-            raise CorpusError(f"{' '.join(split.sources)} has changed since the model was trained: name a text")
-        if not any(split.part(part, self)):
+        self._label = f"{part} part of {' '.join(split.sources)}"
+        if file is None:
+            once = _OncePassed(self.sources, any_bytes=any_bytes)
+            found = "".join(split.part(part, once))
+            once.finish(split.sha256)
+        else:
+            found = "".join(split.part(part, self))
+            self._label += f": {file}"
+        if not found:
             raise CorpusError(f"the model was trained with no {part} part: name a text")
-        self._split, self._part = split, part
+        self._text, self.statistics = in_memory(found)
+        if file is not None and sha256 is None:
+            self.statistics.notes.append(
+                f"trained by an older charrnn, which did not keep a hash of {file}: it may have changed since"
+            )
 
-    def read(self) -> str:
-        """The part's text; statistics are of the part alone."""
-        text, self.statistics = in_memory(
-            "".join(self._split.part(self._part, Corpus(self.sources, any_bytes=self.any_bytes)))
-        )
-        return text
+    @property
+    def label(self) -> str:
+        """Which part of what it is, and its file where it is one."""
+        return self._label
+
+
+class _OncePassed(Corpus):
+    """A corpus that is read once, the whole of it by whoever takes a part and `finish`."""
+
+    _passed: Iterator[str] | None = None
+
+    def chunks(self, border: str = "") -> Iterator[str]:
+        """The rest of the one pass, which the first call begins."""
+        if self._passed is None:
+            self._passed = super().chunks(border)
+        return self._passed
+
+    def finish(self, sha256: str) -> None:
+        """Read what is left. Raises CorpusError unless the whole has this hash."""
+        if self.survey().sha256 != sha256:
+            raise CorpusError(f"{' '.join(self.sources)} has changed since the model was trained: name a text")

@@ -22,7 +22,9 @@ from charrnn.storage import checkpoint, runs
 from charrnn.storage.checkpoint import Header, Weights
 from charrnn.text.corpus import Corpus, in_memory
 from charrnn.text.dataset import encode_lines, encode_part
+from charrnn.text.documents import missing_ends
 from charrnn.text.tokenizers import Tokenizer
+from charrnn.text.unknown import refuse_unknown
 
 if TYPE_CHECKING:
     from charrnn.models.ensemble import Network
@@ -184,7 +186,7 @@ class Model:
         """
         from charrnn.models.ensemble import backwards_of
         from charrnn.scoring.adaptation import adapted
-        from charrnn.scoring.score import score
+        from charrnn.scoring.score import counting_notes, score
         from charrnn.scoring.temperature import fit_temperature as fit
         from charrnn.scoring.token_nll import BATCH
 
@@ -195,6 +197,8 @@ class Model:
         if isinstance(text, PathLike):
             text = Corpus([fspath(text)], any_bytes=self.tokenizer.any_bytes)
         plain_text, statistics = (text.read(), text.statistics) if isinstance(text, Corpus) else in_memory(text)
+        if not unknown:
+            refuse_unknown(self.tokenizer, plain_text, self.documents)
         if lines and not self.config.documents:
             part = encode_lines(self.tokenizer, plain_text, unknown=unknown)
         else:
@@ -216,6 +220,7 @@ class Model:
             backward=backward,
             adapted=adapted(self.network, part, plain) if adapt else None,
             fitted=at(fit(lambda temperature: at(temperature).loss)) if fit_temperature else None,
+            notes=(*statistics.notes, *counting_notes(statistics, part, missing_ends(plain_text, self.documents))),
         )
 
 

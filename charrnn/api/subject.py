@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def subject(
     model: AnyPath | None = None,
-    texts: Sequence[AnyPath] | None = None,
+    texts: Sequence[AnyPath] | Corpus | None = None,
     *,
     checkpoints: AnyPath | None = None,
     text: str | None = None,
@@ -30,8 +30,11 @@ def subject(
 
     loaded = load(model, checkpoints=checkpoints)
     if text is None:
-        named = Corpus([fspath(one) for one in texts], any_bytes=loaded.tokenizer.any_bytes) if texts else None
-        text = (named or held_out(loaded)).read()
+        any_bytes = loaded.tokenizer.any_bytes
+        corpus = (
+            texts if isinstance(texts, Corpus) else Corpus([fspath(one) for one in texts or []], any_bytes=any_bytes)
+        )
+        text = corpus.read() if texts else held_out(loaded).read()
     return Subject.from_model(
         loaded.network,
         loaded.tokenizer,

@@ -12,9 +12,9 @@ import typer
 
 from charrnn import __version__
 from charrnn.cli import evaluate, fill, inspect, runs, sample, train
-from charrnn.cli.failures import told
 from charrnn.cli.flags import flags, in_flags
 from charrnn.cli.options import utf8_streams
+from charrnn.cli.usage import Command, Group, complaint
 from charrnn.console import ReaderGone, error, forget_working, write
 from charrnn.errors import CharrnnError, ConfigError
 
@@ -23,6 +23,7 @@ COMPLETION = "_CHARRNN_COMPLETE"
 
 app = typer.Typer(
     name="charrnn",
+    cls=Group,
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
@@ -35,10 +36,10 @@ app = typer.Typer(
 
     ppl=$(charrnn eval -q test.txt)""",
 )
-app.command("train", epilog=train.EXAMPLES)(train.train)
-app.command("sample", epilog=sample.EXAMPLES)(sample.sample)
-app.command("eval", epilog=evaluate.DEFINITIONS + evaluate.EXAMPLES)(evaluate.evaluate)
-app.command("fill", epilog=fill.EXAMPLES)(fill.fill)
+app.command("train", cls=Command, epilog=train.EXAMPLES)(train.train)
+app.command("sample", cls=Command, epilog=sample.EXAMPLES)(sample.sample)
+app.command("eval", cls=Command, epilog=evaluate.DEFINITIONS + evaluate.EXAMPLES)(evaluate.evaluate)
+app.command("fill", cls=Command, epilog=fill.EXAMPLES)(fill.fill)
 app.add_typer(inspect.inspect_app, name="inspect")
 app.add_typer(runs.runs_app, name="runs")
 
@@ -72,8 +73,8 @@ def run(arguments: list[str] | None = None) -> int:
         return FAILED
     except typer.TyperException as problem:
         # Without a command there is help on stdout, and nothing to complain of.
-        if complaint := _usage(problem):
-            error(complaint)
+        if words := complaint(problem):
+            error(words)
         return getattr(problem, "exit_code", USAGE)
     except OSError as problem:
         error(f"{problem.strerror or problem}{f': {problem.filename}' if problem.filename else ''}")
@@ -92,15 +93,6 @@ def run(arguments: list[str] | None = None) -> int:
         return INTERRUPTED
     finally:
         forget_working()
-
-
-def _usage(problem: typer.TyperException) -> str:
-    """A complaint of the parser as one line, and where to read on."""
-    message = problem.format_message() if hasattr(problem, "format_message") else str(problem)
-    if not message:
-        return ""
-    context = getattr(problem, "ctx", None)
-    return f"{' '.join(message.split()).rstrip('.')}; see {context.command_path if context else 'charrnn'} --help"
 
 
 def main() -> NoReturn:

@@ -3,19 +3,27 @@
 import math
 import sys
 import time
-from collections.abc import Iterator
-from typing import Annotated, Any
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from charrnn.cli import options as opt
+from charrnn.cli.standard_input import or_standard_input
 from charrnn.config import Range, TrainOptions
 from charrnn.console import say, warn, working, write
 from charrnn.errors import CharrnnError, VocabularyError
 from charrnn.schema import finite, to_json_text
 from charrnn.scoring.figures import FIGURES
 
+if TYPE_CHECKING:
+    from charrnn.api import Model
+    from charrnn.text.kept import KeptText
+
 GATE_FAILED = 3
+# What stands for the run trained last, and for its held-out part.
+NO_NAME: list[str | None] = [None]
 
 EXAMPLES = """Examples:
 
@@ -28,8 +36,9 @@ EXAMPLES = """Examples:
     charrnn eval -q --metric bpb --fail-above 2.1 test.txt || echo "worse than the gate"
 
     charrnn eval --adapt --fit-temperature test.txt
-"""
 
+    zcat test.txt.gz | charrnn eval -m small -m large
+"""
 
 # Figures that `-q` can print alone.
 METRICS = tuple(name for name, one in FIGURES.items() if one.metric)
@@ -43,7 +52,7 @@ def evaluate(
         typer.Argument(
             metavar="TEXT",
             help="Files, or - for stdin.",
-            show_default="the validation part of the run's own corpus",
+            show_default="what is piped in; else the validation part of the run's own corpus",
         ),
     ] = None,
     metric: Annotated[
@@ -83,7 +92,7 @@ def evaluate(
             "--fit-temperature",
         ),
     ] = False,
-    model: opt.Model = None,
+    model: opt.Models = None,
     checkpoints: opt.Checkpoints = None,
     batch_size: Annotated[
         int | None,
@@ -99,7 +108,11 @@ def evaluate(
     """Score a text: cross-entropy, perplexity, bits per character and per byte, and the counts they rest on.
 
     Every token is scored once, the first and the last included. The text is one stream with carried state, unless
-    --lines or --reset-every says otherwise; batch size and threads do not change the figures.
+    --lines or --reset-every says otherwise; batch size and threads do not change the figures. Several models are told
+    side by side.
+
+    Without a TEXT, a pipe or file on standard input is the text; where there is none, or nothing in it, each run's own
+    held-out part is.
     """
     if fail_above is not None and math.isnan(fail_above):
         raise typer.BadParameter("nan is no limit", param_hint="--fail-above")
@@ -108,63 +121,86 @@ def evaluate(
     from charrnn import api
     from charrnn.machine import choose
     from charrnn.scoring.token_nll import BATCH
-    from charrnn.text.corpus import Corpus
+    from charrnn.text.kept import KeptText
 
     choose(device, "fp32", threads)
-    loaded = api.load(model, checkpoints=checkpoints, device=device)
-    say(f"model: {loaded.header.path}")
-    failed = False
+    named = texts if test else or_standard_input(texts)
+    models = [api.load(each, checkpoints=checkpoints, device=device) for each in model or NO_NAME]
+    for each in models:
+        say(f"model: {each.header.path}")
+    conditions: dict[str, Any] = {
+        "lines": lines,
+        "reset_every": reset_every,
+        "batch_size": batch_size or BATCH,
+        "adapt": adapt,
+        "fit_temperature": fit_temperature,
+    }
     part = "test" if test else "valid"
-    wanted: list[str | None] = [*texts] if texts else [None]
-    for text in wanted:
-        started = time.monotonic()
+    failed = False
+    for text in named or NO_NAME:
         working(f"scoring {text or 'the held-out part'}")
-        corpus = api.held_out(loaded, part) if text is None else Corpus([text], any_bytes=loaded.tokenizer.any_bytes)
-        try:
-            # A run's own held-out part may hold characters that its training part lacks; training has said so.
-            score = loaded.score(
-                corpus,
-                lines=lines,
-                reset_every=reset_every,
-                unknown=unknown or text is None,
-                batch_size=batch_size or BATCH,
-                adapt=adapt,
-                fit_temperature=fit_temperature,
-            )
-        except VocabularyError as problem:
-            raise VocabularyError(f"{problem}; --unk counts each as one in the vocabulary's size") from None
-        if score.oov:
-            warn(f"{score.oov} characters are not in the vocabulary: bpb is no code length and left out")
-        for note in corpus.statistics.notes:
-            say(note)
-        figures = {
-            "model": str(loaded.header.path),
-            "text": text or f"{part} part of {' '.join(corpus.sources)}",
-            **score.figures(),
-            "seconds": time.monotonic() - started,
-        }
-        value = figures[metric]
-        if value is None and (quiet or fail_above is not None):
+        any_bytes = all(each.tokenizer.any_bytes for each in models)
+        kept = None if text is None else KeptText([text], any_bytes=any_bytes)
+        corpora = [kept or api.held_out(each, part) for each in models]
+        if any(corpus.read() != corpora[0].read() for corpus in corpora):
+            warn("each model has held out a text of its own: figures compare on one TEXT alone")
+        # A run's own held-out part may hold characters that its training part lacks; training has said so.
+        conditions["unknown"] = unknown or kept is None
+        note = cache(say)  # what every model has to say of one text is said once
+        records = [_record(each, corpus, conditions, note) for each, corpus in zip(models, corpora, strict=True)]
+        values = [record[metric] for record in records]
+        if None in values and (quiet or fail_above is not None):
             raise CharrnnError(f"{metric} is not defined for this text: choose another --metric")
-        _print(figures, value, as_json=as_json, quiet=quiet)
-        failed |= fail_above is not None and not value <= fail_above
+        _print(records, values, as_json=as_json, quiet=quiet)
+        failed |= fail_above is not None and not all(value <= fail_above for value in values)
     if failed:
         say(f"{metric} is above {fail_above:g}")
         raise typer.Exit(GATE_FAILED)
 
 
-def _print(figures: dict[str, Any], value: float, *, as_json: bool, quiet: bool) -> None:
+def _record(
+    model: "Model", corpus: "KeptText", conditions: dict[str, Any], note: Callable[[str], None]
+) -> dict[str, Any]:
+    """The figures of one model on one text, and which those are."""
+    started = time.monotonic()
+    try:
+        score = model.score(corpus, **conditions)
+    except VocabularyError as problem:
+        raise VocabularyError(f"{problem}; --unk counts each as one in the vocabulary's size") from None
+    if score.oov:
+        warn(f"{score.oov} characters are not in the vocabulary: bpb is no code length and left out")
+    for each in score.notes:
+        note(each)
+    seconds = time.monotonic() - started
+    return {"model": str(model.header.path), "text": corpus.label, **score.figures(), "seconds": seconds}
+
+
+def _print(records: list[dict[str, Any]], values: list[float], *, as_json: bool, quiet: bool) -> None:
+    """The figures of one text by each model: an object a line, a bare value a line, or a table with a column each."""
     if as_json:
-        write(to_json_text(finite(figures)) + "\n")
+        write("".join(to_json_text(finite(record)) + "\n" for record in records))
     elif quiet:
-        write(f"{value!r}\n")
+        write("".join(f"{value!r}\n" for value in values))
     else:
-        shown = _rounded if sys.stdout.isatty() else str
-        write("".join(f"{name}\t{'-' if value is None else shown(value)}\n" for name, value in _flat(figures)))
+        _print_table(records)
+
+
+def _print_table(records: list[dict[str, Any]]) -> None:
+    """Rounded and aligned for people; a script that reads a pipe gets tabs and every digit."""
+    read_by_people = sys.stdout.isatty()
+    shown = _rounded if read_by_people else str
+    columns = [dict(_flat(record)) for record in records]
+    rows = [
+        [name, *("-" if column.get(name) is None else shown(column[name]) for column in columns)]
+        for name in dict.fromkeys(name for column in columns for name in column)
+    ]
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)] if read_by_people else []
+    for row in rows:
+        line = "  ".join(map(str.ljust, row, widths)).rstrip() if read_by_people else "\t".join(row)
+        write(f"{line}\n")
 
 
 def _rounded(value: Any) -> str:
-    """For people; a script that reads a pipe gets every digit."""
     return f"{value:.{DIGITS_TO_READ}g}" if isinstance(value, float) else str(value)
 
 

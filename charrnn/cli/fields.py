@@ -61,7 +61,7 @@ def among(choices: Sequence[str]) -> Check:
             if each is not None and each not in choices:
                 near = nearest(each, choices)
                 hint = f"; the nearest is {near}" if near else ""
-                raise ConfigError(f"`{parameter.name}` must be {one_of(choices)}, not {each!r}{hint}")
+                raise ConfigError(f"{parameter.opts[0]} must be {one_of(choices)}, not {each!r}{hint}")
         return value
 
     return check
@@ -72,7 +72,7 @@ def inside(within: Range) -> Check:
 
     def check(parameter: typer.CallbackParam, value: Any) -> Any:
         if value is not None and value not in within:
-            raise ConfigError(f"`{parameter.name}` must be {within}, not {value}")
+            raise ConfigError(f"{parameter.opts[0]} must be {within}, not {value}")
         return value
 
     return check

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from charrnn.cli import options as opt
+from charrnn.cli.standard_input import or_standard_input
 from charrnn.config import Range, draw_seed, require
 from charrnn.console import say, working, write
 from charrnn.schema import to_json_text
@@ -24,7 +25,14 @@ FILLING = "Filling"
 
 
 def fill(
-    text: Annotated[str, typer.Argument(help="A text with one gap, written [...].", callback=opt.utf8)],
+    text: Annotated[
+        str | None,
+        typer.Argument(
+            help="A text with one gap, written [...], or - for stdin.",
+            callback=opt.utf8,
+            show_default="what is piped in",
+        ),
+    ] = None,
     candidate: Annotated[
         list[str] | None,
         opt.option(
@@ -47,13 +55,12 @@ def fill(
     """Fill a gap in a text, with a model that reads from both ends.
 
     Every candidate is scored exactly: the log-probability of the whole text with it, read forwards and backwards, in
-    bits; the best first.
+    bits; the best first. Without a TEXT, a pipe or file on standard input is the text.
     """
     working("reading the model")
     from charrnn import api
 
-    require(text.count(GAP) == 1, f"the text must have one gap, written {GAP}")
-    left, right = text.split(GAP)
+    left, right = _around_the_gap(text)
     loaded = api.load(model, checkpoints=checkpoints)
     seed = draw_seed() if seed is None else seed
     say(f"model: {loaded.header.path}" + ("" if candidate else f", seed {seed}"))
@@ -67,6 +74,17 @@ def fill(
         else:
             parts = (one.text, f"{bits(one.both):.2f}", f"forward {bits(one.forward):.2f}")
             write("\t".join([*parts, f"backward {bits(one.backward):.2f}"]) + "\n")
+
+
+def _around_the_gap(text: str | None) -> tuple[str, str]:
+    """What stands before and behind it; the line end that ends a file or an `echo` is no part of the text."""
+    if text == "-" or (text is None and or_standard_input(None)):
+        from charrnn.text.corpus import Corpus
+
+        text = Corpus(["-"]).read().removesuffix("\n")
+    require(text is not None and text.count(GAP) == 1, f"there must be a text with one gap, written {GAP}")
+    left, right = (text or "").split(GAP)
+    return left, right
 
 
 def bits(log_probability: float) -> float:

@@ -7,6 +7,7 @@ import typer
 
 from charrnn.cli import options as opt
 from charrnn.cli.pictures import draw_into
+from charrnn.cli.standard_input import or_standard_input
 from charrnn.config import ModelConfig, Range, TrainOptions, draw_seed, require
 from charrnn.console import say, sparkline, working, write
 from charrnn.schema import finite, to_json_text
@@ -78,6 +79,7 @@ def gradients(
     from charrnn.plotting.analysis import draw_flows
     from charrnn.text.corpus import Corpus
 
+    texts = or_standard_input(texts)
     seed = draw_seed() if seed is None else seed
     if cell:
         networks = fresh(

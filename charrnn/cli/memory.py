@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from charrnn.cli import options as opt
 from charrnn.cli.pictures import draw_into
+from charrnn.cli.standard_input import or_standard_input
 from charrnn.config import Range
 from charrnn.console import say, show_heat, working, write
 from charrnn.schema import to_json_text
@@ -68,6 +69,7 @@ def memory(
     from charrnn.analysis.saliency import saliency
     from charrnn.plotting.analysis import draw_context_curves
     from charrnn.plotting.page import page
+    from charrnn.text.kept import KeptText
 
     if saliency_of is not None:
         subject = api.subject(model, checkpoints=checkpoints, text=saliency_of, first_member=True)
@@ -82,9 +84,11 @@ def memory(
             last = to_json_text(found.symbols[-1])
             write(f"what {last} rests on; its probability was {found.probabilities[-1]:.1%}\n")
         return
+    named = or_standard_input(texts)
+    kept = KeptText(named) if named else None
     curves, curve_of = [], context_curve if fixed_context else memory_curve
     for each in [model, *(compare_with or [])]:
-        subject = api.subject(each, texts, checkpoints=checkpoints).beginning(length)
+        subject = api.subject(each, kept, checkpoints=checkpoints).beginning(length)
         watcher = partial(_show_share, f"{subject.name}: scoring {subject.tokens.size:,} tokens")
         watcher(0.0)
         scored = curve_of(subject.network, subject.tokens, name=subject.name, chars=subject.chars, watcher=watcher)

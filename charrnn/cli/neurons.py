@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from charrnn.cli import options as opt
+from charrnn.cli.standard_input import or_standard_input
 from charrnn.config import Range
 from charrnn.console import say, show_heat, working, write
 from charrnn.schema import to_json_text
@@ -67,7 +68,7 @@ def neurons(
     from charrnn.plotting.page import page
 
     chosen = None if unit is None else _unit(unit)
-    subject = api.subject(model, texts, checkpoints=checkpoints, first_member=True).beginning(length)
+    subject = api.subject(model, or_standard_input(texts), checkpoints=checkpoints, first_member=True).beginning(length)
     working(f"{subject.name}: reading {subject.tokens.size:,} tokens")
     tracks = activations(subject.network.first_member, subject.tokens)
     if chosen is not None and not (chosen[0] <= len(tracks) and chosen[1] < tracks.shape[2]):

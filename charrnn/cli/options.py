@@ -14,8 +14,8 @@ from charrnn.config import TrainOptions
 from charrnn.console import Talk
 
 __all__ = [
-    "Checkpoints", "Json", "Model", "Quiet", "Seed", "Svg", "Texts", "Threads", "choice", "from_field", "option",
-    "typed", "utf8", "utf8_streams", "with_fields",
+    "Checkpoints", "Json", "Model", "Models", "Quiet", "Seed", "Svg", "Texts", "Threads", "choice", "from_field",
+    "option", "typed", "utf8", "utf8_streams", "with_fields",
 ]  # fmt: skip
 
 
@@ -35,6 +35,16 @@ Model = Annotated[
         autocompletion=complete_model,
     ),
 ]
+Models = Annotated[
+    list[str] | None,
+    option(
+        "Model",
+        "A run's name, its folder, or a model file; repeatable.",
+        "--model",
+        "-m",
+        default="the run trained last",
+    ),
+]
 Checkpoints = Annotated[
     Path | None,
     option(
@@ -42,7 +52,12 @@ Checkpoints = Annotated[
     ),
 ]
 Texts = Annotated[
-    list[str] | None, typer.Argument(metavar="[TEXT]...", help="Text to read.", show_default="the held-out part")
+    list[str] | None,
+    typer.Argument(
+        metavar="[TEXT]...",
+        help="Text to read, or - for stdin.",
+        show_default="what is piped in; else the held-out part",
+    ),
 ]
 Svg = Annotated[Path | None, option("Output", "Draw a picture into this file.", "--svg", default="none")]
 Json = Annotated[bool, option("Output", "JSON on stdout, floats unrounded.", "--json")]

@@ -6,6 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
 
 from charrnn.cli import options as opt
+from charrnn.cli.standard_input import warn_unread
 from charrnn.config import Range, draw_seed
 from charrnn.console import say, working, write
 from charrnn.errors import CorpusError
@@ -72,6 +73,8 @@ def sample(
     lines stand word for word in the training text, where that is still there and no longer than 4 MB.
     """
     config = SampleConfig.of(**fields)
+    if prompt_file is None and not prompt:
+        warn_unread("--prompt-file - takes the prompt from there")
 
     working("reading the model")
     from threadpoolctl import threadpool_limits

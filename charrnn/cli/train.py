@@ -41,7 +41,7 @@ def train(
         typer.Argument(
             metavar="CORPUS",
             help="Text files (.gz, .xz, .bz2, .zst too), a bundled corpus's name, or - for stdin.",
-            show_default="fables",
+            show_default="what is piped in; else fables",
             autocompletion=complete_text,
         ),
     ] = None,
@@ -68,7 +68,9 @@ def train(
     Needs no option: every hyperparameter of the network, its regularisation and the schedule is chosen from the text
     and the time. Ctrl-C saves and says how to go on. -q prints the best bits per character alone.
     """
-    say(_reading_run(fields["name"], checkpoints) if resume else _reading(corpus or TrainOptions().corpus))
+    if not resume:
+        corpus = or_standard_input(corpus) or list(TrainOptions().corpus)
+    say(_reading_run(fields["name"], checkpoints) if resume else _reading(corpus or []))
     # torch is loaded behind that line, and takes longer than the text.
     from charrnn.api import Training
     from charrnn.cli.follow import farewell, follow
@@ -80,7 +82,7 @@ def train(
         training = Training.resume(**changes, more=more, corpus=corpus or None, checkpoints=checkpoints)
     else:
         require(more is None, "`more` time is for a run that goes on: add `resume`, or say `seconds`")
-        training = Training.start(corpus or None, checkpoints=checkpoints, **fields)
+        training = Training.start(corpus, checkpoints=checkpoints, **fields)
     for note in training.notes:
         say(_in_flags(note))
     reason = follow(training, json_lines=as_json)

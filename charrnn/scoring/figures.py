@@ -9,7 +9,7 @@ the natural logarithm, in bits with that to the base of 2. Perplexity is its exp
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar, overload
 
 if TYPE_CHECKING:
@@ -64,7 +64,8 @@ class Score:
 
     `token_nll` (T,) are the nats of its tokens in order, each once; `unknown` (T,) marks the characters that the
     vocabulary lacks. C `chars` (code points), B `bytes` (of UTF-8) and W `words` (between white space) are counts of
-    the original text, whatever it was normalised to. `state` says from what memory tokens were predicted.
+    the text that the tokens stand for; of anything else that was read, `notes` say how much it is. `state` says from
+    what memory tokens were predicted.
     """
 
     token_nll: Nats
@@ -79,6 +80,8 @@ class Score:
     backward: "Score | None" = None
     adapted: "Score | None" = None
     fitted: "Score | None" = None
+    # What to know of the text beside its figures, a sentence each.
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     def __repr__(self) -> str:
         """<Score 14,747 tokens, 1.739 bpc>"""
@@ -91,7 +94,7 @@ class Score:
         return hash(self._numbers())
 
     def _numbers(self) -> tuple[object, ...]:
-        values = (getattr(self, each.name) for each in fields(self))
+        values = (getattr(self, each.name) for each in fields(self) if each.compare)
         return tuple(value.tobytes() if hasattr(value, "tobytes") else value for value in values)
 
     @property
@@ -134,11 +137,11 @@ class Score:
     def bpt(self) -> float:
         return self.loss / math.log(2)
 
-    @figure("bits per character (Unicode code point) of the original text: nats / (C ln 2)")
+    @figure("bits per character (Unicode code point) of the text: nats / (C ln 2)")
     def bpc(self) -> float:
         return self.nats / (self.chars * math.log(2))
 
-    @figure("bits per UTF-8 byte of the original text: nats / (B ln 2); none where a character is out of vocabulary")
+    @figure("bits per UTF-8 byte of the text: nats / (B ln 2); none where a character is out of vocabulary")
     def bpb(self) -> float | None:
         return None if self.oov else self.nats / (self.bytes * math.log(2))
 

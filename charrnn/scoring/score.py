@@ -20,6 +20,9 @@ def score(
 ) -> Score:
     """Score a tokenized text, at temperature 1 unless something else is to be reported apart.
 
+    C and B count what is scored and nothing else: carriage returns of Windows and line ends around documents, which
+    are a byte each, are in no token; the end of a document, which is one, is counted as the line ends it stands for.
+
     Raises CorpusError when it is empty, ConfigError when documents are to be reset inside as well.
     """
     require(
@@ -38,10 +41,23 @@ def score(
     )
     return Score(
         token_nll=nats,
-        chars=statistics.chars,
-        bytes=statistics.bytes,
+        chars=part.chars,
+        bytes=statistics.bytes - (statistics.chars - part.chars),
         words=statistics.words,
         state=state,
         unknown=part.tokens == model.config.start_id + 1,
         temperature=temperature,
     )
+
+
+def counting_notes(statistics: TextStatistics, part: Part, missing_ends: int) -> list[str]:
+    """What was read and is not counted, and what is counted and was not there."""
+    notes, left_out = [], statistics.chars - part.chars + missing_ends
+    if left_out:
+        notes.append(
+            f"{left_out:,} characters are in no token, and not in chars and bytes: line ends around documents, and the "
+            "CR of CR LF"
+        )
+    if missing_ends:
+        notes.append(f"line ends that the last document lacks: {missing_ends}; counted as if it had them")
+    return notes

@@ -146,9 +146,10 @@ def target_nll(logits: Tensor, targets: Tensor, start_id: int) -> Nats:
     """Nats that the targets (B, T) cost under logits (B, T, V), in float64.
 
     A character that the vocabulary lacks costs ln V; the end of a document that the network does not know, infinity.
+    What is certain costs 0.0: adding 0 takes away the sign of a logarithm that is -0.0.
     """
     known = logits.shape[-1]
-    losses = cross_entropy(logits, targets.clamp(max=known - 1)).double()
+    losses = cross_entropy(logits, targets.clamp(max=known - 1)).double() + 0.0
     losses[targets == start_id] += 0.0 if known > start_id else math.inf
     losses[targets > start_id] = math.log(known)
     return losses.cpu().numpy()

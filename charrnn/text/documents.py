@@ -57,3 +57,19 @@ def join_documents(documents: Iterable[str], separator: str, chunk_chars: int = 
             waiting, size = [], 0
     if waiting:
         yield "".join(waiting)
+
+
+def around_documents(text: str, documents: str) -> Iterator[tuple[int, int]]:
+    """Where what stands around the documents of a whole text begins and ends: no character of any document."""
+    position = 0
+    for document in split_documents([text], documents):
+        first = text.index(document, position)
+        yield position, first
+        position = first + len(document)
+    yield position, len(text)
+
+
+def missing_ends(text: str, documents: str) -> int:
+    """How many line ends the last document of a whole text lacks; 0 where it is one stream, or holds no document."""
+    wanted, written = len(SEPARATORS[documents] or ""), text[len(text.rstrip()) :].count("\n")
+    return max(0, wanted - written) if text.strip() else 0

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from random import Random
 
 from charrnn.config import require
+from charrnn.errors import CorpusError
 from charrnn.schema import Schema
 from charrnn.text.corpus import Corpus, TextStatistics
 from charrnn.text.documents import SEPARATORS, join_documents, split_documents
@@ -30,7 +31,7 @@ class Split(Schema):
     `train_end` and `valid_end` cut it into stretches, in code points of the normalised text. Where documents are
     `drawn`, with that seed, `held_out` of all `count` are for validation and for test, and there is one stretch;
     None: they are cut as a stream is, as they were before they were drawn. A part that is a file of its own is named
-    instead.
+    instead, with the SHA-256 of its bytes, which runs of older versions lack.
     """
 
     sources: tuple[str, ...]
@@ -44,6 +45,8 @@ class Split(Schema):
     drawn: int | None = None
     count: int = 0
     held_out: tuple[int, ...] = (0, 0)
+    valid_sha256: str | None = None
+    test_sha256: str | None = None
 
     def __post_init__(self) -> None:
         require(
@@ -56,11 +59,12 @@ class Split(Schema):
     def part(self, name: str, corpus: Corpus) -> Iterator[str]:
         """The text of 'train', 'valid' or 'test' in chunks; empty where there is none.
 
-        Drawn documents stand in the order of the corpus, with nothing but a separator behind each.
+        Drawn documents stand in the order of the corpus, with nothing but a separator behind each. Raises CorpusError,
+        at its end, when the part is a file that has changed.
         """
-        file = {"valid": self.valid_file, "test": self.test_file}.get(name)
+        file, sha256 = self.file(name)
         if file is not None:
-            return Corpus([file], any_bytes=corpus.any_bytes).chunks()
+            return _unchanged(Corpus([file], any_bytes=corpus.any_bytes), sha256)
         separator = SEPARATORS[self.documents]
         if self.drawn is not None and separator is not None:
             documents = zip(_documents(corpus, self.documents), self._parts(self.drawn), strict=False)
@@ -86,6 +90,11 @@ class Split(Schema):
             else:
                 yield "train"
 
+    def file(self, name: str) -> tuple[str | None, str | None]:
+        """The file that 'valid' or 'test' is and the hash of its bytes; None for what there is not."""
+        files = {"valid": (self.valid_file, self.valid_sha256), "test": (self.test_file, self.test_sha256)}
+        return files.get(name, (None, None))
+
 
 def split_corpus(
     corpus: Corpus,
@@ -99,7 +108,7 @@ def split_corpus(
     """Decide the parts. `valid` and `test` are shares of the corpus (of its documents), files, or None.
 
     With `choose`, a `valid` of None leaves open whether and how much is held out. Raises ConfigError when the shares
-    leave nothing to train on.
+    leave nothing to train on, CorpusError when a file holds no text.
     """
     streams = SEPARATORS[documents] is None
     count = 0 if streams else sum(1 for _ in _documents(corpus, documents))
@@ -121,7 +130,14 @@ def split_corpus(
         drawn=None if streams else DRAWING_SEED,
         count=count,
         held_out=_whole_documents(count, shares),
+        valid_sha256=_sha256(valid, corpus),
+        test_sha256=_sha256(test, corpus),
     )
+
+
+def _sha256(part: float | str | None, corpus: Corpus) -> str | None:
+    """The hash of a part that is a file."""
+    return Corpus([part], any_bytes=corpus.any_bytes).survey().sha256 if isinstance(part, str) else None
 
 
 def _default_share(chars: int, documents: int | None) -> float | None:
@@ -143,6 +159,12 @@ def _whole_documents(count: int, shares: list[float]) -> tuple[int, ...]:
 def _documents(corpus: Corpus, documents: str) -> Iterator[str]:
     """All of them; one ends where its file ends."""
     return iter(split_documents(corpus.chunks(SEPARATORS[documents] or ""), documents))
+
+
+def _unchanged(corpus: Corpus, sha256: str | None) -> Iterator[str]:
+    yield from corpus.chunks()
+    if sha256 not in (None, corpus.statistics.sha256):
+        raise CorpusError(f"{corpus.sources[0]} has changed since the run began: it is not the text that was held out")
 
 
 def _cut(chunks: Iterator[str], first: int, end: int) -> Iterator[str]:

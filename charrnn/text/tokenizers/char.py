@@ -60,11 +60,12 @@ class CharTokenizer:
     def encode(self, text: str, *, unknown: bool = False) -> Ids:
         tokens: Ids = self._ids[code_points(text)]
         if not unknown and (tokens > self.size).any():
-            raise VocabularyError(self._complaint(text, tokens))
+            raise VocabularyError(self.complaint(text, np.flatnonzero(tokens > self.size)))
         return tokens
 
-    def _complaint(self, text: str, tokens: Ids) -> str:
-        positions = np.flatnonzero(tokens > self.size)
+    @staticmethod
+    def complaint(text: str, positions: npt.NDArray[np.intp]) -> str:
+        """That the characters at these positions (N,) of a text are unknown: which, how many, where the first is."""
         missing = sorted({text[position] for position in positions})
         first = int(positions[0])
         line = text.count("\n", 0, first) + 1
