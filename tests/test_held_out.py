@@ -11,6 +11,7 @@ import pytest
 from charrnn import api
 from charrnn.errors import CheckpointError, CorpusError
 from charrnn.text import corpus as corpus_module
+from charrnn.text import sources as sources_module
 from charrnn.text.corpus import Corpus
 from charrnn.text.split import split_corpus
 
@@ -42,7 +43,7 @@ def test_a_part_is_read_in_one_pass_over_its_corpus(
     split = split_corpus(corpus, corpus.survey(), documents=documents, valid=0.25, test=0.5)
     model = model_with(trained, split.to_json())
     opened: list[str] = []
-    unpacked = corpus_module.unpacked
+    unpacked = sources_module.unpacked
 
     def watched(path: Path | None, name: str, note: Callable[[str], None]) -> AbstractContextManager[BinaryIO]:
         opened.append(name)

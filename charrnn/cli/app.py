@@ -12,6 +12,7 @@ import typer
 
 from charrnn import __version__
 from charrnn.cli import evaluate, fill, inspect, runs, sample, train
+from charrnn.cli.failures import told
 from charrnn.cli.flags import flags, in_flags
 from charrnn.cli.options import utf8_streams
 from charrnn.cli.usage import Command, Group, complaint

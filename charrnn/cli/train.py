@@ -10,6 +10,7 @@ import typer
 from charrnn.cli import options as opt
 from charrnn.cli.completion import complete_text
 from charrnn.cli.flags import flags, in_flags
+from charrnn.cli.standard_input import or_standard_input
 from charrnn.config import TrainOptions, require
 from charrnn.console import megabytes, say
 
