@@ -113,7 +113,11 @@ def resume(
     if corpus.survey().sha256 != split.sha256:
         raise CorpusError(f"{' '.join(split.sources)} has changed since the run began: it cannot be resumed exactly")
     machine = precision.choose(
-        device, config.precision, threads or saved.get("threads"), tune=saved.get("tune") is not False
+        device,
+        config.precision,
+        threads or saved.get("threads"),
+        tune=saved.get("tune") is not False,
+        adaptive=threads is None and saved.get("adaptive") is True,
     )
     data = build(corpus, split, tokenizer=checkpoint.tokenizer_of(header), folder=run.folder)
     network, _ = checkpoint.build_model(header, tensors)
