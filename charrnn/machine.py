@@ -92,8 +92,9 @@ def _quotas(groups: Path = Path("/proc/self/cgroup"), mounted: Path = Path("/sys
     container the group's path may be the host's, and its files at the top: what is not there limits nothing.
     """
     for line in _read(groups).splitlines():
-        _, controllers, path = line.split(":", 2)
-        if controllers and "cpu" not in controllers.split(","):
+        _, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        if not path or (controllers and "cpu" not in controllers.split(",")):
             continue
         inside = Path(path.lstrip("/"))
         for top in (mounted / controllers, mounted / "cpu") if controllers else (mounted,):
