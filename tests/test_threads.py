@@ -74,7 +74,7 @@ def test_in_company_the_faster_number_is_kept_and_told_once() -> None:
     machine = Simulated(4, BUSY, company=True)
     threads = machine.threads()
     go_on(threads, machine, 4000)
-    assert [count for _, count in machine.changes[:4]] == [3, 2, 1, 4]
+    assert [count for _, count in machine.changes[:3]] == [3, 2, 1]
     (note,) = threads.notes()
     assert note.text.startswith("other programs are at work: 1 thread instead of 4") and not note.warning
     assert threads.notes() == [] and threads.used == 1
@@ -104,6 +104,18 @@ def test_others_are_tried_ever_more_seldom_and_cost_little() -> None:
     gaps = [round(later - earlier, 6) for earlier, later in pairwise(tried)]
     assert gaps == sorted(gaps) and gaps[0] < gaps[-1] < 1.2 * module.HELD_AT_MOST
     assert done > 0.95 * 2000 / 0.1
+
+
+def test_a_number_that_is_hopeless_costs_one_step() -> None:
+    machine = Simulated(2, {1: 0.1, 2: 10.0}, company=True)
+    threads = machine.threads()
+    go_on(threads, machine, 60)
+    assert [(round(when), count) for when, count in machine.changes] == [(40, 1)], (
+        "one step to notice company, three to time them"
+    )
+    go_on(threads, machine, 2000)
+    (tried, more), (back, fewer) = machine.changes[1:3]
+    assert (more, fewer, round(back - tried, 6)) == (2, 1, 10.0)
 
 
 def test_slow_steps_are_tried_as_seldom_as_their_trial_is_dear() -> None:

@@ -30,6 +30,8 @@ MADE_TO_LEAVE = 10.0
 WATCHED, TIMED, LEAST_STEPS = 1.0, 0.3, 3
 # Threads that bring less than this many times the speed are left to the others, who then have no reason to disturb.
 WORTH = 1.1
+# A first step that takes so many times as long as a step on another number: no more are made.
+HOPELESS = 3.0
 # What was chosen is kept for so many times as long as the timing took, and for as many seconds, which double each time
 # that the same is chosen again.
 HELD_FOR_TIMING = 20
@@ -113,7 +115,7 @@ class AdaptiveThreads:
         told, held = False, HELD_FIRST
         while True:
             if self.used == self.most:
-                while not (yield from _spell(WATCHED)).company:
+                while not (yield from _spell(WATCHED, 1)).company:
                     pass
             before, (best, took) = self.used, (yield from self._time_all())
             self._use(best)
@@ -121,17 +123,24 @@ class AdaptiveThreads:
                 told = True
                 self._notes.append(Note(_fewer(best, self.most)))
             held = min(2 * held, HELD_AT_MOST) if best == before else HELD_FIRST
-            yield from _spell(max(held, HELD_FOR_TIMING * took))
+            yield from _spell(max(held, HELD_FOR_TIMING * took), 1)
 
     def _time_all(self) -> Generator[None, Spell, tuple[int, float]]:
         """The fewest threads that are about as fast as the fastest, and the seconds that it took to find out."""
-        seconds, took = {}, 0.0
-        for count in sorted({self.most, self.most - 1, self.most // 2, 1}, reverse=True):
-            self._use(count)
-            first = yield from _spell(0.0, 1)  # in which threads are made, and caches filled
-            some = yield from _spell(TIMED)
+        seconds: dict[int, float] = {}
+        took = 0.0
+        others = sorted({self.most, self.most - 1, self.most // 2, 1} - {0, self.used}, reverse=True)
+        for count in [self.used, *others]:
+            first = Spell()
+            if count != self.used:
+                self._use(count)
+                first = yield from _spell(0.0, 1)  # in which threads are made, and caches filled
+            some = first
+            if not seconds or first.seconds <= HOPELESS * min(seconds.values()):
+                some = yield from _spell(TIMED, LEAST_STEPS)
+                took += first.seconds
             seconds[count] = some.seconds / some.steps
-            took += first.seconds + some.seconds
+            took += some.seconds
         fastest = min(seconds.values())
         return min(count for count, one in seconds.items() if one <= WORTH * fastest), took
 
@@ -141,7 +150,7 @@ class AdaptiveThreads:
             self._set(count)
 
 
-def _spell(seconds: float, steps: int = LEAST_STEPS) -> Generator[None, Spell, Spell]:
+def _spell(seconds: float, steps: int) -> Generator[None, Spell, Spell]:
     """Wait for so many seconds of stepping, and so many steps at least."""
     spell = Spell()
     while spell.steps < steps or spell.seconds < seconds:
