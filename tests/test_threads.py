@@ -96,6 +96,15 @@ def test_when_company_has_gone_all_threads_work_again_and_back_when_it_returns()
     assert threads.used == 1
 
 
+def test_when_company_has_gone_the_fastest_counts_by_however_little() -> None:
+    machine = Simulated(2, {1: 0.1, 2: 0.3}, company=True)
+    threads = machine.threads()
+    go_on(threads, machine, 60)
+    machine.company, machine.seconds = False, {1: 0.1, 2: 0.095}
+    go_on(threads, machine, module.HELD_AT_MOST + 10)
+    assert threads.used == 2
+
+
 def test_others_are_tried_ever_more_seldom_and_cost_little() -> None:
     machine = Simulated(2, {1: 0.1, 2: 0.4}, company=True)
     threads = machine.threads()
@@ -128,9 +137,9 @@ def test_slow_steps_are_tried_as_seldom_as_their_trial_is_dear() -> None:
 @each(
     "seconds, best",
     [
-        ({1: 1.0, 2: 0.95}, 1),  # what brings less than a tenth is left to others
-        ({1: 1.0, 2: 0.85}, 2),
-        ({1: 2.0, 2: 1.0, 3: 0.8, 4: 4.0}, 3),
+        ({1: 1.0, 2: 0.85}, 1),  # what brings less than a quarter is left to others
+        ({1: 1.0, 2: 0.75}, 2),
+        ({1: 2.0, 2: 1.0, 3: 0.7, 4: 4.0}, 3),
         ({1: 2.0, 2: 1.0, 3: 1.5, 4: 4.0}, 2),
     ],
 )

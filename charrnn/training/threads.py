@@ -28,8 +28,9 @@ KEPT_WAITING = 0.25
 MADE_TO_LEAVE = 10.0
 # Seconds of stepping, and the least number of steps, that are watched, or timed on one number of threads.
 WATCHED, TIMED, LEAST_STEPS = 1.0, 0.3, 3
-# Threads that bring less than this many times the speed are left to the others, who then have no reason to disturb.
-WORTH = 1.1
+# In company, threads that bring less than this many times the speed are left to the others: two trainings that each
+# cling to a second thread are slower together.
+WORTH = 1.25
 # A first step that takes so many times as long as a step on another number: no more are made.
 HOPELESS = 3.0
 # What was chosen is kept for so many times as long as the timing took, and for as many seconds, which double each time
@@ -126,9 +127,12 @@ class AdaptiveThreads:
             yield from _spell(max(held, HELD_FOR_TIMING * took), 1)
 
     def _time_all(self) -> Generator[None, Spell, tuple[int, float]]:
-        """The fewest threads that are about as fast as the fastest, and the seconds that it took to find out."""
+        """The best number of threads, and the seconds that it took to find out.
+
+        It is the fastest; while company is there, the fewest that are about as fast.
+        """
         seconds: dict[int, float] = {}
-        took = 0.0
+        took, worth = 0.0, 1.0
         others = sorted({self.most, self.most - 1, self.most // 2, 1} - {0, self.used}, reverse=True)
         for count in [self.used, *others]:
             first = Spell()
@@ -141,8 +145,10 @@ class AdaptiveThreads:
                 took += first.seconds
             seconds[count] = some.seconds / some.steps
             took += some.seconds
+            if count == self.most and some.company:
+                worth = WORTH
         fastest = min(seconds.values())
-        return min(count for count, one in seconds.items() if one <= WORTH * fastest), took
+        return min(count for count, one in seconds.items() if one <= worth * fastest), took
 
     def _use(self, count: int) -> None:
         if count != self.used:
