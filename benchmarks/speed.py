@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
 
@@ -56,6 +57,7 @@ Measure = Callable[[int], float]
 
 def our_training(shape: Shape) -> Measure:
     """The trainer itself on random text; k steps -> seconds."""
+    import_module("charrnn")  # before torch, as on the command line, so that its threads wait with moderation
     import numpy as np
     import torch
 

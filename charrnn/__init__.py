@@ -7,9 +7,12 @@
     print(model.sample("Once", temperature=0.8, length=300))
     print(model.score("Once upon a time").bpc)
 
-The public names are loaded when they are first used: importing the package never imports torch.
+The public names are loaded when they are first used: importing the package never imports torch. It only sees to it
+that torch's threads, once they are there, wait for each other with moderation (`_bound_spinning`).
 """
 
+import os
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +88,22 @@ __all__ = [
     "runs",
     "train",
 ]
+
+
+def _bound_spinning() -> None:
+    """Let torch's threads spin for a thousand turns at a barrier, then sleep; before torch is loaded, or never.
+
+    GNU's OpenMP, which torch uses on Linux, spins for some milliseconds as it comes: with a second program on the
+    machine, each then waits for the other's slice of time, and two trainings on two cores stand still. It reads its
+    environment once, when it is loaded, so nothing is done where torch is loaded already: import charrnn first, or set
+    GOMP_SPINCOUNT. What the user has set there, or in OMP_WAIT_POLICY, is left as it is. Programs that are started
+    from here inherit it. No result depends on it.
+    """
+    if "torch" not in sys.modules and not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys():
+        os.environ["GOMP_SPINCOUNT"] = "1000"
+
+
+_bound_spinning()
 
 
 def __getattr__(name: str) -> Any:

@@ -1,8 +1,10 @@
 """The one file that knows the processor: device, number format, threads, allocator and matrix library, chosen once."""
 
 import ctypes
+import math
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,13 +17,17 @@ PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float
 
 @dataclass(frozen=True)
 class Machine:
-    """Where and in what numbers to compute; `settings` says what `tuned` changed to compute faster."""
+    """Where and in what numbers to compute; `settings` says what `tuned` changed to compute faster.
+
+    `adaptive`: training may use fewer than these threads while other programs are at work.
+    """
 
     device: torch.device
     precision: str
     threads: int
     tuned: bool = True
     settings: tuple[str, ...] = ()
+    adaptive: bool = False
 
     def __str__(self) -> str:
         parts = [str(self.device)]
@@ -41,12 +47,18 @@ def pick_device(device: str | None = None) -> torch.device:
 
 
 def choose(
-    device: str | None = None, precision: str | None = None, threads: int | None = None, *, tune: bool = True
+    device: str | None = None,
+    precision: str | None = None,
+    threads: int | None = None,
+    *,
+    tune: bool = True,
+    adaptive: bool | None = None,
 ) -> Machine:
     """Decide what was left open: a GPU when there is one, bf16 where the processor has it, all cores.
 
-    With `tune`, settings of the C library and of torch that make a CPU train faster. Raises ConfigError when the
-    machine lacks what was asked for.
+    With `tune`, settings of the C library and of torch that make a CPU train faster. With `adaptive`, which is so
+    where `threads` is left open, training uses fewer threads in company. Raises ConfigError when the machine lacks
+    what was asked for.
     """
     where = pick_device(device)
     require(precision is None or precision in PRECISIONS, f"`precision` must be fp32, bf16 or fp16, not {precision!r}")
@@ -61,13 +73,44 @@ def choose(
     if precision is None:
         fast = torch.cpu._is_avx512_bf16_supported() if where.type == "cpu" else where.type == "cuda"
         precision = "bf16" if fast else "fp32"
-    threads = threads or _cores()
+    adaptive = threads is None if adaptive is None else adaptive
+    threads = threads or cores()
     torch.set_num_threads(threads)
-    return Machine(where, precision, threads, tune, tuple(settings))
+    return Machine(where, precision, threads, tune, tuple(settings), adaptive and where.type == "cpu")
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def cores() -> int:
+    """Processors for this program: those that it may run on, or fewer where its control group has a quota of time."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(allowed, math.ceil(min(_quotas(), default=allowed))))
+
+
+def _quotas(groups: Path = Path("/proc/self/cgroup"), mounted: Path = Path("/sys/fs/cgroup")) -> Iterator[float]:
+    """Every limit that Linux sets this program's time, in processors: of its control group, and of those around it.
+
+    Version 2 has `cpu.max`, "quota period" in microseconds, or "max"; version 1 two files, where -1 is no limit. In a
+    container the group's path may be the host's, and its files at the top: what is not there limits nothing.
+    """
+    for line in _read(groups).splitlines():
+        _, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        if not path or (controllers and "cpu" not in controllers.split(",")):
+            continue
+        inside = Path(path.lstrip("/"))
+        for top in (mounted / controllers, mounted / "cpu") if controllers else (mounted,):
+            for group in {top / part for part in (inside, *inside.parents)}:
+                files = [_read(group / name) for name in ("cpu.max", "cpu.cfs_quota_us", "cpu.cfs_period_us")]
+                match " ".join(files).split():
+                    case [quota, period] if quota.isdecimal() and int(quota) and int(period):
+                        yield int(quota) / int(period)
+
+
+def _read(path: Path) -> str:
+    """A file of the system, empty where there is none."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 def keep_freed_memory() -> bool:
@@ -107,7 +150,4 @@ def products_by_onednn() -> bool:
 
 
 def _is_amd() -> bool:
-    try:
-        return "AuthenticAMD" in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return False
+    return "AuthenticAMD" in _read(Path("/proc/cpuinfo"))

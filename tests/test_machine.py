@@ -37,7 +37,7 @@ def test_what_is_left_open_is_chosen_by_the_machine(monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda has=has_bf16: has)
         machine = choose("cpu", tune=False)
         assert machine.precision == expected
-        assert machine.threads == (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
+        assert machine.threads == precision.cores()
 
 
 def test_what_the_machine_lacks_is_refused() -> None:
@@ -157,3 +157,56 @@ def test_the_shadow_is_the_master_in_fewer_bits_and_hands_its_gradients_over_in_
         assert one.grad is not None and one.grad.dtype == torch.float32
         assert torch.equal(one.grad, torch.full_like(one, float(torch.tensor(0.1, dtype=dtype))))
         assert other.grad is None
+
+
+# -- how many processors ---------------------------------------------------------------------------------------------
+
+
+def control_groups(tmp_path: Path, lines: str, files: dict[str, str]) -> list[float]:
+    """The quotas of a system with these files."""
+    (tmp_path / "cgroup").write_text(lines)
+    for name, text in files.items():
+        file = tmp_path / "fs" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    return sorted(precision._quotas(tmp_path / "cgroup", tmp_path / "fs"))
+
+
+V1 = "9:name=systemd:/\n4:cpuacct,cpu:/a/b\n3:cpuset:/\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "files", "expected"),
+    [
+        ("0::/\n", {}, []),
+        ("0::/\n", {"cpu.max": "150000 100000\n"}, [1.5]),
+        ("0::/\n", {"cpu.max": "max 100000\n"}, []),
+        ("0::/a/b\n", {"a/b/cpu.max": "max 100000\n", "a/cpu.max": "100000 100000\n"}, [1.0]),
+        ("0::/a/b\n", {"a/b/cpu.max": "300000 100000\n", "a/cpu.max": "100000 50000\n"}, [2.0, 3.0]),
+        ("0::/../host\n", {"cpu.max": "50000 100000\n"}, [0.5]),  # the path of another namespace
+        (V1, {"cpuacct,cpu/a/b/cpu.cfs_quota_us": "-1\n", "cpuacct,cpu/a/b/cpu.cfs_period_us": "100000\n"}, []),
+        (V1, {"cpu/a/b/cpu.cfs_quota_us": "100000\n", "cpu/a/b/cpu.cfs_period_us": "100000\n"}, [1.0]),
+        (V1, {"cpu/cpu.cfs_quota_us": "20000\n", "cpu/cpu.cfs_period_us": "10000\n"}, [2.0]),  # a container's own top
+        (V1, {"cpuset/cpu.cfs_quota_us": "20000\n", "cpuset/cpu.cfs_period_us": "10000\n"}, []),
+        ("nonsense\n0::/\n", {"cpu.max": "nonsense\n"}, []),
+    ],
+)
+def test_every_limit_of_a_control_group_is_found(
+    tmp_path: Path, lines: str, files: dict[str, str], expected: list[float]
+) -> None:
+    assert control_groups(tmp_path, lines, files) == expected
+
+
+def test_a_quota_counts_as_well_as_the_processors_that_a_program_may_run_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(4)), raising=False)
+    for quotas, expected in (([], 4), ([8.0], 4), ([2.0, 3.0], 2), ([1.5], 2), ([1.0], 1), ([0.2], 1)):
+        monkeypatch.setattr(precision, "_quotas", lambda found=quotas: iter(found))
+        assert precision.cores() == expected
+        assert choose("cpu", "fp32", tune=False).threads == expected
+    assert precision._read(Path("/there/is/no/such/file")) == ""
+
+
+def test_threads_that_are_given_are_kept_and_others_may_change() -> None:
+    assert choose("cpu", "fp32", tune=False).adaptive
+    assert not choose("cpu", "fp32", 2, tune=False).adaptive
+    assert choose("cpu", "fp32", 2, tune=False, adaptive=True).adaptive

@@ -171,7 +171,9 @@ class TrainOptions(Config):
         choices=("fp32", "bf16", "fp16"),
     )  # fmt: skip
     device: str | None = machine("Device: cpu, cuda or mps.", says="a GPU if there is one")
-    threads: int | None = machine("CPU threads.", says="all cores", range=Range(at_least=1, at_most=1024))
+    threads: int | None = machine(
+        "CPU threads.", says="all cores, fewer in company", range=Range(at_least=1, at_most=1024)
+    )
     tune: bool = machine("Settings of C library and torch that speed up a CPU.", default=True)
     seed: int | None = machine(
         "Random seed: same seed, same result.", says="drawn and said", range=Range(at_least=0, below=SEEDS)

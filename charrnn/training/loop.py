@@ -24,6 +24,7 @@ from charrnn.training.events import Event, Note, Report, Stopped
 from charrnn.training.optim import learning_rate
 from charrnn.training.progress import Accumulators, Best, Position, Progress, Rescue, Snapshot, Spent
 from charrnn.training.save_schedule import SaveSchedule
+from charrnn.training.threads import AdaptiveThreads
 from charrnn.training.time_budget import TimeBudget
 from charrnn.training.train_step import TrainStep
 from charrnn.training.updates import Updates
@@ -61,6 +62,7 @@ class Trainer:
         self._validate, self._save, self._saves = validate, save, SaveSchedule(config.save_every)
         self._train_step = TrainStep(model, config, machine, streams.batch_size)
         self._updates = Updates(model)
+        self._threads = AdaptiveThreads(machine)
         exact = torch.float32 if machine.device.type == "mps" else torch.float64  # which Apple's GPUs lack
         # Loss, norm and clipped steps, added up on the device.
         self._sums = torch.zeros(3, dtype=exact, device=machine.device)
@@ -139,7 +141,7 @@ class Trainer:
                     continue
                 yield Stopped("interrupted")
                 return
-            self._step()
+            self._threads.watch(self._step)
             reporting = self.position.step % self.config.report_every == 0
             saving = self._saves.due(self.position.step)
             validating = self.time.validation_due(self.position)
@@ -148,6 +150,7 @@ class Trainer:
                 continue
             self.time.tick()
             self.time.replan(self.position)
+            yield from self._threads.notes()
             if validating:
                 if not (yield from self._validation()):
                     continue

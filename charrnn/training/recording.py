@@ -126,7 +126,7 @@ def saver(
         record = _metadata(network, data, split, config, snapshot.progress)
         resume_record = {"progress": snapshot.progress, "train": config, "split": split}
         saved: dict[str, Any] = {key: value.to_json() for key, value in resume_record.items()}
-        saved |= {"threads": machine.threads, "tune": machine.tuned}
+        saved |= {"threads": machine.threads, "adaptive": machine.adaptive, "tune": machine.tuned}
         if best:
             checkpoint.write(run.model, snapshot.model(), record)
         checkpoint.write(run.resume, snapshot.tensors, {**record, "resume": saved})

@@ -32,6 +32,7 @@ class ResumeRecord(Config):
     split: Split
     threads: int | None = dataclasses.field(default=None, metadata=same_as(TrainOptions, "threads"))
     tune: bool = True
+    adaptive: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

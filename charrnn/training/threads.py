@@ -1,0 +1,169 @@
+"""How many threads train, where that was left open: measured again when other programs come, and when they go.
+
+A parallel step waits at its barriers for its slowest thread. With company on the machine, one of them is often not
+running, and fewer threads may be the faster ones. So: train on all, and watch for company; when it has come, time a few
+steps on each of some numbers of threads, go on with the best of them, and time them all again, ever more seldom, for
+company goes too. Only the time between two steps is used; nothing is changed where no company was noticed.
+"""
+
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from types import ModuleType
+
+import torch
+
+from charrnn.machine import Machine
+from charrnn.training.events import Note
+
+resource: ModuleType | None
+try:
+    import resource
+except ImportError:  # Windows does not count how often a program had to make way
+    resource = None
+
+# Company: the training thread is kept waiting for a quarter of the time, by being made to leave the processor this
+# often a second. Either alone may be a slow disk, or the system's own small work.
+KEPT_WAITING = 0.25
+MADE_TO_LEAVE = 10.0
+# Seconds of stepping, and the least number of steps, that are watched, or timed on one number of threads.
+WATCHED, TIMED, LEAST_STEPS = 1.0, 0.3, 3
+# In company, threads that bring less than this many times the speed are left to the others: two trainings that each
+# cling to a second thread are slower together.
+WORTH = 1.25
+# A first step that takes so many times as long as a step on another number: no more are made.
+HOPELESS = 3.0
+# What was chosen is kept for so many times as long as the timing took, and for as many seconds, which double each time
+# that the same is chosen again.
+HELD_FOR_TIMING = 20
+HELD_FIRST, HELD_AT_MOST = 5.0, 80.0
+
+
+@dataclass(frozen=True)
+class Spell:
+    """Some steps in a row: `seconds` on the wall, those on the processor (this thread's), how often it was taken away.
+
+    `made_to_leave` counts all threads of the program; None where the system does not tell.
+    """
+
+    seconds: float = 0.0
+    processor: float = 0.0
+    made_to_leave: int | None = 0
+    steps: int = 0
+
+    def __add__(self, other: "Spell") -> "Spell":
+        known = self.made_to_leave is not None and other.made_to_leave is not None
+        return Spell(
+            self.seconds + other.seconds,
+            self.processor + other.processor,
+            (self.made_to_leave or 0) + (other.made_to_leave or 0) if known else None,
+            self.steps + other.steps,
+        )
+
+    @property
+    def company(self) -> bool:
+        """Whether other programs had the processors that these steps were waiting for."""
+        waited = self.processor < (1 - KEPT_WAITING) * self.seconds
+        return waited and (self.made_to_leave is None or self.made_to_leave > MADE_TO_LEAVE * self.seconds)
+
+
+def timed(step: Callable[[], None]) -> Spell:
+    """Do one step, and say what the clocks say of it."""
+    left, processor, began = _made_to_leave(), time.thread_time(), time.monotonic()
+    step()
+    seconds, own, left_now = time.monotonic() - began, time.thread_time() - processor, _made_to_leave()
+    return Spell(seconds, own, None if left is None or left_now is None else left_now - left, 1)
+
+
+def _made_to_leave() -> int | None:
+    return None if resource is None else int(resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw)
+
+
+class AdaptiveThreads:
+    """Threads for a training's steps: at most as many as the machine was chosen with, or just these.
+
+    `steps` measures a step, `use` sets the number of threads; tests put clocks of their own in their place.
+    """
+
+    def __init__(
+        self,
+        machine: Machine,
+        *,
+        steps: Callable[[Callable[[], None]], Spell] = timed,
+        use: Callable[[int], None] = torch.set_num_threads,
+    ) -> None:
+        self.most = self.used = machine.threads
+        self._adaptive = machine.adaptive and machine.threads > 1
+        self._timed, self._set = steps, use
+        self._notes: list[Note] = []
+        self._rule = self._choose()
+        next(self._rule)
+
+    def watch(self, step: Callable[[], None]) -> None:
+        """Do one step; the threads of the next may then be others."""
+        if self._adaptive:
+            self._rule.send(self._timed(step))
+        else:
+            step()
+
+    def notes(self) -> list[Note]:
+        """What there is to say since the last call: once, when fewer threads are used for the first time."""
+        said, self._notes = self._notes, []
+        return said
+
+    def _choose(self) -> Generator[None, Spell, None]:
+        """The rule itself; it is sent each step that has been done."""
+        told, held = False, HELD_FIRST
+        while True:
+            if self.used == self.most:
+                while not (yield from _spell(WATCHED, 1)).company:
+                    pass
+            before, (best, took) = self.used, (yield from self._time_all())
+            self._use(best)
+            if best < self.most and not told:
+                told = True
+                self._notes.append(Note(_fewer(best, self.most)))
+            held = min(2 * held, HELD_AT_MOST) if best == before else HELD_FIRST
+            yield from _spell(max(held, HELD_FOR_TIMING * took), 1)
+
+    def _time_all(self) -> Generator[None, Spell, tuple[int, float]]:
+        """The best number of threads, and the seconds that it took to find out.
+
+        It is the fastest; while company is there, the fewest that are about as fast.
+        """
+        seconds: dict[int, float] = {}
+        took, worth = 0.0, 1.0
+        others = sorted({self.most, self.most - 1, self.most // 2, 1} - {0, self.used}, reverse=True)
+        for count in [self.used, *others]:
+            first = Spell()
+            if count != self.used:
+                self._use(count)
+                first = yield from _spell(0.0, 1)  # in which threads are made, and caches filled
+            some = first
+            if not seconds or first.seconds <= HOPELESS * min(seconds.values()):
+                some = yield from _spell(TIMED, LEAST_STEPS)
+                took += first.seconds
+            seconds[count] = some.seconds / some.steps
+            took += some.seconds
+            if count == self.most and some.company:
+                worth = WORTH
+        fastest = min(seconds.values())
+        return min(count for count, one in seconds.items() if one <= worth * fastest), took
+
+    def _use(self, count: int) -> None:
+        if count != self.used:
+            self.used = count
+            self._set(count)
+
+
+def _spell(seconds: float, steps: int) -> Generator[None, Spell, Spell]:
+    """Wait for so many seconds of stepping, and so many steps at least."""
+    spell = Spell()
+    while spell.steps < steps or spell.seconds < seconds:
+        spell += yield
+    return spell
+
+
+def _fewer(count: int, most: int) -> str:
+    threads = f"{count} thread{'s' if count > 1 else ''} instead of {most}"
+    return f"other programs are at work: {threads}, which is faster now; a given `threads` is kept"

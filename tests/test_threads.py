@@ -1,0 +1,253 @@
+"""Threads while other programs come and go: a machine of the test's own, whose clocks are known."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+
+import charrnn
+from charrnn.config import TrainOptions
+from charrnn.machine import Machine
+from charrnn.training import threads as module
+from charrnn.training.run import resume, start
+from charrnn.training.threads import AdaptiveThreads, Spell, timed
+from tests.cases import each
+
+ALONE = {1: 1.0, 2: 0.6, 3: 0.45, 4: 0.4}
+BUSY = {1: 1.0, 2: 2.0, 3: 3.0, 4: 4.0}
+
+
+@dataclass
+class Simulated:
+    """A machine on which a step takes `seconds` by the number of threads, with or without company."""
+
+    most: int
+    seconds: dict[int, float]
+    company: bool = False
+    now: float = 0.0
+    changes: list[tuple[float, int]] = field(default_factory=list)
+    used: int = 0
+
+    def __post_init__(self) -> None:
+        self.used = self.most
+
+    def step(self, step: Callable[[], None]) -> Spell:
+        step()
+        seconds = self.seconds[self.used]
+        self.now += seconds
+        own, left = (0.5, 100) if self.company else (0.95, 1)
+        return Spell(seconds, own * seconds, round(left * seconds), 1)
+
+    def use(self, count: int) -> None:
+        self.used = count
+        self.changes.append((self.now, count))
+
+    def threads(self, *, adaptive: bool = True) -> AdaptiveThreads:
+        machine = Machine(torch.device("cpu"), "fp32", self.most, adaptive=adaptive)
+        return AdaptiveThreads(machine, steps=self.step, use=self.use)
+
+
+def go_on(threads: AdaptiveThreads, machine: Simulated, seconds: float) -> int:
+    """Steps for so long; how many were done."""
+    end = machine.now + seconds
+    done: list[None] = []
+    while machine.now < end:
+        threads.watch(lambda: done.append(None))
+    return len(done)
+
+
+def test_alone_no_other_number_of_threads_is_ever_tried() -> None:
+    """So a run that is not disturbed repeats to the bit."""
+    machine = Simulated(4, ALONE)
+    threads = machine.threads()
+    assert go_on(threads, machine, 3600) == pytest.approx(3600 / 0.4, abs=2)
+    assert machine.changes == [] and threads.notes() == []
+
+
+def test_in_company_the_faster_number_is_kept_and_told_once() -> None:
+    machine = Simulated(4, BUSY, company=True)
+    threads = machine.threads()
+    go_on(threads, machine, 4000)
+    assert [count for _, count in machine.changes[:3]] == [3, 2, 1]
+    (note,) = threads.notes()
+    assert note.text.startswith("other programs are at work: 1 thread instead of 4") and not note.warning
+    assert threads.notes() == [] and threads.used == 1
+
+
+def test_when_company_has_gone_all_threads_work_again_and_back_when_it_returns() -> None:
+    machine = Simulated(2, {1: 0.1, 2: 0.3}, company=True)
+    threads = machine.threads()
+    go_on(threads, machine, 60)
+    assert threads.used == 1
+    machine.company, machine.seconds = False, {1: 0.1, 2: 0.06}
+    go_on(threads, machine, module.HELD_AT_MOST + 10)
+    assert threads.used == 2
+    settled = len(machine.changes)
+    go_on(threads, machine, 1000)
+    assert len(machine.changes) == settled, "alone again, nothing is tried"
+    machine.company, machine.seconds = True, {1: 0.1, 2: 0.3}
+    go_on(threads, machine, module.HELD_AT_MOST + 10)
+    assert threads.used == 1
+
+
+def test_when_company_has_gone_the_fastest_counts_by_however_little() -> None:
+    machine = Simulated(2, {1: 0.1, 2: 0.3}, company=True)
+    threads = machine.threads()
+    go_on(threads, machine, 60)
+    machine.company, machine.seconds = False, {1: 0.1, 2: 0.095}
+    go_on(threads, machine, module.HELD_AT_MOST + 10)
+    assert threads.used == 2
+
+
+def test_others_are_tried_ever_more_seldom_and_cost_little() -> None:
+    machine = Simulated(2, {1: 0.1, 2: 0.4}, company=True)
+    threads = machine.threads()
+    done = go_on(threads, machine, 2000)
+    tried = [when for when, count in machine.changes if count == 2]
+    gaps = [round(later - earlier, 6) for earlier, later in pairwise(tried)]
+    assert gaps == sorted(gaps) and gaps[0] < gaps[-1] < 1.2 * module.HELD_AT_MOST
+    assert done > 0.95 * 2000 / 0.1
+
+
+def test_a_number_that_is_hopeless_costs_one_step() -> None:
+    machine = Simulated(2, {1: 0.1, 2: 10.0}, company=True)
+    threads = machine.threads()
+    go_on(threads, machine, 60)
+    assert [(round(when), count) for when, count in machine.changes] == [(40, 1)], (
+        "one step to notice company, three to time them"
+    )
+    go_on(threads, machine, 2000)
+    (tried, more), (back, fewer) = machine.changes[1:3]
+    assert (more, fewer, round(back - tried, 6)) == (2, 1, 10.0)
+
+
+def test_slow_steps_are_tried_as_seldom_as_their_trial_is_dear() -> None:
+    machine = Simulated(2, {1: 5.0, 2: 9.0}, company=True)
+    threads = machine.threads()
+    done = go_on(threads, machine, 20_000)
+    assert done > 0.95 * 20_000 / 5.0
+
+
+@each(
+    "seconds, best",
+    [
+        ({1: 1.0, 2: 0.85}, 1),  # what brings less than a quarter is left to others
+        ({1: 1.0, 2: 0.75}, 2),
+        ({1: 2.0, 2: 1.0, 3: 0.7, 4: 4.0}, 3),
+        ({1: 2.0, 2: 1.0, 3: 1.5, 4: 4.0}, 2),
+    ],
+)
+def test_the_fewest_threads_that_are_about_as_fast_are_used(seconds: dict[int, float], best: int) -> None:
+    machine = Simulated(max(seconds), seconds, company=True)
+    threads = machine.threads()
+    go_on(threads, machine, 60)
+    assert threads.used == best
+
+
+def test_given_threads_and_a_single_one_are_kept() -> None:
+    for machine, adaptive in ((Simulated(2, BUSY, company=True), False), (Simulated(1, BUSY, company=True), True)):
+        threads = machine.threads(adaptive=adaptive)
+        done: list[None] = []
+        for _ in range(1000):
+            threads.watch(lambda done=done: done.append(None))  # type: ignore[misc]
+        assert len(done) == 1000 and machine.changes == [] and threads.notes() == []
+
+
+@each(
+    "spell, company",
+    [
+        (Spell(1.0, 0.95, 1, 9), False),
+        (Spell(1.0, 0.5, 100, 9), True),
+        (Spell(1.0, 0.5, 1, 9), False),  # a slow disk
+        (Spell(1.0, 0.95, 100, 9), False),  # the system's own work
+        (Spell(4.0, 2.0, 30, 9), False),
+        (Spell(4.0, 2.0, 50, 9), True),
+        (Spell(1.0, 0.5, None, 9), True),  # a system that does not count
+        (Spell(), False),
+    ],
+)
+def test_company_is_waiting_and_being_made_to_leave(spell: Spell, company: bool) -> None:
+    assert spell.company is company
+
+
+def test_spells_add_up() -> None:
+    assert Spell(1.0, 0.5, 3, 1) + Spell(2.0, 1.5, 4, 1) == Spell(3.0, 2.0, 7, 2)
+    assert (Spell(1.0, 0.5, None, 1) + Spell(2.0, 1.5, 4, 1)).made_to_leave is None
+
+
+def test_a_step_is_done_and_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[int] = []
+    spell = timed(lambda: done.append(sum(range(100_000))))
+    assert len(done) == 1 and spell.steps == 1
+    assert 0 < spell.processor <= 1.01 * spell.seconds and spell.made_to_leave is not None
+    monkeypatch.setattr(module, "resource", None)
+    assert timed(lambda: None).made_to_leave is None
+
+
+# -- in a training ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_training_says_so_and_a_resumed_one_watches_only_if_it_did(
+    tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("charrnn.machine.cores", lambda: 2)
+    crowd = Simulated(2, {1: 0.5, 2: 1.0}, company=True)
+    used: list[int] = []
+    monkeypatch.setattr(AdaptiveThreads.__init__, "__kwdefaults__", {"steps": crowd.step, "use": crowd.use})
+
+    def options(name: str, threads: int | None) -> TrainOptions:
+        return TrainOptions(
+            corpus=(str(corpus),),
+            seed=1,
+            name=name,
+            hidden=8,
+            layers=1,
+            batch_size=4,
+            bptt=8,
+            steps=20,
+            threads=threads,
+        )
+
+    for name, threads, expected in (("open", None, True), ("given", 2, False)):
+        training = start(options(name, threads), checkpoints=tmp_path)
+        told = [event for event in training.events() if "other programs" in getattr(event, "text", "")]
+        assert (len(told) == 1) is expected and training.machine.adaptive is expected
+        used.append(crowd.used)
+        crowd.use(2)
+        again = resume(name, checkpoints=tmp_path, steps=30)
+        assert (again.machine.threads, again.machine.adaptive) == (2, expected)
+        assert not resume(name, checkpoints=tmp_path, steps=30, threads=2).machine.adaptive
+    assert used == [1, 2]
+
+
+# -- the environment -------------------------------------------------------------------------------------------------
+
+
+def in_a_fresh_interpreter(script: str, **environment: str) -> str:
+    plain = {name: value for name, value in os.environ.items() if name not in {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"}}
+    done = subprocess.run(
+        [sys.executable, "-c", f"import os, sys; {script}; print(os.environ.get('GOMP_SPINCOUNT'))"],
+        env={**plain, **environment}, cwd=Path(charrnn.__file__).parent.parent,
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return done.stdout.strip()
+
+
+@pytest.mark.slow
+def test_spinning_is_bounded_before_torch_is_loaded_and_what_the_user_set_is_left_alone() -> None:
+    assert in_a_fresh_interpreter("import charrnn") == "1000"
+    assert in_a_fresh_interpreter("import charrnn.cli.app") == "1000"
+    assert in_a_fresh_interpreter("import charrnn", GOMP_SPINCOUNT="7") == "7"
+    assert in_a_fresh_interpreter("import charrnn", OMP_WAIT_POLICY="active") == "None"
+    assert in_a_fresh_interpreter("sys.modules['torch'] = sys; import charrnn") == "None", "too late: torch is there"
+
+
+def test_these_tests_themselves_wait_with_moderation() -> None:
+    assert {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys()
