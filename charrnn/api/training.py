@@ -8,9 +8,10 @@ from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Self
 
-from charrnn.api.arguments import AnyPath, folder, known_options, span, train_options
+from charrnn.api.arguments import AnyPath, folder, known_options, train_options
 from charrnn.api.model import Model, load
-from charrnn.config import TrainOptions
+from charrnn.config import ResumeOptions, TrainOptions
+from charrnn.errors import RunError
 from charrnn.storage import checkpoint
 from charrnn.storage.atomic import write_atomically
 from charrnn.storage.runs import Run
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 class Training:
     """A run under way: iterate it for its events (Report, Note, at last Stopped); `model` is then the best of it.
 
-    A loop that is left goes on where it was when the training is iterated again.
+    A loop that is left goes on where it was when the training is iterated again. Ctrl-C while it trains ends it after
+    its step with everything saved: Stopped comes, and then KeyboardInterrupt; a second Ctrl-C leaves at once. In the
+    body of the loop Ctrl-C is the program's own: the training stands between two steps, and can go on or `stop`.
 
         training = charrnn.Training.start("corpus.txt", seconds="10m")
         for event in training:
@@ -56,37 +59,18 @@ class Training:
         return cls(run.start(asked, checkpoints=folder(checkpoints)))
 
     @classmethod
-    @known_options()
-    def resume(
-        cls,
-        name: AnyPath | None = None,
-        *,
-        checkpoints: AnyPath | None = None,
-        steps: int | None = None,
-        epochs: float | None = None,
-        seconds: str | float | None = None,
-        device: str | None = None,
-        threads: int | None = None,
-    ) -> Self:
-        """Go on exactly where a run stopped: by its name or folder, or the run trained last; more steps, epochs or
-        seconds are a new budget.
+    @known_options(ResumeOptions)
+    def resume(cls, name: AnyPath | None = None, *, checkpoints: AnyPath | None = None, **options: Any) -> Self:
+        """Go on exactly where a run stopped: by its name or folder, or the run trained last.
 
-        Raises ConfigError, RunError when there is nothing to resume, CorpusError when the corpus has changed.
+        Options are the fields of `ResumeOptions`: steps, epochs or seconds are a new budget. Raises ConfigError,
+        RunError when there is nothing to resume, CorpusError when the corpus has changed.
         """
-        budget = span(seconds)
+        asked = ResumeOptions.of(**options)
         from charrnn.training import run
 
-        return cls(
-            run.resume(
-                None if name is None else os.fspath(name),
-                checkpoints=folder(checkpoints),
-                device=device,
-                threads=threads,
-                steps=steps,
-                epochs=epochs,
-                seconds=budget,
-            )
-        )
+        name = None if name is None else os.fspath(name)
+        return cls(run.resume(name, checkpoints=folder(checkpoints), **asked.to_json()))
 
     def __iter__(self) -> "Iterator[Event]":
         return self._events
@@ -98,6 +82,11 @@ class Training:
     def stop(self) -> None:
         """End after the step that is running, with everything saved; from another thread or a signal handler too."""
         self._session.stop()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it has been asked to stop."""
+        return self._session.trainer.stop
 
     @property
     def run(self) -> Run:
@@ -121,16 +110,31 @@ class Training:
 
     @property
     def model(self) -> Model:
-        """The best model so far, read from the run's folder."""
+        """The best model so far, read from the run's folder. Raises RunError before anything is saved there."""
+        if not self.run.model.exists():
+            raise RunError(f"the run {self.run.name} has saved no model yet: it does so as its events are iterated")
         return load(self.run.folder)
 
     def _follow(self) -> "Iterator[Event]":
         from charrnn.training.events import Stopped
 
-        for event in self._session.events():
-            if isinstance(event, Stopped):
-                draw(self.run)
+        events, interrupted = self._session.events(), False
+        while True:
+            with _stopped_by_ctrl_c(self) as came:
+                event = next(events, None)
+                if isinstance(event, Stopped):
+                    draw(self.run)
+            interrupted |= bool(came)
+            if event is None:
+                break
             yield event
+        if interrupted:
+            raise self._interrupt()
+
+    def _interrupt(self) -> KeyboardInterrupt:
+        """What ends a program whose training was stopped by Ctrl-C, and how it goes on."""
+        where, step = str(self.run.folder), self.progress.position.step
+        return KeyboardInterrupt(f"stopped at step {step:,} and saved: charrnn.resume({where!r}) goes on")
 
 
 def draw(run: Run) -> None:
@@ -161,30 +165,17 @@ def train(
     return _to_the_end(Training.start(corpus, checkpoints=checkpoints, **options), progress, on_event)
 
 
-@known_options()
+@known_options(ResumeOptions)
 def resume(
     name: AnyPath | None = None,
     *,
     checkpoints: AnyPath | None = None,
-    steps: int | None = None,
-    epochs: float | None = None,
-    seconds: str | float | None = None,
-    device: str | None = None,
-    threads: int | None = None,
     progress: bool | None = None,
     on_event: "Callable[[Event], None] | None" = None,
+    **options: Any,
 ) -> Model:
     """Go on exactly where a run stopped, as `Training.resume`, follow it as `train`, and return the best model."""
-    training = Training.resume(
-        name,
-        checkpoints=checkpoints,
-        steps=steps,
-        epochs=epochs,
-        seconds=seconds,
-        device=device,
-        threads=threads,
-    )
-    return _to_the_end(training, progress, on_event)
+    return _to_the_end(Training.resume(name, checkpoints=checkpoints, **options), progress, on_event)
 
 
 def _to_the_end(training: Training, progress: bool | None, on_event: "Callable[[Event], None] | None") -> Model:
@@ -203,8 +194,7 @@ def _to_the_end(training: Training, progress: bool | None, on_event: "Callable[[
             if on_event is not None:
                 on_event(event)
     if interrupted:
-        where, step = str(training.run.folder), training.progress.position.step
-        raise KeyboardInterrupt(f"stopped at step {step:,} and saved: charrnn.resume({where!r}) goes on")
+        raise training._interrupt()
     return training.model
 
 
@@ -212,7 +202,7 @@ def _to_the_end(training: Training, progress: bool | None, on_event: "Callable[[
 def _stopped_by_ctrl_c(training: Training) -> Iterator[list[int]]:
     """The first Ctrl-C ends the training after its step, the second at once; what came is listed.
 
-    A handler of the program's own is left to it, and another thread than the main one has none.
+    Once it has been asked to stop, Ctrl-C is left as it is. A handler of the program's own is left to it, and another thread than the main one has none.
     """
     came: list[int] = []
 
@@ -222,7 +212,7 @@ def _stopped_by_ctrl_c(training: Training) -> Iterator[list[int]]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     ours = threading.current_thread() is threading.main_thread()
-    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+    if not ours or training.stopping or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield came
         return
     signal.signal(signal.SIGINT, stop)

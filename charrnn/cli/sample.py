@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 from charrnn.cli import options as opt
-from charrnn.config import Range, draw_seed
+from charrnn.config import draw_seed, seed_of_row
 from charrnn.console import say, write
 from charrnn.errors import CorpusError
 from charrnn.generation.config import SampleConfig
@@ -123,7 +123,7 @@ def _write_json(chunks: Iterable["TextChunk"], front: str, rows: int, seed: int)
         if chunk.finished:
             record = {
                 "row": chunk.row,
-                "seed": seed + chunk.row,
+                "seed": seed_of_row(seed, chunk.row),
                 "text": texts[chunk.row],
                 "finished": chunk.finished,
                 "logprob": logprobs[chunk.row],
