@@ -41,7 +41,7 @@ def known_options(*records: type[Schema]) -> Callable[[Callable[P, R]], Callable
             bound = signature.bind(*args, **options)
             bound.arguments.update({name: _checked(name, value) for name, value in bound.arguments.items()})
             asked = {**bound.arguments, **options}
-            refuse(verb.__name__, {name: value for name, value in asked.items() if value is not None and value is not False})
+            refuse(verb.__qualname__, {name: value for name, value in asked.items() if value is not None and value is not False})
             return verb(*bound.args, **bound.kwargs)
 
         return call

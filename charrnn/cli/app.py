@@ -11,6 +11,7 @@ from charrnn import __version__
 from charrnn.cli import evaluate, fill, inspect, sample, train
 from charrnn.cli.flags import flags, in_flags
 from charrnn.cli.options import utf8_streams
+from charrnn.cli.together import Command
 from charrnn.console import ReaderGone, error, write
 from charrnn.errors import CharrnnError, ConfigError
 
@@ -31,10 +32,10 @@ app = typer.Typer(
 
     ppl=$(charrnn eval -q test.txt)""",
 )
-app.command("train", epilog=train.EXAMPLES)(train.train)
-app.command("sample", epilog=sample.EXAMPLES)(sample.sample)
-app.command("eval", epilog=evaluate.DEFINITIONS + evaluate.EXAMPLES)(evaluate.evaluate)
-app.command("fill", epilog=fill.EXAMPLES)(fill.fill)
+app.command("train", cls=Command, epilog=train.EXAMPLES)(train.train)
+app.command("sample", cls=Command, epilog=sample.EXAMPLES)(sample.sample)
+app.command("eval", cls=Command, epilog=evaluate.DEFINITIONS + evaluate.EXAMPLES)(evaluate.evaluate)
+app.command("fill", cls=Command, epilog=fill.EXAMPLES)(fill.fill)
 app.add_typer(inspect.inspect_app, name="inspect")
 
 

@@ -2,10 +2,8 @@
 
 from typing import Annotated
 
-import typer
-
 from charrnn.cli import options as opt
-from charrnn.config import ModelConfig, Range, TrainOptions, draw_seed, require
+from charrnn.config import ModelConfig, Range, TrainOptions, draw_seed
 from charrnn.console import say, sparkline, write
 from charrnn.schema import finite, to_json_text
 from charrnn.storage import runs
@@ -22,13 +20,10 @@ EXAMPLES = """Examples:
 NETWORK = "An untrained network"
 # The text of an untrained network, unless told.
 BUNDLED = "fables"
-# What describes a network, and so says nothing beside a trained one.
-UNTRAINED = ("hidden", "layers", "skip", "spectral_radius")
 SHOWN = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
 def gradients(
-    context: typer.Context,
     texts: opt.Texts = None,
     cell: Annotated[
         list[str] | None,
@@ -87,11 +82,6 @@ def gradients(
         )  # fmt: skip
         say(f"untrained, seed {seed}")
     else:
-        for option in UNTRAINED:
-            require(
-                not opt.typed(context, option),
-                f"`{option}` is of untrained networks: name their `cell` as well, or leave it out for a trained model",
-            )
         networks = [api.subject(model, texts, checkpoints=checkpoints, first_member=True)]
     training = None
     if not cell:

@@ -6,6 +6,7 @@ import typer
 
 from charrnn.cli import gradients, memory, neurons
 from charrnn.cli import options as opt
+from charrnn.cli.together import Command, Group
 from charrnn.config import require
 from charrnn.console import show_record, sparkline, write
 from charrnn.schema import finite, to_json_text
@@ -95,10 +96,12 @@ def inspect(
     )
 
 
-inspect_app = typer.Typer(invoke_without_command=True, callback=inspect, epilog=EXAMPLES, rich_markup_mode="markdown")
-inspect_app.command("gradients", epilog=gradients.EXAMPLES)(gradients.gradients)
-inspect_app.command("memory", epilog=memory.EXAMPLES)(memory.memory)
-inspect_app.command("neurons", epilog=neurons.EXAMPLES)(neurons.neurons)
+inspect_app = typer.Typer(
+    cls=Group, invoke_without_command=True, callback=inspect, epilog=EXAMPLES, rich_markup_mode="markdown"
+)
+inspect_app.command("gradients", cls=Command, epilog=gradients.EXAMPLES)(gradients.gradients)
+inspect_app.command("memory", cls=Command, epilog=memory.EXAMPLES)(memory.memory)
+inspect_app.command("neurons", cls=Command, epilog=neurons.EXAMPLES)(neurons.neurons)
 
 
 def _visible(symbol: str) -> str:

@@ -1,11 +1,11 @@
 """charrnn sample"""
 
-import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 from charrnn.cli import options as opt
 from charrnn.config import draw_seed, seed_of_row
+from charrnn.config.verbs import VerbArguments
 from charrnn.console import say, write
 from charrnn.errors import CorpusError
 from charrnn.generation.config import SampleConfig
@@ -25,30 +25,22 @@ EXAMPLES = """Examples:
     charrnn sample -n 3 --seed 7 --json | jq -r .text
 """
 
-# Number formats of generation; a test holds them to `MATRICES`.
-PRECISIONS = ("int8", "fp32")
-
 
 @opt.with_fields(SampleConfig)
 def sample(
     *,
     prompt: Annotated[str, opt.option("Text", "Prompt: text to go on from.", "--prompt", "-p", check=opt.utf8)] = "",
     prompt_file: Annotated[str | None, opt.option("Text", "The same from a file, or - for stdin.")] = None,
-    rows: Annotated[
-        int,
-        opt.option(
-            "Text", "Samples; sample i has the seed plus i.", "--num", "-n", within=Range(at_least=1, at_most=100_000)
-        ),
-    ] = 1,
+    rows: Annotated[int, opt.from_field(VerbArguments, "rows")] = 1,
     echo: Annotated[bool, opt.option("Output", "Print the prompt in front.", "--echo/--no-echo")] = True,
     model: opt.Model = None,
     checkpoints: opt.Checkpoints = None,
     precision: Annotated[
         str | None,
-        opt.choice(
-            "Machine",
-            "Weights quantized to 8 bits, or 32-bit floats; either gives its own text.",
-            PRECISIONS,
+        opt.from_field(
+            VerbArguments,
+            "precision",
+            help="Weights quantized to 8 bits, or 32-bit floats; either gives its own text.",
             default="int8 where it costs less than 0.003 bits per character",
         ),
     ] = None,
@@ -67,15 +59,9 @@ def sample(
     if prompt_file is not None:
         prompt = _read_prompt(prompt_file)
 
-    from threadpoolctl import threadpool_limits
-
-    if threads is not None:
-        os.environ["OMP_NUM_THREADS"] = str(threads)  # for torch, which may be loaded later
-
     from charrnn import api
 
-    threadpool_limits(threads)
-    loaded = api.load(model, checkpoints=checkpoints)
+    loaded = api.load(model, checkpoints=checkpoints, threads=threads)
     seed = draw_seed() if seed is None else seed
     numbers = loaded.precision if precision is None else precision
     direction = ", the direction that reads forwards" if loaded.header.config.bidirectional else ""

@@ -1,12 +1,11 @@
 """charrnn train"""
 
-import inspect
 from typing import Annotated, Any
 
 import typer
 
 from charrnn.cli import options as opt
-from charrnn.config import TrainOptions, require
+from charrnn.config import ResumeOptions, TrainOptions
 from charrnn.console import say
 
 INTERRUPTED = 130
@@ -29,7 +28,6 @@ EXAMPLES = """Examples:
 
 @opt.with_fields(TrainOptions)
 def train(
-    context: typer.Context,
     corpus: Annotated[
         list[str] | None,
         typer.Argument(
@@ -56,10 +54,8 @@ def train(
     from charrnn.cli.follow import farewell, follow
 
     if resume:
-        # What it takes may be said beside `resume`; all else is part of the run that goes on.
-        changes = {name: fields[name] for name in inspect.signature(Training.resume).parameters if name in fields}
-        _refuse_beside_resume(context, {*changes, "resume", "checkpoints", "as_json", "quiet"})
-        training = Training.resume(**changes, checkpoints=checkpoints)
+        changes = {name: fields[name] for name in ResumeOptions.__dataclass_fields__}
+        training = Training.resume(fields["name"], checkpoints=checkpoints, **changes)
     else:
         training = Training.start(corpus or None, checkpoints=checkpoints, **fields)
     for note in training.notes:
@@ -68,13 +64,3 @@ def train(
     farewell(training, reason, checkpoints)
     if reason == "interrupted":
         raise typer.Exit(INTERRUPTED)
-
-
-def _refuse_beside_resume(context: typer.Context, allowed: set[str]) -> None:
-    """A run goes on as it began: say so, where an option asks for something else."""
-    for parameter in context.command.params:
-        name = parameter.name or ""
-        require(
-            name in allowed or not opt.typed(context, name),
-            f"`resume` goes on as the run began: leave out `{name}`, or start a new run without `resume`",
-        )

@@ -13,9 +13,9 @@ from charrnn.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """In these commands and verbs, `options` mean nothing beside one of `beside`, or without any of `without`.
+    """In these commands and verbs (as Python qualifies their names), `options` mean nothing beside one of `beside`, or without any of `without`.
 
-    With `being`, what they need must also have that value. `because` stands in front of the advice.
+    With `being`, what they need must also have that value.
     """
 
     verbs: tuple[str, ...]
@@ -32,12 +32,13 @@ class Rule:
         lacking = self.without and not any(
             name in given and (self.being is None or given[name] == self.being) for name in self.without
         )
-        because = f"{self.because}: " if self.because else ""
+        because = f" ({self.because})" if self.because else ""
         if named and in_the_way:
-            return f"`{named[0]}` means nothing beside `{in_the_way[0]}`: {because}leave out one of them"
+            return f"`{named[0]}` means nothing beside `{in_the_way[0]}`{because}: leave out one of them"
         if named and lacking:
-            needed = f"`{self.without[0]}`" if self.being is None else f"`{self.without[0]}={self.being!r}`"
-            return f"`{named[0]}` means nothing without {needed}: {because}add that, or leave out `{named[0]}`"
+            value = "" if self.being is None else f"={self.being!r}"
+            needed = " or ".join(f"`{name}{value}`" for name in self.without)
+            return f"`{named[0]}` means nothing without {needed}{because}: add that, or leave out `{named[0]}`"
         return ""
 
 
@@ -46,16 +47,18 @@ NEW_RUN = tuple(name for name in TrainOptions.__dataclass_fields__ if name not i
 
 RULES = (
     Rule(verbs=("train",), options=NEW_RUN, beside=("resume",), because="a run goes on as it began"),
-    Rule(verbs=("train", "start"), options=("vocab_size",), without=("tokenizer",), being="subword",
+    Rule(verbs=("train", "Training.start"), options=("vocab_size",), without=("tokenizer",), being="subword",
          because="characters and bytes are as many as there are"),
     Rule(verbs=("sample",), options=("prompt",), beside=("prompt_file",)),
-    Rule(verbs=("sample", "stream"), options=("repetition_window",), without=("repetition_penalty", "config")),
+    Rule(verbs=("sample",), options=("repetition_window",), without=("repetition_penalty",)),
+    Rule(verbs=("Model.sample", "Model.stream"), options=("repetition_window",),
+         without=("repetition_penalty", "config")),
     Rule(verbs=("eval",), options=("test",), beside=("texts",)),
     Rule(verbs=("eval",), options=("metric",), without=("quiet", "fail_above")),
-    Rule(verbs=("eval", "score"), options=("reset_every",), beside=("lines", "adapt")),
-    Rule(verbs=("fill",), options=("drawn", "seed"), beside=("candidates",)),
+    Rule(verbs=("eval", "Model.score"), options=("reset_every",), beside=("lines", "adapt")),
+    Rule(verbs=("fill", "Model.fill"), options=("drawn", "seed"), beside=("candidates",)),
     Rule(verbs=("gradients",), options=("hidden", "layers", "skip", "spectral_radius"), without=("cell",),
-         because="it is of untrained networks"),
+         because="which names the untrained networks that it is of"),
     Rule(verbs=("gradients",), options=("model", "checkpoints"), beside=("cell",)),
     Rule(verbs=("memory",), options=("html",), without=("saliency_of",)),
     Rule(verbs=("memory",), options=("texts", "fixed_context", "compare_with", "length", "svg"),

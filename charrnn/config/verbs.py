@@ -56,7 +56,7 @@ class VerbArguments(Config):
     right: str = option("The text behind it.", "Filling", default="")
     candidates: tuple[str, ...] | None = option("What may stand in the gap.", "Filling", parse=several)
     drawn: int = option(
-        "Words that each direction proposes.", "Filling", default=64, range=Range(at_least=1, at_most=4096)
+        "Words that each direction of the model proposes.", "Filling", default=64, range=Range(at_least=1, at_most=4096)
     )
 
     progress: bool | None = option("Show the progress.", "Output")
