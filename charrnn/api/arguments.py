@@ -40,8 +40,10 @@ def known_options(*records: type[Schema]) -> Callable[[Callable[P, R]], Callable
                     raise ConfigError(unknown("option", name, known))
             bound = signature.bind(*args, **options)
             bound.arguments.update({name: _checked(name, value) for name, value in bound.arguments.items()})
-            asked = {**bound.arguments, **options}
-            refuse(verb.__qualname__, {name: value for name, value in asked.items() if value is not None and value is not False})
+            asked = {**bound.arguments, **options}.items()
+            refuse(
+                verb.__qualname__, {name: value for name, value in asked if value is not None and value is not False}
+            )
             return verb(*bound.args, **bound.kwargs)
 
         return call

@@ -226,7 +226,8 @@ def load(
 ) -> Model:
     """Load a model: a run's name, its folder or a model file; without one, the run trained last.
 
-    `threads` are those of the whole process from here on, as those of a training are. Raises RunError when there is none, CheckpointError when the file is no checkpoint or damaged.
+    `threads` are those of the whole process from here on, as those of a training are. Raises ConfigError on a value
+    that is none, RunError when there is no such model, CheckpointError when the file is no checkpoint or damaged.
     """
     use_threads(threads)
     path = runs.model_file(runs.checkpoints_folder(folder(checkpoints)), None if model is None else fspath(model))

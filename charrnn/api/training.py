@@ -202,7 +202,8 @@ def _to_the_end(training: Training, progress: bool | None, on_event: "Callable[[
 def _stopped_by_ctrl_c(training: Training) -> Iterator[list[int]]:
     """The first Ctrl-C ends the training after its step, the second at once; what came is listed.
 
-    Once it has been asked to stop, Ctrl-C is left as it is. A handler of the program's own is left to it, and another thread than the main one has none.
+    Once it has been asked to stop, Ctrl-C is left as it is. A handler of the program's own is left to it, and another
+    thread than the main one has none.
     """
     came: list[int] = []
 

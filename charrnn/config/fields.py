@@ -17,7 +17,6 @@ from charrnn.config.suggest import unknown
 from charrnn.errors import ConfigError
 from charrnn.schema import Schema
 
-
 # Of a value that is refused, so much is shown.
 SHOWN = 80
 

@@ -13,9 +13,9 @@ from charrnn.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """In these commands and verbs (as Python qualifies their names), `options` mean nothing beside one of `beside`, or without any of `without`.
+    """In these commands and verbs `options` mean nothing beside one of `beside`, or without any of `without`.
 
-    With `being`, what they need must also have that value.
+    Commands go by their names, verbs by their qualified ones. With `being`, what they need must also have that value.
     """
 
     verbs: tuple[str, ...]

@@ -44,7 +44,7 @@ class VerbArguments(Config):
     logprobs: bool = option("How likely the model held its tokens.", "Output", default=False)
     precision: str | None = option("Number format of the weights.", "Machine", choices=PRECISIONS)
 
-    text: Any = option("A text, or a file given as a Path.", "Text", parse=text_or_file)
+    text: object = option("A text, or a file given as a Path.", "Text", parse=text_or_file)
     lines: bool = option("Score each line alone.", "Scoring", default=False)
     reset_every: int | None = option("Reset the state every so many tokens.", "Scoring", range=COUNT)
     unknown: bool = option("Score characters that the vocabulary lacks.", "Scoring", default=False)
@@ -60,4 +60,4 @@ class VerbArguments(Config):
     )
 
     progress: bool | None = option("Show the progress.", "Output")
-    on_event: Any = option("Called with every event.", "Output", parse=callback)
+    on_event: object = option("Called with every event.", "Output", parse=callback)
