@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from charrnn.api.model import Model, load
     from charrnn.api.training import Training, resume, train
     from charrnn.config.model import ModelConfig
-    from charrnn.config.options import TrainOptions
+    from charrnn.config.options import ResumeOptions, TrainOptions
     from charrnn.errors import (
         CharrnnError,
         CheckpointError,
@@ -44,6 +44,7 @@ _HOMES = {
     "ModelConfig": "charrnn.config.model",
     "Note": "charrnn.training.events",
     "Report": "charrnn.training.events",
+    "ResumeOptions": "charrnn.config.options",
     "RunError": "charrnn.errors",
     "SampleConfig": "charrnn.generation.config",
     "Score": "charrnn.scoring.figures",
@@ -68,6 +69,7 @@ __all__ = [
     "ModelConfig",
     "Note",
     "Report",
+    "ResumeOptions",
     "RunError",
     "SampleConfig",
     "Score",

@@ -107,10 +107,10 @@ def test_a_value_out_of_range_names_its_field(trained: Path) -> None:
     model = charrnn.load("small", checkpoints=trained)
     wrong: list[tuple[Callable[[], object], str]] = [
         (lambda: model.sample(rows=0), "`rows`"),
-        (lambda: model.sample(precision="bf16"), "`precision` must be one of"),
+        (lambda: model.sample(precision="bf16"), "`precision` must be int8 or fp32, not 'bf16'"),
         (lambda: model.score("a", batch_size=0), "`batch_size`"),
         (lambda: model.score("a", reset_every=0), "`reset_every`"),
-        (lambda: model.score("a", reset_every=3, adapt=True), "leave out `reset_every` or `adapt`"),
+        (lambda: model.score("a", reset_every=3, adapt=True), "`reset_every` means nothing beside `adapt`"),
     ]
     for call, words in wrong:
         with pytest.raises(ConfigError, match=words) as told:

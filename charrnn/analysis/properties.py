@@ -12,11 +12,11 @@ from charrnn.generation.lazy import LazyModule
 
 if TYPE_CHECKING:
     import numpy as np
-    import numpy.typing as npt
-
-    Track: TypeAlias = npt.NDArray[np.float64]
 else:
     np = LazyModule("numpy")
+
+# A number for each character (T,), or each token's for every unit (L, T, H).
+Track: TypeAlias = "np.typing.NDArray[np.float64]"
 
 OPENING, CLOSING = "([{", ")]}"
 

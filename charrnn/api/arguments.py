@@ -41,9 +41,7 @@ def known_options(*records: type[Schema]) -> Callable[[Callable[P, R]], Callable
             bound = signature.bind(*args, **options)
             bound.arguments.update({name: _checked(name, value) for name, value in bound.arguments.items()})
             asked = {**bound.arguments, **options}.items()
-            refuse(
-                verb.__qualname__, {name: value for name, value in asked if value is not None and value is not False}
-            )
+            refuse(verb.__qualname__, {name: each for name, each in asked if each is not None and each is not False})
             return verb(*bound.args, **bound.kwargs)
 
         return call
