@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from charrnn.api.runs import RunSummary, runs
     from charrnn.api.training import Training, resume, train
     from charrnn.config.model import ModelConfig
-    from charrnn.config.options import TrainOptions
+    from charrnn.config.options import ResumeOptions, TrainOptions
     from charrnn.errors import (
         CharrnnError,
         CheckpointError,
@@ -48,6 +48,7 @@ _HOMES = {
     "ModelConfig": "charrnn.config.model",
     "Note": "charrnn.training.events",
     "Report": "charrnn.training.events",
+    "ResumeOptions": "charrnn.config.options",
     "RunError": "charrnn.errors",
     "RunSummary": "charrnn.api.runs",
     "SampleConfig": "charrnn.generation.config",
@@ -74,6 +75,7 @@ __all__ = [
     "ModelConfig",
     "Note",
     "Report",
+    "ResumeOptions",
     "RunError",
     "RunSummary",
     "SampleConfig",

@@ -42,7 +42,9 @@ def pick_device(device: str | None = None) -> torch.device:
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    require(available.get(device.split(":")[0], False), f"there is no device {device} here: `device` cpu always works")
+    kind, _, number = device.partition(":")
+    there = available.get(kind, False) and (not number or (number.isascii() and number.isdigit()))
+    require(there, f"there is no device {device} here: `device` cpu always works")
     return torch.device(device)
 
 

@@ -30,7 +30,7 @@ CHAPTERS = {
     "Verbs": ["train", "resume", "load", "runs"],
     "A model": ["Model", "Score", "TextChunk"],
     "A training": ["Training", "RunSummary", "Report", "Note", "Stopped"],
-    "Options": ["TrainOptions", "SampleConfig", "ModelConfig"],
+    "Options": ["TrainOptions", "ResumeOptions", "SampleConfig", "ModelConfig"],
     "Errors": [name for name in charrnn.__all__ if name.endswith("Error")],
 }
 

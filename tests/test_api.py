@@ -1,6 +1,7 @@
 """The front door: what Python users call, what it takes, what it says when something is wrong."""
 
 import dataclasses
+import inspect
 import runpy
 from collections.abc import Callable
 from pathlib import Path
@@ -8,11 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import charrnn
 from charrnn import api
 from charrnn.api.arguments import sample_config, train_options
+from charrnn.config import SEEDS
 from charrnn.config.durations import format_duration, parse_duration
+from charrnn.config.verbs import VerbArguments
 from charrnn.errors import ConfigError
 from charrnn.generation.config import SampleConfig
 
@@ -107,10 +111,10 @@ def test_a_value_out_of_range_names_its_field(trained: Path) -> None:
     model = charrnn.load("small", checkpoints=trained)
     wrong: list[tuple[Callable[[], object], str]] = [
         (lambda: model.sample(rows=0), "`rows`"),
-        (lambda: model.sample(precision="bf16"), "`precision` must be one of"),
+        (lambda: model.sample(precision="bf16"), "`precision` must be int8 or fp32, not 'bf16'"),
         (lambda: model.score("a", batch_size=0), "`batch_size`"),
         (lambda: model.score("a", reset_every=0), "`reset_every`"),
-        (lambda: model.score("a", reset_every=3, adapt=True), "leave out `reset_every` or `adapt`"),
+        (lambda: model.score("a", reset_every=3, adapt=True), "`reset_every` means nothing beside `adapt`"),
     ]
     for call, words in wrong:
         with pytest.raises(ConfigError, match=words) as told:
@@ -126,6 +130,91 @@ def test_sample_is_stream_put_together(trained: Path) -> None:
     assert model.sample("The", seed=3, length=20, echo=True) == "The" + one
     several = model.sample("The", rows=2, seed=3, length=20)
     assert several == [one, model.sample("The", seed=4, length=20)]
+
+
+def test_an_argument_of_another_type_is_refused_and_named(trained: Path) -> None:
+    model = charrnn.load("small", checkpoints=trained)
+    verbs: list[tuple[Callable[..., object], dict[str, object]]] = [
+        (model.sample, {}), (model.stream, {}), (model.score, {"text": "a"}), (model.fill, {"left": "a", "right": "b"}),
+        (charrnn.load, {}), (charrnn.train, {}), (charrnn.resume, {}), (charrnn.Training.start, {}),
+        (charrnn.Training.resume, {}),
+    ]  # fmt: skip
+    unchecked = {"self", "cls", "config", "corpus"}  # which are read by the configurations themselves
+    seen = 0
+    for verb, needed in verbs:
+        for name, parameter in inspect.signature(verb).parameters.items():
+            if parameter.kind is parameter.VAR_KEYWORD or name in unchecked:
+                continue
+            kinds = str(VerbArguments.__dataclass_fields__[name].type)
+            for value in (5, 2.5, "five", b"five", [5], object()):
+                if isinstance(value, str) and (name == "text" or "str" in kinds):
+                    continue
+                if value == 5 and "int" in kinds:
+                    continue
+                with pytest.raises(ConfigError, match=f"^`{name}` must be .*, not "):
+                    verb(**{**needed, name: value})
+                seen += 1
+    assert seen > 150
+
+
+def anything(typed: Any) -> Any:
+    """What a type checker would not let be called so."""
+    return typed
+
+
+def test_wrong_values_of_options_are_told_in_a_line(trained: Path) -> None:
+    model, train = anything(charrnn.load("small", checkpoints=trained)), anything(charrnn.train)
+    for call, words in (
+        (lambda: model.sample(stop=5), "`stop` must be a text, or several, not 5"),
+        (lambda: model.sample(stop=["a", 5]), "`stop` must be a text, or several, not ('a', 5)"),
+        (lambda: model.sample(seed=-1), "`seed` must be at least 0 and below 4,294,967,296, not -1"),
+        (lambda: model.sample(seed=10**5000), "not a number of thousands of digits"),
+        (lambda: model.sample(config={"top_k": 3}), "`config` must be a SampleConfig"),
+        (lambda: train(5), "`corpus` must be a text, or several, not 5"),
+        (lambda: train(b"x" * 999), "`corpus` must be a text, or several, not b'xxx"),
+        (lambda: train([]), "`corpus` must name a text"),
+        (lambda: train(seconds=True), "True is no time"),
+        (lambda: train(seconds=[1]), "[1] is no time"),
+        (lambda: charrnn.resume(steps=1, seconds=2), "give one of `seconds`, `steps` and `epochs`"),
+        (lambda: charrnn.load("small", checkpoints=trained, device="cpu:x").network, "there is no device cpu:x here"),
+    ):  # fmt: skip
+        with pytest.raises(ConfigError) as told:
+            call()
+        assert words in str(told.value) and len(str(told.value)) < 200
+
+
+def test_numbers_of_numpy_are_numbers(trained: Path) -> None:
+    model = anything(charrnn.load("small", checkpoints=trained))
+    own = model.sample("The", rows=2, seed=3, length=9, temperature=0.5, top_k=2)
+    assert own == model.sample(
+        "The", rows=np.int64(2), seed=np.uint32(3), length=np.int16(9), temperature=np.float32(0.5), top_k=np.int8(2)
+    )
+    assert model.score("The heron", reset_every=np.int64(2)) == model.score("The heron", reset_every=2)
+    made = anything(charrnn.TrainOptions)(lr=np.float32(0.5), steps=np.int64(3), tie=np.bool_(True))
+    assert made == charrnn.TrainOptions(lr=0.5, steps=3, tie=True) and type(made.steps) is int
+
+
+def test_one_stop_string_is_one_and_not_its_letters(trained: Path) -> None:
+    model = charrnn.load("small", checkpoints=trained)
+    text = model.sample(seed=2, length=60)
+    assert isinstance(text, str)
+    stop = text[20:24]
+    assert model.sample(seed=2, length=60, stop=stop) == text[: text.index(stop)] != ""
+    assert model.sample(seed=2, length=60, stop=[stop]) == text[: text.index(stop)]
+
+
+def test_every_seed_that_is_said_can_be_given(trained: Path) -> None:
+    model = charrnn.load("small", checkpoints=trained)
+    rows = model.sample(rows=3, seed=SEEDS - 2, length=20)
+    assert rows == [model.sample(seed=seed, length=20) for seed in (SEEDS - 2, SEEDS - 1, 0)]
+
+
+def test_threads_are_taken_where_they_are_asked_for(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    model = charrnn.load("small", checkpoints=trained, threads=2)
+    assert torch.get_num_threads() == 2
+    assert model.score("The", threads=1) == model.score("The")
+    assert torch.get_num_threads() == 1
 
 
 # ---- what is shown, what is equal

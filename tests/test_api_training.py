@@ -1,6 +1,7 @@
 """A training from Python: its events, how it is stopped, what is shown of it."""
 
 import contextlib
+import itertools
 import signal
 import threading
 from collections.abc import Iterator
@@ -8,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import charrnn
 from charrnn.training.events import Event, Note, Report, Stopped
+from charrnn.training.train_step import TrainStep
 
 TINY: dict[str, Any] = {
     "hidden": 8, "embedding": 4, "layers": 1, "batch_size": 4, "bptt": 16, "threads": 1, "seed": 1, "precision": "fp32",
@@ -124,6 +127,53 @@ def test_a_program_keeps_its_own_handler_and_another_thread_needs_none(tmp_path:
     thread.start()
     thread.join()
     assert found == [charrnn.load("thread", checkpoints=tmp_path)]
+
+
+def test_ctrl_c_in_a_bare_loop_saves_and_then_ends_the_program(
+    tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = charrnn.train(corpus, checkpoints=tmp_path, name="whole", steps=20, **TINY)
+    training = charrnn.Training.start(corpus, checkpoints=tmp_path, name="run", steps=20, **TINY)
+    learn = TrainStep.learn
+
+    def interrupted(self: TrainStep, *arguments: Any, **more: Any) -> Any:
+        if more["number"] == 6:
+            signal.raise_signal(signal.SIGINT)
+        return learn(self, *arguments, **more)
+
+    monkeypatch.setattr(TrainStep, "learn", interrupted)
+    heard: list[Event] = []
+    with pytest.raises(KeyboardInterrupt, match="stopped at step 7 and saved"):
+        for event in training:
+            heard.append(event)
+    monkeypatch.undo()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    assert heard == [Stopped("interrupted")]
+    assert charrnn.resume(tmp_path / "run") == whole
+
+
+def test_a_training_has_no_model_before_it_has_saved_one(tmp_path: Path, corpus: Path) -> None:
+    training = charrnn.Training.start(corpus, checkpoints=tmp_path, name="new", steps=2, **TINY)
+    with pytest.raises(charrnn.RunError, match="the run new has saved no model yet"):
+        _ = training.model
+
+
+# ---- random numbers
+
+
+def test_what_else_draws_changes_no_training_and_is_not_changed(tmp_path: Path, corpus: Path) -> None:
+    options = {**TINY, "dropout": 0.3, "weight_drop": 0.2}
+    alone = charrnn.train(corpus, checkpoints=tmp_path, name="alone", steps=20, **options)
+    first = charrnn.Training.start(corpus, checkpoints=tmp_path, name="first", steps=20, **options)
+    second = charrnn.Training.start(corpus, checkpoints=tmp_path, name="second", steps=20, **{**options, "seed": 2})
+    torch.manual_seed(5)
+    expected = torch.cat([torch.rand(3) for _ in range(3)])
+    drawn = []
+    torch.manual_seed(5)
+    for _ in itertools.zip_longest(first, second):
+        drawn.append(torch.rand(3))
+    assert torch.equal(torch.cat(drawn[:3]), expected)
+    assert first.model == alone != second.model
 
 
 # ---- progress

@@ -250,8 +250,7 @@ def test_the_last_seed_may_be_followed_by_more_rows() -> None:
     model = network(LETTERS)
     last, beyond = sample(model, LETTERS, rows=2, seed=2**32 - 1)
     assert [last] == sample(model, LETTERS, seed=2**32 - 1)
-    assert [beyond] == sample(model, LETTERS, seed=2**32)
-    assert beyond not in (last, sample(model, LETTERS, seed=0)[0])
+    assert [beyond] == sample(model, LETTERS, seed=0) != [last]  # a seed that can be given by itself
 
 
 @pytest.mark.slow

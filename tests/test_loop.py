@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from charrnn.config import ModelConfig, TrainConfig
+from charrnn.config.fields import setting
 from charrnn.errors import DivergedError
 from charrnn.machine import Machine
 from charrnn.models.cells import CELLS
@@ -19,7 +20,7 @@ from charrnn.training import save_schedule
 from charrnn.training.batches import FRESH, Batch
 from charrnn.training.events import Event, Note, Report, Stopped
 from charrnn.training.loop import Trainer
-from charrnn.training.optim import OPTIMIZERS, learning_rate, soap
+from charrnn.training.optim import learning_rate, soap
 from charrnn.training.progress import MOST_ROLLBACKS, Progress, Rescue, Snapshot, Spent
 
 MODEL = ModelConfig(vocab_size=4, start_id=4, embedding=3, hidden=5, layers=2)
@@ -149,7 +150,7 @@ def untimed(progress: Progress) -> Progress:
 # Each optimiser with averaging off, begun behind the snapshot, and before it; formats and drops in pairs.
 RESUMED = [
     (optimizer, average, ("fp32", "bf16")[(row + column) % 2], (None, 0.3)[(row + column // 2) % 2])
-    for row, optimizer in enumerate(OPTIMIZERS)
+    for row, optimizer in enumerate(setting(TrainConfig.__dataclass_fields__["optimizer"]).choices)
     for column, average in enumerate((None, 0.3, 0.7))
 ]
 

@@ -5,18 +5,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from charrnn.analysis.neurons import (
-    OPEN,
-    SHUT,
-    activations,
-    bracket_depth,
-    correlated_units,
-    inside_quotes,
-    letter_case,
-    position_in_line,
-    position_in_word,
-    saturation,
-)  # fmt: skip
+from charrnn.analysis.neurons import OPEN, SHUT, activations, correlated_units, saturation
+from charrnn.analysis.properties import bracket_depth, inside_quotes, letter_case, position_in_line, position_in_word
 from charrnn.analysis.steps import embed, step
 from charrnn.models.cells import CELLS
 from charrnn.models.unroll import TorchOperations

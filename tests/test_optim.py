@@ -9,7 +9,7 @@ from torch import nn
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.config.fields import setting
 from charrnn.models.language_model import LanguageModel
-from charrnn.training.optim import OPTIMIZERS, clip, learning_rate, make_optimizer
+from charrnn.training.optim import clip, learning_rate, make_optimizer
 from charrnn.training.optim.soap import Soap
 
 
@@ -100,8 +100,14 @@ def test_matrices_decay_and_biases_and_embedding_do_not() -> None:
     assert len(found) == len(list(model.parameters()))
 
 
-def test_the_options_list_the_optimisers_that_there_are() -> None:
-    assert setting(TrainConfig.__dataclass_fields__["optimizer"]).choices == OPTIMIZERS
+def test_every_optimiser_that_may_be_chosen_is_another() -> None:
+    model = LanguageModel(ModelConfig(vocab_size=5, start_id=5, embedding=3, hidden=4, layers=1))
+    found = {
+        name: make_optimizer(model, TrainConfig(seed=0, steps=1, optimizer=name))
+        for name in setting(TrainConfig.__dataclass_fields__["optimizer"]).choices
+    }
+    assert {name: isinstance(made, Soap) for name, made in found.items()} == {"soap": True, "adamw": True, "sgd": False}
+    assert [found[name].param_groups[0]["rotated"] for name in ("soap", "adamw")] == [True, False]
 
 
 def test_plain_descent_steps_down_its_gradient_and_not_where_it_is_told_to_stand() -> None:

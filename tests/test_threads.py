@@ -15,7 +15,8 @@ import charrnn
 from charrnn.config import TrainOptions
 from charrnn.machine import Machine
 from charrnn.training import threads as module
-from charrnn.training.run import resume, start
+from charrnn.training.resume import resume
+from charrnn.training.run import start
 from charrnn.training.threads import AdaptiveThreads, Spell, timed
 from tests.cases import each
 

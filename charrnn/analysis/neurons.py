@@ -4,15 +4,15 @@ Source: Karpathy, Johnson & Fei-Fei 2015, "Visualizing and Understanding Recurre
 layers, H hidden, G gates.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from charrnn.analysis.properties import Track
 from charrnn.analysis.steps import embed, step
 from charrnn.errors import CorpusError
 from charrnn.models.cells import CELLS, Operations, States
@@ -20,11 +20,8 @@ from charrnn.models.language_model import LanguageModel
 from charrnn.models.unroll import TorchOperations
 from charrnn.text.token_files import Tokens
 
-Track = npt.NDArray[np.float64]
-
 # A gate below or above these is shut or open.
 SHUT, OPEN = 0.1, 0.9
-OPENING, CLOSING = "([{", ")]}"
 
 
 @torch.no_grad()
@@ -45,59 +42,6 @@ def _states(model: LanguageModel, tokens: Tokens, operations: Sequence[Operation
     for token in torch.from_numpy(np.minimum(tokens, model.config.start_id).astype(np.int64)):
         _, states = step(model, embed(model, token[None]), states, operations)
         yield states
-
-
-def inside_quotes(text: str) -> Track:
-    """1 between a double quotation mark and the next, 0 elsewhere."""
-    inside, found = False, []
-    for char in text:
-        if char in "“”„":
-            inside = char != "”"
-        elif char == '"':
-            inside = not inside
-        found.append(float(inside))
-    return np.array(found)
-
-
-def position_in_line(text: str) -> Track:
-    """How many characters of the line have been read."""
-    position, found = 0, []
-    for char in text:
-        position = 0 if char == "\n" else position + 1
-        found.append(float(position))
-    return np.array(found)
-
-
-def bracket_depth(text: str) -> Track:
-    """How many brackets are open."""
-    depth, found = 0, []
-    for char in text:
-        depth = depth + 1 if char in OPENING else max(0, depth - 1) if char in CLOSING else depth
-        found.append(float(depth))
-    return np.array(found)
-
-
-def letter_case(text: str) -> Track:
-    """1 at capital letters, 0 elsewhere."""
-    return np.array([float(char.isupper()) for char in text])
-
-
-def position_in_word(text: str) -> Track:
-    """How many letters of the word have been read, 0 between words."""
-    position, found = 0, []
-    for char in text:
-        position = position + 1 if char.isalnum() else 0
-        found.append(float(position))
-    return np.array(found)
-
-
-PROPERTIES: dict[str, Callable[[str], Track]] = {
-    "quotes": inside_quotes,
-    "line": position_in_line,
-    "brackets": bracket_depth,
-    "case": letter_case,
-    "word": position_in_word,
-}
 
 
 @dataclass(frozen=True)

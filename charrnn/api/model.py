@@ -1,7 +1,7 @@
 """A trained model: what it writes, fills in and scores."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from os import PathLike, fspath
@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from charrnn.api.arguments import AnyPath, folder, known_options, sample_config
+from charrnn.api.threads import use_threads
 from charrnn.config import ModelConfig, draw_seed, require
 from charrnn.generation.config import SampleConfig
 from charrnn.generation.loop import generate
 from charrnn.generation.propose import propose
 from charrnn.generation.sequence import TextChunk
 from charrnn.inference.engine import open_engine
-from charrnn.inference.products import MATRICES
 from charrnn.models.weights import bounded
 from charrnn.storage import checkpoint, runs
 from charrnn.storage.checkpoint import Header, Weights
@@ -139,9 +139,7 @@ class Model:
         **options: Any,
     ) -> Iterator[TextChunk]:
         """As `sample`, chunk by chunk as they come; with `logprobs`, each says how likely the model held its tokens."""
-        require(rows >= 1, f"`rows` must be at least 1, not {rows}")
         precision = precision or self.precision
-        require(precision in MATRICES, f"`precision` must be one of {', '.join(MATRICES)}, not {precision!r}")
         require(
             precision != "int8" or bounded(self.config),
             "what this network's layers give is not bounded by 1, as 8 bits need: leave out `precision`",
@@ -153,7 +151,7 @@ class Model:
 
     @known_options()
     def fill(
-        self, left: str, right: str, candidates: "Sequence[str] | None" = None, *, drawn: int = 64, seed: int = 0
+        self, left: str, right: str, candidates: "Iterable[str] | None" = None, *, drawn: int = 64, seed: int = 0
     ) -> "list[Filled]":
         """What fits between two texts, the best first, each candidate scored exactly with all that stands around it.
 
@@ -164,7 +162,7 @@ class Model:
 
         if candidates is None:
             candidates = propose(self.config, self.weights, self.tokenizer, left, right, drawn=drawn, seed=seed)
-        return fill(self.network, self.tokenizer, left, right, candidates)
+        return fill(self.network, self.tokenizer, left, right, list(candidates))
 
     @known_options()
     def score(
@@ -177,6 +175,7 @@ class Model:
         batch_size: int | None = None,
         adapt: bool = False,
         fit_temperature: bool = False,
+        threads: int | None = None,
     ) -> "Score":
         """Every figure of a text (see `Score`), or of a file given as a Path; a model of documents resets at each.
 
@@ -190,10 +189,8 @@ class Model:
         from charrnn.scoring.temperature import fit_temperature as fit
         from charrnn.scoring.token_nll import BATCH
 
+        use_threads(threads)
         batch_size = BATCH if batch_size is None else batch_size
-        require(reset_every is None or reset_every >= 1, f"`reset_every` must be at least 1, not {reset_every}")
-        require(batch_size >= 1, f"`batch_size` must be at least 1, not {batch_size}")
-        require(not adapt or reset_every is None, "adaptation carries the state: leave out `reset_every` or `adapt`")
         if isinstance(text, PathLike):
             text = Corpus([fspath(text)], any_bytes=self.tokenizer.any_bytes)
         plain_text, statistics = (text.read(), text.statistics) if isinstance(text, Corpus) else in_memory(text)
@@ -225,11 +222,19 @@ class Model:
 
 
 @known_options()
-def load(model: AnyPath | None = None, *, checkpoints: AnyPath | None = None, device: str = "cpu") -> Model:
+def load(
+    model: AnyPath | None = None,
+    *,
+    checkpoints: AnyPath | None = None,
+    device: str = "cpu",
+    threads: int | None = None,
+) -> Model:
     """Load a model: a run's name, its folder or a model file; without one, the run trained last.
 
-    Raises RunError when there is none, CheckpointError when the file is no checkpoint or damaged.
+    `threads` are those of the whole process from here on, as those of a training are. Raises ConfigError on a value
+    that is none, RunError when there is no such model, CheckpointError when the file is no checkpoint or damaged.
     """
+    use_threads(threads)
     path = runs.model_file(runs.checkpoints_folder(folder(checkpoints)), None if model is None else fspath(model))
     header, weights, tokenizer = checkpoint.read_model(path)
     return Model(weights, tokenizer, header, device)

@@ -8,15 +8,16 @@ from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Self
 
-from charrnn.api.arguments import AnyPath, folder, known_options, span, train_options
+from charrnn.api.arguments import AnyPath, folder, known_options, train_options
 from charrnn.api.model import Model, load
-from charrnn.config import TrainOptions
+from charrnn.config import ResumeOptions, TrainOptions
+from charrnn.errors import RunError
 from charrnn.storage import checkpoint
 from charrnn.storage.atomic import write_atomically
 from charrnn.storage.runs import Run
 
 if TYPE_CHECKING:
-    from charrnn.training.events import Event
+    from charrnn.training.events import Event, Note
     from charrnn.training.progress import Progress
     from charrnn.training.recording import Training as Session
 
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 class Training:
     """A run under way: iterate it for its events (Report, Note, at last Stopped); `model` is then the best of it.
 
-    A loop that is left goes on where it was when the training is iterated again.
+    A loop that is left goes on where it was when the training is iterated again. Ctrl-C while it trains ends it after
+    its step with everything saved: Stopped comes, and then KeyboardInterrupt; a second Ctrl-C leaves at once. In the
+    body of the loop Ctrl-C is the program's own: the training stands between two steps, and can go on or `stop`.
 
         training = charrnn.Training.start("corpus.txt", seconds="10m")
         for event in training:
@@ -56,43 +59,27 @@ class Training:
         return cls(run.start(asked, checkpoints=folder(checkpoints)))
 
     @classmethod
-    @known_options()
+    @known_options(ResumeOptions)
     def resume(
         cls,
         name: AnyPath | None = None,
         *,
         corpus: AnyPath | Iterable[AnyPath] | None = None,
         checkpoints: AnyPath | None = None,
-        steps: int | None = None,
-        epochs: float | None = None,
-        seconds: str | float | None = None,
-        more: str | float | None = None,
-        device: str | None = None,
-        threads: int | None = None,
+        **options: Any,
     ) -> Self:
         """Go on exactly where a run stopped: by its name or folder, or the run trained last.
 
-        `corpus` is where its text is now, if it has moved.
-        `steps`, `epochs` or `seconds` are a new budget for the whole run; `more` is time ('10m') on top of what is
-        spent. Raises ConfigError, RunError when there is nothing to resume or that budget is spent already, CorpusError
-        when the corpus has changed.
+        Options are the fields of `ResumeOptions`: steps, epochs or seconds are a new budget for the whole run, `more`
+        is time ('10m') on top of what is spent. `corpus` is where its text is now, if it has moved. Raises ConfigError,
+        RunError when there is nothing to resume or that budget is spent, CorpusError when the corpus has changed.
         """
-        budget, added = span(seconds), span(more)
+        asked = ResumeOptions.of(**options)
+        sources = None if corpus is None else train_options(corpus, {}).corpus
         from charrnn.training.resume import resume
 
-        return cls(
-            resume(
-                None if name is None else os.fspath(name),
-                corpus=None if corpus is None else train_options(corpus, {}).corpus,
-                checkpoints=folder(checkpoints),
-                device=device,
-                threads=threads,
-                steps=steps,
-                epochs=epochs,
-                seconds=budget,
-                more=added,
-            )
-        )
+        name = None if name is None else os.fspath(name)
+        return cls(resume(name, corpus=sources, checkpoints=folder(checkpoints), **asked.to_json()))
 
     def __iter__(self) -> "Iterator[Event]":
         return self._events
@@ -109,6 +96,11 @@ class Training:
         """Leave it where it was saved last, for others to go on with: no more events come."""
         self._events.close()
         self._session.lock.release()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it has been asked to stop."""
+        return self._session.trainer.stop
 
     @property
     def run(self) -> Run:
@@ -138,19 +130,42 @@ class Training:
 
     @property
     def model(self) -> Model:
-        """The best model so far, read from the run's folder."""
+        """The best model so far, read from the run's folder. Raises RunError before anything is saved there."""
+        if not self.run.model.exists():
+            raise RunError(f"the run {self.run.name} has saved no model yet: it does so as its events are iterated")
         return load(self.run.folder)
 
     def _follow(self) -> "Generator[Event, None, None]":
-        from charrnn.training.events import Note, Stopped
+        from charrnn.training.events import Stopped
 
-        for event in self._session.events():
-            if isinstance(event, Stopped):
-                try:
-                    draw(self.run)
-                except Exception as problem:  # all is trained and saved: a picture is no reason to fail
-                    yield Note(f"{self.run.curve} could not be drawn: {problem!r}", warning=True)
+        events, interrupted = self._session.events(), False
+        while True:
+            with _stopped_by_ctrl_c(self) as came:
+                event = next(events, None)
+                failed = self._draw() if isinstance(event, Stopped) else None
+            interrupted |= bool(came)
+            if event is None:
+                break
+            if failed is not None:
+                yield failed
             yield event
+        if interrupted:
+            raise self._interrupt()
+
+    def _draw(self) -> "Note | None":
+        """The curve of it all; a picture is no reason to fail, for everything is trained and saved."""
+        from charrnn.training.events import Note
+
+        try:
+            draw(self.run)
+        except Exception as problem:
+            return Note(f"{self.run.curve} could not be drawn: {problem!r}", warning=True)
+        return None
+
+    def _interrupt(self) -> KeyboardInterrupt:
+        """What ends a program whose training was stopped by Ctrl-C, and how it goes on."""
+        where, step = str(self.run.folder), self.progress.position.step
+        return KeyboardInterrupt(f"stopped at step {step:,} and saved: charrnn.resume({where!r}) goes on")
 
 
 def draw(run: Run) -> None:
@@ -181,34 +196,18 @@ def train(
     return _to_the_end(Training.start(corpus, checkpoints=checkpoints, **options), progress, on_event)
 
 
-@known_options()
+@known_options(ResumeOptions)
 def resume(
     name: AnyPath | None = None,
     *,
     corpus: AnyPath | Iterable[AnyPath] | None = None,
     checkpoints: AnyPath | None = None,
-    steps: int | None = None,
-    epochs: float | None = None,
-    seconds: str | float | None = None,
-    more: str | float | None = None,
-    device: str | None = None,
-    threads: int | None = None,
     progress: bool | None = None,
     on_event: "Callable[[Event], None] | None" = None,
+    **options: Any,
 ) -> Model:
     """Go on exactly where a run stopped, as `Training.resume`, follow it as `train`, and return the best model."""
-    training = Training.resume(
-        name,
-        corpus=corpus,
-        checkpoints=checkpoints,
-        steps=steps,
-        epochs=epochs,
-        seconds=seconds,
-        more=more,
-        device=device,
-        threads=threads,
-    )
-    return _to_the_end(training, progress, on_event)
+    return _to_the_end(Training.resume(name, corpus=corpus, checkpoints=checkpoints, **options), progress, on_event)
 
 
 def _to_the_end(training: Training, progress: bool | None, on_event: "Callable[[Event], None] | None") -> Model:
@@ -228,8 +227,7 @@ def _to_the_end(training: Training, progress: bool | None, on_event: "Callable[[
             if on_event is not None:
                 on_event(event)
     if interrupted:
-        where, step = str(training.run.folder), training.progress.position.step
-        raise KeyboardInterrupt(f"stopped at step {step:,} and saved: charrnn.resume({where!r}) goes on")
+        raise training._interrupt()
     return training.model
 
 
@@ -237,7 +235,8 @@ def _to_the_end(training: Training, progress: bool | None, on_event: "Callable[[
 def _stopped_by_ctrl_c(training: Training) -> Iterator[list[int]]:
     """The first Ctrl-C ends the training after its step, the second at once; what came is listed.
 
-    A handler of the program's own is left to it, and another thread than the main one has none.
+    Once it has been asked to stop, Ctrl-C is left as it is. A handler of the program's own is left to it, and another
+    thread than the main one has none.
     """
     came: list[int] = []
 
@@ -247,7 +246,7 @@ def _stopped_by_ctrl_c(training: Training) -> Iterator[list[int]]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     ours = threading.current_thread() is threading.main_thread()
-    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+    if not ours or training.stopping or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield came
         return
     signal.signal(signal.SIGINT, stop)

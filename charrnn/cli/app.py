@@ -15,7 +15,8 @@ from charrnn.cli import evaluate, fill, inspect, runs, sample, train
 from charrnn.cli.failures import told
 from charrnn.cli.flags import flags, in_flags
 from charrnn.cli.options import utf8_streams
-from charrnn.cli.usage import Command, Group, complaint
+from charrnn.cli.together import Command, Group
+from charrnn.cli.usage import complaint
 from charrnn.console import ReaderGone, error, forget_working, write
 from charrnn.errors import CharrnnError, ConfigError
 

@@ -11,7 +11,8 @@ import typer
 
 from charrnn.cli import options as opt
 from charrnn.cli.standard_input import or_standard_input
-from charrnn.config import Range, TrainOptions
+from charrnn.config import TrainOptions
+from charrnn.config.verbs import VerbArguments
 from charrnn.console import say, warn, working, write
 from charrnn.errors import CharrnnError, VocabularyError
 from charrnn.schema import finite, to_json_text
@@ -65,11 +66,11 @@ def evaluate(
     lines: Annotated[bool, opt.option("Scoring", "Score each line alone, from a fresh state.", "--lines")] = False,
     reset_every: Annotated[
         int | None,
-        opt.option(
-            "Scoring",
-            "Reset the state every so many tokens, to see what context is worth.",
+        opt.from_field(
+            VerbArguments,
+            "reset_every",
+            help="Reset the state every so many tokens, to see what context is worth.",
             default="off",
-            within=Range(at_least=1, at_most=10**12),
         ),
     ] = None,
     unknown: Annotated[

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from charrnn.cli.completion import complete_model, complete_name, complete_text
-from charrnn.config.fields import Config, Field, Range, Setting, check, kinds, one_of, parsed, setting
+from charrnn.config.fields import Config, Field, Range, Setting, check, kinds, one_of, parsed, setting, tuple_of
 from charrnn.config.suggest import nearest
 from charrnn.errors import ConfigError
 from charrnn.models.cells import CELLS
@@ -140,11 +140,6 @@ def flags_of(field: Field) -> tuple[str, ...]:
     """`batch_size` -> --batch-size, unless the field says another; with --no-, where it is yes or no."""
     flag = field.name.replace("_", "-")
     return setting(field).flags or ((f"--{flag}/--no-{flag}",) if bool in kinds(field) else (f"--{flag}",))
-
-
-def tuple_of(field: Field) -> bool:
-    """Whether the option may be repeated."""
-    return any(getattr(kind, "__origin__", None) is tuple for kind in kinds(field))
 
 
 def annotation(field: Field) -> Any:

@@ -8,6 +8,7 @@ import typer
 from charrnn.cli import options as opt
 from charrnn.cli.standard_input import or_standard_input
 from charrnn.config import Range, draw_seed, require
+from charrnn.config.verbs import VerbArguments
 from charrnn.console import say, working, write
 from charrnn.schema import to_json_text
 
@@ -33,19 +34,20 @@ def fill(
             show_default="what is piped in",
         ),
     ] = None,
-    candidate: Annotated[
+    candidates: Annotated[
         list[str] | None,
         opt.option(
-            FILLING, "What may stand there; repeatable.", default="words that the model proposes", check=opt.utf8
+            FILLING,
+            "What may stand there; repeatable.",
+            "--candidate",
+            default="words that the model proposes",
+            check=opt.utf8,
         ),
     ] = None,
     count: Annotated[
         int, opt.option(FILLING, "How many to show.", "--num", "-n", within=Range(at_least=1, at_most=10_000))
     ] = 5,
-    drawn: Annotated[
-        int,
-        opt.option(FILLING, "Words that each direction of the model proposes.", within=Range(at_least=1, at_most=4096)),
-    ] = 64,
+    drawn: Annotated[int, opt.from_field(VerbArguments, "drawn")] = 64,
     model: opt.Model = None,
     checkpoints: opt.Checkpoints = None,
     seed: opt.Seed = None,
@@ -63,8 +65,9 @@ def fill(
     left, right = _around_the_gap(text)
     loaded = api.load(model, checkpoints=checkpoints)
     seed = draw_seed() if seed is None else seed
-    say(f"model: {loaded.header.path}" + ("" if candidate else f", seed {seed}"))
-    found = loaded.fill(left, right, candidate, drawn=drawn, seed=seed)
+    say(f"model: {loaded.header.path}" + ("" if candidates else f", seed {seed}"))
+    asked = {"candidates": candidates} if candidates else {"drawn": drawn, "seed": seed}
+    found = loaded.fill(left, right, **asked)
     for one in found[:count]:
         if as_json:
             record = {"text": one.text, "nats": -one.both, "forward": -one.forward, "backward": -one.backward}

@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from charrnn.cli import options as opt
 from charrnn.cli.pictures import draw_into
 from charrnn.cli.standard_input import or_standard_input
-from charrnn.config import ModelConfig, Range, TrainOptions, draw_seed, require
+from charrnn.config import ModelConfig, Range, TrainOptions, draw_seed
 from charrnn.console import say, sparkline, working, write
 from charrnn.schema import finite, to_json_text
 from charrnn.storage import runs
@@ -29,13 +27,10 @@ EXAMPLES = """Examples:
 NETWORK = "An untrained network"
 # The text of an untrained network, unless told.
 BUNDLED = "fables"
-# What describes a network, and so says nothing beside a trained one.
-UNTRAINED = ("hidden", "layers", "skip", "spectral_radius")
 SHOWN = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
 def gradients(
-    context: typer.Context,
     texts: opt.Texts = None,
     cell: Annotated[
         list[str] | None,
@@ -96,11 +91,6 @@ def gradients(
         )  # fmt: skip
         say(f"untrained, seed {seed}")
     else:
-        for option in UNTRAINED:
-            require(
-                not opt.typed(context, option),
-                f"`{option}` is of untrained networks: name their `cell` as well, or leave it out for a trained model",
-            )
         networks = [api.subject(model, texts, checkpoints=checkpoints, first_member=True)]
     training = None
     if not cell:

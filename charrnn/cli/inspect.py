@@ -7,7 +7,7 @@ import typer
 
 from charrnn.cli import gradients, memory, neurons
 from charrnn.cli import options as opt
-from charrnn.cli.usage import Command, Group
+from charrnn.cli.together import Command, Group
 from charrnn.config import require
 from charrnn.console import show_record, sparkline, write
 from charrnn.schema import to_json_text

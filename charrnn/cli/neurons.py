@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from charrnn.analysis.properties import PROPERTIES
 from charrnn.cli import options as opt
 from charrnn.cli.standard_input import or_standard_input
 from charrnn.config import Range
@@ -22,10 +23,6 @@ EXAMPLES = """Examples:
 LOOKED_AT = 2000
 
 
-# What a unit may follow; a test holds these to the `PROPERTIES` of the analysis.
-FOLLOWED = ("quotes", "line", "brackets", "case", "word")
-
-
 def _unit(text: str) -> tuple[int, int]:
     """'2:17' -> layer 2, unit 17, as they are shown: layers from 1, units from 0."""
     if not re.fullmatch(r"[1-9]\d*:\d+", text):
@@ -38,7 +35,7 @@ def neurons(
     texts: opt.Texts = None,
     follows: Annotated[
         list[str] | None,
-        opt.choice("Analysis", "Units that follow this; repeatable.", FOLLOWED, "--property", default="all"),
+        opt.choice("Analysis", "Units that follow this; repeatable.", [*PROPERTIES], "--property", default="all"),
     ] = None,
     unit: Annotated[
         str | None, opt.option("Analysis", "Show the text by one unit, layer:unit.", default="the best")
@@ -63,7 +60,7 @@ def neurons(
     """
     working("reading the model and the text")
     from charrnn import api
-    from charrnn.analysis.neurons import PROPERTIES, activations, correlated_units, saturation
+    from charrnn.analysis.neurons import activations, correlated_units, saturation
     from charrnn.errors import ConfigError
     from charrnn.plotting.page import page
 

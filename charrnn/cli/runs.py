@@ -9,6 +9,7 @@ import typer
 
 from charrnn.cli import options as opt
 from charrnn.cli.completion import complete_run
+from charrnn.cli.together import Command, Group
 from charrnn.config import require
 from charrnn.console import clock, say, write
 from charrnn.errors import RunError
@@ -127,9 +128,11 @@ def compare(
     _print_table([[name, *map(_shown, values)] for name, values in shown.items()])
 
 
-runs_app = typer.Typer(invoke_without_command=True, callback=runs, epilog=EXAMPLES, rich_markup_mode="markdown")
-runs_app.command("rm", epilog="Examples:\n\n    charrnn runs rm fables-2 fables-3 --yes\n")(remove)
-runs_app.command("compare", epilog="Examples:\n\n    charrnn runs compare fables fables-2\n")(compare)
+runs_app = typer.Typer(
+    cls=Group, invoke_without_command=True, callback=runs, epilog=EXAMPLES, rich_markup_mode="markdown"
+)
+runs_app.command("rm", cls=Command, epilog="Examples:\n\n    charrnn runs rm fables-2 fables-3 --yes\n")(remove)
+runs_app.command("compare", cls=Command, epilog="Examples:\n\n    charrnn runs compare fables fables-2\n")(compare)
 
 
 def _row(run: "RunSummary") -> list[str]:

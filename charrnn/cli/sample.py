@@ -1,13 +1,13 @@
 """charrnn sample"""
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
 
 from charrnn.cli import options as opt
 from charrnn.cli.standard_input import warn_unread
-from charrnn.config import Range, draw_seed
+from charrnn.config import draw_seed, seed_of_row
+from charrnn.config.verbs import VerbArguments
 from charrnn.console import say, working, write
 from charrnn.errors import CorpusError
 from charrnn.generation.config import SampleConfig
@@ -31,8 +31,6 @@ EXAMPLES = """Examples:
 
 # None where what the model has learned from cannot be looked through.
 Known = TrainingLines | None
-# Number formats of generation; a test holds them to `MATRICES`.
-PRECISIONS = ("int8", "fp32")
 
 
 @opt.with_fields(SampleConfig)
@@ -42,21 +40,16 @@ def sample(
     prompt_file: Annotated[
         str | None, opt.option("Text", "The same from a file, or - for stdin; for a model of lines, its one line.")
     ] = None,
-    rows: Annotated[
-        int,
-        opt.option(
-            "Text", "Samples; sample i has the seed plus i.", "--num", "-n", within=Range(at_least=1, at_most=100_000)
-        ),
-    ] = 1,
+    rows: Annotated[int, opt.from_field(VerbArguments, "rows")] = 1,
     echo: Annotated[bool, opt.option("Output", "Print the prompt in front.", "--echo/--no-echo")] = True,
     model: opt.Model = None,
     checkpoints: opt.Checkpoints = None,
     precision: Annotated[
         str | None,
-        opt.choice(
-            "Machine",
-            "Weights quantized to 8 bits, or 32-bit floats; either gives its own text.",
-            PRECISIONS,
+        opt.from_field(
+            VerbArguments,
+            "precision",
+            help="Weights quantized to 8 bits, or 32-bit floats; either gives its own text.",
             default="int8 where it costs less than 0.003 bits per character",
         ),
     ] = None,
@@ -77,16 +70,10 @@ def sample(
         warn_unread("--prompt-file - takes the prompt from there")
 
     working("reading the model")
-    from threadpoolctl import threadpool_limits
-
-    if threads is not None:
-        os.environ["OMP_NUM_THREADS"] = str(threads)  # for torch, which may be loaded later
-
     from charrnn import api
     from charrnn.api.copies import training_lines
 
-    threadpool_limits(threads)
-    loaded = api.load(model, checkpoints=checkpoints)
+    loaded = api.load(model, checkpoints=checkpoints, threads=threads)
     if prompt_file is not None:
         prompt = _read_prompt(prompt_file, loaded)
     seed = draw_seed() if seed is None else seed
@@ -162,7 +149,7 @@ def _write_json(
             learned = known()
             record = {
                 "row": chunk.row,
-                "seed": seed + chunk.row,
+                "seed": seed_of_row(seed, chunk.row),
                 "text": front + texts[chunk.row],
                 "finished": chunk.finished,
                 "logprob": logprobs[chunk.row],

@@ -1,6 +1,5 @@
 """charrnn train"""
 
-import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +10,7 @@ from charrnn.cli import options as opt
 from charrnn.cli.completion import complete_text
 from charrnn.cli.flags import flags, in_flags
 from charrnn.cli.standard_input import or_standard_input
-from charrnn.config import TrainOptions, require
+from charrnn.config import ResumeOptions, TrainOptions
 from charrnn.console import megabytes, say
 
 INTERRUPTED = 130
@@ -36,7 +35,6 @@ EXAMPLES = """Examples:
 
 @opt.with_fields(TrainOptions)
 def train(
-    context: typer.Context,
     corpus: Annotated[
         list[str] | None,
         typer.Argument(
@@ -55,10 +53,7 @@ def train(
             "--resume",
         ),
     ] = False,
-    more: Annotated[
-        str | None,
-        opt.option("Training", "Beside --resume: so much time on top of what is spent.", "--more", metavar="TIME"),
-    ] = None,
+    more: Annotated[str | None, opt.from_field(ResumeOptions, "more")] = None,
     checkpoints: opt.Checkpoints = None,
     as_json: Annotated[bool, opt.option("Output", "One event a line on stdout.", "--json")] = False,
     quiet: opt.Quiet = False,
@@ -77,12 +72,9 @@ def train(
     from charrnn.cli.follow import farewell, follow
 
     if resume:
-        # What it takes may be said beside `resume`; all else is part of the run that goes on.
-        changes = {name: fields[name] for name in inspect.signature(Training.resume).parameters if name in fields}
-        _refuse_beside_resume(context, {*changes, "more", "corpus", "resume", "checkpoints", "as_json", "quiet"})
-        training = Training.resume(**changes, more=more, corpus=corpus or None, checkpoints=checkpoints)
+        changes = {name: fields[name] for name in ResumeOptions.__dataclass_fields__ if name in fields}
+        training = Training.resume(fields["name"], corpus=corpus or None, checkpoints=checkpoints, more=more, **changes)
     else:
-        require(more is None, "`more` time is for a run that goes on: add `resume`, or say `seconds`")
         training = Training.start(corpus, checkpoints=checkpoints, **fields)
     for note in training.notes:
         say(_in_flags(note))
@@ -115,13 +107,3 @@ def _reading_run(name: str | None, checkpoints: Path | None) -> str:
     run = runs.latest(folder) if name is None else runs.find(folder, name)
     size = f", {megabytes(run.resume.stat().st_size)}" if run.resume.is_file() else ""
     return f"reading the run {run.name}{size}"
-
-
-def _refuse_beside_resume(context: typer.Context, allowed: set[str]) -> None:
-    """A run goes on as it began: say so, where an option asks for something else."""
-    for parameter in context.command.params:
-        name = parameter.name or ""
-        require(
-            name in allowed or not opt.typed(context, name),
-            f"`resume` goes on as the run began: leave out `{name}`, or start a new run without `resume`",
-        )

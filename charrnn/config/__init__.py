@@ -10,7 +10,7 @@ import secrets
 from charrnn.config.durations import format_duration, parse_duration
 from charrnn.config.fields import Config, Range, Setting, option, require
 from charrnn.config.model import ModelConfig
-from charrnn.config.options import SEEDS, TrainOptions
+from charrnn.config.options import SEEDS, ResumeOptions, TrainOptions
 from charrnn.config.suggest import nearest, unknown
 from charrnn.config.training import TrainConfig
 
@@ -19,6 +19,7 @@ __all__ = [
     "Config",
     "ModelConfig",
     "Range",
+    "ResumeOptions",
     "Setting",
     "TrainConfig",
     "TrainOptions",
@@ -28,6 +29,7 @@ __all__ = [
     "option",
     "parse_duration",
     "require",
+    "seed_of_row",
     "unknown",
 ]
 
@@ -35,3 +37,8 @@ __all__ = [
 def draw_seed() -> int:
     """A fresh seed, small enough to be typed."""
     return secrets.randbelow(2**31)
+
+
+def seed_of_row(seed: int, row: int) -> int:
+    """The seed of one of several samples; behind the last seed comes the first, so each can be given by itself."""
+    return (seed + row) % SEEDS

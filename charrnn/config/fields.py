@@ -6,15 +6,19 @@ Python and from the command line alike; the help, the flag and docs/cli.md are m
 
 import dataclasses
 import math
+import os
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 from charrnn.config.suggest import unknown
 from charrnn.errors import ConfigError
 from charrnn.schema import Schema
+
+# Of a value that is refused, so much is shown.
+SHOWN = 80
 
 
 def require(holds: bool, message: str) -> None:
@@ -106,6 +110,12 @@ def same_as(config: type[Schema], name: str) -> dict[str, Setting]:
     return {"setting": Setting(range=told.range, choices=told.choices)}
 
 
+def again(config: type[Schema], name: str) -> Any:
+    """A field of another configuration once more: its words, its range, its default."""
+    there = config.__dataclass_fields__[name]
+    return field(default=there.default, metadata=there.metadata)
+
+
 def setting(field: Field) -> Setting:
     """What a field's metadata says of it."""
     told = field.metadata.get("setting", NOTHING)
@@ -122,14 +132,35 @@ def kinds(field: Field) -> tuple[type, ...]:
 def check(field: Field, value: object) -> None:
     """Raise ConfigError unless the value is of the field's type, in its range and among its choices."""
     if wanted := complaint(field, value):
-        raise ConfigError(f"`{field.name}` must be {wanted}, not {value!r}")
+        raise ConfigError(f"`{field.name}` must be {wanted}, not {shown(value)}")
+
+
+def shown(value: object) -> str:
+    """A value that is refused, cut to what is readable; of one in a tuple, that one."""
+    if isinstance(value, tuple) and len(value) == 1:
+        return shown(value[0])
+    try:
+        text = " ".join(repr(value).split())
+    except ValueError:  # Python writes out no integer of so many digits
+        return "a number of thousands of digits"
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+
+
+def tuple_of(field: Field) -> bool:
+    """Whether the field is a tuple of texts."""
+    return any(typing.get_origin(kind) is tuple for kind in kinds(field))
 
 
 def complaint(field: Field, value: object) -> str:
     """What the value should be, in words; nothing where it is that."""
     told, allowed = setting(field), kinds(field)
     plain = [kind for kind in allowed if kind in KINDS]
-    if not plain or (value is None and types.NoneType in allowed):
+    if value is None and types.NoneType in allowed:
+        return ""
+    if tuple_of(field):
+        several = isinstance(value, tuple) and all(isinstance(each, str) for each in value)
+        return "" if several else "a text, or several"
+    if not plain:
         return ""
     if not any(_is(value, kind) for kind in plain):
         return " or ".join(KINDS[kind] for kind in plain)
@@ -158,7 +189,9 @@ class Config(Schema):
 
     def __post_init__(self) -> None:
         for each in dataclasses.fields(self):
-            check(each, getattr(self, each.name))
+            value = native(getattr(self, each.name))
+            object.__setattr__(self, each.name, value)
+            check(each, value)
 
     @classmethod
     def of(cls, **options: Any) -> Self:
@@ -175,7 +208,23 @@ class Config(Schema):
 
 def parsed(field: Field, value: Any) -> Any:
     """What people write as the field's value, NumPy's numbers too. Raises ConfigError when it cannot be read."""
-    parse = setting(field).parse
-    if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0:
-        value = value.item()
+    parse, value = setting(field).parse, native(value)
     return value if parse is None or value is None else parse(value)
+
+
+def native(value: Any) -> Any:
+    """A number or text of NumPy's as Python's own, which files can hold; all else as it is."""
+    if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0:
+        return value.item()
+    return value
+
+
+def several(value: Any) -> tuple[Any, ...]:
+    """One text or several: a single text is not its letters."""
+    alone = isinstance(value, str | bytes | os.PathLike) or not isinstance(value, Iterable)
+    return (value,) if alone else tuple(value)
+
+
+def text_of(path: Any) -> Any:
+    """A path as text; anything else as it is."""
+    return os.fspath(path) if isinstance(path, os.PathLike) else path

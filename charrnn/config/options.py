@@ -1,13 +1,11 @@
 """What a user asks of a training: every option's name, type, range, default, help and panel, in one line each."""
 
-import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from charrnn.config.durations import parse_duration
-from charrnn.config.fields import Config, Range, option, require
+from charrnn.config.fields import Config, Range, again, option, require, several, text_of
 
 # torch's generator takes 32 bits of a seed and ignores the rest.
 SEEDS = 2**32
@@ -25,15 +23,9 @@ regular = partial(option, group="Regularisation")
 machine = partial(option, group="Machine")
 
 
-def text_of(path: Any) -> Any:
-    """A path as text; anything else as it is."""
-    return os.fspath(path) if isinstance(path, os.PathLike) else path
-
-
-def sources(corpus: Any) -> tuple[str, ...]:
+def sources(corpus: Any) -> tuple[Any, ...]:
     """One source of text or several: files, bundled corpora, '-'."""
-    several = corpus if isinstance(corpus, Iterable) and not isinstance(corpus, str) else (corpus,)
-    return tuple(text_of(source) for source in several)
+    return tuple(map(text_of, several(corpus)))
 
 
 def share_or_file(part: Any) -> Any:
@@ -183,6 +175,26 @@ class TrainOptions(Config):
         super().__post_init__()
         budgets = [budget for budget in (self.steps, self.epochs, self.seconds) if budget is not None]
         require(len(budgets) <= 1, ONE_BUDGET)
+        require(bool(self.corpus), "`corpus` must name a text: leave it out for the bundled one")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResumeOptions(Config):
+    """What may be asked of a run that goes on: a new budget, another machine. All else is as it began."""
+
+    steps: int | None = again(TrainOptions, "steps")
+    epochs: float | None = again(TrainOptions, "epochs")
+    seconds: float | None = again(TrainOptions, "seconds")
+    more: float | None = training(
+        "Beside --resume: so much time on top of what is spent.", metavar="TIME", range=POSITIVE, parse=parse_duration
+    )
+    device: str | None = again(TrainOptions, "device")
+    threads: int | None = again(TrainOptions, "threads")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        budgets = [self.steps, self.epochs, self.seconds, self.more]
+        require(budgets.count(None) >= 3, "give one of `more`, `seconds`, `steps` and `epochs`")
 
 
 ONE_BUDGET = "give one of `seconds`, `steps` and `epochs`"

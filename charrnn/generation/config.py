@@ -3,17 +3,12 @@
 It stands here and not in config/, because its fields are those of the processors: imports run one way.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, make_dataclass
 from typing import TYPE_CHECKING, Any
 
 from charrnn.config import Config, Range, option, require
+from charrnn.config.fields import several
 from charrnn.generation.processors import PROCESSORS
-
-
-def _several(stop: str | Iterable[str]) -> tuple[str, ...]:
-    """One text or several."""
-    return (stop,) if isinstance(stop, str) else tuple(stop)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +20,7 @@ class TextConfig(Config):
         default=500, flags=("--length", "-l"), range=Range(at_least=1, at_most=10**12),
     )  # fmt: skip
     stop: tuple[str, ...] = option(
-        "Stop string: end before this text; repeatable.", "Text", says="none", default=(), parse=_several
+        "Stop string: end before this text; repeatable.", "Text", says="none", default=(), parse=several
     )
 
     def __post_init__(self) -> None:

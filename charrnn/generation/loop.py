@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from charrnn.config import seed_of_row
 from charrnn.generation.config import SampleConfig
 from charrnn.generation.drawing import draw, log_probabilities
 from charrnn.generation.processors import compose
@@ -36,7 +37,8 @@ def generate(
     ids = tokenizer.encode(prompt).tolist()
     processors = compose(config, tokenizer)
     asked = logprobs or any(processor.uses_logprob for processor in processors)
-    sequences = [TextSequence(row, ids, tokenizer, config, processors, seed=seed + row) for row in range(rows)]
+    seeds = [seed_of_row(seed, row) for row in range(rows)]
+    sequences = [TextSequence(row, ids, tokenizer, config, processors, seed=own) for row, own in enumerate(seeds)]
     with Serving(engine, rows, config.length) as serving:
         logits, state = engine.prime(np.array([engine.config.start_id, *ids]))
         logits, state = logits.repeat(rows, axis=0), engine.select_rows(state, [0] * rows)

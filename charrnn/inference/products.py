@@ -12,6 +12,8 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from charrnn.config.verbs import PRECISIONS
+
 Floats = npt.NDArray[np.float32]
 
 LEVELS = 127
@@ -132,4 +134,4 @@ class TorchProduct:
         return self._sums.astype(np.float32)
 
 
-MATRICES: dict[str, type[Plain] | type[Exact8]] = {"int8": Exact8, "fp32": Plain}
+MATRICES: dict[str, type[Plain] | type[Exact8]] = dict(zip(PRECISIONS, (Exact8, Plain), strict=True))

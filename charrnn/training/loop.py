@@ -71,7 +71,6 @@ class Trainer:
         self._reverse = reverse
         self._good: Snapshot | None = None
         self._read: list[Batch] = []
-        torch.manual_seed(config.seed)
 
     def begin(self, seconds: float, *, trained: bool) -> None:
         """A new run that has spent so many seconds of its budget on its text; `trained` weights are judged first."""

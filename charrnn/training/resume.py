@@ -113,7 +113,6 @@ def _with_new_budget(
     more: float | None,
 ) -> tuple[TrainConfig, Progress]:
     """A run that goes on, for longer or otherwise than it was meant to: its end and early stopping are open again."""
-    require([steps, epochs, seconds, more].count(None) == 3, "give one of `more`, `seconds`, `steps` and `epochs`")
     if more is not None:
         seconds = progress.time.seconds + more
     opened = dataclasses.replace(

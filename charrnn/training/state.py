@@ -13,6 +13,7 @@ from charrnn.models.states import map_state
 from charrnn.training.optim import Descent
 from charrnn.training.optim.averaging import PREFIX, Average
 from charrnn.training.optim.soap import Soap
+from charrnn.training.randomness import Randomness
 
 
 def memory_name(model: int, direction: int, layer: int, part: int) -> str:
@@ -28,7 +29,7 @@ class TrainingState:
     optimizer: Soap | Descent
     average: Average
     scaler: torch.amp.GradScaler
-    device: torch.device
+    randomness: Randomness
     memories: list[list[States]]
 
     def tensors(self) -> dict[str, Tensor]:
@@ -39,9 +40,7 @@ class TrainingState:
                 found[f"optimizer.{name}.{slot}"] = value
         found |= self._remembered()
         found |= self.average.tensors()
-        found["random"] = torch.get_rng_state()
-        if self.device.type == "cuda":
-            found["random.cuda"] = torch.cuda.get_rng_state(self.device)
+        found |= self.randomness.states
         for name, number in self.scaler.state_dict().items():
             found[f"scaler.{name}"] = torch.tensor(number)
         return {name: tensor.detach().clone() for name, tensor in found.items()}
@@ -63,9 +62,7 @@ class TrainingState:
         values = iter([tensors[name].to(value) for name, value in self._remembered().items()])
         self.memories = [[map_state(lambda _: next(values), states) for states in own] for own in self.memories]
         self.average.restore(tensors, averaged)
-        torch.set_rng_state(tensors["random"].cpu())
-        if self.device.type == "cuda":
-            torch.cuda.set_rng_state(tensors["random.cuda"].cpu(), self.device)
+        self.randomness.restore(tensors)
         self.scaler.load_state_dict({name: tensors[f"scaler.{name}"].item() for name in self.scaler.state_dict()})
 
     def _check(self, tensors: Mapping[str, Tensor], averaged: int) -> None:

@@ -17,6 +17,7 @@ from charrnn.training.batches import Batch
 from charrnn.training.mixed_precision import MixedPrecision
 from charrnn.training.optim import clip, make_optimizer
 from charrnn.training.optim.averaging import Average
+from charrnn.training.randomness import Randomness
 from charrnn.training.state import TrainingState
 
 
@@ -38,7 +39,7 @@ class TrainStep:
             make_optimizer(model, config),
             Average(model),
             torch.amp.GradScaler(machine.device.type, enabled=config.precision == "fp16"),
-            machine.device,
+            Randomness(config.seed, machine.device),
             memories=[[direction.initial_states(rows) for direction in own] for own in self._directions],
         )
 
@@ -50,9 +51,9 @@ class TrainStep:
         """
         self.precision.model.train()
         windows = [self._on_device(window) for window in windows]
-        loss = torch.stack(
-            [self._differentiate(place, windows, tokens) for place in range(len(self._directions))]
-        ).mean()
+        with self.state.randomness.in_place():
+            losses = [self._differentiate(place, windows, tokens) for place in range(len(self._directions))]
+        loss = torch.stack(losses).mean()
         self.precision.hand_over_gradients()
         optimizer = self.state.optimizer
         optimizer.number = number

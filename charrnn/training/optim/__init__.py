@@ -7,11 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from charrnn.config import TrainConfig, require
+from charrnn.config import TrainConfig
 from charrnn.models.ensemble import Network
 from charrnn.training.optim.soap import Soap
 
-OPTIMIZERS = ("soap", "adamw", "sgd")
 # Of the highest learning rate, what is left at the end: with averaged weights, enough for them to keep moving.
 FINAL_SHARE, FINAL_SHARE_AVERAGED = 0.01, 0.2
 
@@ -30,12 +29,8 @@ class Descent(torch.optim.SGD):
 def make_optimizer(model: Network, config: TrainConfig) -> Soap | Descent:
     """SOAP, or AdamW (Loshchilov & Hutter 2019), which it is without a basis, or plain gradient descent.
 
-    Weight matrices decay, biases and the embedding do not, nor have they a basis. Raises ConfigError on another
-    optimiser's name.
+    Weight matrices decay, biases and the embedding do not, nor have they a basis.
     """
-    require(
-        config.optimizer in OPTIMIZERS, f"optimizer must be one of {', '.join(OPTIMIZERS)}, not {config.optimizer!r}"
-    )
     matrices: list[nn.Parameter] = []
     others: list[nn.Parameter] = []
     embeddings = {id(member.embedding.weight) for member in model.models}

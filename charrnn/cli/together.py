@@ -1,0 +1,63 @@
+"""Commands that ignore nothing: no option given twice where one is taken, none beside what leaves it no meaning."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from charrnn.cli.options import typed
+from charrnn.config.together import refuse
+from charrnn.errors import ConfigError
+
+
+class Command(TyperCommand):
+    """A command that looks whether the options go together once it has read them."""
+
+    def make_parser(self, ctx: Any) -> Any:
+        """The parser, which also refuses what is given twice."""
+        return _once(super().make_parser(ctx), ctx)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the command line. Raises ConfigError where an option would be ignored."""
+        left = super().parse_args(ctx, args)
+        if not ctx.resilient_parsing:  # as for completion
+            refuse(ctx.info_name or "", {name: value for name, value in ctx.params.items() if typed(ctx, name)})
+        return left
+
+
+class Group(TyperGroup):
+    """A command that has commands below it."""
+
+    def make_parser(self, ctx: Any) -> Any:
+        """The parser, which also refuses what is given twice."""
+        return _once(super().make_parser(ctx), ctx)
+
+
+def _once(parser: Any, ctx: typer.Context) -> Any:
+    """A parser that raises ConfigError on an option given twice, where it is not repeatable."""
+    parse = parser.parse_args
+
+    def parse_args(args: list[str]) -> Any:
+        found = parse(args=args)
+        if not ctx.resilient_parsing:
+            _refuse_twice(found[2])
+        return found
+
+    parser.parse_args = parse_args
+    return parser
+
+
+def _refuse_twice(order: Iterable[Any]) -> None:
+    """`order`: every parameter, as often as it was given."""
+    for parameter, times in Counter(order).items():
+        if times > 1 and _takes_one(parameter):
+            raise ConfigError(f"{parameter.opts[0]} is given {times} times: give it once")
+
+
+def _takes_one(parameter: Any) -> bool:
+    """Whether two of it could contradict each other: not a list, nor a switch that can only be on."""
+    if parameter.param_type_name != "option" or parameter.multiple:
+        return False
+    return not parameter.is_flag or bool(parameter.secondary_opts)

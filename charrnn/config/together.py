@@ -1,0 +1,75 @@
+"""Which options mean nothing beside others: one table for the command line and for Python.
+
+What is given and would be ignored is refused. A value that is a limit (temperature 0 beside top-k) is no contradiction.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from charrnn.config.options import ResumeOptions, TrainOptions
+from charrnn.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """In these commands and verbs `options` mean nothing beside one of `beside`, or without any of `without`.
+
+    Commands go by their names, verbs by their qualified ones. With `being`, what they need must also have that value.
+    """
+
+    verbs: tuple[str, ...]
+    options: tuple[str, ...]
+    beside: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    being: str | None = None
+    because: str = ""
+
+    def complaint(self, given: Mapping[str, Any]) -> str:
+        """What is wrong with these options by name, in a line; nothing where they go together."""
+        named = [name for name in self.options if name in given]
+        in_the_way = [name for name in self.beside if name in given]
+        lacking = self.without and not any(
+            name in given and (self.being is None or given[name] == self.being) for name in self.without
+        )
+        because = f" ({self.because})" if self.because else ""
+        if named and in_the_way:
+            return f"`{named[0]}` means nothing beside `{in_the_way[0]}`{because}: leave out one of them"
+        if named and lacking:
+            value = "" if self.being is None else f"={self.being!r}"
+            needed = " or ".join(f"`{name}{value}`" for name in self.without)
+            return f"`{named[0]}` means nothing without {needed}{because}: add that, or leave out `{named[0]}`"
+        return ""
+
+
+RESUMED = {"name", "corpus", *ResumeOptions.__dataclass_fields__}
+NEW_RUN = tuple(name for name in TrainOptions.__dataclass_fields__ if name not in RESUMED)
+
+RULES = (
+    Rule(verbs=("train",), options=NEW_RUN, beside=("resume",), because="a run goes on as it began"),
+    Rule(verbs=("train",), options=("more",), without=("resume",), because="a new run has spent nothing yet"),
+    Rule(verbs=("train", "Training.start"), options=("vocab_size",), without=("tokenizer",), being="subword",
+         because="characters and bytes are as many as there are"),
+    Rule(verbs=("sample",), options=("prompt",), beside=("prompt_file",)),
+    Rule(verbs=("sample",), options=("repetition_window",), without=("repetition_penalty",)),
+    Rule(verbs=("Model.sample", "Model.stream"), options=("repetition_window",),
+         without=("repetition_penalty", "config")),
+    Rule(verbs=("eval",), options=("test",), beside=("texts",)),
+    Rule(verbs=("eval",), options=("metric",), without=("quiet", "fail_above")),
+    Rule(verbs=("eval", "Model.score"), options=("reset_every",), beside=("lines", "adapt")),
+    Rule(verbs=("fill", "Model.fill"), options=("drawn", "seed"), beside=("candidates",)),
+    Rule(verbs=("gradients",), options=("hidden", "layers", "skip", "spectral_radius"), without=("cell",),
+         because="which names the untrained networks that it is of"),
+    Rule(verbs=("gradients",), options=("model", "checkpoints"), beside=("cell",)),
+    Rule(verbs=("memory",), options=("html",), without=("saliency_of",)),
+    Rule(verbs=("memory",), options=("texts", "fixed_context", "compare_with", "length", "svg"),
+         beside=("saliency_of",)),
+    Rule(verbs=("neurons",), options=("unit",), beside=("as_json", "quiet")),
+)  # fmt: skip
+
+
+def refuse(verb: str, given: Mapping[str, Any]) -> None:
+    """Raise ConfigError where one of the options given to a command or a verb would be ignored."""
+    for rule in RULES:
+        if verb in rule.verbs and (complaint := rule.complaint(given)):
+            raise ConfigError(complaint)

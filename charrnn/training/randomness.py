@@ -1,0 +1,50 @@
+"""Random numbers of one training: torch draws dropout from generators that all of a process share.
+
+So each training has their states to itself. They are put in place for a step and put away behind it: what else draws
+between two steps, another training or the program around it, changes nothing and is not changed.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+CPU, CUDA = "random", "random.cuda"
+
+
+class Randomness:
+    """The states of torch's generators as one training left them, under the names of the resume file."""
+
+    def __init__(self, seed: int, device: torch.device) -> None:
+        self._device = device
+        before = self._read()
+        torch.manual_seed(seed)
+        self.states = self._read()
+        self._write(before)
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Draw from here on as this training does; behind it, as before."""
+        before = self._read()
+        self._write(self.states)
+        try:
+            yield
+        finally:
+            self.states = self._read()
+            self._write(before)
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go back, or on, to states that were saved."""
+        self.states = {name: tensors[name].cpu() for name in self.states}
+
+    def _read(self) -> dict[str, Tensor]:
+        states = {CPU: torch.get_rng_state()}
+        if self._device.type == "cuda":
+            states[CUDA] = torch.cuda.get_rng_state(self._device)
+        return states
+
+    def _write(self, states: Mapping[str, Tensor]) -> None:
+        torch.set_rng_state(states[CPU])
+        if CUDA in states:
+            torch.cuda.set_rng_state(states[CUDA], self._device)
