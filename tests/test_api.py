@@ -175,7 +175,7 @@ def test_wrong_values_of_options_are_told_in_a_line(trained: Path) -> None:
         (lambda: train([]), "`corpus` must name a text"),
         (lambda: train(seconds=True), "True is no time"),
         (lambda: train(seconds=[1]), "[1] is no time"),
-        (lambda: charrnn.resume(steps=1, seconds=2), "give one of `seconds`, `steps` and `epochs`"),
+        (lambda: charrnn.resume(steps=1, seconds=2), "give one of `more`, `seconds`, `steps` and `epochs`"),
         (lambda: charrnn.load("small", checkpoints=trained, device="cpu:x").network, "there is no device cpu:x here"),
     ):  # fmt: skip
         with pytest.raises(ConfigError) as told:

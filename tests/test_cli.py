@@ -284,7 +284,7 @@ def test_more_is_for_a_run_that_goes_on_and_a_list_is_told_what_to_ask_for(
 ) -> None:
     (tmp_path / "names.txt").write_text("".join(f"Name {number}\n" for number in range(60)))
     refused = charrnn("train", "names.txt", "--more", "1s")
-    assert refused.code == 2 and refused.err.count("\n") == 1 and "add --resume, or say --for" in refused.err
+    assert refused.code == 2 and refused.err.count("\n") == 1 and "--more means nothing without --resume" in refused.err
     begun = charrnn("train", "names.txt", "--steps", "2", *SMALL)
     assert begun.code == 0 and "list of short lines: --documents lines learns" in begun.err
     spent = charrnn("train", "--resume", "--steps", "2")

@@ -7,6 +7,7 @@ up in another order.
 
 import hashlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterator
@@ -152,11 +153,14 @@ def test_every_run_goes_on_and_ends_where_it_would_have_ended(charrnn: CommandLi
         events = list(run.read_metrics())
         judged = [event["valid_loss"] for event in events if "valid_loss" in event]
         assert events[-1]["step"] == wanted["step"], folder.name
-        assert judged[-1] == pytest.approx(wanted["valid_loss"], rel=1e-3), folder.name
+        # Where the last step's own weights are better than their mean, those are kept now.
+        averaged = next((event["unaveraged"] for event in events if "unaveraged" in event), math.inf)
+        assert judged[-1] == pytest.approx(min(wanted["valid_loss"], averaged), rel=1e-3), folder.name
         if EXACT and not any("drops out" in change for change in read_header(folder / run.resume.name).differences):
             sums, format = wanted["weights_sums"], record["format"]
             assert digest(run.resume, sums, written_in=format) == wanted["weights_sha256"], folder.name
-            assert digest(run.model, sums, written_in=format) == wanted["model_sha256"], folder.name
+            if judged[-1] != averaged:
+                assert digest(run.model, sums, written_in=format) == wanted["model_sha256"], folder.name
 
 
 def test_a_run_says_in_what_it_goes_on_otherwise_and_nothing_where_it_does_not(

@@ -422,7 +422,7 @@ def test_a_held_out_file_without_text_is_refused(tmp_path: Path, corpus: Path, p
     for number, text in enumerate(["", "\n \n"]):
         file = tmp_path / f"{number}.txt"
         file.write_text(text)
-        with pytest.raises(CorpusError, match=rf"{number}\.txt holds no text to"):
+        with pytest.raises(CorpusError, match=rf"{number}\.txt holds no text"):
             start(options(corpus, steps=2, **{part: str(file)}), checkpoints=tmp_path / "c")
     assert not list((tmp_path / "c").iterdir())
 

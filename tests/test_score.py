@@ -177,7 +177,7 @@ def test_an_adapted_score_counts_the_characters_that_the_vocabulary_lacks() -> N
 
 
 def test_an_adaptation_that_is_reset_is_refused() -> None:
-    with pytest.raises(ConfigError, match="leave out `reset_every` or `adapt`"):
+    with pytest.raises(ConfigError, match="`reset_every` means nothing beside `adapt`"):
         text_model().score(TEXT, adapt=True, reset_every=5)
 
 

@@ -224,6 +224,7 @@ def test_a_training_says_so_and_a_resumed_one_watches_only_if_it_did(
         crowd.use(2)
         again = resume(name, checkpoints=tmp_path, steps=30)
         assert (again.machine.threads, again.machine.adaptive) == (2, expected)
+        again.lock.release()
         assert not resume(name, checkpoints=tmp_path, steps=30, threads=2).machine.adaptive
     assert used == [1, 2]
 

@@ -13,7 +13,7 @@ from charrnn.text.split import Split
 def held_out(model: Model, part: str = "valid") -> "HeldOut":
     """The held-out part of the corpus that a model was trained on. Raises CorpusError when it is gone or changed."""
     header = model.header
-    if "split" not in header.summary:
+    if header.summary.get("split") is None:
         raise CheckpointError(f"{header.path} does not say what it was trained on: name a text")
     return HeldOut(at_hand(header.split, header.path.parent), part, any_bytes=model.tokenizer.any_bytes)
 

@@ -43,6 +43,7 @@ Models = Annotated[
         "--model",
         "-m",
         default="the run trained last",
+        autocompletion=complete_model,
     ),
 ]
 Checkpoints = Annotated[

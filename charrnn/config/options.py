@@ -186,7 +186,10 @@ class ResumeOptions(Config):
     epochs: float | None = again(TrainOptions, "epochs")
     seconds: float | None = again(TrainOptions, "seconds")
     more: float | None = training(
-        "Beside --resume: so much time on top of what is spent.", metavar="TIME", range=POSITIVE, parse=parse_duration
+        "So much time on top of what is spent, for a run that goes on.",
+        metavar="TIME",
+        range=POSITIVE,
+        parse=parse_duration,
     )
     device: str | None = again(TrainOptions, "device")
     threads: int | None = again(TrainOptions, "threads")

@@ -33,7 +33,7 @@ def _name(source: str, folder: Path) -> str:
     path = Path(source).absolute()
     if path.parent == folder.absolute():
         return path.name
-    return str(path) if Path(source).exists() else source  # the name of a bundled corpus
+    return str(path) if Path(source).is_file() else source  # the name of a bundled corpus
 
 
 def _find(source: str, folder: Path) -> str:

@@ -210,18 +210,13 @@ class Trainer:
         position, sums = self.position, self.since_report
         if sums.steps < self.config.report_every:  # the mean of a step or two cannot be compared with that of ten
             sums = sums.add(**dataclasses.asdict(self.last_report))
-        steps, tokens = max(1, sums.steps), max(1, sums.tokens)
         self.last_report, self.since_report = sums, Accumulators()
         return Report(
             step=position.step,
             tokens=position.tokens,
             epoch=self._epochs(position),
-            loss=sums.loss / tokens,
-            bpc=sums.loss / tokens * self.bits,
+            **sums.means(self.bits),
             lr=self._lr(),
-            grad_norm=sums.norm / steps,
-            clipped=sums.clipped / steps,
-            tokens_per_second=sums.tokens / max(sums.seconds, 1e-9),
             seconds=self.time.spent.seconds,
             progress=min(1.0, self._share()),
             seconds_left=self.time.seconds_left(position),

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from torch import Tensor
 
@@ -69,6 +69,17 @@ class Accumulators(Schema):
             tokens=self.tokens + tokens,
             seconds=self.seconds + seconds,
         )
+
+    def means(self, bits: float) -> dict[str, Any]:
+        """What a report says of them; `bits` per character in a nat per token."""
+        steps, tokens = max(1, self.steps), max(1, self.tokens)
+        return {
+            "loss": self.loss / tokens,
+            "bpc": self.loss / tokens * bits,
+            "grad_norm": self.norm / steps,
+            "clipped": self.clipped / steps,
+            "tokens_per_second": self.tokens / max(self.seconds, 1e-9),
+        }
 
 
 @dataclass(frozen=True, kw_only=True)

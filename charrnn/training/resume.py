@@ -62,13 +62,8 @@ def resume(
                 f"the run {run.name} is complete after {progress.position.step:,} steps: `more` time, or `steps`, "
                 f"`epochs` or `seconds` with more than that goes on{told}"
             )
-        machine = precision.choose(
-            device,
-            config.precision,
-            threads or record.threads,
-            tune=record.tune,
-            adaptive=threads is None and record.adaptive,
-        )
+        adaptive, threads = threads is None and record.adaptive, threads or record.threads
+        machine = precision.choose(device, config.precision, threads, tune=record.tune, adaptive=adaptive)
         data = build(text, split, tokenizer=tokenizer, folder=run.folder)
         network, _ = checkpoint.build_model(header, tensors)
         notes = [f"resumed: {run.name} at step {progress.position.step:,}", f"machine: {machine}, seed {config.seed}"]
