@@ -32,7 +32,7 @@ BEST = "  best"
 FIRST = "the first steps …"
 BARS = "▁▂▃▄▅▆▇█"
 # What would move a terminal's cursor, set its title or turn the direction of its letters round.
-MOVES = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udc7f\udd00-\udfff]")
+MOVES = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class ReaderGone(Exception):
