@@ -102,7 +102,7 @@ def _bound_spinning() -> None:
     from here inherit it. No result depends on it.
     """
     if "torch" not in sys.modules and not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys():
-        os.environ["GOMP_SPINCOUNT"] = "1000"
+        os.environ["GOMP_SPINCOUNT"] = "4000"
 
 
 _bound_spinning()
