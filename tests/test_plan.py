@@ -202,6 +202,20 @@ def test_a_run_of_a_few_steps_validates_seldom_on_little_and_one_of_many_as_ofte
     assert train.evaluations == 15
 
 
+def test_a_time_that_reads_a_short_text_too_often_is_so_many_passes() -> None:
+    for tokens, valid, seconds, bounded in (
+        (2000, 200, 20.0, True),
+        (2000, 0, 20.0, False),
+        (10**6, 1000, 60.0, False),
+    ):
+        choice = plan(TrainOptions(seconds=seconds), text(tokens, valid=valid), seed=1, machine=CPU)
+        train = choice.train
+        assert (train.seconds, train.epochs) == ((None, 150) if bounded else (seconds, None)), tokens
+        assert any("learned by heart" in line for line in choice.reasons) is bounded
+        if bounded:
+            assert train.evaluations >= 3 and "for at most about 150 passes over the text" in choice.reasons[1]
+
+
 def test_a_budget_of_time_is_planned_with_the_speed_that_was_measured() -> None:
     asked = []
 

@@ -29,7 +29,9 @@ def explain(model: ModelConfig, train: TrainConfig, options: TrainOptions, data:
     # So many passes seldom come to their end, for early stopping ends them: their number is a bound.
     bounded = passes > MANY_PASSES and data.valid is not None and train.patience is not None
     read = f"at most about {passes:,.0f}" if bounded else f"about {passes:.1f}"
-    network = f"network: {size}, for {read} passes over the text in {budget}"
+    network = f"network: {size}, for {read} passes over the text"
+    if train.epochs is None:
+        network += f" in {budget}"
     drops = f"dropout {model.dropout:g}" if model.dropout else "no dropout"
     if train.average:
         drops += f", weights averaged over the last {train.average:.0%}"

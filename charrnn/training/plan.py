@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from charrnn.config import ModelConfig, TrainConfig, TrainOptions, require
+from charrnn.config.durations import format_duration
 from charrnn.machine import Machine
 from charrnn.models.weights import formula
 from charrnn.scoring.token_nll import SHORTEST_CHUNK, WARM_UP
@@ -52,6 +53,8 @@ LEAST_DECAY, MOST_DECAY = 0.001, 0.2
 DROPOUT_A_DOUBLING = 0.15
 FREE_PRESSURE = 6.4
 MOST_DROPOUT = 0.5
+# Beyond so many passes a text is only learned by heart: time that would read it more often is left.
+MOST_PASSES = 150
 # The share of the run whose weights are averaged.
 AVERAGE = 0.3
 
@@ -69,8 +72,8 @@ class Choice:
 class Reading:
     """How a text of so many `tokens` is read: rows x BPTT a step, of which `a_step` tokens in the mean are text.
 
-    `seconds` is the budget, where it is one of time; `to_read` how many tokens training reads, where that is known
-    before the network is.
+    `seconds` is the budget, where it is one of time, `epochs` where it is one of passes; `to_read` how many tokens
+    training reads, where that is known before the network is.
     """
 
     tokens: int
@@ -78,6 +81,7 @@ class Reading:
     bptt: int
     a_step: float
     seconds: float | None
+    epochs: float | None
     to_read: int | None
 
     @classmethod
@@ -92,7 +96,14 @@ class Reading:
             to_read = max(1, int(options.steps * a_step))
         elif options.epochs is not None:
             to_read = max(1, int(options.epochs * tokens))
-        return cls(tokens, batch_size, bptt, a_step, seconds, to_read)
+        return cls(tokens, batch_size, bptt, a_step, seconds, options.epochs, to_read)
+
+    def bounded(self, to_read: int) -> "Reading":
+        """A time that would read a short text too often is a number of passes."""
+        most = MOST_PASSES * self.tokens
+        if self.seconds is None or to_read <= most:
+            return self
+        return dataclasses.replace(self, seconds=None, epochs=MOST_PASSES, to_read=most)
 
 
 def wanted(options: TrainOptions, part: Part) -> tuple[int, int]:
@@ -124,6 +135,10 @@ def plan(
     )
     weights = directions(network) * weight_count(network.hidden, network.cell, network.layers)
     to_read = reading.to_read or int(product / weights / network.ensemble)
+    asked = reading
+    if data.valid is not None:
+        reading = reading.bounded(to_read)
+        to_read = reading.to_read or to_read
     passes = to_read / reading.tokens
     drop = options.dropout
     if drop is None:
@@ -135,11 +150,17 @@ def plan(
         dropout=drop or None,
         weight_drop=options.weight_drop or None,
     )
-    train = training(options, reading, to_read, model, seed=seed, precision=machine.precision, tuned=source is not None)
+    train = training(
+        options, reading, to_read, model, seed=seed, precision=machine.precision, tuned=source is not None,
+        held_out=0 if data.valid is None else data.valid.tokens.size,
+    )  # fmt: skip
     reasons = explain(model, train, options, data, passes)
-    if (reading.batch_size, reading.bptt) != (asked := wanted(options, data.train)):
+    if reading != asked:
+        time = format_duration(asked.seconds or 0)
+        reasons.append(f"a short text: {MOST_PASSES} passes take less than {time}, and more would be learned by heart")
+    if (reading.batch_size, reading.bptt) != (whole := wanted(options, data.train)):
         reasons.append(
-            f"the text is shorter than {asked[0]} rows of {asked[1]}: trained on {reading.batch_size} of {reading.bptt}"
+            f"the text is shorter than {whole[0]} rows of {whole[1]}: trained on {reading.batch_size} of {reading.bptt}"
             if data.train.starts is None
             else f"{len(data.train.starts):,} documents to learn from: a step reads all of them"
         )
@@ -183,10 +204,11 @@ def training(
     seed: int,
     precision: str,
     tuned: bool,
+    held_out: int,
 ) -> TrainConfig:
     """How to train the model on so many tokens; weights that are only fine-tuned move less."""
     average = AVERAGE if options.average is None else options.average or None
-    evaluations, validated = validation(to_read, reading)
+    evaluations, validated = validation(to_read, reading, held_out)
     optimizer = options.optimizer or OPTIMIZER
     rate = DESCENT_RATE if optimizer == "sgd" else learning_rate(model.hidden, reading.a_step, model.cell)
     lr = options.lr or rate * (FINE_TUNING_RATE if tuned else 1.0)
@@ -196,7 +218,7 @@ def training(
     return TrainConfig(
         seed=seed,
         steps=options.steps,
-        epochs=options.epochs,
+        epochs=reading.epochs,
         seconds=reading.seconds,
         bptt=reading.bptt,
         batch_size=reading.batch_size,
@@ -215,8 +237,8 @@ def training(
     )
 
 
-def validation(to_read: float, reading: Reading) -> tuple[int, int]:
-    """How often to validate in a run that reads so many tokens, and on how many.
+def validation(to_read: float, reading: Reading, held_out: int) -> tuple[int, int]:
+    """How often to validate in a run that reads so many tokens, and on how many of those that are held out.
 
     A short run validates less often, a very short one once, on less.
     """
@@ -227,9 +249,9 @@ def validation(to_read: float, reading: Reading) -> tuple[int, int]:
     validated = min(MOST_VALIDATED, max(LEAST_VALIDATED, wanted))
     # A step computes places that may hold no text.
     may_cost = MOST_VALIDATION_SHARE * to_read * reading.batch_size * reading.bptt / reading.a_step
-    while validated > FEWEST_VALIDATED and validation_cost(validated) > may_cost:
+    while validated > FEWEST_VALIDATED and validation_cost(min(validated, held_out)) > may_cost:
         validated //= 2
-    return max(1, min(evaluations, int(may_cost / validation_cost(validated)))), validated
+    return max(1, min(evaluations, int(may_cost / validation_cost(min(validated, held_out))))), validated
 
 
 def validation_cost(tokens: int) -> float:
