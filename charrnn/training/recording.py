@@ -107,7 +107,7 @@ class Training:
             texts[piece.row] += piece.text
             if piece.finished:
                 lines += whole_lines(texts[piece.row], cut=piece.finished == "length")
-            if time.monotonic() > until:
+            if lines and time.monotonic() > until:
                 break
         if learned is not None and lines:
             copied = learned.copied(lines)
