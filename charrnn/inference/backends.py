@@ -1,15 +1,16 @@
 """Which back end multiplies, NumPy or torch, and on how many threads: decided by measuring, now and then.
 
-NumPy is here already and writes the first `TIMED` tokens on its own threads, and as many on one, which is faster where
-the products are small or the processor is busy. Where the rest would take it clearly longer than torch takes to be had
-(`LOADING` seconds if it is not loaded yet, else `PREPARING`), torch is loaded, once, and writes as many. Whoever was
-fastest writes on, and the engine remembers it; after a while all are timed again, for another program may have come or
-gone. None of this changes a text (see products.py), so it may come in the middle of one. What is not exact, fp32, is
-left to NumPy and its threads.
+NumPy is here already and writes the first `TIMED` tokens on one thread, which is fastest where the products are small
+or the processor is busy. Where the rest would take clearly longer than torch takes to be had (`LOADING` seconds if it
+is not loaded yet, else `PREPARING`), torch is loaded, once, and writes as many; NumPy on its own threads does so last,
+for they spin on for a while behind their work, in everybody's way. Whoever was fastest writes on, and the engine
+remembers it; after a while all are timed again, for another program may have come or gone. None of this changes a text
+(see products.py), so it may come in the middle of one. What is not exact, fp32, is left to NumPy and its threads.
 """
 
 import contextlib
 import math
+import os
 import statistics
 import sys
 import threading
@@ -26,11 +27,13 @@ from charrnn.models.cells import CELLS
 # How many tokens are timed of each; fewer where they take this many seconds together.
 TIMED, LEAST_TIMED, ENOUGH = 16, 3, 0.005
 # The fastest writes for this many seconds, or this many times as long as the timing took, until all are timed again.
-HELD, HELD_FOR_TIMING = 0.1, 20
+HELD, HELD_FOR_TIMING = 2.0, 40
 # Seconds that it takes to load torch, and to lay the weights out for it.
 LOADING, PREPARING = 1.5, 0.05
 # So many times as long is clearly longer.
 CLEARLY = 2.0
+
+CORES = os.cpu_count() or 1
 
 NUMPY, ONE_THREAD, TORCH = BackEnd("numpy", None), BackEnd("numpy", 1), BackEnd("torch", 1)
 
@@ -86,16 +89,16 @@ class Serving:
     def _time_all(self) -> None:
         self._began = time.perf_counter()
         self._seconds.clear()
-        self._time(NUMPY)
+        self._time(ONE_THREAD)
 
     def _decide(self) -> None:
         """Who is timed next, or who writes on."""
         fastest = min(self._seconds, key=self._seconds.__getitem__)
         left = self._seconds[fastest] * self._steps
-        if ONE_THREAD not in self._seconds:
-            self._time(ONE_THREAD)
-        elif TORCH not in self._seconds and left > CLEARLY * (PREPARING if "torch" in sys.modules else LOADING):
+        if TORCH not in self._seconds and left > CLEARLY * (PREPARING if "torch" in sys.modules else LOADING):
             self._time(TORCH)
+        elif NUMPY not in self._seconds and self._seconds[fastest] > self._seconds[ONE_THREAD] / CORES:
+            self._time(NUMPY)  # which cannot be faster than so many threads make it
         else:
             now = time.perf_counter()
             self._until = now + max(HELD, HELD_FOR_TIMING * (now - self._began))
