@@ -6,12 +6,11 @@ from pathlib import Path
 
 import typer
 
-from charrnn.storage.runs import all_runs, checkpoints_folder
-from charrnn.text.sources import bundled_names
-
 
 def complete_run(context: typer.Context, incomplete: str) -> list[str]:
     """The names of the runs there are."""
+    from charrnn.storage.runs import all_runs, checkpoints_folder
+
     given = context.params.get("checkpoints")
     names = [run.name for run in all_runs(checkpoints_folder(Path(given) if given else None))]
     return [name for name in names if name.startswith(incomplete)]
@@ -29,6 +28,8 @@ def complete_model(context: typer.Context, incomplete: str) -> list[str]:
 
 def complete_text(incomplete: str) -> list[str]:
     """Bundled corpora and files."""
+    from charrnn.text.sources import bundled_names
+
     return [*(name for name in bundled_names() if name.startswith(incomplete)), *_paths(incomplete)]
 
 

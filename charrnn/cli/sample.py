@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from charrnn.cli import options as opt
 from charrnn.cli.standard_input import warn_unread
@@ -12,11 +12,11 @@ from charrnn.console import say, working, write
 from charrnn.errors import CorpusError
 from charrnn.generation.config import SampleConfig
 from charrnn.schema import to_json_text
-from charrnn.text.copies import TrainingLines, verdict, whole_lines
 
 if TYPE_CHECKING:
     from charrnn.api.model import Model
     from charrnn.generation.sequence import TextChunk
+    from charrnn.text.copies import TrainingLines
 
 EXAMPLES = """Examples:
 
@@ -30,7 +30,7 @@ EXAMPLES = """Examples:
 """
 
 # None where what the model has learned from cannot be looked through.
-Known = TrainingLines | None
+Known: TypeAlias = "TrainingLines | None"
 
 
 @opt.with_fields(SampleConfig)
@@ -89,6 +89,8 @@ def sample(
     written: list[str] = []
     _write_text(_watched(chunks, prompt, rows, written), front, rows, "" if loaded.documents == "lines" else "\n")
     if not quiet and written and (learned := known()) is not None:
+        from charrnn.text.copies import verdict
+
         say(verdict(learned.copied(written), len(written)))
 
 
@@ -129,6 +131,8 @@ def _write_text(chunks: Iterable["TextChunk"], front: str, rows: int, separator:
 
 def _watched(chunks: Iterable["TextChunk"], prompt: str, rows: int, lines: list[str]) -> Iterator["TextChunk"]:
     """The chunks as they come; the whole lines of the samples are added to `lines`."""
+    from charrnn.text.copies import whole_lines
+
     texts = [""] * rows
     for chunk in chunks:
         texts[chunk.row] += chunk.text
@@ -140,6 +144,8 @@ def _watched(chunks: Iterable["TextChunk"], prompt: str, rows: int, lines: list[
 def _write_json(
     chunks: Iterable["TextChunk"], prompt: str, front: str, rows: int, seed: int, known: Callable[[], Known]
 ) -> None:
+    from charrnn.text.copies import whole_lines
+
     texts, logprobs = [""] * rows, [0.0] * rows
     for chunk in chunks:
         texts[chunk.row] += chunk.text
