@@ -6,11 +6,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 import charrnn as library
+from charrnn.cli import runs as runs_command
 from charrnn.cli.app import app
 from charrnn.cli.flags import commands
 from charrnn.errors import CorpusError, RunError
@@ -247,3 +249,16 @@ def test_every_option_that_takes_a_model_completes_its_name() -> None:
         for parameter in command.params:
             if parameter.name in ("model", "start_from"):
                 assert parameter._custom_shell_complete is not None, (name, parameter.name)
+
+
+@pytest.mark.parametrize(("columns", "gone"), [(200, 0), (80, 2), (60, 4), (20, 4)])
+def test_a_narrow_terminal_has_fewer_columns(columns: int, gone: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("charrnn.cli.runs.shutil.get_terminal_size", lambda: os.terminal_size((columns, 24)))
+    row = ("xlstm-layernorm", "fables", "lstm-layernorm 2 x 64", "77,450", "1.946", "549", "0:20", "43 min", "complete")
+    table = [runs_command.HEADINGS, row]
+    monkeypatch.setattr("charrnn.cli.runs.sys.stdout", SimpleNamespace(isatty=lambda: True))
+    left = [name for name in runs_command.HEADINGS if name not in runs_command.SPARE[:gone]]
+    narrowed = runs_command._narrowed(table)
+    assert list(narrowed[0]) == left and list(narrowed[1]) == [row[runs_command.HEADINGS.index(name)] for name in left]
+    monkeypatch.setattr("charrnn.cli.runs.sys.stdout", SimpleNamespace(isatty=lambda: False))
+    assert len(runs_command._narrowed(table)[0]) == len(row)

@@ -1,5 +1,6 @@
 """charrnn runs"""
 
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -39,6 +40,8 @@ ORDERS: "dict[str, Callable[[RunSummary], Any]]" = {
     "size": lambda run: -(run.parameters or 0),
 }
 HEADINGS = ("name", "corpus", "network", "weights", "bpc", "steps", "time", "age", "state")
+# Which columns go first where a terminal is too narrow for all.
+SPARE = ("weights", "time", "corpus", "steps")
 SECONDS = {"d": 86400, "h": 3600, "min": 60, "s": 1}
 
 Names = Annotated[
@@ -71,7 +74,7 @@ def runs(
     elif quiet:
         write("".join(f"{run.name}\n" for run in found))
     elif found:
-        _print_table([HEADINGS, *map(_row, found)])
+        _print_table(_narrowed([HEADINGS, *map(_row, found)]))
     else:
         say(f"no run in {checkpoints_folder(checkpoints)} yet: charrnn train makes one")
 
@@ -161,6 +164,18 @@ def _alike(values: Sequence[Any]) -> bool:
 def _shown(text: str) -> str:
     """A name on one line, whatever is in it."""
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
+def _narrowed(rows: Sequence[Sequence[str]]) -> Sequence[Sequence[str]]:
+    """The rows as a terminal has room for them: without weights, time, corpus, steps, as far as it must be."""
+    names = list(HEADINGS)
+    if sys.stdout.isatty():
+        width = shutil.get_terminal_size().columns
+        for spare in SPARE:
+            if sum(max(len(row[HEADINGS.index(name)]) + 2 for row in rows) for name in names) - 2 <= width:
+                break
+            names.remove(spare)
+    return [[row[HEADINGS.index(name)] for name in names] for row in rows]
 
 
 def _print_table(rows: Sequence[Sequence[str]]) -> None:
