@@ -93,7 +93,7 @@ __all__ = [
 
 
 def _bound_spinning() -> None:
-    """Let torch's threads spin for a thousand turns at a barrier, then sleep; before torch is loaded, or never.
+    """Let torch's threads spin for four thousand turns at a barrier, then sleep; before torch is loaded, or never.
 
     GNU's OpenMP, which torch uses on Linux, spins for some milliseconds as it comes: with a second program on the
     machine, each then waits for the other's slice of time, and two trainings on two cores stand still. It reads its

@@ -10,6 +10,7 @@ from charrnn import api
 from charrnn.api.copies import training_lines
 from charrnn.text import copies
 from charrnn.text.copies import TrainingLines, verdict, whole_lines
+from charrnn.text.corpus import Corpus
 from charrnn.training.events import Note, Report
 from charrnn.training.recording import Training
 from charrnn.training.run import start
@@ -42,7 +43,7 @@ def test_lines_of_the_training_part_are_known_and_of_no_other(tmp_path: Path, do
     corpus = corpus_of(tmp_path, "".join(f"  line {number} {border}" for number in range(100)))
     split = split_of(corpus, documents=documents, valid=0.2, test=0.2)
     train, *held_out = (part.split("\n") for part in texts(split, corpus))
-    lines = TrainingLines.of(split)
+    lines = TrainingLines.of(split, Corpus(list(split.sources)))
     assert lines is not None and lines.copied(["no such line", "line 1 line 2"]) == 0
     whole = [line for line in train if line.strip()]
     assert lines.copied(whole) == len(whole) > 50
@@ -53,9 +54,9 @@ def test_lines_of_the_training_part_are_known_and_of_no_other(tmp_path: Path, do
 def test_a_text_that_is_too_long_is_not_looked_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     split = split_of(corpus_of(tmp_path, "one\ntwo\n"))
     monkeypatch.setattr(copies, "LARGEST", 8)
-    assert TrainingLines.of(split) is not None
+    assert TrainingLines.of(split, Corpus(list(split.sources))) is not None
     monkeypatch.setattr(copies, "LARGEST", 7)
-    assert TrainingLines.of(split) is None
+    assert TrainingLines.of(split, Corpus(list(split.sources))) is None
 
 
 # ---- while training

@@ -81,14 +81,20 @@ def test_in_company_the_faster_number_is_kept_and_told_once() -> None:
     assert threads.notes() == [] and threads.used == 1
 
 
-def test_when_company_has_gone_all_threads_work_again_and_back_when_it_returns() -> None:
+def given_way_and_alone_again(seconds: dict[int, float]) -> tuple[Simulated, AdaptiveThreads]:
+    """The second of two threads was left to company, which has gone: steps take so long now."""
     machine = Simulated(2, {1: 0.1, 2: 0.3}, company=True)
     threads = machine.threads()
     go_on(threads, machine, 60)
     assert threads.used == 1
-    machine.company, machine.seconds = False, {1: 0.1, 2: 0.06}
+    machine.company, machine.seconds = False, seconds
     go_on(threads, machine, module.HELD_AT_MOST + 10)
     assert threads.used == 2
+    return machine, threads
+
+
+def test_when_company_has_gone_all_threads_work_again_and_back_when_it_returns() -> None:
+    machine, threads = given_way_and_alone_again({1: 0.1, 2: 0.06})
     settled = len(machine.changes)
     go_on(threads, machine, 1000)
     assert len(machine.changes) == settled, "alone again, nothing is tried"
@@ -98,12 +104,7 @@ def test_when_company_has_gone_all_threads_work_again_and_back_when_it_returns()
 
 
 def test_when_company_has_gone_the_fastest_counts_by_however_little() -> None:
-    machine = Simulated(2, {1: 0.1, 2: 0.3}, company=True)
-    threads = machine.threads()
-    go_on(threads, machine, 60)
-    machine.company, machine.seconds = False, {1: 0.1, 2: 0.095}
-    go_on(threads, machine, module.HELD_AT_MOST + 10)
-    assert threads.used == 2
+    given_way_and_alone_again({1: 0.1, 2: 0.095})
 
 
 def test_others_are_tried_ever_more_seldom_and_cost_little() -> None:

@@ -1,12 +1,10 @@
 """The part of a model's own corpus that was held out of its training."""
 
-from collections.abc import Iterator
-
 from charrnn.api.model import Model
 from charrnn.errors import CheckpointError, CorpusError
 from charrnn.storage.texts import at_hand
-from charrnn.text.corpus import Corpus, in_memory
-from charrnn.text.kept import KeptText
+from charrnn.text.corpus import in_memory
+from charrnn.text.kept import KeptText, OncePassed
 from charrnn.text.split import Split
 
 
@@ -30,7 +28,7 @@ class HeldOut(KeptText):
             raise CorpusError(f"{error}, which the model was trained on: {moved}") from None
         self._label = f"{part} part of {' '.join(split.sources)}"
         if file is None:
-            once = _OncePassed(self.sources, any_bytes=any_bytes)
+            once = OncePassed(self.sources, any_bytes=any_bytes)
             found = "".join(split.part(part, once))
             once.finish(split.sha256)
         else:
@@ -48,20 +46,3 @@ class HeldOut(KeptText):
     def label(self) -> str:
         """Which part of what it is, and its file where it is one."""
         return self._label
-
-
-class _OncePassed(Corpus):
-    """A corpus that is read once, the whole of it by whoever takes a part and `finish`."""
-
-    _passed: Iterator[str] | None = None
-
-    def chunks(self, border: str = "") -> Iterator[str]:
-        """The rest of the one pass, which the first call begins."""
-        if self._passed is None:
-            self._passed = super().chunks(border)
-        return self._passed
-
-    def finish(self, sha256: str) -> None:
-        """Read what is left. Raises CorpusError unless the whole has this hash."""
-        if self.survey().sha256 != sha256:
-            raise CorpusError(f"{' '.join(self.sources)} has changed since the model was trained: name a text")

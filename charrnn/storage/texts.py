@@ -17,6 +17,11 @@ def at_hand(split: Split, folder: Path) -> Split:
     return _each(split, lambda source: _find(source, folder))
 
 
+def whole_path(source: str) -> str:
+    """A file wherever one may stand; what is none, as the name of a bundled corpus, as it is."""
+    return str(Path(source).absolute()) if Path(source).is_file() else source
+
+
 def _each(split: Split, change: Callable[[str], str]) -> Split:
     def file(source: str | None) -> str | None:
         return None if source is None else change(source)
@@ -31,9 +36,7 @@ def _each(split: Split, change: Callable[[str], str]) -> Split:
 
 def _name(source: str, folder: Path) -> str:
     path = Path(source).absolute()
-    if path.parent == folder.absolute():
-        return path.name
-    return str(path) if Path(source).is_file() else source  # the name of a bundled corpus
+    return path.name if path.parent == folder.absolute() else whole_path(source)
 
 
 def _find(source: str, folder: Path) -> str:

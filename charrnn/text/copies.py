@@ -18,11 +18,11 @@ class TrainingLines:
     hashes: frozenset[int]
 
     @classmethod
-    def of(cls, split: Split, *, any_bytes: bool = False) -> "TrainingLines | None":
-        """Those of a corpus; None of one that is too long. Raises CorpusError when it is gone or cannot be read."""
+    def of(cls, split: Split, corpus: Corpus) -> "TrainingLines | None":
+        """Those of a corpus; None of one that is too long. Raises CorpusError when it cannot be read."""
         if split.chars > LARGEST:
             return None
-        part = split.part("train", Corpus(list(split.sources), any_bytes=any_bytes))
+        part = split.part("train", corpus)
         return cls(frozenset(hash(line.strip()) for line in split_documents(part, "lines")))
 
     def copied(self, lines: Iterable[str]) -> int:

@@ -1,5 +1,8 @@
-"""A text that several readers want, from a source that may be read once."""
+"""A text that several readers want, from a source that may be read once, or is long enough to be read once only."""
 
+from collections.abc import Iterator
+
+from charrnn.errors import CorpusError
 from charrnn.text.corpus import Corpus
 
 
@@ -18,3 +21,20 @@ class KeptText(Corpus):
         if self._text is None:
             self._text = super().read()
         return self._text
+
+
+class OncePassed(Corpus):
+    """A corpus that is read once, the whole of it by whoever takes a part and `finish`."""
+
+    _passed: Iterator[str] | None = None
+
+    def chunks(self, border: str = "") -> Iterator[str]:
+        """The rest of the one pass, which the first call begins."""
+        if self._passed is None:
+            self._passed = super().chunks(border)
+        return self._passed
+
+    def finish(self, sha256: str) -> None:
+        """Read what is left. Raises CorpusError unless the whole has this hash."""
+        if self.survey().sha256 != sha256:
+            raise CorpusError(f"{' '.join(self.sources)} has changed since the model was trained: name a text")

@@ -136,8 +136,15 @@ def split_corpus(
 
 
 def _sha256(part: float | str | None, corpus: Corpus) -> str | None:
-    """The hash of a part that is a file."""
-    return Corpus([part], any_bytes=corpus.any_bytes).survey().sha256 if isinstance(part, str) else None
+    """The hash of a part that is a file, read once. Raises CorpusError when it holds no text."""
+    if not isinstance(part, str):
+        return None
+    file, blank = Corpus([part], any_bytes=corpus.any_bytes), True
+    for chunk in file.chunks():
+        blank = blank and not chunk.strip()
+    if blank:
+        raise CorpusError(f"{part} holds no text")
+    return file.statistics.sha256
 
 
 def _default_share(chars: int, documents: int | None) -> float | None:

@@ -56,7 +56,7 @@ class Trainer:
         self.model, self.streams, self.config, self.machine = model, streams, config, machine
         self.stop = False
         self.bits = tokens_per_char / math.log(2)
-        self.time = TimeBudget(config, self._epochs)
+        self.time = TimeBudget(config, self.epochs)
         self._stand_at(Progress())
         self._judge_first = False
         self._validate, self._save, self._saves = validate, save, SaveSchedule(config.save_every)
@@ -198,7 +198,8 @@ class Trainer:
     def _share(self) -> float:
         return self.time.share(self.position)
 
-    def _epochs(self, position: Position) -> float:
+    def epochs(self, position: Position) -> float:
+        """Passes over the text that a position stands for."""
         return position.epoch + position.index / self.streams.windows(position.epoch)
 
     def _lr(self) -> float:
@@ -214,7 +215,7 @@ class Trainer:
         return Report(
             step=position.step,
             tokens=position.tokens,
-            epoch=self._epochs(position),
+            epoch=self.epochs(position),
             **sums.means(self.bits),
             lr=self._lr(),
             seconds=self.time.spent.seconds,

@@ -99,7 +99,10 @@ class Training:
 
     def _say_copies(self, best: Network) -> Iterator[Note]:
         """How many lines of some samples the model has by heart."""
-        learned = TrainingLines.of(self.data.split, any_bytes=self.data.tokenizer.any_bytes)
+        split, any_bytes = self.data.split, self.data.tokenizer.any_bytes
+        learned = TrainingLines.of(split, Corpus(list(split.sources), any_bytes=any_bytes))
+        if learned is None:
+            return
         engine = open_engine(best.config, arrays(best))
         texts, lines, until = [""] * JUDGED_SAMPLES, list[str](), time.monotonic() + JUDGED_SECONDS
         pieces = generate(engine, self.data.tokenizer, SHOWN_SAMPLE, rows=JUDGED_SAMPLES, seed=self.trainer.config.seed)
@@ -109,7 +112,7 @@ class Training:
                 lines += whole_lines(texts[piece.row], cut=piece.finished == "length")
             if lines and time.monotonic() > until:
                 break
-        if learned is not None and lines:
+        if lines:
             copied = learned.copied(lines)
             by_heart = copied > MANY_COPIES * len(lines)
             text = f"at temperature {SHOWN_SAMPLE.temperature:g}, {verdict(copied, len(lines))}"

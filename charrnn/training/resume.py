@@ -10,7 +10,7 @@ from charrnn.errors import CorpusError, RunError
 from charrnn.storage import checkpoint, runs
 from charrnn.storage.lock import Lock
 from charrnn.storage.runs import Run
-from charrnn.storage.texts import at_hand
+from charrnn.storage.texts import at_hand, whole_path
 from charrnn.text.corpus import Corpus
 from charrnn.text.dataset import build
 from charrnn.text.sources import read_once
@@ -18,7 +18,7 @@ from charrnn.text.split import Split
 from charrnn.training import resume_file
 from charrnn.training.progress import Progress
 from charrnn.training.recording import Training, moved
-from charrnn.training.run import assemble, whole_path
+from charrnn.training.run import assemble
 from charrnn.training.time_budget import with_new_budget
 
 
@@ -123,7 +123,7 @@ def _refuse_spent(training: Training) -> None:
     """A budget is the whole run's: one that is behind already would end the run where it stands, and be kept."""
     config, trainer = training.trainer.config, training.trainer
     position, spent = trainer.position, trainer.time.spent.seconds
-    epochs = position.epoch + position.index / trainer.streams.windows(position.epoch)
+    epochs = trainer.epochs(position)
     for name, budget, so_far, behind in (
         ("steps", config.steps, position.step, f"{position.step:,} steps"),
         ("epochs", config.epochs, epochs, f"{epochs:.4g} epochs"),

@@ -9,13 +9,13 @@ import torch
 
 from charrnn import machine as precision
 from charrnn.config import TrainConfig, TrainOptions, draw_seed, require
-from charrnn.errors import CorpusError
 from charrnn.models.ensemble import Network, backwards_of
 from charrnn.models.ensemble import build as build_network
 from charrnn.scoring.token_nll import token_nll
 from charrnn.storage import runs
 from charrnn.storage.lock import Lock
 from charrnn.storage.runs import Run
+from charrnn.storage.texts import whole_path
 from charrnn.text.corpus import Corpus
 from charrnn.text.dataset import VOCAB_SIZE, Dataset, Part, build, documents_to_learn
 from charrnn.text.documents import looks_like_lines
@@ -88,9 +88,6 @@ def _dataset(
     valid, test = (whole_path(part) if isinstance(part, str) else part for part in (options.valid, options.test))
     documents = options.documents or (source.documents if source else "stream")
     split = split_corpus(corpus, corpus.statistics, documents=documents, valid=valid, test=test, choose=True)
-    for part, file in (("validate on", split.valid_file), ("test on", split.test_file)):
-        if file is not None and not any(map(str.strip, Corpus([file], any_bytes=corpus.any_bytes).chunks())):
-            raise CorpusError(f"{file} holds no text to {part}")
     data = build(
         corpus,
         split,
@@ -127,11 +124,6 @@ def _kept(options: TrainOptions, run: Run) -> TrainOptions:
         valid=again(options.valid, "valid"),
         test=again(options.test, "test"),
     )
-
-
-def whole_path(source: str) -> str:
-    """A run may be resumed from another folder: its files are remembered by their whole path."""
-    return str(Path(source).absolute()) if Path(source).is_file() else source
 
 
 def assemble(
