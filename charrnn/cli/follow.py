@@ -45,7 +45,7 @@ def farewell(training: Training, reason: str, checkpoints: Path | None, *, bare:
         best, steps = progress.best, progress.position.step
         say(f"best at step {best.step:,} of {steps:,}: {best.loss:.4f} nats per token")
         if best.stale:
-            warn("from there on it learned its text by heart (overfitting): more text helps, or --dropout, or less --for")
+            warn("from there on it learned its text by heart (overfitting): more text, --dropout or less --for help")
     say(f"saved in {run.folder}: model.safetensors, curve.svg, metrics.jsonl")
     model = f" -m {shlex.quote(run.name)}" if run.folder.parent == checkpoints_folder(checkpoints) else ""
     say("next:", f"charrnn sample{model}{where}")
