@@ -100,8 +100,7 @@ def evaluate(
         bool,
         opt.option(
             "Beside the plain figures",
-            "Bits per byte of gzip, bz2, xz, zstd, PPMd and a Kneser-Ney n-gram model as well, alone and after the "
-            "training text.",
+            "Bits per byte by compressors and an n-gram model too, alone and after the training text.",
             "--baselines",
         ),
     ] = False,

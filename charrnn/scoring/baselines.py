@@ -143,7 +143,7 @@ COMPRESSORS = {
     "gzip": Compressor("-9; zlib, last 32 kB as dictionary", _gzip_size, _zlib_size_after),
     "bz2": Compressor(f"-9; {GROWTH}", _bz2_size, _grown(_bz2_size)),
     "xz": Compressor(f"-9e; {GROWTH}", _xz_size, _grown(_xz_size)),
-    "zstd": Compressor("--ultra -22; all of it as dictionary", _zstd_size, _zstd_size_after),
+    "zstd": Compressor("-22 (ultra); all of it as dictionary", _zstd_size, _zstd_size_after),
     "ppmd": Compressor(f"H, order {PPMD_ORDER}; {GROWTH}", _ppmd_size, _ppmd_size_after),
 }
 NGRAM_HOW = f"interpolated Kneser-Ney, order {ORDER}"
