@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from charrnn.errors import CharrnnError, CheckpointError
 from charrnn.storage.texts import at_hand
+from charrnn.text.corpus import utf8
 from charrnn.text.dataset import Part, encode_part
 from charrnn.text.documents import SEPARATORS, join_documents, split_documents
 from charrnn.text.kept import OncePassed
@@ -56,4 +57,4 @@ def _data(model: "Model", text: str) -> bytes:
     separator = SEPARATORS[model.documents]
     if separator is not None:
         text = "".join(join_documents(split_documents([text], model.documents), separator))
-    return text.encode("utf-8", "surrogateescape" if model.tokenizer.any_bytes else "surrogatepass")
+    return utf8(text)
