@@ -72,10 +72,10 @@ class KneserNey:
             discount = estimate_discounts(counts) if discounts is None else discounts[level]
             taken = np.array([0.0, *discount])[np.minimum(counts, 3)]
             size = grams.trie.context_count(level)
-            total = np.maximum(np.bincount(contexts, counts, size), 1)
+            total = np.bincount(contexts, counts, size)
+            total, followed = np.maximum(total, 1), total > 0
             share = (counts - taken) / total[contexts]
-            rest = np.bincount(contexts, taken, size) / total
-            rest[np.bincount(contexts, counts, size) == 0] = 1.0
+            rest = np.where(followed, np.bincount(contexts, taken, size) / total, 1.0)
             kept = np.full(share.size, True) if cut is None or level < cut else grams.counts[level] > 1
             rest += np.bincount(contexts[~kept], share[~kept], size)
             places = np.cumsum(kept_contexts) - 1  # a gram that is kept has a context that is
