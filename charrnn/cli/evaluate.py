@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,7 +12,7 @@ from charrnn.cli import gates
 from charrnn.cli import options as opt
 from charrnn.cli.standard_input import or_standard_input
 from charrnn.cli.tables import print_figures
-from charrnn.config import TrainOptions
+from charrnn.config import TrainOptions, require
 from charrnn.config.verbs import VerbArguments
 from charrnn.console import say, warn, working
 from charrnn.errors import CharrnnError, VocabularyError
@@ -19,6 +20,7 @@ from charrnn.scoring.figures import FIGURES
 
 if TYPE_CHECKING:
     from charrnn.api import Model
+    from charrnn.scoring.figures import Score
     from charrnn.text.kept import KeptText
 
 # What stands for the run trained last, and for its held-out part.
@@ -37,6 +39,8 @@ EXAMPLES = """Examples:
     charrnn eval --metric bpc --baseline before.json --tolerance 1% test.txt
 
     charrnn eval --adapt --fit-temperature test.txt
+
+    charrnn eval --html report.html test.txt
 
     zcat test.txt.gz | charrnn eval -m small -m large
 """
@@ -91,6 +95,10 @@ def evaluate(
             "--fit-temperature",
         ),
     ] = False,
+    html: Annotated[
+        Path | None,
+        opt.option("Output", "A page: the text coloured by surprisal, passages, charts.", "--html", default="none"),
+    ] = None,
     model: opt.Models = None,
     checkpoints: opt.Checkpoints = None,
     batch_size: Annotated[
@@ -122,16 +130,12 @@ def evaluate(
 
     choose(device, "fp32", threads)
     named = texts if test else or_standard_input(texts)
+    require(html is None or len(model or NO_NAME) == len(named or NO_NAME) == 1, "`html` is of one model on one text")
     models = [api.load(each, checkpoints=checkpoints, device=device) for each in model or NO_NAME]
     for each in models:
         say(f"model: {each.header.path}")
-    conditions: dict[str, Any] = {
-        "lines": lines,
-        "reset_every": reset_every,
-        "batch_size": batch_size or BATCH,
-        "adapt": adapt,
-        "fit_temperature": fit_temperature,
-    }
+    reading: dict[str, Any] = {"lines": lines, "reset_every": reset_every, "batch_size": batch_size or BATCH}
+    conditions = {**reading, "adapt": adapt, "fit_temperature": fit_temperature}
     part = "test" if test else "valid"
     for text in named or NO_NAME:
         working(f"scoring {text or 'the held-out part'}")
@@ -143,18 +147,24 @@ def evaluate(
         # A run's own held-out part may hold characters that its training part lacks; training has said so.
         conditions["unknown"] = unknown or kept is None
         note = cache(say)  # what every model has to say of one text is said once
-        records = [_record(each, corpus, conditions, note) for each, corpus in zip(models, corpora, strict=True)]
+        scores = [_score(each, corpus, conditions, note) for each, corpus in zip(models, corpora, strict=True)]
+        records = [record for _, record in scores]
         if quiet and any(record[metric] is None for record in records):
             raise CharrnnError(f"{metric} is not defined for this text: choose another --metric")
         print_figures(records, metric, as_json=as_json, quiet=quiet)
+        if html is not None:
+            working(f"writing {html}")
+            page = api.report(models[0], corpora[0].read(), scores[0][0], **reading)
+            html.write_text(page.html(f"{models[0].name} on {corpora[0].label}", records[0]), encoding="utf-8")
+            say(f"written: {html}")
         gate.judge(records)
     gate.close()
 
 
-def _record(
+def _score(
     model: "Model", corpus: "KeptText", conditions: dict[str, Any], note: Callable[[str], None]
-) -> dict[str, Any]:
-    """The figures of one model on one text, and which those are."""
+) -> tuple["Score", dict[str, Any]]:
+    """One model on one text: what each token cost, and the figures under their names, with what they are of."""
     started = time.monotonic()
     try:
         score = model.score(corpus, **conditions)
@@ -165,4 +175,4 @@ def _record(
     for each in score.notes:
         note(each)
     seconds = time.monotonic() - started
-    return {"model": str(model.header.path), "text": corpus.label, **score.figures(), "seconds": seconds}
+    return score, {"model": str(model.header.path), "text": corpus.label, **score.figures(), "seconds": seconds}

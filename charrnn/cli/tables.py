@@ -1,11 +1,12 @@
 """Tables on stdout: columns for a person; tabs and every digit for a program that reads a pipe."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from charrnn.console import write
 from charrnn.schema import finite, to_json_text
+from charrnn.scoring.figures import flat
 
 DIGITS_TO_READ = 6
 
@@ -17,7 +18,7 @@ def print_figures(records: Sequence[dict[str, Any]], metric: str, *, as_json: bo
     elif quiet:
         write("".join(f"{record[metric]!r}\n" for record in records))
     else:
-        columns = [dict(_flat(record)) for record in records]
+        columns = [dict(flat(record)) for record in records]
         names = dict.fromkeys(name for column in columns for name in column)
         print_table([[name, *(column.get(name) for column in columns)] for name in names])
 
@@ -37,12 +38,3 @@ def _cell(value: Any, rounded: bool) -> str:
     if value is None:
         return "-"
     return f"{value:.{DIGITS_TO_READ}g}" if rounded and isinstance(value, float) else str(value)
-
-
-def _flat(figures: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Figures within figures under joined names: adapted_bpc."""
-    for name, value in figures.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{name}_")
-        else:
-            yield prefix + name, value
