@@ -22,7 +22,7 @@ NEWLINE = ord("\n")
 BIN, BINS = 0.5, 33
 # Columns of a line and letters of a word; the last of each is for all further ones.
 COLUMNS, LETTERS = 100, 16
-# Characters of a passage: it ends at the first white space after so many, or after as many again.
+# A passage has so many characters, and at most as many again up to a line's end or white space.
 PASSAGE = 120
 # Shorter ones, as single words in lines of their own, are remarkable only where there is nothing else.
 LEAST_PASSAGE = 20
@@ -92,12 +92,13 @@ class Profile:
         self.by_column, self.by_letter = Means.of(COLUMNS), Means.of(LETTERS)
         self.chars = self.spans = 0
         self._worst, self._best = Remarkable(1), Remarkable(-1)
+        self._passages = 0
         self._line, self._column, self._letter = 1, 0, 0
 
     @property
     def worst(self) -> list[Passage]:
-        """The passages that cost most bits per character, the worst first."""
-        return self._worst.passages
+        """The passages that cost most bits per character, the worst first; half of them, where there are few."""
+        return self._worst.passages[: (self._passages + 1) // 2]
 
     @property
     def best(self) -> list[Passage]:
@@ -130,35 +131,40 @@ class Profile:
     def _cut(self, spans: Spans, codes: Codes) -> None:
         """Look at the passages; those of white space alone are none."""
         lines = np.cumsum(codes == NEWLINE)
-        for first, end in cuts(spans.ends, white(codes)):
+        for first, end in cuts(spans.ends, codes):
             start, part = spans.start(first), spans[first:end]
             if part.text.strip():
                 line = self._line + (int(lines[start - 1]) if start else 0)
                 passage = Passage(self.chars + start, line, part)
                 self._worst.push(passage)
                 self._best.push(passage)
+                self._passages += 1
 
 
-def cuts(ends: Ids, spaces: npt.NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
-    """The first span of every passage and the one behind its last, by spans' ends (S,) and white space (C,)."""
-    after_space = np.flatnonzero(np.append(False, spaces)[ends])
+def cuts(ends: Ids, codes: Codes) -> Iterator[tuple[int, int]]:
+    """The first span of every passage and the one behind its last, by spans' ends (S,) and characters (C,)."""
+    borders = [
+        np.flatnonzero(np.append(False, marked)[ends]) for marked in (codes == NEWLINE, white(codes), codes >= 0)
+    ]
     first = start = 0
     while first < ends.size:
-        place = np.searchsorted(ends[after_space], start + PASSAGE)
-        end = int(after_space[place]) + 1 if place < after_space.size else ends.size
-        if ends[end - 1] - start > 2 * PASSAGE:
-            end = min(int(np.searchsorted(ends, start + 2 * PASSAGE)) + 1, ends.size)
-        if ends[-1] - ends[end - 1] < PASSAGE // 2:  # what is left would be too short
-            end = ends.size
-        yield first, end
-        first, start = end, int(ends[end - 1])
+        # At a line's end that is near enough, else at white space, else anywhere.
+        last = next(
+            (int(border[place]) for border in borders
+             if (place := np.searchsorted(ends[border], start + PASSAGE)) < border.size
+             and ends[border[place]] <= start + 2 * PASSAGE),
+            ends.size - 1,
+        )  # fmt: skip
+        if ends[-1] - ends[last] < PASSAGE // 2:  # what is left would be too short
+            last = ends.size - 1
+        yield first, last + 1
+        first, start = last + 1, int(ends[last])
 
 
 def columns_of(codes: Codes, before: int = 0) -> Ids:
     """Characters that stand before each in its line (C,), `before` of them before the first; a line end is its last."""
     places = np.arange(codes.size)
-    starts = np.where(np.append(True, codes[:-1] == NEWLINE), places, 0)
-    starts[:1] = -before
+    starts = np.where(np.append(False, codes[:-1] == NEWLINE), places, -before)
     return places - np.maximum.accumulate(starts)
 
 
