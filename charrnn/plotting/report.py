@@ -149,7 +149,8 @@ def _figures(figures: Mapping[str, Any]) -> Iterable[str]:
     for name, value in flat(figures):
         shown = "-" if value is None else f"{value:.6g}" if isinstance(value, float) else _safe(str(value))
         help = FIGURES[name].help if name in FIGURES else ""
-        cells = f'<td title="{_safe(str(value))}">{shown}<td class="quiet">{_safe(help)}'
+        cell = f'title="{_safe(str(value))}">{shown}'
+        cells = f'<td {cell}<td class="quiet">{_safe(help)}' if help else f'<td colspan="2" {cell}'
         yield f"<tr><th scope=row>{_safe(name)}{cells}"
 
 
