@@ -221,7 +221,7 @@ def _runs(
     spans = [match.span() for match in re.finditer(r"\s+|\S+", text)]
     if begins[-1] == len(text):  # the end of a document that has no line end
         spans.append((len(text), len(text)))
-    starts, ends = np.array(spans).T
+    starts = np.array(spans)[:, 0]
     of = np.searchsorted(starts, begins, "right") - 1
     nats = np.bincount(of, predictions.nll, len(spans))
     first = np.searchsorted(of, np.arange(len(spans)))
