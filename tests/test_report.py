@@ -143,9 +143,9 @@ def test_charts_and_figures_hold_the_numbers(prose: str) -> None:
         assert count == own and share == pytest.approx(100 * own / len(text), rel=1e-3, abs=1e-9)
     starts = [0, *(place + 1 for place, char in enumerate(text) if char == "\n")]
     first = [bits[start] for start in starts if start < len(text)]
-    assert columns[0] == ("1", pytest.approx(np.mean(first), rel=1e-3), len(first))
+    assert list(columns[0]) == ["1", pytest.approx(np.mean(first), rel=1e-3), len(first)]
     space = [own for own, char in zip(bits, text, strict=True) if char.isspace()]
-    assert letters[0] == ("space", pytest.approx(np.mean(space), rel=1e-3), len(space))
+    assert list(letters[0]) == ["space", pytest.approx(np.mean(space), rel=1e-3), len(space)]
     heights = [float(each) for each in re.findall(r'height="([\d.]+)"><title>', html)][: len(histogram)]
     shares = [share for _, share, _ in histogram]
     assert heights == pytest.approx([share * max(heights) / max(shares) for share in shares], rel=2e-2, abs=0.02)
@@ -183,6 +183,18 @@ def test_of_a_long_text_the_beginning_is_shown_and_the_charts_are_of_the_whole(
         parts.push(text[first : first + 700], predictions[first : first + 700])
     assert "".join(content for _, content in Page(parts.html("t", {})).spans["text"]) == text[:1000]
     assert np.array_equal(parts.profile.histogram, whole.profile.histogram)
+
+
+def test_fields_without_line_ends_are_lines_of_their_own() -> None:
+    report = Report(tokenizer := CharTokenizer.train(["ab"]))
+    for text in ("ab", "ba", "ab"):
+        report.push(text, Predictions(tokenizer.encode(text).astype(np.int64), np.ones(2)))
+        report.end_line()
+    html = report.html("t", {})
+    block = html[html.index('id="text"') :].split("<script>")[0]
+    assert [re.sub("<.*?>", "", part) for part in re.findall(r"<div>(.*?)</div>", block)] == ["ab", "ba", "ab"]
+    assert report.profile.by_column.counts.tolist()[:3] == [3, 3, 0] == report.profile.by_letter.counts.tolist()[1:4]
+    assert [passage.line for passage in (*report.profile.worst, *report.profile.best)] == [1, 2, 3]
 
 
 def contrast(one: str, other: str) -> float:

@@ -41,8 +41,9 @@ class Report:
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer, self._align = tokenizer, Alignment(tokenizer)
-        self._shown: list[Spans] = []
-        self._room = SHOWN
+        # With whether they begin a line that no line end in the text begins.
+        self._shown: list[tuple[bool, Spans]] = []
+        self._room, self._broken = SHOWN, False
         self.profile = Profile()
 
     def push(self, text: str, predictions: Predictions, detail: Predictions | None = None) -> None:
@@ -54,16 +55,22 @@ class Report:
         self.profile.push(spans)
         fitting = spans[: int(np.searchsorted(spans.ends, self._room, side="right"))]
         if len(fitting):
-            self._shown.append(fitting)
+            self._shown.append((self._broken, fitting))
+            self._broken = False
         # Where one does not fit, nothing that is behind it is shown.
         self._room = 0 if len(fitting) < len(spans) else self._room - len(text)
+
+    def end_line(self) -> None:
+        """What is pushed next stands in another line, also where the text has no line end."""
+        self._broken = bool(self._shown) and not self._shown[-1][1].text.endswith("\n")
+        self.profile.end_line()
 
     def html(self, title: str, figures: Mapping[str, Any]) -> str:
         """The page: a title, and the figures of the text by name, figures within figures too."""
         profile = self.profile
         unit = "character" if profile.spans == profile.chars else "token"
         passages = [*profile.worst, *profile.best]
-        shown = sum(len(spans.text) for spans in self._shown)
+        shown = sum(len(spans.text) for _, spans in self._shown)
         parts = {
             "title": _safe(title),
             "about": f"{profile.chars:,} characters. Surprisal is -log2 of the probability that the model gave to what "
@@ -82,9 +89,10 @@ class Report:
         """The text that is shown, in blocks that end with a line; places in `marked` can be gone to."""
         start = block = 0
         before = ""
-        for spans in self._shown:
-            for text, mark in zip(spans.texts, self._marks(spans), strict=True):
-                if not before or (before.endswith("\n") and start - block >= BLOCK):
+        for broken, spans in self._shown:
+            for number, (text, mark) in enumerate(zip(spans.texts, self._marks(spans), strict=True)):
+                long = before.endswith("\n") and start - block >= BLOCK
+                if not before or long or (broken and not number):
                     yield "</div><div>" if before else "<div>"
                     block = start
                 place = f' id="p{start}"' if start in marked and text else ""

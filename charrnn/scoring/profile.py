@@ -128,6 +128,11 @@ class Profile:
         self._line += int((codes == NEWLINE).sum())
         self.chars += codes.size
 
+    def end_line(self) -> None:
+        """What is pushed next stands in another line, also where the text does not say so: a field, a last line."""
+        if self._column:
+            self._line, self._column, self._letter = self._line + 1, 0, 0
+
     def _cut(self, spans: Spans, codes: Codes) -> None:
         """Look at the passages; those of white space alone are none."""
         lines = np.cumsum(codes == NEWLINE)
@@ -143,18 +148,17 @@ class Profile:
 
 def cuts(ends: Ids, codes: Codes) -> Iterator[tuple[int, int]]:
     """The first span of every passage and the one behind its last, by spans' ends (S,) and characters (C,)."""
-    borders = [
-        np.flatnonzero(np.append(False, marked)[ends]) for marked in (codes == NEWLINE, white(codes), codes >= 0)
-    ]
+    ended = np.append(False, codes == NEWLINE)[ends], np.append(False, white(codes))[ends], np.full(ends.size, True)
+    borders = [(of := np.flatnonzero(marked), ends[of]) for marked in ended]
     first = start = 0
     while first < ends.size:
+        last = ends.size - 1
         # At a line's end that is near enough, else at white space, else anywhere.
-        last = next(
-            (int(border[place]) for border in borders
-             if (place := np.searchsorted(ends[border], start + PASSAGE)) < border.size
-             and ends[border[place]] <= start + 2 * PASSAGE),
-            ends.size - 1,
-        )  # fmt: skip
+        for spans, places in borders:
+            found = np.searchsorted(places, start + PASSAGE)
+            if found < places.size and places[found] <= start + 2 * PASSAGE:
+                last = int(spans[found])
+                break
         if ends[-1] - ends[last] < PASSAGE // 2:  # what is left would be too short
             last = ends.size - 1
         yield first, last + 1
