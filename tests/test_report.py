@@ -15,6 +15,7 @@ from charrnn.plotting.bars import LINES, Bars, nice
 from charrnn.plotting.report import ASKED, CLASSES, STEPS, Report
 from charrnn.scoring.predict import predict
 from charrnn.scoring.predictions import Predictions
+from charrnn.text.dataset import encode_scored
 from charrnn.text.tokenizers.byte import ByteTokenizer
 from charrnn.text.tokenizers.char import CharTokenizer
 from tests.conftest import CommandLine
@@ -223,6 +224,27 @@ def test_the_text_can_be_read_on_every_ground_in_light_and_dark() -> None:
             assert contrast(ink, colours[ground]) >= 4.5, (ground, contrast(ink, colours[ground]))
 
 
+def test_a_colour_begins_at_its_bound() -> None:
+    tokenizer = CharTokenizer.train(["a"])
+    bits = [0.0, *STEPS, *(step - 0.01 for step in STEPS), math.inf]
+    report = Report(tokenizer)
+    report.push("a" * len(bits), Predictions(np.zeros(len(bits), np.int64), np.array(bits) * math.log(2)))
+    page = Page(report.html("t", {}))
+    classes = [told["class"] for told, _ in page.spans["text"]]
+    assert classes == ["a", *CLASSES[1:], *CLASSES[:-1], CLASSES[-1]]
+    legend = [(told["class"], text) for told, text in page.spans["legend"]]
+    assert legend[0] == ("a", "under 0.5") and legend[3] == ("d", "2–4") and legend[-1] == ("h", "12 and more")
+
+
+def test_a_bar_ends_at_its_number_on_the_axis() -> None:
+    svg = Bars("t", "x", "y", ["a", "b", "c"], [1.0, 3.5, 0.0], [1, 2, 3]).svg()
+    axis = {float(value): float(y) - 4 for y, value in re.findall(r'y="([\d.]+)" class=y>([\d.]+)<', svg)}
+    assert set(axis) == {0.0, 1.0, 2.0, 3.0, 4.0}
+    bars = [tuple(map(float, bar)) for bar in re.findall(r'y="([\d.]+)" width="[\d.]+" height="([\d.]+)"', svg)]
+    assert [y for y, _ in bars] == pytest.approx([axis[1.0], (axis[3.0] + axis[4.0]) / 2, axis[0.0]], abs=0.1)
+    assert [y + tall for y, tall in bars] == pytest.approx([axis[0.0]] * 3, abs=0.1)
+
+
 def test_bars_of_nothing_and_of_what_is_not_finite() -> None:
     for values in ([], [None, None], [0.0, None], [math.inf, 1.0]):
         bars = Bars("t", "x", "y", ["a", "b"][: len(values)], values, [1, 2][: len(values)])
@@ -250,13 +272,11 @@ def test_eval_writes_a_page_of_what_the_model_held_likely(charrnn: CommandLine, 
         bits = [float(str(told["title"]).split(" ")[0]) for told, _ in spans]
         assert sum(bits) == pytest.approx(plain["nats"] / math.log(2), abs=0.006 * len(bits))
         model = api.load(run, checkpoints=trained)
-        if run == "small" and not mode:
-            tokens = model.tokenizer.encode(text).astype(np.uint32)
-            told = predict(model.network, tokens, asked=ASKED)
-            assert told.rank is not None
-            assert all(
-                f", rank {rank};" in str(span["title"]) for (span, _), rank in zip(spans, told.rank, strict=True)
-            )
+        part = encode_scored(model.tokenizer, text, model.documents, lines="--lines" in mode, unknown=False)
+        reset = 9 if "--reset-every" in mode else None
+        told = predict(model.network, part.tokens, part.starts, asked=ASKED, reset_every=reset)
+        assert told.rank is not None and told.rank.size == len(spans)
+        assert all(f", rank {rank};" in str(span["title"]) for (span, _), rank in zip(spans, told.rank, strict=True))
     refused = charrnn(
         "eval", "--checkpoints", str(trained), "-m", "small", "-m", "lines", "text.txt", "--html", "p.html"
     )
