@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 DIGITS_TO_READ = 6
 # How many nats a unit of surprisal is, by the base of the logarithm.
 BASES = {"2": math.log(2), "e": 1.0, "10": math.log(10)}
-# What stands for the end of a document among the likeliest tokens.
-END = "<end>"
 
 
 class Table(ABC):
@@ -106,6 +104,8 @@ class UnitTable(Table):
         return "".join(self._row(line, number, row) for row in rows)
 
     def _row(self, line: "Line", number: int, row: "Row") -> str:
+        from charrnn.scoring.units import symbol
+
         surprisal = row.nats / self._unit
         if self._form == "bare":
             return f"{surprisal!r}\n"
@@ -116,7 +116,8 @@ class UnitTable(Table):
         place = {"line": number, "text": text, "start": start, "end": start + len(text), "byte": byte + row.byte}
         figures: dict[str, Any] = {"surprisal": surprisal}
         likeliest = [
-            (self._symbol(token), nats / self._unit) for token, nats in zip(row.top, row.top_nats, strict=True)
+            (symbol(self._tokenizer, token), nats / self._unit)
+            for token, nats in zip(row.top, row.top_nats, strict=True)
         ]
         if self._top:
             figures |= {"rank": row.rank or None, "entropy": None if row.entropy is None else row.entropy / self._unit}
@@ -127,9 +128,6 @@ class UnitTable(Table):
         flat = [cell for pair in likeliest for cell in pair]
         cells = self._cells([*place.values(), *figures.values(), *flat])
         return self._line(cells + [""] * (2 * self._top - len(flat)))
-
-    def _symbol(self, token: int) -> str:
-        return END if token == self._tokenizer.size else self._tokenizer.symbol(token)
 
 
 def _exp(value: float) -> float:

@@ -52,6 +52,11 @@ def boundaries(tokenizer: Tokenizer) -> Marks:
     return np.array([tokenizer.decode([token])[:1].isspace() for token in range(tokenizer.size)] + [True])
 
 
+def symbol(tokenizer: Tokenizer, token: int) -> str:
+    """The name of an id among the alternatives."""
+    return "<end>" if token == tokenizer.size else tokenizer.symbol(token)
+
+
 class Units(ABC):
     """The rows of one line after another, each of which comes in one piece or, where it is long, in several."""
 
