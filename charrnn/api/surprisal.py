@@ -1,9 +1,8 @@
 """What each unit of a text costs, as a table: `Model.surprisal`."""
 
 import math
-from collections.abc import Iterator
 from importlib import import_module
-from itertools import chain, pairwise
+from itertools import pairwise
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -53,7 +52,7 @@ def surprisal(
     """The rows of a text, or of what stands in a file or a corpus, read as `Model.score` reads it."""
     require(per == "word" or space == "after", "`space` means nothing without `per='word'`: leave it out")
     made = units(per, model.tokenizer, space)
-    told = list(_lines(model, text))
+    told = list(lines_of(_written(model, text)))
     plain = "".join(line.text for line in told)
     predictions, documents = _predicted(model, plain, made.asked(top), context, unknown)
     align, starts = Alignment(model.tokenizer), np.cumsum([0, *(len(line.text) for line in told)])
@@ -78,13 +77,12 @@ class _Document(NamedTuple):
     tokens: slice
 
 
-def _lines(model: "Model", text: "str | PathLike[str] | Corpus") -> Iterator[Line]:
-    """The lines of what a user names."""
-    if isinstance(text, str):
-        return lines_of(text)
+def _written(model: "Model", text: "str | PathLike[str] | Corpus") -> str:
+    """What a user names, line ends as they are."""
     if isinstance(text, PathLike):
-        return chain.from_iterable(lines([fspath(text)], any_bytes=model.tokenizer.any_bytes))
-    return lines_of(text.read())
+        come = lines([fspath(text)], any_bytes=model.tokenizer.any_bytes)
+        return "".join(line.raw for together in come for line in together)
+    return text if isinstance(text, str) else text.read()
 
 
 def _predicted(

@@ -72,9 +72,9 @@ def lines(
 
 
 def lines_of(text: str) -> Iterator[Line]:
-    """The lines of a text that is at hand."""
+    """The lines of a text that is at hand, as `corpus.py` sees them: a CR alone ends one as well."""
     start = byte = 0
-    for one in re.findall(r"[^\n]*\n|[^\n]+", text):
+    for one in re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", text):
         yield Line(_normalised(one), one, start, byte)
         start, byte = start + len(one), byte + len(one.encode("utf-8", "surrogateescape"))
 
