@@ -24,6 +24,7 @@ from charrnn.text.corpus import Corpus
 from charrnn.text.tokenizers import Tokenizer
 
 if TYPE_CHECKING:
+    from charrnn.api.surprisal import Surprisal
     from charrnn.models.ensemble import Network
     from charrnn.scoring.figures import Score
     from charrnn.scoring.filling import Filled
@@ -193,6 +194,30 @@ class Model:
             adapt=adapt,
             fit_temperature=fit_temperature,
         )
+
+    @known_options()
+    def surprisal(
+        self,
+        text: AnyPath | Corpus,
+        *,
+        per: str = "word",
+        space: str = "after",
+        top: int = 0,
+        context: str = "",
+        unknown: bool = False,
+        threads: int | None = None,
+    ) -> "Surprisal":
+        """What each word, line, character or token of a text costs in bits, a row of a structured array each.
+
+        `text` as for `score`, whose total the rows add up to. `space` says whose the white space between words is,
+        `top` how many alternatives to tell of each token, `context` what is read before the text (before each
+        document) and not scored. Raises VocabularyError when the vocabulary lacks a character, unless `unknown` is
+        set; CorpusError when the text is empty.
+        """
+        from charrnn.api.surprisal import surprisal
+
+        use_threads(threads)
+        return surprisal(self, text, per=per, space=space, top=top, context=context, unknown=unknown)
 
 
 @known_options()

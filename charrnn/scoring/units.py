@@ -18,7 +18,8 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.scoring.predictions import Asked, Predictions
+from charrnn.config import require
+from charrnn.scoring.predictions import NATS_ALONE, Asked, Predictions
 from charrnn.text.alignment import Alignment
 from charrnn.text.tokenizers import Tokenizer
 
@@ -51,16 +52,25 @@ def boundaries(tokenizer: Tokenizer) -> Marks:
     return np.array([tokenizer.decode([token])[:1].isspace() for token in range(tokenizer.size)] + [True])
 
 
+def symbol(tokenizer: Tokenizer, token: int) -> str:
+    """The name of an id among the alternatives."""
+    return "<end>" if token == tokenizer.size else tokenizer.symbol(token)
+
+
 class Units(ABC):
     """The rows of one line after another, each of which comes in one piece or, where it is long, in several."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        self._align = Alignment(tokenizer)
+        self._tokenizer, self._align = tokenizer, Alignment(tokenizer)
         self._chars = self._bytes = 0
 
     def asked(self, top: int = 0) -> Asked:
-        """What has to be predicted for these rows; `top` alternatives, and rank and entropy with them."""
-        return Asked(rank=top > 0, entropy=top > 0, top=top)
+        """What has to be predicted for these rows; `top` alternatives, and rank and entropy with them.
+
+        Raises ConfigError where rows are of more than a token.
+        """
+        require(top == 0, "alternatives are those of single tokens: `top` needs `per='char'` or `per='token'`")
+        return NATS_ALONE
 
     @abstractmethod
     def push(self, text: str, predictions: Predictions) -> Iterator[Row]:
@@ -70,6 +80,10 @@ class Units(ABC):
         """The rows that the end of the line completes. What is pushed next is another line."""
         self._chars = self._bytes = 0
         yield from ()
+
+    def lacking(self, predictions: Predictions) -> int:
+        """How many of the tokens are characters that the vocabulary lacks."""
+        return int((predictions.tokens > self._tokenizer.size).sum())
 
 
 class Lines(Units):
@@ -91,6 +105,9 @@ class Lines(Units):
 class Tokens(Units):
     """A row a token. Its text is what it completes: of a character's bytes, the last has the character."""
 
+    def asked(self, top: int = 0) -> Asked:
+        return Asked(rank=top > 0, entropy=top > 0, top=top)
+
     def push(self, text: str, predictions: Predictions) -> Iterator[Row]:
         at, start = self._align(text, predictions.tokens), 0
         told = _Told(predictions)
@@ -105,6 +122,9 @@ class Tokens(Units):
 
 class Characters(Units):
     """A row a character, and one without text for the end of a document that has no line end."""
+
+    def asked(self, top: int = 0) -> Asked:
+        return Asked(rank=top > 0, entropy=top > 0, top=top)
 
     def push(self, text: str, predictions: Predictions) -> Iterator[Row]:
         if len(predictions):
@@ -139,7 +159,8 @@ class Words(Units):
 
     def asked(self, top: int = 0) -> Asked:
         """The nats of some boundary as well."""
-        return Asked(self._marks, rank=top > 0, entropy=top > 0, top=top)
+        super().asked(top)
+        return Asked(self._marks)
 
     def push(self, text: str, predictions: Predictions) -> Iterator[Row]:
         at = self._align(text, predictions.tokens)
