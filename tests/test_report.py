@@ -189,8 +189,7 @@ def test_of_a_long_text_the_beginning_is_shown_and_the_charts_are_of_the_whole(
 def test_fields_without_line_ends_are_lines_of_their_own() -> None:
     report = Report(tokenizer := CharTokenizer.train(["ab"]))
     for text in ("ab", "ba", "ab"):
-        report.push(text, Predictions(tokenizer.encode(text).astype(np.int64), np.ones(2)))
-        report.end_line()
+        report.push(text, Predictions(tokenizer.encode(text).astype(np.int64), np.ones(2)), ends_line=True)
     html = report.html("t", {})
     block = html[html.index('id="text"') :].split("<script>")[0]
     assert [re.sub("<.*?>", "", part) for part in re.findall(r"<div>(.*?)</div>", block)] == ["ab", "ba", "ab"]
@@ -290,3 +289,28 @@ def test_a_page_of_an_unknown_character_says_so(charrnn: CommandLine, trained: P
     spans = Page(Path("page.html").read_text(encoding="utf-8")).spans["text"]
     assert "".join(content for _, content in spans) == "The hérön"
     assert [content for told, content in spans if "not in the vocabulary" in str(told["title"])] == ["é", "ö"]
+
+
+def test_score_writes_a_page_of_the_lines_it_scored(charrnn: CommandLine, trained: Path, prose: str) -> None:
+    text = prose[:400] + "\n\nThe end"
+    Path("text.txt").write_text(text, encoding="utf-8")
+    Path("fields.tsv").write_text("1\tThe end\n2\tof it\n", encoding="utf-8")
+    for run in ("small", "lines"):
+        line = ["score", "-m", run, "--checkpoints", str(trained), "--threads", "1"]
+        for mode in ([], ["--carry"], ["--per", "token", "--top", "2", "--json"], ["--per", "word"]):
+            plain = charrnn(*line, *mode, "text.txt")
+            done = charrnn(*line, *mode, "text.txt", "--html", "page.html")
+            assert done.code == plain.code == 0 and done.out == plain.out, (run, mode)
+            html = Path("page.html").read_text(encoding="utf-8")
+            fetches_nothing(html)
+            page = Page(html)
+            shown = "".join(content for _, content in page.spans["text"])
+            assert shown == (text if run == "small" else re.sub("\n+", "\n", text)), (run, mode)
+            assert all(" bits, rank " in str(told["title"]) for told, _ in page.spans["text"])
+        totals = [float(total) for total in charrnn(*line, "-q", "text.txt").out.split()]
+        charrnn(*line, "-q", "text.txt", "--html", "page.html")
+        cells = Page(Path("page.html").read_text(encoding="utf-8")).cells
+        assert float(cells[cells.index("surprisal") + 1]) == pytest.approx(sum(totals), rel=1e-5)
+        assert charrnn(*line, "--column", "2", "fields.tsv", "--html", "page.html").code == 0
+        page = Page(Path("page.html").read_text(encoding="utf-8"))
+        assert "".join(content for _, content in page.spans["text"]) == "The endof it"

@@ -3,13 +3,13 @@
 import time
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from charrnn.cli import gates
 from charrnn.cli import options as opt
+from charrnn.cli.pictures import write_page
 from charrnn.cli.standard_input import or_standard_input
 from charrnn.cli.tables import print_figures
 from charrnn.config import TrainOptions, require
@@ -95,10 +95,7 @@ def evaluate(
             "--fit-temperature",
         ),
     ] = False,
-    html: Annotated[
-        Path | None,
-        opt.option("Output", "A page: the text coloured by surprisal, passages, charts.", "--html", default="none"),
-    ] = None,
+    html: opt.Html = None,
     model: opt.Models = None,
     checkpoints: opt.Checkpoints = None,
     batch_size: Annotated[
@@ -155,8 +152,7 @@ def evaluate(
         if html is not None:
             working(f"writing {html}")
             page = api.report(models[0], corpora[0].read(), scores[0][0], **reading)
-            html.write_text(page.html(f"{models[0].name} on {corpora[0].label}", records[0]), encoding="utf-8")
-            say(f"written: {html}")
+            write_page(html, page.html(f"{models[0].name} on {corpora[0].label}", records[0]))
         gate.judge(records)
     gate.close()
 

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +11,7 @@ import typer
 
 from charrnn.cli import options as opt
 from charrnn.cli.columns import columns
+from charrnn.cli.pictures import write_page
 from charrnn.cli.score_table import BASES, LineTable, Table, UnitTable
 from charrnn.cli.standard_input import or_standard_input
 from charrnn.config import require
@@ -19,6 +21,7 @@ from charrnn.errors import VocabularyError
 
 if TYPE_CHECKING:
     from charrnn.api.model import Model
+    from charrnn.plotting.report import Report
     from charrnn.scoring.lines import LineReader
     from charrnn.scoring.units import Units
     from charrnn.text.lines import Line
@@ -32,6 +35,8 @@ EXAMPLES = """Examples:
     charrnn score --per word --json notes.txt
 
     charrnn score --per char --top 3 notes.txt
+
+    charrnn score --html notes.html notes.txt > notes.tsv
 
     charrnn score --field text reviews.jsonl | jq -s 'sort_by(.per_char)'
 
@@ -77,6 +82,7 @@ def score(
     unknown: Annotated[
         bool, opt.option("Scoring", "Score out-of-vocabulary characters at ln V nats each.", "--unk")
     ] = False,
+    html: opt.Html = None,
     unbuffered: Annotated[
         bool, opt.option("Machine", "Score each line by itself as it comes, and wait for no other.", "--unbuffered")
     ] = False,
@@ -111,7 +117,12 @@ def score(
     loaded = api.load(model, checkpoints=checkpoints, threads=threads)
     say(f"model: {loaded.header.path}")
     made = units(per, loaded.tokenizer, space)
-    reader = LineReader(loaded, asked=made.asked(top), context=_context(context, loaded), carry=carry, unknown=unknown)
+    asked, page = made.asked(top), None
+    if html is not None:
+        from charrnn.plotting.report import TOP, Report
+
+        asked, page = replace(asked, rank=True, top=max(TOP, top)), Report(loaded.tokenizer)
+    reader = LineReader(loaded, asked=asked, context=_context(context, loaded), carry=carry, unknown=unknown)
     come = lines(sources, any_bytes=loaded.tokenizer.any_bytes, note=say)
     # Which columns there are, a header or the first object says.
     first = [] if field is None else next(come, [])
@@ -122,11 +133,21 @@ def score(
         table = LineTable(form, log_base, prefix, layout, documents=loaded.config.documents)
     else:
         table = UnitTable(form, log_base, prefix, layout, tokenizer=loaded.tokenizer, top=top)
-    _write(chain([first], come), reader, made, table, unbuffered)
+    _write(chain([first], come), reader, made, table, unbuffered, page)
+    if html is not None and page is not None:
+        of = {"model": str(loaded.header.path), "text": " ".join(sources)}
+        write_page(html, page.html(f"{loaded.name} on {of['text']}", {**of, **page.profile.totals()}))
 
 
-def _write(come: Iterable[list["Line"]], reader: "LineReader", made: "Units", table: Table, unbuffered: bool) -> None:
-    """The lines' rows, as they come."""
+def _write(
+    come: Iterable[list["Line"]],
+    reader: "LineReader",
+    made: "Units",
+    table: Table,
+    unbuffered: bool,
+    page: "Report | None",
+) -> None:
+    """The lines' rows, as they come; a page takes the lines as well."""
     waiting: deque[tuple[Line, int]] = deque()
 
     def texts() -> Iterator[str | None]:
@@ -147,6 +168,8 @@ def _write(come: Iterable[list["Line"]], reader: "LineReader", made: "Units", ta
             line, number = waiting[0]
             write(table.rows(line, number, made.push(piece.text, piece.predictions)))
             lacking += made.lacking(piece.predictions)
+            if page is not None:
+                page.push(piece.text, piece.predictions, ends_line=piece.ends_line)
             if piece.ends_line:
                 write(table.rows(line, number, made.finish()))
                 waiting.popleft()

@@ -117,7 +117,7 @@ class UnitTable(Table):
         figures: dict[str, Any] = {"surprisal": surprisal}
         likeliest = [
             (symbol(self._tokenizer, token), nats / self._unit)
-            for token, nats in zip(row.top, row.top_nats, strict=True)
+            for token, nats in zip(row.top[: self._top], row.top_nats[: self._top], strict=True)
         ]
         if self._top:
             figures |= {"rank": row.rank or None, "entropy": None if row.entropy is None else row.entropy / self._unit}

@@ -22,7 +22,8 @@ from charrnn.text.alignment import Alignment
 from charrnn.text.tokenizers import Tokenizer
 
 # What a page tells of a place beside its bits.
-ASKED = Asked(rank=True, top=5)
+TOP = 5
+ASKED = Asked(rank=True, top=TOP)
 # Characters that are shown: some 10 MB of page.
 SHOWN = 100_000
 # Bits from which the next colour holds, and the classes of all colours.
@@ -46,24 +47,29 @@ class Report:
         self._room, self._broken = SHOWN, False
         self.profile = Profile()
 
-    def push(self, text: str, predictions: Predictions, detail: Predictions | None = None) -> None:
+    def push(
+        self, text: str, predictions: Predictions, detail: Predictions | None = None, *, ends_line: bool = False
+    ) -> None:
         """A further text, or one document or line with its end; no passage crosses its borders.
 
         What `ASKED` asks for is told of each place, where the predictions, or `detail` of the first of them, have it.
+        With `ends_line`, what comes next is another line, also where the text has no line end, as a field has none.
         """
-        spans = spans_of(text, predictions, self._align, detail)
-        self.profile.push(spans)
+        if len(predictions):  # an empty line is nothing to a model of documents
+            spans = spans_of(text, predictions, self._align, detail)
+            self.profile.push(spans)
+            self._show(spans)
+        if ends_line:
+            self._broken = bool(self._shown) and not self._shown[-1][1].text.endswith("\n")
+            self.profile.end_line()
+
+    def _show(self, spans: Spans) -> None:
+        """Keep what fits; where something does not, nothing that is behind it is shown."""
         fitting = spans[: int(np.searchsorted(spans.ends, self._room, side="right"))]
         if len(fitting):
             self._shown.append((self._broken, fitting))
             self._broken = False
-        # Where one does not fit, nothing that is behind it is shown.
-        self._room = 0 if len(fitting) < len(spans) else self._room - len(text)
-
-    def end_line(self) -> None:
-        """What is pushed next stands in another line, also where the text has no line end."""
-        self._broken = bool(self._shown) and not self._shown[-1][1].text.endswith("\n")
-        self.profile.end_line()
+        self._room = 0 if len(fitting) < len(spans) else self._room - len(spans.text)
 
     def html(self, title: str, figures: Mapping[str, Any]) -> str:
         """The page: a title, and the figures of the text by name, figures within figures too."""

@@ -5,6 +5,7 @@ S spans, C characters.
 """
 
 import heapq
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -90,7 +91,8 @@ class Profile:
     def __init__(self) -> None:
         self.histogram = np.zeros(BINS, np.int64)
         self.by_column, self.by_letter = Means.of(COLUMNS), Means.of(LETTERS)
-        self.chars = self.spans = 0
+        self.chars = self.spans = self._unwritten = 0
+        self.bits = 0.0
         self._worst, self._best = Remarkable(1), Remarkable(-1)
         self._passages = 0
         self._line, self._column, self._letter = 1, 0, 0
@@ -106,16 +108,23 @@ class Profile:
         taken = {passage.start for passage in self.worst}
         return [passage for passage in self._best.passages if passage.start not in taken]
 
+    def totals(self) -> dict[str, float | None]:
+        """Surprisal in bits, characters, and the mean of these; a document's end is one, written or not."""
+        chars = self.chars + self._unwritten
+        return {"surprisal": self.bits, "chars": chars, "per_char": self.bits / chars if chars else None}
+
     def push(self, spans: Spans) -> None:
         """Count further text; it goes on where the last one ended, and no passage crosses the border."""
         self.histogram += np.bincount(np.minimum(spans.bits / BIN, BINS - 1).astype(np.int64), minlength=BINS)
         self.spans += len(spans)
-        if not spans.text:
-            return
+        self.bits += math.fsum(spans.bits)
         codes = code_points(spans.text)
-        first = np.concatenate([[0], spans.ends[:-1]])
+        first = np.append(0, spans.ends[:-1])[: len(spans)]
         there = first < codes.size  # the end of a document that no character stands for is nowhere
+        self._unwritten += int((~there).sum())
         first, ends, bits = first[there], spans.ends[there], spans.bits[there]
+        if not codes.size:
+            return
         columns, letters = columns_of(codes, self._column), letters_of(codes, self._letter)
         self.by_column.push(columns[first], bits)
         # White space in front of a piece is no letter: the piece is where its first letter is.
