@@ -24,6 +24,7 @@ from charrnn.text.corpus import Corpus
 from charrnn.text.tokenizers import Tokenizer
 
 if TYPE_CHECKING:
+    from charrnn.api.lines import LineScore
     from charrnn.api.surprisal import Surprisal
     from charrnn.models.ensemble import Network
     from charrnn.scoring.figures import Score
@@ -218,6 +219,30 @@ class Model:
 
         use_threads(threads)
         return surprisal(self, text, per=per, space=space, top=top, context=context, unknown=unknown)
+
+    @known_options()
+    def score_lines(
+        self,
+        texts: "AnyPath | Iterable[str]",
+        *,
+        context: str = "",
+        carry: bool = False,
+        unknown: bool = False,
+        unbuffered: bool = False,
+        threads: int | None = None,
+    ) -> "Iterator[LineScore]":
+        """The score of each line (see `LineScore`), in order, as they come: of strings, of a text, of a Path's file.
+
+        Each is scored alone, as `score(lines=True)` does it, many side by side, none of them kept; a model of
+        documents takes each for a document. `context` is read before each; with `carry`, they are one running text.
+        `unbuffered`: each is scored before the next is asked for. Raises ConfigError on `carry` beside a model of
+        documents, VocabularyError, with the line's number, when the vocabulary lacks a character, unless `unknown`
+        is set.
+        """
+        from charrnn.api.lines import score_lines
+
+        use_threads(threads)
+        return score_lines(self, texts, context=context, carry=carry, unknown=unknown, unbuffered=unbuffered)
 
 
 @known_options()
