@@ -1,9 +1,22 @@
-"""A table of what others make of a text, for people to read."""
+"""What others make of a text beside the model's figures: for people a table of its own."""
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from charrnn.cli.tables import print_figures
+from charrnn.console import write
+
 HEADER = ("bits per byte", "alone", "after training", "")
+
+
+def print_with_baselines(records: Sequence[dict[str, Any]], metric: str, *, as_json: bool, quiet: bool) -> None:
+    """As `print_figures`; for a person, the baselines stand below the figures."""
+    if as_json or quiet or not sys.stdout.isatty():
+        print_figures(records, metric, as_json=as_json, quiet=quiet)
+        return
+    print_figures([{**record, "baselines": {}} for record in records], metric, as_json=False, quiet=False)
+    write("".join(f"{line}\n" for record in records for line in baseline_table(record)))
 
 
 def baseline_table(record: dict[str, Any]) -> Iterator[str]:

@@ -9,6 +9,9 @@ from charrnn.config.options import COUNT, ResumeOptions, TrainOptions
 
 # The number formats of generation; `inference/products.py` has a matrix for each.
 PRECISIONS = ("int8", "fp32")
+# What surprisal is told of, and whose white space is: `scoring/units.py` has a class or function for each.
+UNITS = ("line", "word", "char", "token")
+SPACES = ("after", "before", "none")
 
 
 def text_or_file(text: Any) -> Any:
@@ -60,6 +63,21 @@ class VerbArguments(Config):
     adapt: bool = option("Dynamic evaluation as well.", "Scoring", default=False)
     fit_temperature: bool = option("Temperature scaling as well.", "Scoring", default=False)
     baselines: bool = option("Compressors and an n-gram model as well.", "Scoring", default=False)
+
+    per: str = option("What a row is.", "Output", default="line", choices=UNITS)
+    space: str = option(
+        "Whose white space is: `after`, a word owns that some boundary follows it; `before`, the white space in front "
+        "of it; `none`, nobody's, in rows of its own.", "Output", default="after", choices=SPACES,
+    )  # fmt: skip
+    top: int = option(
+        "So many likeliest tokens beside each, with its rank and the entropy.", "Output", default=0, metavar="K",
+        range=Range(at_least=0, at_most=1000),
+    )  # fmt: skip
+    context: str = option("A text that is read before and not scored.", "Scoring", default="")
+    column: int | None = option(
+        "Score this column of TSV, counted from 1, and hand the rest of the line through.", "Text", metavar="N",
+        range=COUNT,
+    )  # fmt: skip
 
     left: str = option("The text in front of a gap.", "Filling", default="")
     right: str = option("The text behind it.", "Filling", default="")

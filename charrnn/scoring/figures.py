@@ -8,7 +8,7 @@ the natural logarithm, in bits with that to the base of 2. Perplexity is its exp
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar, overload
 
@@ -172,6 +172,15 @@ class Score:
     def metrics(self) -> dict[str, float | None]:
         """The figures that can be asked for alone, for a score that stands beside another of the same text."""
         return {name: one.compute(self) for name, one in FIGURES.items() if one.metric}
+
+
+def flat(figures: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Figures within figures under joined names: adapted_bpc."""
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            yield from flat(value, f"{prefix}{name}_")
+        else:
+            yield prefix + name, value
 
 
 def _exp(value: float) -> float:

@@ -8,7 +8,7 @@ import codecs
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import Protocol
 
 from charrnn.errors import CorpusError
 from charrnn.text.encodings import advice, utf16
@@ -19,6 +19,14 @@ CHECKED_LINES = 200_000
 MANY_DUPLICATES = 0.3
 
 _CONTROLS = {chr(code) for code in range(32)} - set("\t\n\r\f\x1b") | {"\x7f"}
+
+
+class Readable(Protocol):
+    """Bytes, some at a time."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most so many; none at the end."""
+        ...
 
 
 @dataclass
@@ -77,8 +85,8 @@ class Corpus:
             if number and border:
                 yield border
             with unpacked(path, name, statistics.notes.append) as raw:
-                decoded = _decode(raw, name, digest.update, statistics, self.any_bytes)
-                yield from _normalise(decoded, name, statistics, survey)
+                decoded = decode(raw, name, digest.update, statistics, self.any_bytes)
+                yield from normalise(decoded, name, statistics, survey)
         statistics.sha256 = digest.hexdigest()
         if survey is not None:
             survey.finish()
@@ -97,10 +105,10 @@ class Corpus:
         return "".join(self.chunks())
 
 
-def _decode(
-    raw: BinaryIO, source: str, digest: Callable[[bytes], None], statistics: TextStatistics, any_bytes: bool
+def decode(
+    raw: Readable, source: str, digest: Callable[[bytes], None], statistics: TextStatistics, any_bytes: bool
 ) -> Iterator[str]:
-    """UTF-8, strict unless `any_bytes`, a leading BOM dropped."""
+    """UTF-8, strict unless `any_bytes`, a leading BOM dropped. Raises CorpusError where it is none, or binary."""
     utf8 = codecs.getincrementaldecoder("utf-8")("surrogateescape" if any_bytes else "strict")
     offset = 0
     while True:
@@ -110,7 +118,7 @@ def _decode(
             raise CorpusError(f"{source} cannot be read to its end: {error}") from None
         digest(block)
         if b"\0" in block and not any_bytes:
-            raise CorpusError(f"{source} {_zeros_told(block)}")
+            raise CorpusError(f"{source} {zeros_told(block)}")
         if offset == 0 and block.startswith(codecs.BOM_UTF8):
             statistics.notes.append(f"{source}: byte order mark dropped")
             block, offset = block[3:], 3
@@ -130,7 +138,7 @@ def _decode(
             return
 
 
-def _zeros_told(block: bytes) -> str:
+def zeros_told(block: bytes) -> str:
     """What is said of zero bytes, which no text holds."""
     if name := utf16(block):
         return f"is {name}, not UTF-8: convert it first, for example with iconv -f {name} -t UTF-8"
@@ -174,7 +182,9 @@ class _Survey:
             )
 
 
-def _normalise(chunks: Iterator[str], source: str, statistics: TextStatistics, survey: _Survey | None) -> Iterator[str]:
+def normalise(
+    chunks: Iterator[str], source: str, statistics: TextStatistics, survey: _Survey | None = None
+) -> Iterator[str]:
     """Line ends as \\n. A CR at the end of a chunk waits for the next, which may begin with its LF."""
     held = ""
     windows = old_mac = 0
@@ -206,7 +216,7 @@ def in_memory(text: str) -> tuple[str, TextStatistics]:
     """The same normalising and counting for a text that is already here."""
     statistics = TextStatistics(bytes=len(utf8(text)))
     survey = _Survey(statistics)
-    normalised = "".join(_normalise(iter([text] if text else []), "the text", statistics, survey))
+    normalised = "".join(normalise(iter([text] if text else []), "the text", statistics, survey))
     survey.finish()
     return normalised, statistics
 
