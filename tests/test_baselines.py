@@ -107,8 +107,11 @@ def test_the_command_shows_them_to_people_and_to_scripts(
     found = json.loads(charrnn(*asked, "--json").out)["baselines"]
     assert list(found) == NAMES and list(found["xz"]) == ["bpb", "trained_bpb"]
     rows = dict(line.split("\t") for line in charrnn(*asked).out.splitlines())
-    assert float(rows["xz_trained_bpb"]) == found["xz"]["trained_bpb"]
-    assert float(rows["ngram_trained_bpb"]) == found["ngram"]["trained_bpb"] and rows["ngram_bpb"] == "-"
+    assert float(rows["baselines_xz_trained_bpb"]) == found["xz"]["trained_bpb"]
+    assert (
+        float(rows["baselines_ngram_trained_bpb"]) == found["ngram"]["trained_bpb"]
+        and rows["baselines_ngram_bpb"] == "-"
+    )
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     lines = charrnn(*asked).out.splitlines()
     table = lines[lines.index("") + 1 :]
