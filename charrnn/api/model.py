@@ -26,6 +26,7 @@ from charrnn.text.corpus import Corpus
 from charrnn.text.tokenizers import Tokenizer
 
 if TYPE_CHECKING:
+    from charrnn.api.lines import LineScore
     from charrnn.api.surprisal import Surprisal
     from charrnn.models.ensemble import Network
     from charrnn.scoring.figures import Score
@@ -244,17 +245,39 @@ class Model:
         unknown: bool = False,
         threads: int | None = None,
     ) -> "Surprisal":
-        """What each word, line, character or token of a text costs in bits, a row of a structured array each.
+        """What each word, character, token or line of a text costs in bits, as rows of a structured array.
 
-        `text` as for `score`, whose total the rows add up to. `space` says whose the white space between words is,
-        `top` how many alternatives to tell of each token, `context` what is read before the text (before each
-        document) and not scored. Raises VocabularyError when the vocabulary lacks a character, unless `unknown` is
-        set; CorpusError when the text is empty.
+        They add up to the `score` of the text. `space` says whose the white space between words is, `top` how many
+        alternatives to tell of each token; `context` is read before each document, or the text, and not scored.
         """
         from charrnn.api.surprisal import surprisal
 
         use_threads(threads)
         return surprisal(self, text, per=per, space=space, top=top, context=context, unknown=unknown)
+
+    @known_options()
+    def score_lines(
+        self,
+        texts: "AnyPath | Iterable[str]",
+        *,
+        context: str = "",
+        carry: bool = False,
+        unknown: bool = False,
+        unbuffered: bool = False,
+        threads: int | None = None,
+    ) -> "Iterator[LineScore]":
+        """The score of each line (see `LineScore`), in order, as they come: of strings, of a text, of a Path's file.
+
+        Each is scored alone, as `score(lines=True)` does it, many side by side, none of them kept; a model of
+        documents takes each for a document. `context` is read before each; with `carry`, they are one running text.
+        `unbuffered`: each is scored before the next is asked for. Raises ConfigError on `carry` beside a model of
+        documents, VocabularyError, with the line's number, when the vocabulary lacks a character, unless `unknown`
+        is set.
+        """
+        from charrnn.api.lines import score_lines
+
+        use_threads(threads)
+        return score_lines(self, texts, context=context, carry=carry, unknown=unknown, unbuffered=unbuffered)
 
 
 @known_options()

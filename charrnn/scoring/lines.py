@@ -7,6 +7,7 @@ so that what is held never grows with a line or with the text. Shapes: T time, B
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
@@ -141,18 +142,30 @@ class LineReader:
 
     def _scored(self, parts: list[_Part], memory: Memory | None) -> tuple[list[Piece], Memory | None]:
         """The pieces of these parts. `memory` is that behind an unfinished text, which the first part goes on with."""
-        texts: list[list[Ids]] = []
-        goes_on = memory is not None
-        for part in parts:
-            if goes_on and texts:
-                texts[-1].append(part.tokens)
-            else:
-                texts.append([part.tokens])
-            goes_on = self._carry or not part.ends_line
-        # One text may have begun before, one may go on after; whatever is whole is read side by side.
-        whole = [np.concatenate(text) if len(text) > 1 else text[0] for text in texts]
-        first = [] if memory is None else whole[:1]
-        ...
+        if not parts:
+            return [], memory
+        starts = [n for n in range(len(parts)) if n == 0 or (parts[n - 1].ends_line and not self._carry)]
+        spans = list(pairwise([*starts, len(parts)]))
+        texts = [np.concatenate([part.tokens for part in parts[first:end]]) for first, end in spans]
+        # One text may have begun before, and one may go on after: these alone need a memory of their own.
+        found: list[Predictions] = []
+        if memory is not None:
+            predictions, memory = self._reader.go_on(texts.pop(0), memory)
+            found.append(predictions)
+        goes_on = self._carry or not parts[-1].ends_line
+        last = texts.pop() if goes_on and texts else None
+        found += self._reader.each(texts, self._fresh)
+        if last is not None:
+            predictions, memory = self._reader.go_on(last, self._fresh)
+            found.append(predictions)
+        pieces = []
+        for (first, end), predictions in zip(spans, found, strict=True):
+            at = 0
+            for part in parts[first:end]:
+                own = predictions[at : at + part.tokens.size] if end - first > 1 else predictions
+                pieces.append(Piece(*part[:6], own, part.ends_line))
+                at += part.tokens.size
+        return pieces, memory if goes_on else None
 
     def _parts(self, lines: Iterable[str | None]) -> Iterator[_Part | VocabularyError | None]:
         """Lines and parts of long ones as token ids; None where what has come is to be given out; the error last."""

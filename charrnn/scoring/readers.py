@@ -9,6 +9,7 @@ the same numbers each time. Shapes: T time, B rows, V vocabulary.
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,7 +49,7 @@ class NumpyReader:
         tokens = targets.ravel()
         if asked.nothing:
             return Predictions(tokens, nats(logits, tokens, self._start_id)), states
-        return predictions_of(logits, tokens, self._start_id, asked), states
+        return predictions_of(logits, tokens, self._start_id, asked, nats(logits.copy(), tokens, self._start_id)), states
 
 
 class TorchReader:
@@ -123,9 +124,8 @@ def _load_torch() -> None:
     import torch
 
     from charrnn.machine import cores, keep_freed_memory, products_by_onednn
-    from charrnn.models import ensemble
-    from charrnn.scoring import token_nll
 
+    import_module("charrnn.scoring.token_nll")
     keep_freed_memory()
     products_by_onednn()
     torch.set_num_threads(min(torch.get_num_threads(), cores()))

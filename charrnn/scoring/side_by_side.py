@@ -8,6 +8,7 @@ from dataclasses import fields
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from charrnn.config import ModelConfig
 from charrnn.models.cells import CELLS
@@ -108,10 +109,10 @@ class _Columns:
             block = column.reshape(steps, rows, *column.shape[1:]).swapaxes(0, 1)
             self._columns[each.name][:rows, begin : begin + steps] = block
 
-    def of_rows(self, lengths: Sequence[int]) -> list[Predictions]:
+    def of_rows(self, lengths: npt.NDArray[np.int64]) -> list[Predictions]:
         """Those of each row."""
-        columns = self._columns
-        return [
-            Predictions(**{name: None if column is None else column[row, :length] for name, column in columns.items()})
-            for row, length in enumerate(lengths)
-        ]
+
+        def of_row(row: int, length: int) -> dict[str, Any]:
+            return {name: None if column is None else column[row, :length] for name, column in self._columns.items()}
+
+        return [Predictions(**of_row(row, length)) for row, length in enumerate(lengths.tolist())]
