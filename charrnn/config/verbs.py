@@ -9,6 +9,9 @@ from charrnn.config.options import COUNT, ResumeOptions, TrainOptions
 
 # The number formats of generation; `inference/products.py` has a matrix for each.
 PRECISIONS = ("int8", "fp32")
+# What surprisal is told of, and whose white space is: `scoring/units.py` has a class or function for each.
+UNITS = ("line", "word", "char", "token")
+SPACES = ("after", "before", "none")
 
 
 def text_or_file(text: Any) -> Any:
@@ -40,6 +43,14 @@ class VerbArguments(Config):
         "Samples; sample i has the seed plus i.", "Text", default=1, flags=("--num", "-n"),
         range=Range(at_least=1, at_most=100_000),
     )  # fmt: skip
+    unique: bool = option("No text twice.", "New texts", default=False, flags=("--unique",))
+    novel: bool = option(
+        "No text with a line of the text that was learned from.", "New texts", default=False, flags=("--novel",)
+    )
+    exclude: tuple[str, ...] | None = option("No text with one of these lines.", "New texts", parse=several)
+    ignore_case: bool = option(
+        "For these, upper and lower case are one.", "New texts", default=False, flags=("--ignore-case",)
+    )
     echo: bool = option("The prompt in front.", "Output", default=False)
     logprobs: bool = option("How likely the model held its tokens.", "Output", default=False)
     precision: str | None = option("Number format of the weights.", "Machine", choices=PRECISIONS)
@@ -51,6 +62,21 @@ class VerbArguments(Config):
     batch_size: int | None = again(TrainOptions, "batch_size")
     adapt: bool = option("Dynamic evaluation as well.", "Scoring", default=False)
     fit_temperature: bool = option("Temperature scaling as well.", "Scoring", default=False)
+
+    per: str = option("What a row is.", "Output", default="line", choices=UNITS)
+    space: str = option(
+        "Whose white space is: `after`, a word owns that some boundary follows it; `before`, the white space in front "
+        "of it; `none`, nobody's, in rows of its own.", "Output", default="after", choices=SPACES,
+    )  # fmt: skip
+    top: int = option(
+        "So many likeliest tokens beside each, with its rank and the entropy.", "Output", default=0, metavar="K",
+        range=Range(at_least=0, at_most=1000),
+    )  # fmt: skip
+    context: str = option("A text that is read before and not scored.", "Scoring", default="")
+    column: int | None = option(
+        "Score this column of TSV, counted from 1, and hand the rest of the line through.", "Text", metavar="N",
+        range=COUNT,
+    )  # fmt: skip
 
     left: str = option("The text in front of a gap.", "Filling", default="")
     right: str = option("The text behind it.", "Filling", default="")

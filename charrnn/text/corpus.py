@@ -118,7 +118,7 @@ def decode(
             raise CorpusError(f"{source} cannot be read to its end: {error}") from None
         digest(block)
         if b"\0" in block and not any_bytes:
-            raise CorpusError(f"{source} {_zeros_told(block)}")
+            raise CorpusError(f"{source} {zeros_told(block)}")
         if offset == 0 and block.startswith(codecs.BOM_UTF8):
             statistics.notes.append(f"{source}: byte order mark dropped")
             block, offset = block[3:], 3
@@ -138,7 +138,7 @@ def decode(
             return
 
 
-def _zeros_told(block: bytes) -> str:
+def zeros_told(block: bytes) -> str:
     """What is said of zero bytes, which no text holds."""
     if name := utf16(block):
         return f"is {name}, not UTF-8: convert it first, for example with iconv -f {name} -t UTF-8"
