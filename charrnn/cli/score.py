@@ -20,7 +20,7 @@ from charrnn.errors import CorpusError, VocabularyError
 if TYPE_CHECKING:
     from charrnn.api.model import Model
     from charrnn.scoring.lines import LineReader
-    from charrnn.scoring.units import Units
+    from charrnn.scoring.rows import Units
     from charrnn.text.lines import Line
 
 EXAMPLES = """Examples:
