@@ -89,7 +89,7 @@ class PairScores:
 
     @cached_property
     def mean_difference_interval(self) -> tuple[float, float]:
-        """95% of the mean difference in bits: percentiles of 2,000 bootstrap samples (Efron 1979), with a fixed seed."""
+        """95% of the mean difference in bits: percentiles of 2,000 bootstrap samples (Efron 1979), of a fixed seed."""
         generator, rows = np.random.default_rng(SEED), max(1, RESAMPLED_AT_ONCE // self.pairs)
         means = [
             self.differences[generator.integers(self.pairs, size=(min(rows, RESAMPLES - begin), self.pairs))].mean(1)
@@ -172,7 +172,7 @@ def _sentences(pair: Pair) -> tuple[str, str]:
 
 def _complaint(tokenizer: Tokenizer, pairs: Sequence[Pair], lacking: npt.NDArray[np.bool_]) -> str:
     """Which characters the vocabulary lacks, in how many pairs, and in which first."""
-    some = [pairs[number] for number in np.flatnonzero(lacking)]
+    some = [pairs[number] for number in np.flatnonzero(lacking).tolist()]
     characters = sorted({character for pair in some for character in pair.good + pair.bad})
     missing = [each for each in characters if (tokenizer.encode(each, unknown=True) > tokenizer.size).any()]
     names = ", ".join(map(named, missing[:8])) + (", …" if len(missing) > 8 else "")
