@@ -19,7 +19,7 @@ ASKED = [("ab", " cd"), ("", "abc"), ("abcd a", ""), ("a", "b"), ("abcabcabc", "
 
 
 def cost(network: LanguageModel, tokenizer: Tokenizer, text: str) -> float:
-    return float(one_at_a_time(network, tokenizer.encode(text)).sum()) if text else 0.0
+    return float(one_at_a_time(network, tokenizer.encode(text).astype(np.uint32)).sum()) if text else 0.0
 
 
 @each("documents", [False, True])
@@ -65,7 +65,7 @@ def test_of_subwords_a_continuation_is_the_whole_less_the_tokens_before_the_bord
     border = context_tokens(tokenizer, context, ids)
     assert 0 < border < ids.size
     [(nats, _)] = continuations(network, tokenizer, [(context, continuation)])
-    assert nats == pytest.approx(-one_at_a_time(network, ids)[border:].sum(), rel=1e-5)
+    assert nats == pytest.approx(-one_at_a_time(network, ids.astype(np.uint32))[border:].sum(), rel=1e-5)
 
 
 def scored(model: Model, text: str) -> float:

@@ -101,7 +101,9 @@ def test_sentences_cost_what_a_slow_loop_says_and_no_batch_changes_it() -> None:
     scores = model.pairs(pairs, batch_size=7)  # type: ignore[arg-type]
     for pair, good, bad in zip(pairs, scores.good, scores.bad, strict=True):
         for text, found in zip(pair, (good, bad), strict=True):
-            assert found == pytest.approx(-one_at_a_time(network, model.tokenizer.encode(text)).sum(), rel=1e-5)
+            assert found == pytest.approx(
+                -one_at_a_time(network, model.tokenizer.encode(text).astype(np.uint32)).sum(), rel=1e-5
+            )
     for batch_size in (1, 64):
         again = model.pairs(pairs, batch_size=batch_size)  # type: ignore[arg-type]
         assert again.good == pytest.approx(scores.good, rel=1e-6) and again.accuracy == scores.accuracy
