@@ -27,10 +27,12 @@ from charrnn.text.tokenizers import Tokenizer
 
 if TYPE_CHECKING:
     from charrnn.api.lines import LineScore
+    from charrnn.api.pairs import AnyPairs
     from charrnn.api.surprisal import Surprisal
     from charrnn.models.ensemble import Network
     from charrnn.scoring.figures import Score
     from charrnn.scoring.filling import Filled
+    from charrnn.scoring.pairs import PairScores
 
 # Generation reads weights in 8 bits where that costs fewer bits per character than this.
 MOST_LOST_TO_INT8 = 0.003
@@ -281,6 +283,27 @@ class Model:
 
         use_threads(threads)
         return score_lines(self, texts, context=context, carry=carry, unknown=unknown, unbuffered=unbuffered)
+
+    @known_options()
+    def pairs(
+        self,
+        pairs: "AnyPairs",
+        *,
+        end: bool = True,
+        unknown: bool = False,
+        batch_size: int | None = None,
+        threads: int | None = None,
+    ) -> "PairScores":
+        """Minimal pairs: of (good, bad) sentences, or files of such (BLiMP's, TSV, agreement sets), how many are right.
+
+        A sentence is scored whole, from a fresh state, with its line end or document's end after it unless `end` is
+        False. Raises VocabularyError when the vocabulary lacks a character, unless `unknown` is set; CorpusError when
+        a file cannot be read, with the line.
+        """
+        from charrnn.api.pairs import scored
+
+        use_threads(threads)
+        return scored(self, pairs, end=end, unknown=unknown, batch_size=batch_size)
 
 
 @known_options()

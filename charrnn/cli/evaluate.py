@@ -10,6 +10,7 @@ import typer
 from charrnn.cli import gates
 from charrnn.cli import options as opt
 from charrnn.cli.baselines import print_with_baselines
+from charrnn.cli.pairs import FORMATS, End, Pairs, evaluate_pairs
 from charrnn.cli.pictures import write_page
 from charrnn.cli.standard_input import or_standard_input
 from charrnn.config import TrainOptions, require
@@ -45,11 +46,15 @@ EXAMPLES = """Examples:
     charrnn eval --html report.html test.txt
 
     zcat test.txt.gz | charrnn eval -m small -m large
+
+    charrnn eval --pairs blimp/data/*.jsonl
+
+    charrnn eval -q --fail-below 0.7 --pairs pairs.tsv
 """
 
 # Figures that `-q` can print alone.
 METRICS = tuple(name for name, one in FIGURES.items() if one.metric)
-DEFINITIONS = "Figures:\n\n" + "".join(f"- {name}: {one.help}\n" for name, one in FIGURES.items()) + "\n"
+DEFINITIONS = "Figures:\n\n" + "".join(f"- {name}: {one.help}\n" for name, one in FIGURES.items()) + "\n" + FORMATS
 
 
 def evaluate(
@@ -105,13 +110,19 @@ def evaluate(
             "--baselines",
         ),
     ] = False,
+    pairs: Pairs = None,
+    end: End = True,
     html: opt.Html = None,
     model: opt.Models = None,
     checkpoints: opt.Checkpoints = None,
     batch_size: Annotated[
         int | None,
         opt.from_field(
-            TrainOptions, "batch_size", help="Batch size: rows side by side.", group="Machine", default="32"
+            TrainOptions,
+            "batch_size",
+            help="Batch size: rows side by side.",
+            group="Machine",
+            default="32; of pairs 128",
         ),
     ] = None,
     device: Annotated[str, opt.from_field(TrainOptions, "device", default=None)] = "cpu",
@@ -127,8 +138,12 @@ def evaluate(
 
     Without a TEXT, a pipe or file on standard input is the text; where there is none, or nothing in it, each run's own
     held-out part is.
+
+    With --pairs, minimal pairs instead: two sentences that differ in one thing, of which the good one should be the
+    likelier.
     """
-    gate = gates.Gate(metric, fail_above, fail_below, baseline, tolerance)
+    metric = "accuracy" if pairs else metric
+    gate = gates.Gate(metric, fail_above, fail_below, baseline, tolerance, higher_is_better=bool(pairs))
     working("reading the model")
     from charrnn import api
     from charrnn.machine import choose
@@ -136,11 +151,17 @@ def evaluate(
     from charrnn.text.kept import KeptText
 
     choose(device, "fp32", threads)
-    named = texts if test else or_standard_input(texts)
+    named = texts if test or pairs else or_standard_input(texts)
     require(html is None or len(model or NO_NAME) == len(named or NO_NAME) == 1, "`html` is of one model on one text")
     models = [api.load(each, checkpoints=checkpoints, device=device) for each in model or NO_NAME]
     for each in models:
         say(f"model: {each.header.path}")
+    if pairs:
+        printed = {"as_json": as_json, "quiet": quiet}
+        files = [*pairs, *(named or [])]
+        evaluate_pairs(models, files, gate, end=end, unknown=unknown, batch_size=batch_size, **printed)
+        gate.close()
+        return
     reading: dict[str, Any] = {"lines": lines, "reset_every": reset_every, "batch_size": batch_size or BATCH}
     conditions = {**reading, "adapt": adapt, "fit_temperature": fit_temperature, "baselines": baselines}
     part = "test" if test else "valid"

@@ -79,6 +79,8 @@ class VerbArguments(Config):
         range=COUNT,
     )  # fmt: skip
 
+    end: bool = option("Score sentences with their end.", "Pairs", default=True)
+
     left: str = option("The text in front of a gap.", "Filling", default="")
     right: str = option("The text behind it.", "Filling", default="")
     candidates: tuple[str, ...] | None = option("What may stand in the gap.", "Filling", parse=several)
