@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from charrnn import __version__
-from charrnn.cli import evaluate, fill, inspect, runs, sample, train
+from charrnn.cli import compare, evaluate, fill, inspect, runs, sample, train
 from charrnn.cli.failures import told
 from charrnn.cli.flags import flags, in_flags
 from charrnn.cli.options import utf8_streams
@@ -41,6 +41,7 @@ app = typer.Typer(
 app.command("train", cls=Command, epilog=train.EXAMPLES)(train.train)
 app.command("sample", cls=Command, epilog=sample.EXAMPLES)(sample.sample)
 app.command("eval", cls=Command, epilog=evaluate.DEFINITIONS + evaluate.EXAMPLES)(evaluate.evaluate)
+app.command("compare", cls=Command, epilog=compare.EXAMPLES)(compare.compare)
 app.command("fill", cls=Command, epilog=fill.EXAMPLES)(fill.fill)
 app.add_typer(inspect.inspect_app, name="inspect")
 app.add_typer(runs.runs_app, name="runs")
