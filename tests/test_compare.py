@@ -10,8 +10,9 @@ import pytest
 
 import charrnn as package
 from charrnn.errors import CorpusError, VocabularyError
-from charrnn.scoring.compare import LEAST_BLOCKS, Comparison, compare, mean_interval, student_t
+from charrnn.scoring.compare import Comparison, best, compare
 from charrnn.scoring.costs import Costs
+from charrnn.scoring.intervals import LEAST_BLOCKS, mean_interval, student_t
 from charrnn.text.tokenizers import Tokenizer, train_tokenizer
 
 from .cases import each
@@ -225,7 +226,7 @@ def test_a_model_compared_with_itself_is_no_better(trained: Path, prose: str) ->
         found = package.compare(model, "small", prose[:8000], checkpoints=trained, **options)
         assert found.advantage == 0.0 and found.interval == (0.0, 0.0) and 0 in found.interval
         assert (found.won, found.lost, found.better) == (0, 0, None)
-        assert not found.best(found.words, "a") and not found.best(found.words, "b")
+        assert not best(found.words, "a") and not best(found.words, "b")
 
 
 def test_sums_are_those_of_a_score(trained: Path, prose: str) -> None:

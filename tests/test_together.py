@@ -16,7 +16,12 @@ from charrnn.generation.config import SampleConfig
 
 from .conftest import CommandLine
 
-COMMANDS = {name.rsplit(" ", maxsplit=1)[-1]: (name, command) for name, command in commands(app) if name}
+# By their last word; of two that share it, as `runs compare` and `compare`, the one that stands by itself.
+COMMANDS = {
+    name.rsplit(" ", maxsplit=1)[-1]: (name, command)
+    for name, command in sorted(commands(app), key=lambda each: -each[0].count(" "))
+    if name
+}
 VERBS: dict[str, Callable[..., Any]] = {
     verb.__qualname__: verb
     for verb in (package.train, package.Training.start, package.Model.sample, package.Model.stream, package.Model.score,
@@ -29,7 +34,7 @@ def written(verb: str, name: str) -> list[str]:
     parameter = next(one for one in COMMANDS[verb][1].params if one.name == name)
     value = {"cell": "lstm", "skip": "dense", "tokenizer": "byte", "metric": "bpb", "optimizer": "sgd",
              "documents": "lines", "precision": "fp32", "unit": "1:0", "seconds": "3s",
-             "more": "3s"}.get(name)  # fmt: skip
+             "more": "3s", "per": "word"}.get(name)  # fmt: skip
     if parameter.param_type_name == "argument":
         return ["some.txt"]
     if parameter.is_flag:
@@ -47,6 +52,8 @@ def test_what_would_be_ignored_is_refused_by_every_command(charrnn: CommandLine)
                     line = [*COMMANDS[verb][0].split(), *written(verb, name), *(written(verb, other) if other else [])]
                     if verb == "fill":
                         line.append("a[...]b")
+                    if verb == "compare":
+                        line[1:1] = ["small", "large"]
                     refused = charrnn(*line)
                     said = written(verb, name)[0] if written(verb, name)[0].startswith("-") else "TEXT"
                     assert refused.code == 2 and len(refused.err.splitlines()) == 1, (line, refused)

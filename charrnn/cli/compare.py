@@ -142,11 +142,13 @@ def compare(
 
 def _record(found: "Comparison", top: int) -> dict[str, Any]:
     """Every figure, and the words and characters on which each model saves most."""
+    from charrnn.scoring.compare import best
+
     lists = {"words": found.words, "characters": found.characters}
     return {
         **found.figures(),
         **{
-            name: items and {whose: [one.to_json() for one in found.best(items, whose)[:top]] for whose in ("a", "b")}
+            name: items and {whose: [one.to_json() for one in best(items, whose)[:top]] for whose in ("a", "b")}
             for name, items in lists.items()
         },
     }
@@ -197,10 +199,12 @@ def _number(value: float, rounded: bool) -> str:
 
 def _write_lists(found: "Comparison", top: int) -> None:
     """Side by side, what each model predicts better: words, then characters."""
+    from charrnn.scoring.compare import best
+
     for title, items in (("words", found.words), ("characters", found.characters)):
         if items is None or not top:
             continue
-        left, right = (found.best(items, whose)[:top] for whose in ("a", "b"))
+        left, right = (best(items, whose)[:top] for whose in ("a", "b"))
         if not left and not right:
             continue
         heads = [f"{title} that {_cut(visible(each.name), NAME)} predicts better" for each in (found.a, found.b)]

@@ -1,17 +1,14 @@
 """Which of two models predicts a text better, and whether that is more than chance.
 
-Both are asked for the same characters, so the difference is taken pair by pair. Its errors cluster: one hard name,
-scene or table sways hundreds of characters at once, and an interval that took characters for independent would be far
-too narrow. So differences are added up over blocks of 500 to 1,000 characters, and what is left of the dependence
-between blocks is estimated (Newey & West 1987). Shapes: S spans, B blocks.
+Both are asked for the same characters, so the difference is taken pair by pair. Its errors cluster, so
+it is added up over blocks of 500 to 1,000 characters, of which the interval is (`intervals.py`). Shapes: S spans, B blocks.
 """
 
 import math
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
-from statistics import NormalDist
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,22 +16,12 @@ import numpy.typing as npt
 from charrnn.errors import CorpusError
 from charrnn.scoring.costs import Costs, Places, aligned
 from charrnn.scoring.figures import Nats
+from charrnn.scoring.intervals import CONFIDENCE, LEAST_BLOCKS, Interval, mean_interval
 
-CONFIDENCE = 0.95
 LARGE_BLOCK, SMALL_BLOCK = 1000, 500
-# Blocks are large where there are so many of them, and of fewer than the least nothing is inferred.
-MANY_BLOCKS, LEAST_BLOCKS = 30, 5
+# Blocks are large where there are so many of them.
+MANY_BLOCKS = 30
 WORD = re.compile(r"\S+")
-
-
-class Interval(NamedTuple):
-    """Bounds of the true mean, in the unit of what it is of."""
-
-    low: float
-    high: float
-
-    def __contains__(self, value: object) -> bool:
-        return isinstance(value, int | float) and self.low <= value <= self.high
 
 
 @dataclass(frozen=True)
@@ -96,10 +83,8 @@ class Comparison:
 
     @cached_property
     def block_ends(self) -> Places:
-        """(B,): how many spans the blocks up to each hold.
-
-        Blocks are of like length: of whole documents, unless these are so long that few blocks would be left.
-        """
+        """(B,): how many spans the blocks up to each hold, the last one included."""
+        # Of like length, and of whole documents, unless these are so long that few blocks would be left.
         length = np.cumsum(self.a.ends - self.a.begins)
         size = LARGE_BLOCK if self.chars >= MANY_BLOCKS * LARGE_BLOCK else SMALL_BLOCK
         number = max(1, self.chars // size)
@@ -125,7 +110,7 @@ class Comparison:
 
     @property
     def blocks(self) -> int:
-        """B"""
+        """B, the number of blocks."""
         return self.block_ends.size
 
     @property
@@ -153,11 +138,8 @@ class Comparison:
 
     @cached_property
     def words(self) -> list[Item]:
-        """All words by A's advantage, the largest first.
-
-        A word has the white space in front of it, as the pieces of subwords do; what follows the last is a word
-        without letters.
-        """
+        """All words by A's advantage, the largest first; a word has the white space in front of it."""
+        # As the pieces of subwords do; white space behind the last is a word without letters.
         found = list(WORD.finditer(self.text))
         word = np.searchsorted([one.end() for one in found], self.a.ends - 1, side="right")
         return self._items(word, [*(one[0] for one in found), ""])
@@ -170,12 +152,6 @@ class Comparison:
         if self.a.document_ends is not None:
             alone |= np.isin(ends, self.a.document_ends)
         return self._items(ends - 1, self.text) if alone.all() else None
-
-    @staticmethod
-    def best(items: list[Item], whose: str) -> list[Item]:
-        """Of items as above, those that 'a' or 'b' predicts better, on which it saves most first."""
-        sign = 1 if whose == "a" else -1
-        return [item for item in items[::sign] if sign * item.advantage > 0]
 
     def _items(self, place: Places, text_at: "list[str] | str") -> list[Item]:
         """The costs of spans (S,) by the text that stands at the place of each; a place is counted once."""
@@ -246,43 +222,10 @@ def compare(a: Costs, b: Costs, text: str, notes: tuple[str, ...] = ()) -> Compa
     return Comparison(*aligned(a, b), text, notes)
 
 
-def mean_interval(total: Nats, size: npt.NDArray[np.int64], confidence: float = CONFIDENCE) -> Interval | None:
-    """A confidence interval of sum(total) / sum(size) over blocks (B,) in order; None of fewer than five.
-
-    The wider of two: of Student's t with blocks taken for independent, which is right as long as what clusters is
-    shorter than a block, and of Newey & West's variance, which adds the covariance of blocks near each other, with as
-    many degrees of freedom as there are stretches of that length.
-    """
-    blocks = total.size
-    if blocks < LEAST_BLOCKS:
-        return None
-    mean = math.fsum(total) / float(size.sum())
-    rest = total - mean * size
-    lags = min(int(4 * (blocks / 100) ** (2 / 9)), blocks // LEAST_BLOCKS)
-    alone = float(rest @ rest)
-    joint = alone + 2 * sum((1 - lag / (lags + 1)) * float(rest[lag:] @ rest[:-lag]) for lag in range(1, lags + 1))
-    freedom = max(LEAST_BLOCKS - 1, blocks / (lags + 1) - 1)
-    scale = math.sqrt(blocks / (blocks - 1)) / float(size.sum())
-    half = scale * max(
-        student_t(blocks - 1, confidence) * math.sqrt(alone),
-        student_t(freedom, confidence) * math.sqrt(max(0.0, joint)),
-    )
-    return Interval(mean - half, mean + half)
-
-
-def student_t(freedom: float, confidence: float) -> float:
-    """Student's t that a share `confidence` lies within, to 0.001 from 4 degrees of freedom on.
-
-    Source: Abramowitz & Stegun 1964, 26.7.5 (Cornish and Fisher's expansion).
-    """
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    return (
-        z
-        + (z**3 + z) / (4 * freedom)
-        + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
-        + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * freedom**3)
-        + (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / (92160 * freedom**4)
-    )
+def best(items: list[Item], whose: str) -> list[Item]:
+    """Of items as a comparison lists them, those that 'a' or 'b' predicts better, on which it saves most first."""
+    sign = 1 if whose == "a" else -1
+    return [item for item in items[::sign] if sign * item.advantage > 0]
 
 
 def _by_block(values: npt.NDArray[Any], ends: Places) -> npt.NDArray[Any]:
