@@ -1,7 +1,7 @@
 """Which of two models predicts a text better, and whether that is more than chance.
 
-Both are asked for the same characters, so the difference is taken pair by pair. Its errors cluster, so it
-is added up over blocks of 500 to 1,000 characters, of which the interval is (`intervals.py`). Shapes: S spans, B blocks.
+Both are asked for the same characters, so the difference is taken pair by pair. Its errors cluster, so it is added up
+over blocks of 500 to 1,000 characters, of which the interval is (`intervals.py`). Shapes: S spans, B blocks.
 """
 
 import math
