@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from os import PathLike, fspath
+from os import fspath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,11 +20,8 @@ from charrnn.inference.engine import open_engine
 from charrnn.models.weights import bounded
 from charrnn.storage import checkpoint, runs
 from charrnn.storage.checkpoint import Header, Weights
-from charrnn.text.corpus import Corpus, in_memory
-from charrnn.text.dataset import encode_lines, encode_part
-from charrnn.text.documents import missing_ends
+from charrnn.text.corpus import Corpus
 from charrnn.text.tokenizers import Tokenizer
-from charrnn.text.unknown import refuse_unknown
 
 if TYPE_CHECKING:
     from charrnn.models.ensemble import Network
@@ -183,41 +180,18 @@ class Model:
         `adapted` (dynamic evaluation) and `fitted` beside the plain one. Raises VocabularyError when the vocabulary
         lacks a character, unless `unknown` is set; CorpusError when the text is empty.
         """
-        from charrnn.models.ensemble import backwards_of
-        from charrnn.scoring.adaptation import adapted
-        from charrnn.scoring.score import counting_notes, score
-        from charrnn.scoring.temperature import fit_temperature as fit
-        from charrnn.scoring.token_nll import BATCH
+        from charrnn.api.scoring import scored
 
         use_threads(threads)
-        batch_size = BATCH if batch_size is None else batch_size
-        if isinstance(text, PathLike):
-            text = Corpus([fspath(text)], any_bytes=self.tokenizer.any_bytes)
-        plain_text, statistics = (text.read(), text.statistics) if isinstance(text, Corpus) else in_memory(text)
-        if not unknown:
-            refuse_unknown(self.tokenizer, plain_text, self.documents)
-        if lines and not self.config.documents:
-            part = encode_lines(self.tokenizer, plain_text, unknown=unknown)
-        else:
-            part = encode_part(self.tokenizer, [plain_text], self.documents, unknown=unknown)
-
-        def at(temperature: float) -> "Score":
-            return score(
-                self.network, part, statistics, reset_every=reset_every, batch_size=batch_size, temperature=temperature
-            )
-
-        plain, backward = at(1.0), None
-        if self.config.bidirectional:
-            reversed_part = part.reversed(self.config.start_id)
-            backward = score(
-                backwards_of(self.network), reversed_part, statistics, reset_every=reset_every, batch_size=batch_size
-            )
-        return replace(
-            plain,
-            backward=backward,
-            adapted=adapted(self.network, part, plain) if adapt else None,
-            fitted=at(fit(lambda temperature: at(temperature).loss)) if fit_temperature else None,
-            notes=(*statistics.notes, *counting_notes(statistics, part, missing_ends(plain_text, self.documents))),
+        return scored(
+            self,
+            text,
+            lines=lines,
+            reset_every=reset_every,
+            unknown=unknown,
+            batch_size=batch_size,
+            adapt=adapt,
+            fit_temperature=fit_temperature,
         )
 
 

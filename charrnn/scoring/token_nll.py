@@ -6,6 +6,7 @@ Shapes: N tokens scored, S spans scored side by side, B batch, T window, V vocab
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,9 @@ from charrnn.scoring.figures import Nats
 from charrnn.text.token_files import Tokens
 
 Positions = npt.NDArray[np.int64]
+Inside = npt.NDArray[np.bool_]
+# Of a window: positions (B, T) in the text, which of them are inside it, logits (B, T, V), targets (B, T).
+Take = Callable[[Positions, Inside, Tensor, Tensor], None]
 
 WINDOW = 256
 BATCH = 32
@@ -28,7 +32,6 @@ WARM_UP = 256
 SHORTEST_CHUNK = 256
 
 
-@torch.inference_mode()
 def token_nll(
     model: Predictor,
     tokens: Tokens,
@@ -52,16 +55,41 @@ def token_nll(
     before it: an estimate (about 1e-5 relative) for validation while training, several times as fast. `temperature`
     divides the logits; a figure at any other than 1 is to be reported as what it is.
     """
+    result, start_id = np.empty(tokens.size), model.config.start_id
+
+    def keep(positions: Positions, inside: Inside, logits: Tensor, targets: Tensor) -> None:
+        if temperature != 1.0:
+            logits /= temperature
+        result[positions[inside]] = target_nll(logits, targets, start_id)[inside]
+
+    read(model, tokens, starts, keep, reset_every=reset_every, batch_size=batch_size, window=window, chunks=chunks)
+    return result
+
+
+@torch.inference_mode()
+def read(
+    model: Predictor,
+    tokens: Tokens,
+    starts: Positions | None,
+    take: Take,
+    *,
+    reset_every: int | None = None,
+    batch_size: int = BATCH,
+    window: int = WINDOW,
+    chunks: int = 1,
+) -> None:
+    """Read a text as `token_nll` does, and hand on what is predicted of each token, once."""
     was_training = model.training
     model.eval()
     try:
-        reader = _Reader(model, tokens, window, temperature)
+        reader = _Reader(model, tokens, window, take)
         if starts is not None:
-            return reader.independent(starts, np.append(starts[1:], tokens.size), True, batch_size)
-        if reset_every is not None:
+            reader.independent(starts, np.append(starts[1:], tokens.size), True, batch_size)
+        elif reset_every is not None:
             firsts = np.arange(0, tokens.size, reset_every)
-            return reader.independent(firsts, np.append(firsts[1:], tokens.size), False, batch_size)
-        return reader.stream(chunks)
+            reader.independent(firsts, np.append(firsts[1:], tokens.size), False, batch_size)
+        else:
+            reader.stream(chunks)
     finally:
         model.train(was_training)
 
@@ -69,23 +97,20 @@ def token_nll(
 class _Reader:
     """Reads spans of one token array side by side."""
 
-    def __init__(self, model: Predictor, tokens: Tokens, window: int, temperature: float) -> None:
-        self.model, self.tokens, self.window, self.temperature = model, tokens, window, temperature
+    def __init__(self, model: Predictor, tokens: Tokens, window: int, take: Take) -> None:
+        self.model, self.tokens, self.window, self.take = model, tokens, window, take
         self.device = next(model.parameters()).device
 
-    def independent(self, firsts: Positions, ends: Positions, documents: bool, batch_size: int) -> Nats:
+    def independent(self, firsts: Positions, ends: Positions, documents: bool, batch_size: int) -> None:
         """Spans that each begin in the initial state, the longest first so that a batch is of like length."""
-        result = np.empty(self.tokens.size)
         order = np.argsort(firsts - ends, kind="stable")
         for at in range(0, len(order), batch_size):
             some = order[at : at + batch_size]
             states = self.model.initial_states(len(some))
-            self._read(firsts[some], ends[some], states, result, from_start=documents)
-        return result
+            self._read(firsts[some], ends[some], states, self.take, from_start=documents)
 
-    def stream(self, chunks: int) -> Nats:
+    def stream(self, chunks: int) -> None:
         """One stream, or equal chunks of it side by side, each from the state that its neighbour's tail leads to."""
-        result = np.empty(self.tokens.size)
         chunks = max(1, min(chunks, self.tokens.size // SHORTEST_CHUNK))
         length = self.tokens.size // chunks
         firsts = np.arange(chunks) * length
@@ -95,22 +120,21 @@ class _Reader:
             states = select_rows(
                 self._read(ends - WARM_UP, ends, states, None), torch.arange(-1, chunks - 1, device=self.device)
             )
-        states = self._read(firsts, ends, states, result)
+        states = self._read(firsts, ends, states, self.take)
         if length * chunks < self.tokens.size:
             last = select_rows(states, torch.tensor([chunks - 1], device=self.device))
-            self._read(ends[-1:], np.array([self.tokens.size]), last, result)
-        return result
+            self._read(ends[-1:], np.array([self.tokens.size]), last, self.take)
 
     def _read(
         self,
         firsts: Positions,
         ends: Positions,
         states: NetworkState,
-        result: "Nats | None",
+        take: Take | None,
         *,
         from_start: bool = False,
     ) -> NetworkState:
-        """Read the spans [first, end) into result; the states returned are theirs where all are equally long."""
+        """Read the spans [first, end) and hand on; the states returned are theirs where all are equally long."""
         longest = int((ends - firsts).max())
         window = max(1, min(self.window, LOGITS_AT_ONCE // (len(firsts) * self.model.config.vocab_size)))
         for begin in range(0, longest, window):
@@ -120,21 +144,17 @@ class _Reader:
             if begin == 0 and from_start:
                 inputs[:, 0] = self.model.config.start_id
             logits, states = self.model(inputs, states)
-            if result is not None:
-                if self.temperature != 1.0:
-                    logits /= self.temperature
-                result[positions[inside]] = target_nll(logits, targets, self.model.config.start_id)[inside]
+            if take is not None:
+                take(positions, inside, logits, targets)
         return states
 
 
-def inputs_and_targets(
-    model: Predictor, tokens: Tokens, positions: Positions, inside: npt.NDArray[np.bool_]
-) -> tuple[Tensor, Tensor]:
+def inputs_and_targets(model: Predictor, tokens: Tokens, positions: Positions, inside: Inside) -> tuple[Tensor, Tensor]:
     """Token ids (B, T) before and at these positions; `start_id` outside, and in front of a text."""
     start_id, device = model.config.start_id, next(model.parameters()).device
     before = positions - 1
 
-    def at(positions: Positions, known: npt.NDArray[np.bool_]) -> Tensor:
+    def at(positions: Positions, known: Inside) -> Tensor:
         ids = np.where(known, tokens[np.where(known, positions, 0)].astype(np.int64), start_id)
         return torch.from_numpy(ids).to(device)
 

@@ -1,0 +1,75 @@
+"""A text and a model become a score: what `Model.score` and `charrnn eval` do."""
+
+from dataclasses import replace
+from os import PathLike, fspath
+from typing import TYPE_CHECKING
+
+from charrnn.text.corpus import Corpus, TextStatistics, in_memory
+from charrnn.text.dataset import Part, encode_lines, encode_part
+from charrnn.text.documents import missing_ends
+from charrnn.text.unknown import refuse_unknown
+
+if TYPE_CHECKING:
+    from charrnn.api.model import Model
+    from charrnn.scoring.figures import Score
+
+
+def read(model: "Model", text: "str | PathLike[str] | Corpus") -> tuple[str, TextStatistics]:
+    """A text, or what stands in a file or a corpus, and its counts."""
+    if isinstance(text, PathLike):
+        text = Corpus([fspath(text)], any_bytes=model.tokenizer.any_bytes)
+    return (text.read(), text.statistics) if isinstance(text, Corpus) else in_memory(text)
+
+
+def encoded(model: "Model", text: str, *, lines: bool = False, unknown: bool = False) -> Part:
+    """A text as token ids: a stream, its documents where the model knows such, or its lines alone.
+
+    Raises VocabularyError on a character that the vocabulary lacks, unless `unknown` is set.
+    """
+    if not unknown:
+        refuse_unknown(model.tokenizer, text, model.documents)
+    if lines and not model.config.documents:
+        return encode_lines(model.tokenizer, text, unknown=unknown)
+    return encode_part(model.tokenizer, [text], model.documents, unknown=unknown)
+
+
+def scored(
+    model: "Model",
+    text: "str | PathLike[str] | Corpus",
+    *,
+    lines: bool,
+    reset_every: int | None,
+    unknown: bool,
+    batch_size: int | None,
+    adapt: bool,
+    fit_temperature: bool,
+) -> "Score":
+    """Every figure of a text, and what was asked for beside them."""
+    from charrnn.models.ensemble import backwards_of
+    from charrnn.scoring.adaptation import adapted
+    from charrnn.scoring.score import counting_notes, score
+    from charrnn.scoring.temperature import fit_temperature as fit
+    from charrnn.scoring.token_nll import BATCH
+
+    batch_size = BATCH if batch_size is None else batch_size
+    plain_text, statistics = read(model, text)
+    part = encoded(model, plain_text, lines=lines, unknown=unknown)
+
+    def at(temperature: float) -> "Score":
+        return score(
+            model.network, part, statistics, reset_every=reset_every, batch_size=batch_size, temperature=temperature
+        )
+
+    plain, backward = at(1.0), None
+    if model.config.bidirectional:
+        reversed_part = part.reversed(model.config.start_id)
+        backward = score(
+            backwards_of(model.network), reversed_part, statistics, reset_every=reset_every, batch_size=batch_size
+        )
+    return replace(
+        plain,
+        backward=backward,
+        adapted=adapted(model.network, part, plain) if adapt else None,
+        fitted=at(fit(lambda temperature: at(temperature).loss)) if fit_temperature else None,
+        notes=(*statistics.notes, *counting_notes(statistics, part, missing_ends(plain_text, model.documents))),
+    )
