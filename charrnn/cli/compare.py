@@ -43,6 +43,7 @@ SEEDS = (
 
 
 def compare(
+    context: typer.Context,
     a: Annotated[
         str,
         typer.Argument(metavar="A", help="A run's name, its folder, or a model file.", autocompletion=complete_model),
@@ -100,9 +101,11 @@ def compare(
     working("reading the models")
     from charrnn import api
     from charrnn.machine import choose
+    from charrnn.machine.threads import AdaptiveThreads, giving_way
     from charrnn.text.kept import KeptText
 
-    choose(device, "fp32", threads)
+    machine = choose(device, "fp32", threads)
+    context.with_resource(giving_way(AdaptiveThreads(machine), say))
     named = texts if test else or_standard_input(texts)
     first, second = (api.load(each, checkpoints=checkpoints, device=device) for each in (a, b))
     any_bytes = first.tokenizer.any_bytes and second.tokenizer.any_bytes

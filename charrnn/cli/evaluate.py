@@ -48,6 +48,7 @@ DIGITS_TO_READ = 6
 
 
 def evaluate(
+    context: typer.Context,
     texts: Annotated[
         list[str] | None,
         typer.Argument(
@@ -121,10 +122,12 @@ def evaluate(
     working("reading the model")
     from charrnn import api
     from charrnn.machine import choose
+    from charrnn.machine.threads import AdaptiveThreads, giving_way
     from charrnn.scoring.token_nll import BATCH
     from charrnn.text.kept import KeptText
 
-    choose(device, "fp32", threads)
+    machine = choose(device, "fp32", threads)
+    context.with_resource(giving_way(AdaptiveThreads(machine), say))
     named = texts if test else or_standard_input(texts)
     models = [api.load(each, checkpoints=checkpoints, device=device) for each in model or NO_NAME]
     for each in models:
