@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         VocabularyError,
     )
     from charrnn.generation.config import SampleConfig
+    from charrnn.generation.samples import Sample
     from charrnn.generation.sequence import TextChunk
     from charrnn.scoring.compare import Comparison
     from charrnn.scoring.figures import Score
@@ -54,6 +55,7 @@ _HOMES = {
     "ResumeOptions": "charrnn.config.options",
     "RunError": "charrnn.errors",
     "RunSummary": "charrnn.api.runs",
+    "Sample": "charrnn.generation.samples",
     "SampleConfig": "charrnn.generation.config",
     "Score": "charrnn.scoring.figures",
     "Stopped": "charrnn.training.events",
@@ -83,6 +85,7 @@ __all__ = [
     "ResumeOptions",
     "RunError",
     "RunSummary",
+    "Sample",
     "SampleConfig",
     "Score",
     "Stopped",

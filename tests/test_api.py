@@ -136,10 +136,11 @@ def test_sample_is_stream_put_together(trained: Path) -> None:
 def test_an_argument_of_another_type_is_refused_and_named(trained: Path) -> None:
     model = charrnn.load("small", checkpoints=trained)
     verbs: list[tuple[Callable[..., object], dict[str, object]]] = [
-        (model.sample, {}), (model.stream, {}), (model.score, {"text": "a"}), (model.fill, {"left": "a", "right": "b"}),
+        (model.sample, {}), (model.stream, {}), (model.samples, {}),
+        (model.score, {"text": "a"}), (model.fill, {"left": "a", "right": "b"}),
         (charrnn.compare, {"a": "small", "b": "small"}),
-        (charrnn.load, {}), (charrnn.train, {}), (charrnn.resume, {}),
-        (charrnn.Training.start, {}), (charrnn.Training.resume, {}),
+        (charrnn.load, {}), (charrnn.train, {}), (charrnn.resume, {}), (charrnn.Training.start, {}),
+        (charrnn.Training.resume, {}),
     ]  # fmt: skip
     unchecked = {"self", "cls", "config", "corpus"}  # which are read by the configurations themselves
     seen = 0

@@ -54,6 +54,8 @@ RULES = (
     Rule(verbs=("sample",), options=("prompt",), beside=("prompt_file",)),
     Rule(verbs=("sample",), options=("repetition_window",), without=PENALTIES),
     Rule(verbs=("Model.sample", "Model.stream"), options=("repetition_window",), without=(*PENALTIES, "config")),
+    Rule(verbs=("sample", "Model.samples"), options=("ignore_case",),
+         without=("unique", "novel", "exclude")),
     Rule(verbs=("eval",), options=("test",), beside=("texts",)),
     Rule(verbs=("compare",), options=("test",), beside=("texts",)),
     Rule(verbs=("compare",), options=("per", "top"), beside=("quiet",)),

@@ -56,8 +56,7 @@ class Temperature(Processor):
 
     options = (
         ("temperature", float | Ramp | None,
-         sampling("Temperature: low is safe and repetitive, high surprising and wrong; 0 is greedy; 0.5:1.2 rises "
-                  "over the length.",
+         sampling("Temperature: low is safe, high surprising and wrong; 0 is greedy; 0.5:1.2 is a ramp.",
                   default=0.8, flags=("--temp", "--temperature"), metavar="<t or t:t>",
                   range=RANGE, parse=temperature)),
     )  # fmt: skip
