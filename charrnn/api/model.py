@@ -209,13 +209,15 @@ class Model:
         batch_size: int | None = None,
         adapt: bool = False,
         fit_temperature: bool = False,
+        baselines: bool = False,
         threads: int | None = None,
     ) -> "Score":
         """Every figure of a text (see `Score`), or of a file given as a Path; a model of documents resets at each.
 
         With `lines`, each line is scored alone, its line end with it. `adapt` and `fit_temperature` add the scores
-        `adapted` (dynamic evaluation) and `fitted` beside the plain one. Raises VocabularyError when the vocabulary
-        lacks a character, unless `unknown` is set; CorpusError when the text is empty.
+        `adapted` (dynamic evaluation) and `fitted` beside the plain one; `baselines`, bits per byte by compressors and
+        an n-gram model, alone and after the training text. Raises VocabularyError when the vocabulary lacks a
+        character, unless `unknown` is set; CorpusError when the text is empty.
         """
         from charrnn.api.scoring import scored
 
@@ -229,6 +231,7 @@ class Model:
             batch_size=batch_size,
             adapt=adapt,
             fit_temperature=fit_temperature,
+            baselines=baselines,
         )
 
 

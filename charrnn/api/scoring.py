@@ -43,8 +43,10 @@ def scored(
     batch_size: int | None,
     adapt: bool,
     fit_temperature: bool,
+    baselines: bool = False,
 ) -> "Score":
     """Every figure of a text, and what was asked for beside them."""
+    from charrnn.api.baselines import baselines as compute_baselines
     from charrnn.models.ensemble import backwards_of
     from charrnn.scoring.adaptation import adapted
     from charrnn.scoring.score import counting_notes, score
@@ -66,10 +68,16 @@ def scored(
         backward = score(
             backwards_of(model.network), reversed_part, statistics, reset_every=reset_every, batch_size=batch_size
         )
+    others, notes = compute_baselines(model, plain_text, part) if baselines else (None, [])
     return replace(
         plain,
         backward=backward,
         adapted=adapted(model.network, part, plain) if adapt else None,
         fitted=at(fit(lambda temperature: at(temperature).loss)) if fit_temperature else None,
-        notes=(*statistics.notes, *counting_notes(statistics, part, missing_ends(plain_text, model.documents))),
+        baselines=others,
+        notes=(
+            *statistics.notes,
+            *counting_notes(statistics, part, missing_ends(plain_text, model.documents)),
+            *notes,
+        ),
     )

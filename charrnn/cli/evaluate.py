@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from charrnn.cli import options as opt
+from charrnn.cli.baselines import baseline_table
 from charrnn.cli.standard_input import or_standard_input
 from charrnn.config import TrainOptions
 from charrnn.config.verbs import VerbArguments
@@ -37,6 +38,8 @@ EXAMPLES = """Examples:
     charrnn eval -q --metric bpb --fail-above 2.1 test.txt || echo "worse than the gate"
 
     charrnn eval --adapt --fit-temperature test.txt
+
+    charrnn eval --baselines test.txt
 
     zcat test.txt.gz | charrnn eval -m small -m large
 """
@@ -94,6 +97,14 @@ def evaluate(
             "--fit-temperature",
         ),
     ] = False,
+    baselines: Annotated[
+        bool,
+        opt.option(
+            "Beside the plain figures",
+            "Bits per byte by compressors and an n-gram model too, alone and after the training text.",
+            "--baselines",
+        ),
+    ] = False,
     model: opt.Models = None,
     checkpoints: opt.Checkpoints = None,
     batch_size: Annotated[
@@ -138,6 +149,7 @@ def evaluate(
         "batch_size": batch_size or BATCH,
         "adapt": adapt,
         "fit_temperature": fit_temperature,
+        "baselines": baselines,
     }
     part = "test" if test else "valid"
     failed = False
@@ -193,7 +205,8 @@ def _print_table(records: list[dict[str, Any]]) -> None:
     """Rounded and aligned for people; a script that reads a pipe gets tabs and every digit."""
     read_by_people = sys.stdout.isatty()
     shown = _rounded if read_by_people else str
-    columns = [dict(_flat(record)) for record in records]
+    apart = {"baselines"} if read_by_people else set()
+    columns = [dict(_flat({name: record[name] for name in record if name not in apart})) for record in records]
     rows = [
         [name, *("-" if column.get(name) is None else shown(column[name]) for column in columns)]
         for name in dict.fromkeys(name for column in columns for name in column)
@@ -202,6 +215,8 @@ def _print_table(records: list[dict[str, Any]]) -> None:
     for row in rows:
         line = "  ".join(map(str.ljust, row, widths)).rstrip() if read_by_people else "\t".join(row)
         write(f"{line}\n")
+    if read_by_people:
+        write("".join(f"{line}\n" for record in records for line in baseline_table(record)))
 
 
 def _rounded(value: Any) -> str:

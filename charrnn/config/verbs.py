@@ -73,6 +73,7 @@ class VerbArguments(Config):
     batch_size: int | None = again(TrainOptions, "batch_size")
     adapt: bool = option("Dynamic evaluation as well.", "Scoring", default=False)
     fit_temperature: bool = option("Temperature scaling as well.", "Scoring", default=False)
+    baselines: bool = option("Compressors and an n-gram model as well.", "Scoring", default=False)
 
     left: str = option("The text in front of a gap.", "Filling", default="")
     right: str = option("The text behind it.", "Filling", default="")

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from charrnn.scoring.baselines import Baselines
+
 Nats: TypeAlias = "npt.NDArray[np.float64]"
 Value = TypeVar("Value", bound=float | None, covariant=True)
 
@@ -80,6 +82,8 @@ class Score:
     backward: "Score | None" = None
     adapted: "Score | None" = None
     fitted: "Score | None" = None
+    # Bits per byte by compressors and an n-gram model.
+    baselines: "Baselines | None" = None
     # What to know of the text beside its figures, a sentence each.
     notes: tuple[str, ...] = field(default=(), compare=False)
 
@@ -162,6 +166,7 @@ class Score:
             **({"backward": self.backward.metrics()} if self.backward else {}),
             **({"adapted": self.adapted.metrics()} if self.adapted else {}),
             **({"fitted": {"temperature": self.fitted.temperature, **self.fitted.metrics()}} if self.fitted else {}),
+            **({"baselines": self.baselines.figures()} if self.baselines else {}),
         }
 
     def metrics(self) -> dict[str, float | None]:
