@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from charrnn.api.compare import compare
     from charrnn.api.model import Model, load
     from charrnn.api.runs import RunSummary, runs
     from charrnn.api.training import Training, resume, train
@@ -36,12 +37,14 @@ if TYPE_CHECKING:
     from charrnn.generation.config import SampleConfig
     from charrnn.generation.samples import Sample
     from charrnn.generation.sequence import TextChunk
+    from charrnn.scoring.compare import Comparison
     from charrnn.scoring.figures import Score
     from charrnn.training.events import Note, Report, Stopped
 
 _HOMES = {
     "CharrnnError": "charrnn.errors",
     "CheckpointError": "charrnn.errors",
+    "Comparison": "charrnn.scoring.compare",
     "ConfigError": "charrnn.errors",
     "CorpusError": "charrnn.errors",
     "DivergedError": "charrnn.errors",
@@ -60,6 +63,7 @@ _HOMES = {
     "TrainOptions": "charrnn.config.options",
     "Training": "charrnn.api.training",
     "VocabularyError": "charrnn.errors",
+    "compare": "charrnn.api.compare",
     "load": "charrnn.api.model",
     "resume": "charrnn.api.training",
     "runs": "charrnn.api.runs",
@@ -70,6 +74,7 @@ _HOMES = {
 __all__ = [
     "CharrnnError",
     "CheckpointError",
+    "Comparison",
     "ConfigError",
     "CorpusError",
     "DivergedError",
@@ -88,6 +93,7 @@ __all__ = [
     "TrainOptions",
     "Training",
     "VocabularyError",
+    "compare",
     "load",
     "resume",
     "runs",

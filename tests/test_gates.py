@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import typer
 
-from charrnn.cli.gates import GATE_FAILED, Gate, Tolerance, leave, read_records
+from charrnn.cli.exit_codes import GATE
+from charrnn.cli.gates import Gate, Tolerance, leave, read_records
 from charrnn.errors import CharrnnError, ConfigError
 from charrnn.schema import to_json_text
 from tests.cases import each
@@ -83,7 +84,7 @@ def test_what_does_not_hold_is_told_with_what_it_is_of(tmp_path: Path) -> None:
     assert broken(gate, {"bpc": 2.0000000001}) == ["bpc is 2.0000000001, above 2.0"]
     with pytest.raises(typer.Exit) as left:
         gate.close()
-    assert left.value.exit_code == GATE_FAILED == 3
+    assert left.value.exit_code == GATE == 3
     leave([])
     Gate("bpc").close()
 

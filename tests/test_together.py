@@ -16,7 +16,12 @@ from charrnn.generation.config import SampleConfig
 
 from .conftest import CommandLine
 
-COMMANDS = {name.rsplit(" ", maxsplit=1)[-1]: (name, command) for name, command in commands(app) if name}
+# By their last word; of two that share it, as `runs compare` and `compare`, the one that stands by itself.
+COMMANDS = {
+    name.rsplit(" ", maxsplit=1)[-1]: (name, command)
+    for name, command in sorted(commands(app), key=lambda each: -each[0].count(" "))
+    if name
+}
 VERBS: dict[str, Callable[..., Any]] = {
     verb.__qualname__: verb
     for verb in (package.train, package.Training.start, package.Model.sample, package.Model.stream, package.Model.score,
@@ -47,6 +52,8 @@ def test_what_would_be_ignored_is_refused_by_every_command(charrnn: CommandLine)
                     line = [*COMMANDS[verb][0].split(), *written(verb, name), *(written(verb, other) if other else [])]
                     if verb == "fill":
                         line.append("a[...]b")
+                    if verb == "compare":
+                        line[1:1] = ["small", "large"]
                     refused = charrnn(*line)
                     said = written(verb, name)[0] if written(verb, name)[0].startswith("-") else "TEXT"
                     assert refused.code == 2 and len(refused.err.splitlines()) == 1, (line, refused)

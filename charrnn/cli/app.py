@@ -11,7 +11,8 @@ from typing import Annotated, NoReturn
 import typer
 
 from charrnn import __version__
-from charrnn.cli import evaluate, fill, inspect, runs, sample, score, train
+from charrnn.cli import compare, evaluate, fill, inspect, runs, sample, score, train
+from charrnn.cli.exit_codes import FAILED, INTERRUPTED, USAGE
 from charrnn.cli.failures import told
 from charrnn.cli.flags import flags, in_flags
 from charrnn.cli.options import utf8_streams
@@ -20,7 +21,6 @@ from charrnn.cli.usage import complaint
 from charrnn.console import ReaderGone, Talk, error, forget_working, write
 from charrnn.errors import CharrnnError, ConfigError
 
-FAILED, USAGE, INTERRUPTED = 1, 2, 130
 COMPLETION = "_CHARRNN_COMPLETE"
 
 app = typer.Typer(
@@ -42,6 +42,7 @@ app.command("train", cls=Command, epilog=train.EXAMPLES)(train.train)
 app.command("sample", cls=Command, epilog=sample.EXAMPLES)(sample.sample)
 app.command("eval", cls=Command, epilog=evaluate.DEFINITIONS + evaluate.EXAMPLES)(evaluate.evaluate)
 app.command("score", cls=Command, epilog=score.EXAMPLES)(score.score)
+app.command("compare", cls=Command, epilog=compare.EXAMPLES)(compare.compare)
 app.command("fill", cls=Command, epilog=fill.EXAMPLES)(fill.fill)
 app.add_typer(inspect.inspect_app, name="inspect")
 app.add_typer(runs.runs_app, name="runs")

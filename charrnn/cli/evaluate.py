@@ -58,6 +58,7 @@ DEFINITIONS = "Figures:\n\n" + "".join(f"- {name}: {one.help}\n" for name, one i
 
 
 def evaluate(
+    context: typer.Context,
     texts: Annotated[
         list[str] | None,
         typer.Argument(
@@ -147,10 +148,12 @@ def evaluate(
     working("reading the model")
     from charrnn import api
     from charrnn.machine import choose
+    from charrnn.machine.threads import AdaptiveThreads, giving_way
     from charrnn.scoring.token_nll import BATCH
     from charrnn.text.kept import KeptText
 
-    choose(device, "fp32", threads)
+    machine = choose(device, "fp32", threads)
+    context.with_resource(giving_way(AdaptiveThreads(machine), say))
     named = texts if test or pairs else or_standard_input(texts)
     require(html is None or len(model or NO_NAME) == len(named or NO_NAME) == 1, "`html` is of one model on one text")
     models = [api.load(each, checkpoints=checkpoints, device=device) for each in model or NO_NAME]

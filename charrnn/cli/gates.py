@@ -18,12 +18,12 @@ from typing import Annotated, Any, Self
 
 import typer
 
+from charrnn.cli.exit_codes import GATE
 from charrnn.cli.fields import option
 from charrnn.config import require
 from charrnn.console import warn
 from charrnn.errors import CharrnnError
 
-GATE_FAILED = 3
 # As much as figures differ between machines, which add up in another order.
 ROUNDING = "0.0001%"
 # Two records that differ in one of these are not of one text, or not of one way to read it.
@@ -151,7 +151,7 @@ def leave(broken: Sequence[str]) -> None:
     for each in broken:
         warn(f"the gate does not hold: {each}")
     if broken:
-        raise typer.Exit(GATE_FAILED)
+        raise typer.Exit(GATE)
 
 
 def read_records(file: Path) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """What the verbs of the Python API take beside the options of a training and of a sampling: each name once."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,17 @@ def text_or_file(text: Any) -> Any:
     return text
 
 
+def model_or_name(argument: str) -> Callable[[Any], Any]:
+    """A parser of this argument: a loaded model, which can score, or what one is loaded by."""
+
+    def parse(model: Any) -> Any:
+        known = isinstance(model, str | os.PathLike) or hasattr(model, "score")
+        require(known, f"`{argument}` must be a loaded model, a run's name, its folder or a file, not {shown(model)}")
+        return model
+
+    return parse
+
+
 def callback(function: Any) -> Any:
     """Something that can be called."""
     require(callable(function), f"`on_event` must be a function, not {shown(function)}")
@@ -32,6 +44,8 @@ class VerbArguments(Config):
     """A name means the same in every verb. Ranges and choices stand here; defaults stand at the verbs."""
 
     model: str | None = option("A run's name, its folder, or a model file.", "Model", parse=text_of)
+    a: object = option("A model, or what one is loaded by.", "Model", parse=model_or_name("a"))
+    b: object = option("The other model.", "Model", parse=model_or_name("b"))
     name: str | None = option("A run's name, or its folder.", "Model", parse=text_of)
     checkpoints: str | None = option("The folder that holds the runs.", "Model", parse=text_of)
     device: str | None = again(TrainOptions, "device")

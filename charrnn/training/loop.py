@@ -17,6 +17,7 @@ import torch
 from charrnn.config import TrainConfig
 from charrnn.errors import DivergedError
 from charrnn.machine import Machine
+from charrnn.machine.threads import AdaptiveThreads
 from charrnn.models.ensemble import Network
 from charrnn.models.loss import IGNORED
 from charrnn.training.batches import Batch, Streams
@@ -24,7 +25,6 @@ from charrnn.training.events import Event, Note, Report, Stopped
 from charrnn.training.optim import learning_rate
 from charrnn.training.progress import Accumulators, Best, Position, Progress, Rescue, Snapshot, Spent
 from charrnn.training.save_schedule import SaveSchedule
-from charrnn.training.threads import AdaptiveThreads
 from charrnn.training.time_budget import TimeBudget
 from charrnn.training.train_step import TrainStep
 from charrnn.training.updates import Updates
@@ -150,7 +150,7 @@ class Trainer:
                 continue
             self.time.tick()
             self.time.replan(self.position)
-            yield from self._threads.notes()
+            yield from map(Note, self._threads.notes())
             if validating:
                 if not (yield from self._validation()):
                     continue

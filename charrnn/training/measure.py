@@ -13,11 +13,11 @@ import torch
 
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.machine import Machine
+from charrnn.machine.threads import AdaptiveThreads
 from charrnn.models.ensemble import build
 from charrnn.training.batches import Batch
 from charrnn.training.plan import Reading
 from charrnn.training.sizing import OPERATIONS, directions, weight_count
-from charrnn.training.threads import AdaptiveThreads
 from charrnn.training.train_step import TrainStep
 
 # Seconds that a measurement takes, and the share of a time budget where that is less; slow networks take longer.

@@ -9,6 +9,7 @@ import torch
 
 from charrnn import machine as precision
 from charrnn.config import TrainConfig, TrainOptions, draw_seed, require
+from charrnn.machine.threads import AdaptiveThreads
 from charrnn.models.ensemble import Network, backwards_of
 from charrnn.models.ensemble import build as build_network
 from charrnn.scoring.token_nll import token_nll
@@ -28,7 +29,6 @@ from charrnn.training.loop import Trainer
 from charrnn.training.measure import Measurement
 from charrnn.training.plan import VALIDATION_CHUNKS, plan
 from charrnn.training.recording import Training, saver
-from charrnn.training.threads import AdaptiveThreads
 
 T = TypeVar("T")
 
