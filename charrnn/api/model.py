@@ -8,6 +8,7 @@ from os import fspath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from charrnn.api.arguments import AnyPath, folder, known_options, sample_config
 from charrnn.api.threads import use_threads
@@ -304,6 +305,34 @@ class Model:
 
         use_threads(threads)
         return scored(self, pairs, end=end, unknown=unknown, batch_size=batch_size)
+
+    @known_options()
+    def embed(
+        self,
+        texts: AnyPath | Corpus | Iterable[str],
+        *,
+        per: str = "line",
+        layer: int | str | None = None,
+        pool: str = "mean",
+        unknown: bool = False,
+        batch_size: int | None = None,
+        threads: int | None = None,
+    ) -> "npt.NDArray[np.float32]":
+        """The network's hidden states as features (N, D): a vector for each line, word, character or token, in order.
+
+        A text, or a file given as a Path, is taken line by line, each read alone; several texts each as one line. Words
+        stand between white space, as `str.split` has them. `layer` counts from 1; the last, or 'all' of them. `pool` is
+        the mean of the states over a line or word, or the last state of each direction (of words: Akbik et al. 2018);
+        D is directions x models of an ensemble x layers x H, in this order. Raises VocabularyError when the vocabulary
+        lacks a character, unless `unknown` is set; ConfigError on a layer that there is not.
+        """
+        from charrnn.analysis.embeddings import features
+        from charrnn.api.embedding import embeddings
+
+        use_threads(threads)
+        found = embeddings(self, texts, per=per, layer=layer, pool=pool, unknown=unknown, batch_size=batch_size)
+        none = np.empty((0, features(self.config, layer)), np.float32)
+        return np.concatenate([none, *(rows.vectors for rows in found)])
 
 
 @known_options()

@@ -7,12 +7,11 @@ from typing import Annotated, Any
 import typer
 
 from charrnn.cli import options as opt
-from charrnn.cli.exit_codes import INTERRUPTED
 from charrnn.cli.completion import complete_text
+from charrnn.cli.exit_codes import INTERRUPTED
 from charrnn.cli.standard_input import or_standard_input
 from charrnn.config import ResumeOptions, TrainOptions
 from charrnn.console import megabytes, say
-
 
 EXAMPLES = """Examples:
 

@@ -15,7 +15,8 @@ from charrnn.errors import ConfigError
 class Rule:
     """In these commands and verbs `options` mean nothing beside one of `beside`, or without any of `without`.
 
-    Commands go by their names, verbs by their qualified ones. With `being`, what they need must also have that value.
+    Commands go by their names, verbs by their qualified ones. With `being`, what is in the way, or what they need, is
+    an option of that value alone.
     """
 
     verbs: tuple[str, ...]
@@ -28,15 +29,14 @@ class Rule:
     def complaint(self, given: Mapping[str, Any]) -> str:
         """What is wrong with these options by name, in a line; nothing where they go together."""
         named = [name for name in self.options if name in given]
-        in_the_way = [name for name in self.beside if name in given]
-        lacking = self.without and not any(
-            name in given and (self.being is None or given[name] == self.being) for name in self.without
-        )
+        there = [name for name in (*self.beside, *self.without) if name in given]
+        if self.being is not None:
+            there = [name for name in there if given[name] == self.being]
+        value = "" if self.being is None else f"={self.being!r}"
         because = f" ({self.because})" if self.because else ""
-        if named and in_the_way:
-            return f"`{named[0]}` means nothing beside `{in_the_way[0]}`{because}: leave out one of them"
-        if named and lacking:
-            value = "" if self.being is None else f"={self.being!r}"
+        if named and self.beside and there:
+            return f"`{named[0]}` means nothing beside `{there[0]}{value}`{because}: leave out one of them"
+        if named and self.without and not there:
             needed = " or ".join(f"`{name}{value}`" for name in self.without)
             return f"`{named[0]}` means nothing without {needed}{because}: add that, or leave out `{named[0]}`"
         return ""
@@ -75,6 +75,10 @@ RULES = (
     Rule(verbs=("score",), options=("field",), beside=("column",)),
     Rule(verbs=("score",), options=("prefix",), beside=("quiet",)),
     Rule(verbs=("fill", "Model.fill"), options=("drawn", "seed"), beside=("candidates",)),
+    Rule(verbs=("embed", "Model.embed"), options=("pool",), beside=("per",), being="char",
+         because="it gives the state with which it has been read"),
+    Rule(verbs=("embed", "Model.embed"), options=("pool",), beside=("per",), being="token",
+         because="it gives the state with which it has been read"),
     Rule(verbs=("gradients",), options=("hidden", "layers", "skip", "spectral_radius"), without=("cell",),
          because="which names the untrained networks that it is of"),
     Rule(verbs=("gradients",), options=("model", "checkpoints"), beside=("cell",)),

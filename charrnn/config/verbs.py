@@ -1,7 +1,7 @@
 """What the verbs of the Python API take beside the options of a training and of a sampling: each name once."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +10,10 @@ from charrnn.config.options import COUNT, ResumeOptions, TrainOptions
 
 # The number formats of generation; `inference/products.py` has a matrix for each.
 PRECISIONS = ("int8", "fp32")
-# What surprisal is told of, and whose white space is: `scoring/units.py` has a class or function for each.
+# What a text is cut into, and whose white space is: `scoring/units.py` and `text/spans.py` know how.
 UNITS = ("line", "word", "char", "token")
 SPACES = ("after", "before", "none")
+POOLS = ("mean", "last")
 
 
 def text_or_file(text: Any) -> Any:
@@ -31,6 +32,24 @@ def model_or_name(argument: str) -> Callable[[Any], Any]:
         return model
 
     return parse
+
+
+def texts_or_file(texts: Any) -> Any:
+    """As `text_or_file`, or several texts."""
+    if isinstance(texts, Iterable) and not isinstance(texts, str | bytes):
+        texts = tuple(texts)
+        require(all(isinstance(text, str) for text in texts), "`texts` must be texts, or the Path of a file")
+        return texts
+    return text_or_file(texts)
+
+
+def layer_or_all(layer: Any) -> Any:
+    """A number, as which a command line has text, or all."""
+    if isinstance(layer, str) and layer.isdecimal():
+        return int(layer)
+    known = layer == "all" or (isinstance(layer, int) and not isinstance(layer, bool))
+    require(known, f"`layer` must be a number, 1 the first, or all, not {shown(layer)}")
+    return layer
 
 
 def callback(function: Any) -> Any:
@@ -101,6 +120,16 @@ class VerbArguments(Config):
     drawn: int = option(
         "Words that each direction of the model proposes.", "Filling", default=64, range=Range(at_least=1, at_most=4096)
     )
+
+    texts: object = option("A text, a file given as a Path, or several texts.", "Text", parse=texts_or_file)
+    layer: int | str | None = option(
+        "Whose states: a layer by its number, 1 the first, or all.", "Features", "the last", parse=layer_or_all,
+        metavar="N|all",
+    )  # fmt: skip
+    pool: str = option(
+        "Over a line or word: the mean of the states, or the last of each direction.", "Features", default="mean",
+        choices=POOLS,
+    )  # fmt: skip
 
     progress: bool | None = option("Show the progress.", "Output")
     on_event: object = option("Called with every event.", "Output", parse=callback)

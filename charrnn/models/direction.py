@@ -76,16 +76,22 @@ class Direction(nn.Module):
 
     def forward(self, tokens: Tensor, states: States) -> tuple[Tensor, States]:
         """tokens (B, T), as this direction reads them, states -> logits (B, T, V), states."""
+        _, x, states = self.hidden_states(tokens, states)
+        return time_major(F.linear(time_major(x), self.head_weight(), self.bias)), states
+
+    def hidden_states(self, tokens: Tensor, states: States) -> tuple[list[Tensor], Tensor, States]:
+        """tokens (B, T), states -> each layer's h (B, T, H) behind every token, what the head reads, states."""
         x = self.input_dropout(time_major(self.embedding(tokens.t())))
-        new, handed_on = [], []
+        new, outputs, handed_on = [], [], []
         for layer, between, state in zip(self.layers, self.connections, states, strict=True):
             y, state = layer(x, state)
             x = self.dropout(between(y, x))
             new.append(state)
+            outputs.append(y)
             handed_on.append(x)
         if self.config.skip == DENSE:
             x = torch.cat(handed_on, dim=-1)
-        return time_major(F.linear(time_major(x), self.head_weight(), self.bias)), tuple(new)
+        return outputs, x, tuple(new)
 
 
 def head_scale(config: ModelConfig) -> float:
