@@ -245,12 +245,10 @@ class Model:
         unknown: bool = False,
         threads: int | None = None,
     ) -> "Surprisal":
-        """What each word, line, character or token of a text costs in bits, a row of a structured array each.
+        """What each word, character, token or line of a text costs in bits, as rows of a structured array.
 
-        `text` as for `score`, whose total the rows add up to. `space` says whose the white space between words is,
-        `top` how many alternatives to tell of each token, `context` what is read before the text (before each
-        document) and not scored. Raises VocabularyError when the vocabulary lacks a character, unless `unknown` is
-        set; CorpusError when the text is empty.
+        They add up to the `score` of the text. `space` says whose the white space between words is, `top` how many
+        alternatives to tell of each token; `context` is read before each document, or the text, and not scored.
         """
         from charrnn.api.surprisal import surprisal
 

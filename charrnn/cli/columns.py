@@ -107,7 +107,7 @@ class NamedColumn:
         return None if number == 1 else _cell(line, number, self._number)
 
     def names(self, figures: Sequence[str]) -> list[str]:
-        if same := sorted({*figures} & {*self._header}):
+        if same := [name for name in figures if name in self._header]:
             raise CorpusError(f"the header has a column {same[0]!r} already: {SAME}")
         return [*self._header, *figures]
 
@@ -143,7 +143,7 @@ class JsonField:
 
     def json(self, line: Line, number: int, figures: Mapping[str, Any]) -> str:
         record, more = self._record(line, number), to_json_text(dict(figures))[1:]
-        if same := sorted(record.keys() & figures.keys()):
+        if same := [name for name in figures if name in record]:
             raise CorpusError(f"line {number} has a field {same[0]!r} already: {SAME}")
         return content(line).rstrip().removesuffix("}").rstrip() + (", " if record else "") + more
 

@@ -17,7 +17,7 @@ from charrnn.cli.standard_input import or_standard_input
 from charrnn.config import require
 from charrnn.config.verbs import VerbArguments
 from charrnn.console import say, warn, working, write
-from charrnn.errors import VocabularyError
+from charrnn.errors import CorpusError, VocabularyError
 
 if TYPE_CHECKING:
     from charrnn.api.model import Model
@@ -152,32 +152,36 @@ def _write(
 
     def texts() -> Iterator[str | None]:
         number = 0
-        for together in come:
-            for line in together:
-                number += 1
-                if (text := table.columns.pick(line, number)) is not None:
-                    waiting.append((line, number))
-                    yield text
-            if not together:
-                yield None
+        try:
+            for together in come:
+                for line in together:
+                    number += 1
+                    if (text := table.columns.pick(line, number)) is not None:
+                        waiting.append((line, number))
+                        yield text
+                if not together:
+                    yield None
+        except CorpusError:
+            # What has come before is scored first.
+            yield None
+            raise
 
     write(table.header())
     lacking = 0
     try:
         for piece in reader.read(texts(), unbuffered=unbuffered):
-            line, number = waiting[0]
-            write(table.rows(line, number, made.push(piece.text, piece.predictions)))
+            rows = made.push(piece.text, piece.predictions)
+            write(table.rows(*waiting[0], chain(rows, made.finish()) if piece.ends_line else rows))
             lacking += made.lacking(piece.predictions)
             if page is not None:
                 page.push(piece.text, piece.predictions, ends_line=piece.ends_line)
             if piece.ends_line:
-                write(table.rows(line, number, made.finish()))
                 waiting.popleft()
     except VocabularyError as problem:
         # The reader counts what it is given, which a header is not.
-        _, _, words = str(problem).partition(": ")
-        advice = "--unk counts each as one in the vocabulary's size"
-        raise VocabularyError(f"line {waiting[0][1]}: {words}; {advice}") from None
+        words = str(problem).partition(": ")[2]
+        advice = "; --unk counts each as one in the vocabulary's size" if "vocabulary" in words else ""
+        raise VocabularyError(f"line {waiting[0][1]}: {words}{advice}") from None
     if lacking:
         warn(f"{lacking} characters are not in the vocabulary: each counts as one in the vocabulary's size")
 

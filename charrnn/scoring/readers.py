@@ -49,7 +49,7 @@ class NumpyReader:
         tokens = targets.ravel()
         if asked.nothing:
             return Predictions(tokens, nats(logits, tokens, self._start_id)), states
-        return predictions_of(logits, tokens, self._start_id, asked), states
+        return predictions_of(logits, tokens, self._start_id, asked, nats(logits.copy(), tokens, self._start_id)), states
 
 
 class TorchReader:
