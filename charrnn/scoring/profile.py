@@ -27,7 +27,7 @@ COLUMNS, LETTERS = 100, 16
 # A passage has so many characters, and at most as many again up to a line's end or white space.
 PASSAGE = 120
 # Shorter ones, as single words in lines of their own, are remarkable only where there is nothing else.
-LEAST_PASSAGE = 20
+LEAST_PASSAGE = 10
 REMARKABLE = 8
 
 
