@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from charrnn.scoring.predictions import Asked, Predictions, predictions_of
-from charrnn.scoring.units import Row, Units, boundaries, units
+from charrnn.scoring.rows import Row, Units
+from charrnn.scoring.units import units
+from charrnn.scoring.words import boundaries
 from charrnn.text.alignment import Alignment
 from charrnn.text.tokenizers import Tokenizer
 from charrnn.text.tokenizers.byte import ByteTokenizer

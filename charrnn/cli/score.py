@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from charrnn.api.model import Model
     from charrnn.plotting.report import Report
     from charrnn.scoring.lines import LineReader
-    from charrnn.scoring.units import Units
+    from charrnn.scoring.rows import Units
     from charrnn.text.lines import Line
 
 EXAMPLES = """Examples:

@@ -10,7 +10,7 @@ from charrnn.cli.columns import Columns, escaped
 from charrnn.schema import to_json_text
 
 if TYPE_CHECKING:
-    from charrnn.scoring.units import Row
+    from charrnn.scoring.rows import Row
     from charrnn.text.lines import Line
     from charrnn.text.tokenizers import Tokenizer
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from charrnn.config import ModelConfig
+from charrnn.inference.backends import one_blas_thread
 from charrnn.inference.products import Floats
 from charrnn.inference.windows import NetworkWindows
 from charrnn.models.states import NetworkState, map_state
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
 
 Reader = Callable[[Ids, Ids, NetworkState, Asked], tuple[Predictions, NetworkState]]
 
-# NumPy multiplies and adds about 1e11 times a second, on two cores of 2024. Torch takes some two seconds to be had:
-# it is loaded beside the reading once NumPy has read for half a second, and waited for when it has read for two.
-LOAD_AFTER, TAKE_OVER_AFTER = 5e10, 2e11
+# NumPy multiplies and adds some 6e10 times a second, on a core of 2024. Torch takes some two seconds to be had: it is
+# loaded beside the reading once NumPy has read for half a second, and waited for when it has read for two.
+LOAD_AFTER, TAKE_OVER_AFTER = 3e10, 1.2e11
 # Where it is loaded already, only its network has to be made.
 TAKE_OVER_IF_LOADED = 5e9
 # A step costs as much as so many rows beside what its rows cost.
@@ -45,11 +46,15 @@ class NumpyReader:
     def __call__(
         self, inputs: Ids, targets: Ids, states: NetworkState, asked: Asked
     ) -> tuple[Predictions, NetworkState]:
-        logits, states = self._network(inputs, states)
+        # Threads bring little to products so small, and next to nothing beside another program's.
+        with one_blas_thread:
+            logits, states = self._network(inputs, states)
         tokens = targets.ravel()
         if asked.nothing:
             return Predictions(tokens, nats(logits, tokens, self._start_id)), states
-        return predictions_of(logits, tokens, self._start_id, asked, nats(logits.copy(), tokens, self._start_id)), states
+        # The same nats, whatever else is asked for.
+        nll = nats(logits.copy(), tokens, self._start_id)
+        return predictions_of(logits, tokens, self._start_id, asked, nll), states
 
 
 class TorchReader:

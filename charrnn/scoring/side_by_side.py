@@ -18,6 +18,7 @@ from charrnn.scoring.readers import Reader
 
 # At most so many numbers for the gates or the logits of a window, and so many places for a batch.
 NUMBERS, PLACES = 1 << 23, 1 << 20
+# Rows enough for whole products in a window of so many steps, and more where texts are shorter than that.
 WINDOW, LEAST_ROWS, MOST_ROWS = 64, 32, 256
 # Rows that have ended are left out of what follows, though not more often than every so many steps.
 LEAST_STEPS = 8
@@ -42,17 +43,20 @@ class SideBySide:
         self._nothing = predictions_of(empty, np.empty(0, np.int64), config.start_id, asked)
 
     def each(self, texts: Sequence[Ids], memory: Memory) -> list[Predictions]:
-        """What is predicted in each text (N,), each behind the same memory."""
+        """What is predicted in each text (N,), each behind the same memory; in equal ones it is predicted once."""
         found = [self._nothing] * len(texts)
+        seen: dict[bytes, int] = {}
+        first = [seen.setdefault(text.tobytes(), n) for n, text in enumerate(texts)]
         # The longest first: those that have ended stand behind those that go on.
-        order = sorted((n for n in range(len(texts)) if texts[n].size), key=lambda n: -texts[n].size)
+        order = sorted((n for n in seen.values() if texts[n].size), key=lambda n: -texts[n].size)
         while order:
-            count = min(self._rows, max(1, PLACES // texts[order[0]].size))
+            longest = texts[order[0]].size
+            count = min(max(self._places // longest, self._rows), max(1, PLACES // longest))
             some, order = order[:count], order[count:]
             predictions, _ = self._batch([texts[n] for n in some], memory)
             for number, one in zip(some, predictions, strict=True):
                 found[number] = one
-        return found
+        return [found[n] for n in first]
 
     def go_on(self, text: Ids, memory: Memory) -> tuple[Predictions, Memory]:
         """What is predicted in one text (N,) behind a memory, and the memory behind it."""
