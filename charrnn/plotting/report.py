@@ -34,6 +34,8 @@ BLOCK = 1500
 
 # What HTML cannot hold, and what would turn the direction of letters round.
 UNSHOWN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+# Of `Profile.totals`, what the figures of a score have no words for.
+TOTALS = {"surprisal": "total in bits", "per_char": "mean bits per character, line ends among them"}
 SIGNS = {" ": "␣", "\n": "↵", "\t": "⇥", "": "∎"}
 
 
@@ -162,7 +164,7 @@ def _by_position(title: str, across: str, up: str, labels: list[str], means: Mea
 def _figures(figures: Mapping[str, Any]) -> Iterable[str]:
     for name, value in flat(figures):
         shown = "-" if value is None else f"{value:.6g}" if isinstance(value, float) else _safe(str(value))
-        help = FIGURES[name].help if name in FIGURES else ""
+        help = FIGURES[name].help if name in FIGURES else TOTALS.get(name, "")
         cell = f'title="{_safe(str(value))}">{shown}'
         cells = f'<td {cell}<td class="quiet">{_safe(help)}' if help else f'<td colspan="2" {cell}'
         yield f"<tr><th scope=row>{_safe(name)}{cells}"

@@ -8,6 +8,7 @@ import heapq
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ from charrnn.scoring.predictions import Ids
 from charrnn.scoring.spans import Spans
 from charrnn.text.tokenizers.char import code_points
 
-Codes = npt.NDArray[np.integer]
+Marks: TypeAlias = npt.NDArray[np.bool_]
 
 NEWLINE = ord("\n")
 # Surprisal is counted in bins of half a bit, the last of them for all above.
@@ -26,7 +27,7 @@ COLUMNS, LETTERS = 100, 16
 # A passage has so many characters, and at most as many again up to a line's end or white space.
 PASSAGE = 120
 # Shorter ones, as single words in lines of their own, are remarkable only where there is nothing else.
-LEAST_PASSAGE = 20
+LEAST_PASSAGE = 10
 REMARKABLE = 8
 
 
@@ -119,22 +120,23 @@ class Profile:
         self.spans += len(spans)
         self.bits += math.fsum(spans.bits)
         codes = code_points(spans.text)
+        newlines, spaces = codes == NEWLINE, white(codes)
         first = np.append(0, spans.ends[:-1])[: len(spans)]
         there = first < codes.size  # the end of a document that no character stands for is nowhere
         self._unwritten += int((~there).sum())
         first, ends, bits = first[there], spans.ends[there], spans.bits[there]
         if not codes.size:
             return
-        columns, letters = columns_of(codes, self._column), letters_of(codes, self._letter)
+        columns, letters = columns_of(newlines, self._column), letters_of(spaces, self._letter)
         self.by_column.push(columns[first], bits)
         # White space in front of a piece is no letter: the piece is where its first letter is.
         lettered = np.append(np.flatnonzero(letters), codes.size)
         inked = lettered[np.searchsorted(lettered, first)]
         self.by_letter.push(np.where(inked < ends, np.append(letters, 0)[inked], 0), bits)
-        self._cut(spans, codes)
-        self._column = 0 if codes[-1] == NEWLINE else int(columns[-1]) + 1
+        self._cut(spans, newlines, spaces)
+        self._column = 0 if newlines[-1] else int(columns[-1]) + 1
         self._letter = int(letters[-1])
-        self._line += int((codes == NEWLINE).sum())
+        self._line += int(newlines.sum())
         self.chars += codes.size
 
     def end_line(self) -> None:
@@ -142,10 +144,10 @@ class Profile:
         if self._column:
             self._line, self._column, self._letter = self._line + 1, 0, 0
 
-    def _cut(self, spans: Spans, codes: Codes) -> None:
+    def _cut(self, spans: Spans, newlines: Marks, spaces: Marks) -> None:
         """Look at the passages; those of white space alone are none."""
-        lines = np.cumsum(codes == NEWLINE)
-        for first, end in cuts(spans.ends, codes):
+        lines = np.cumsum(newlines)
+        for first, end in cuts(spans.ends, newlines, spaces):
             start, part = spans.start(first), spans[first:end]
             if part.text.strip():
                 line = self._line + (int(lines[start - 1]) if start else 0)
@@ -155,9 +157,9 @@ class Profile:
                 self._passages += 1
 
 
-def cuts(ends: Ids, codes: Codes) -> Iterator[tuple[int, int]]:
-    """The first span of every passage and the one behind its last, by spans' ends (S,) and characters (C,)."""
-    ended = np.append(False, codes == NEWLINE)[ends], np.append(False, white(codes))[ends], np.full(ends.size, True)
+def cuts(ends: Ids, newlines: Marks, spaces: Marks) -> Iterator[tuple[int, int]]:
+    """The first span of every passage and the one behind its last, by spans' ends (S,); characters are marked (C,)."""
+    ended = np.append(False, newlines)[ends], np.append(False, spaces)[ends], np.full(ends.size, True)
     borders = [(of := np.flatnonzero(marked), ends[of]) for marked in ended]
     first = start = 0
     while first < ends.size:
@@ -174,21 +176,20 @@ def cuts(ends: Ids, codes: Codes) -> Iterator[tuple[int, int]]:
         first, start = last + 1, int(ends[last])
 
 
-def columns_of(codes: Codes, before: int = 0) -> Ids:
+def columns_of(newlines: Marks, before: int = 0) -> Ids:
     """Characters that stand before each in its line (C,), `before` of them before the first; a line end is its last."""
-    places = np.arange(codes.size)
-    starts = np.where(np.append(False, codes[:-1] == NEWLINE), places, -before)
+    places = np.arange(newlines.size)
+    starts = np.where(np.append(False, newlines[:-1]), places, -before)
     return places - np.maximum.accumulate(starts)
 
 
-def letters_of(codes: Codes, before: int = 0) -> Ids:
+def letters_of(spaces: Marks, before: int = 0) -> Ids:
     """The place of each character in its word (C,), from 1, `before` of it having been read; 0 at white space."""
-    places = np.arange(1, codes.size + 1)
-    spaces = np.where(white(codes), places, -before)
-    return places - np.maximum.accumulate(spaces)
+    places = np.arange(1, spaces.size + 1)
+    return places - np.maximum.accumulate(np.where(spaces, places, -before))
 
 
-def white(codes: Codes) -> npt.NDArray[np.bool_]:
+def white(codes: npt.NDArray[np.uint32]) -> Marks:
     """White space (C,), which is what stands between words."""
     found, inverse = np.unique(codes, return_inverse=True)
     return np.array([chr(code).isspace() for code in found.tolist()], bool)[inverse]
