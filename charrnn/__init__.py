@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from charrnn.generation.config import SampleConfig
     from charrnn.generation.sequence import TextChunk
     from charrnn.scoring.figures import Score
+    from charrnn.scoring.pairs import PairScores
     from charrnn.training.events import Note, Report, Stopped
 
 _HOMES = {
@@ -47,6 +48,7 @@ _HOMES = {
     "Model": "charrnn.api.model",
     "ModelConfig": "charrnn.config.model",
     "Note": "charrnn.training.events",
+    "PairScores": "charrnn.scoring.pairs",
     "Report": "charrnn.training.events",
     "ResumeOptions": "charrnn.config.options",
     "RunError": "charrnn.errors",
@@ -74,6 +76,7 @@ __all__ = [
     "Model",
     "ModelConfig",
     "Note",
+    "PairScores",
     "Report",
     "ResumeOptions",
     "RunError",

@@ -85,7 +85,8 @@ class PairScores:
         n, share = self.pairs, self.accuracy
         middle, weight = (share + Z**2 / (2 * n)), 1 + Z**2 / n
         half = Z * math.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
-        return max(0.0, (middle - half) / weight), min(1.0, (middle + half) / weight)
+        low, high = (middle - half) / weight, (middle + half) / weight
+        return 0.0 if share == 0 else low, 1.0 if share == 1 else high
 
     @cached_property
     def mean_difference_interval(self) -> tuple[float, float]:
