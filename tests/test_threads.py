@@ -161,6 +161,35 @@ def test_given_threads_and_a_single_one_are_kept() -> None:
         assert len(done) == 1000 and machine.changes == [] and threads.notes() == []
 
 
+def measured(machine: Simulated, threads: AdaptiveThreads) -> float:
+    return threads.measure(lambda: None, seconds=1.0, steps=2)
+
+
+def test_a_measurement_alone_is_a_mean_over_all_threads() -> None:
+    machine = Simulated(2, {1: 0.1, 2: 0.06})
+    threads = machine.threads()
+    assert measured(machine, threads) == pytest.approx(0.06) and machine.now == pytest.approx(1.02)
+    go_on(threads, machine, 100)
+    assert machine.changes == []
+    given = Simulated(2, {1: 0.1, 2: 0.3}, company=True)
+    assert measured(given, given.threads(adaptive=False)) == pytest.approx(0.3) and given.changes == []
+
+
+def test_a_measurement_in_company_is_of_the_threads_that_training_goes_on_with() -> None:
+    machine = Simulated(2, {1: 0.1, 2: 0.4}, company=True)
+    threads = machine.threads()
+    assert measured(machine, threads) == pytest.approx(0.1)
+    assert threads.used == 1 and len(threads.notes()) == 1
+    settled = machine.now
+    go_on(threads, machine, module.HELD_FIRST - 1)
+    assert len(machine.changes) == 1, "what was chosen is kept for a while"
+    go_on(threads, machine, 1000)
+    assert threads.used == 1 and threads.notes() == [] and machine.changes[1][0] > settled
+    machine.company, machine.seconds = False, {1: 0.1, 2: 0.06}
+    go_on(threads, machine, module.HELD_AT_MOST + 10)
+    assert threads.used == 2, "company goes"
+
+
 @each(
     "spell, company",
     [

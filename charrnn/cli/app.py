@@ -17,7 +17,7 @@ from charrnn.cli.flags import flags, in_flags
 from charrnn.cli.options import utf8_streams
 from charrnn.cli.together import Command, Group
 from charrnn.cli.usage import complaint
-from charrnn.console import ReaderGone, error, forget_working, write
+from charrnn.console import ReaderGone, Talk, error, forget_working, write
 from charrnn.errors import CharrnnError, ConfigError
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
@@ -64,14 +64,15 @@ def charrnn(
 def run(arguments: list[str] | None = None) -> int:
     """Run one command line and return its exit code; errors end as one line on stderr."""
     utf8_streams()
+    Talk.reworded = lambda text: in_flags(text, flags(app))
     try:
         code = app(arguments, standalone_mode=False, prog_name="charrnn")
         return code if isinstance(code, int) else 0
     except ConfigError as problem:
-        error(in_flags(str(problem), flags(app)))
+        error(str(problem))
         return USAGE
     except CharrnnError as problem:
-        error(in_flags(str(problem), flags(app)))
+        error(str(problem))
         return FAILED
     except typer.TyperException as problem:
         # Without a command there is help on stdout, and nothing to complain of.
@@ -95,6 +96,7 @@ def run(arguments: list[str] | None = None) -> int:
         return INTERRUPTED
     finally:
         forget_working()
+        Talk.reworded = str
 
 
 def main() -> NoReturn:

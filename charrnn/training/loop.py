@@ -46,6 +46,7 @@ class Trainer:
         streams: Streams,
         config: TrainConfig,
         machine: Machine,
+        threads: AdaptiveThreads | None = None,
         *,
         tokens_per_char: float = 1.0,
         validate: Callable[[], float] | None,
@@ -62,7 +63,7 @@ class Trainer:
         self._validate, self._save, self._saves = validate, save, SaveSchedule(config.save_every)
         self._train_step = TrainStep(model, config, machine, streams.batch_size)
         self._updates = Updates(model)
-        self._threads = AdaptiveThreads(machine)
+        self._threads = threads or AdaptiveThreads(machine)
         exact = torch.float32 if machine.device.type == "mps" else torch.float64  # which Apple's GPUs lack
         # Loss, norm and clipped steps, added up on the device.
         self._sums = torch.zeros(3, dtype=exact, device=machine.device)

@@ -96,6 +96,7 @@ class AdaptiveThreads:
         self._adaptive = machine.adaptive and machine.threads > 1
         self._timed, self._set = steps, use
         self._notes: list[Note] = []
+        self._told = False
         self._rule = self._choose()
         next(self._rule)
 
@@ -106,28 +107,59 @@ class AdaptiveThreads:
         else:
             step()
 
+    def measure(self, step: Callable[[], None], seconds: float, steps: int) -> float:
+        """Seconds of a step, in the mean of so many seconds and steps at least.
+
+        Where these have company, the threads that are best in it are found first, and go on.
+        """
+        rule = self._measure(seconds, steps)
+        next(rule)
+        try:
+            while True:
+                rule.send(self._timed(step))
+        except StopIteration as done:
+            found: float = done.value
+            return found
+
     def notes(self) -> list[Note]:
         """What there is to say since the last call: once, when fewer threads are used for the first time."""
         said, self._notes = self._notes, []
         return said
 
-    def _choose(self) -> Generator[None, Spell, None]:
-        """The rule itself; it is sent each step that has been done."""
-        told, held = False, HELD_FIRST
+    def _choose(self, took: float | None = None) -> Generator[None, Spell, None]:
+        """The rule itself; it is sent each step that has been done. `took`: threads were chosen a moment ago."""
+        held = HELD_FIRST
         while True:
-            if self.used == self.most:
-                while not (yield from _spell(WATCHED, 1)).company:
-                    pass
-            before, (best, took) = self.used, (yield from self._time_all())
-            self._use(best)
-            if best < self.most and not told:
-                told = True
-                self._notes.append(Note(_fewer(best, self.most)))
-            held = min(2 * held, HELD_AT_MOST) if best == before else HELD_FIRST
+            if took is None:
+                if self.used == self.most:
+                    while not (yield from _spell(WATCHED, 1)).company:
+                        pass
+                before = self.used
+                took, _ = yield from self._use_the_best()
+                held = min(2 * held, HELD_AT_MOST) if self.used == before else HELD_FIRST
             yield from _spell(max(held, HELD_FOR_TIMING * took), 1)
+            took = None
 
-    def _time_all(self) -> Generator[None, Spell, tuple[int, float]]:
-        """The best number of threads, and the seconds that it took to find out.
+    def _measure(self, seconds: float, steps: int) -> Generator[None, Spell, float]:
+        spell = yield from _spell(seconds, steps)
+        if not (self._adaptive and spell.company):
+            return spell.seconds / spell.steps
+        took, a_step = yield from self._use_the_best()
+        self._rule = self._choose(took)
+        next(self._rule)
+        return a_step
+
+    def _use_the_best(self) -> Generator[None, Spell, tuple[float, float]]:
+        """Go on with the best number of threads; the seconds that it took to find out, and those of a step on it."""
+        seconds, took, best = yield from self._time_all()
+        self._use(best)
+        if best < self.most and not self._told:
+            self._told = True
+            self._notes.append(Note(_fewer(best, self.most)))
+        return took, seconds[best]
+
+    def _time_all(self) -> Generator[None, Spell, tuple[dict[int, float], float, int]]:
+        """Seconds of a step by the number of threads, those that it took to find out, and the best number.
 
         It is the fastest; while company is there, the fewest that are about as fast.
         """
@@ -148,7 +180,7 @@ class AdaptiveThreads:
             if count == self.most and some.company:
                 worth = WORTH
         fastest = min(seconds.values())
-        return min(count for count, one in seconds.items() if one <= worth * fastest), took
+        return seconds, took, min(count for count, one in seconds.items() if one <= worth * fastest)
 
     def _use(self, count: int) -> None:
         if count != self.used:
