@@ -20,8 +20,10 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from charrnn.api.compare import compare
+    from charrnn.api.lines import LineScore
     from charrnn.api.model import Model, load
     from charrnn.api.runs import RunSummary, runs
+    from charrnn.api.surprisal import Surprisal
     from charrnn.api.training import Training, resume, train
     from charrnn.config.model import ModelConfig
     from charrnn.config.options import ResumeOptions, TrainOptions
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from charrnn.generation.sequence import TextChunk
     from charrnn.scoring.compare import Comparison
     from charrnn.scoring.figures import Score
+    from charrnn.scoring.pairs import PairScores
     from charrnn.training.events import Note, Report, Stopped
 
 _HOMES = {
@@ -48,9 +51,11 @@ _HOMES = {
     "ConfigError": "charrnn.errors",
     "CorpusError": "charrnn.errors",
     "DivergedError": "charrnn.errors",
+    "LineScore": "charrnn.api.lines",
     "Model": "charrnn.api.model",
     "ModelConfig": "charrnn.config.model",
     "Note": "charrnn.training.events",
+    "PairScores": "charrnn.scoring.pairs",
     "Report": "charrnn.training.events",
     "ResumeOptions": "charrnn.config.options",
     "RunError": "charrnn.errors",
@@ -59,6 +64,7 @@ _HOMES = {
     "SampleConfig": "charrnn.generation.config",
     "Score": "charrnn.scoring.figures",
     "Stopped": "charrnn.training.events",
+    "Surprisal": "charrnn.api.surprisal",
     "TextChunk": "charrnn.generation.sequence",
     "TrainOptions": "charrnn.config.options",
     "Training": "charrnn.api.training",
@@ -78,9 +84,11 @@ __all__ = [
     "ConfigError",
     "CorpusError",
     "DivergedError",
+    "LineScore",
     "Model",
     "ModelConfig",
     "Note",
+    "PairScores",
     "Report",
     "ResumeOptions",
     "RunError",
@@ -89,6 +97,7 @@ __all__ = [
     "SampleConfig",
     "Score",
     "Stopped",
+    "Surprisal",
     "TextChunk",
     "TrainOptions",
     "Training",

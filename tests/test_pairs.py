@@ -261,6 +261,11 @@ def test_a_wrong_line_of_an_agreement_set_too(tmp_path: Path, gold: list[str], c
     assert complaint in str(raised.value)
 
 
+def test_the_pairs_of_the_guide_are_read() -> None:
+    pairs = read_pairs([str(Path(__file__).parents[1] / "docs/pairs/sentences.jsonl")])
+    assert len(pairs) == 10 and all(set(pair.groups) == {"linguistics_term", "UID"} for pair in pairs)
+
+
 # ---- Python
 
 

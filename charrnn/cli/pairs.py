@@ -50,9 +50,10 @@ difference is bootstrapped. With --fail-below, --fail-above and --baseline the a
 
 """
 
-# What a column of names may take, where the terminal says no more.
-NARROW, NUMBERS = 80, 46
-SHORTEST_NAME = 12
+# Columns of the terminal: as many where it says nothing, those of the figures of one model, those of names.
+NARROW, NUMBERS = 80, 44
+SHORTEST_NAME, SHORTEST_HEADING, LONGEST_HEADING = 12, 5, 16
+INDENT = "  "
 
 
 def evaluate_pairs(
@@ -83,7 +84,7 @@ def evaluate_pairs(
     elif quiet:
         write("".join(f"{scores.accuracy!r}\n" for _, scores in found))
     elif sys.stdout.isatty():
-        _print_for_people(found)
+        _print_for_people([(model.name, scores) for model, (_, scores) in zip(models, found, strict=True)])
     else:
         print_table([["model", *HEADINGS], *(row for record, scores in found for row in _rows(record, scores))])
     gate.judge(record for record, _ in found)
@@ -115,22 +116,29 @@ def _groups(scores: "PairScores") -> "Iterator[tuple[str, str, PairScores]]":
             yield kind, group, some
 
 
-def _print_for_people(found: "Sequence[tuple[dict[str, Any], PairScores]]") -> None:
-    width = shutil.get_terminal_size((NARROW, 24)).columns - NUMBERS
-    for number, (record, scores) in enumerate(found):
-        if len(found) > 1:
-            write("\n" * bool(number) + f"{record['model']}\n")
-        rows, kind = [["", "pairs", "accuracy", "95%", "ties", "bits"]], "all"
-        for by, group, some in _groups(scores):
-            if by != kind:
-                rows += [[""] * 6, [by, *[""] * 5]]
-            kind, (low, high) = by, some.interval
-            name = group if by == "all" else "  " + _shortened(group, max(SHORTEST_NAME, width))
-            figures = [f"{some.pairs}", f"{some.accuracy:.3f}", f"{low:.3f}-{high:.3f}", f"{some.ties}"]
-            rows.append([name, *figures, f"{some.mean_difference:+.2f}"])
-        print_table(rows)
-        low, high = scores.mean_difference_interval
-        say(f"bits: by how much the good sentences are likelier in the mean; of all, {low:+.2f} to {high:+.2f} (95%)")
+def _print_for_people(found: "Sequence[tuple[str, PairScores]]") -> None:
+    """All that is known of each group by one model; by several, the accuracies side by side."""
+    names = [_shortened(name, LONGEST_HEADING) for name, _ in found]
+    headings = ["accuracy", "95%", "ties", "bits"] if len(found) == 1 else names
+    numbers = NUMBERS if len(found) == 1 else sum(max(SHORTEST_HEADING, len(name)) + 2 for name in ["pairs", *names])
+    width = max(SHORTEST_NAME, shutil.get_terminal_size((NARROW, 24)).columns - numbers - len(INDENT))
+    rows, kind = [["", "pairs", *headings]], "all"
+    for groups in zip(*(_groups(scores) for _, scores in found), strict=True):
+        by, group, first = groups[0]
+        if by != kind:
+            rows += [[""] * len(rows[0]), [by, *[""] * (len(rows[0]) - 1)]]
+        kind = by
+        figures = _figures(first) if len(found) == 1 else [f"{some.accuracy:.3f}" for _, _, some in groups]
+        rows.append([group if by == "all" else INDENT + _shortened(group, width), f"{first.pairs}", *figures])
+    print_table(rows)
+    if len(found) == 1:
+        low, high = found[0][1].mean_difference_interval
+        say(f"bits: by how much good sentences are likelier; of all, {low:+.2f} to {high:+.2f} (95%)")
+
+
+def _figures(scores: "PairScores") -> list[str]:
+    low, high = scores.interval
+    return [f"{scores.accuracy:.3f}", f"{low:.3f}-{high:.3f}", f"{scores.ties}", f"{scores.mean_difference:+.2f}"]
 
 
 def _shortened(name: str, width: int) -> str:

@@ -78,14 +78,13 @@ class PairScores:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """95% of the accuracy by Wilson's score (1927): unlike resampling, it holds where all or none are right.
-
-        Of pairs drawn alike; pairs made of one template are more alike than that.
-        """
+        """95% of the accuracy by Wilson's score (1927), which unlike resampling holds where all or none are right."""
+        # Of independent pairs; those made of one template are less than that.
         n, share = self.pairs, self.accuracy
         middle, weight = (share + Z**2 / (2 * n)), 1 + Z**2 / n
         half = Z * math.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
-        return max(0.0, (middle - half) / weight), min(1.0, (middle + half) / weight)
+        low, high = (middle - half) / weight, (middle + half) / weight
+        return 0.0 if share == 0 else low, 1.0 if share == 1 else high
 
     @cached_property
     def mean_difference_interval(self) -> tuple[float, float]:
