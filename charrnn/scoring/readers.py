@@ -52,7 +52,9 @@ class NumpyReader:
         tokens = targets.ravel()
         if asked.nothing:
             return Predictions(tokens, nats(logits, tokens, self._start_id)), states
-        return predictions_of(logits, tokens, self._start_id, asked, nats(logits.copy(), tokens, self._start_id)), states
+        return predictions_of(
+            logits, tokens, self._start_id, asked, nats(logits.copy(), tokens, self._start_id)
+        ), states
 
 
 class TorchReader:
