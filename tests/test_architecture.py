@@ -333,7 +333,18 @@ def test_a_model_is_loaded_and_writes_for_python_without_torch(trained: Path) ->
 
 def test_the_public_names_are_these() -> None:
     verbs = ["compare", "load", "resume", "runs", "train"]
-    records = ["Model", "RunSummary", "Training", "Comparison", "Score", "TextChunk", "Note", "Report", "Stopped"]
+    records = [
+        "Model",
+        "RunSummary",
+        "Training",
+        "Comparison",
+        "Sample",
+        "Score",
+        "TextChunk",
+        "Note",
+        "Report",
+        "Stopped",
+    ]
     options = ["ModelConfig", "ResumeOptions", "SampleConfig", "TrainOptions"]
     errors = [name for name, error in vars(charrnn.errors).items() if isinstance(error, type)]
     assert charrnn.__all__ == sorted([*verbs, *records, *options, *errors])

@@ -49,7 +49,7 @@ class Costs:
         What ends a document stands for the line ends behind it, which the text is to hold.
         """
         begins, ends, document_ends = _places(tokenizer, text, documents)
-        if lines and document_ends is None:
+        if lines and document_ends is None:  # what knows documents has lines of its own
             document_ends = np.flatnonzero(code_points(text) == ord("\n")) + 1
         if ends.size != nats.size:
             raise ValueError(f"{nats.size} costs of {ends.size} tokens")
