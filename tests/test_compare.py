@@ -201,6 +201,16 @@ def test_words_and_characters_add_up_and_are_told_apart() -> None:
         assert math.fsum(advantages) == pytest.approx(found.advantage * len(TEXT))
 
 
+def test_what_reads_different_characters_is_not_compared() -> None:
+    nats = np.ones(10)
+    whole = Costs.of_characters("whole", nats)
+    for begins, ends in (([0, *range(2, 10)], [1, *range(3, 11)]), ([*range(9)], [*range(1, 10)])):
+        part = Costs("part", np.ones(9), np.array(begins), np.array(ends))
+        assert compare(part, part, "x" * 10).chars == 9
+        with pytest.raises(CorpusError, match="whole and part are not asked for the same characters"):
+            compare(whole, part, "x" * 10)
+
+
 # ---- what it says
 
 
@@ -243,8 +253,9 @@ def test_sums_are_those_of_a_score(trained: Path, prose: str) -> None:
     assert any("small reads stream, lines reads lines" in note for note in found.notes)
     ends = {0, *(at + 1 for at, character in enumerate(text + "\n") if character == "\n")}
     assert {int(found.a.ends[end - 1]) for end in found.block_ends} <= ends
-    with pytest.raises(CorpusError, match="do not score the same characters"):
-        package.compare(small, lines, prose[:8000])
+    with_empty_lines = package.compare(small, lines, prose[:8000])
+    assert with_empty_lines.nats_a == found.nats_a and with_empty_lines.nats_b == found.nats_b
+    assert any(note.startswith("compared on its lines, each with its end: ") for note in with_empty_lines.notes)
     with pytest.raises(VocabularyError, match=r"^small: "):
         package.compare(small, lines, "東京")
     assert any("ln " in note for note in package.compare(small, lines, "東京\n", unknown=True).notes)

@@ -15,7 +15,8 @@ from charrnn.config import require
 from charrnn.errors import CorpusError, VocabularyError
 from charrnn.text.corpus import Corpus, in_memory
 from charrnn.text.dataset import encode_part
-from charrnn.text.documents import missing_ends
+from charrnn.text.documents import SEPARATORS, join_documents, split_documents
+from charrnn.text.unknown import refuse_unknown
 
 if TYPE_CHECKING:
     from charrnn.scoring.compare import Comparison
@@ -57,19 +58,15 @@ def compare(
     elif isinstance(text, PathLike):
         text = Corpus([fspath(text)], any_bytes=all(each.tokenizer.any_bytes for each in models))
     plain, statistics = (text.read(), text.statistics) if isinstance(text, Corpus) else in_memory(text)
-    notes = list(statistics.notes)
-    if lacking := max(missing_ends(plain, each.documents) for each in models):
-        plain += "\n" * lacking
-        notes.append(f"line ends that the last document lacks: {lacking}; counted as if it had them")
+    names, notes = _names(models), list(statistics.notes)
+    if not unknown:
+        for name, each in zip(names, models, strict=True):
+            _refuse_unknown(name, each, plain)
+    plain = _common(plain, names, models, notes)
     how: dict[str, Any] = {"lines": lines, "reset_every": reset_every, "unknown": unknown, "batch_size": batch_size}
-    costs = [_costs(name, each, plain, how, notes) for name, each in zip(_names(models), models, strict=True)]
+    costs = [_costs(name, each, plain, how, notes) for name, each in zip(names, models, strict=True)]
     if ngram is not None:
         costs.append(_ngram_costs(models[0], ngram, plain, how, notes))
-    if len({each.documents for each in models}) > 1:
-        read = ", ".join(f"{one.name} reads {each.documents}" for one, each in zip(costs, models, strict=True))
-        notes.append(
-            f"{read}: what reads documents begins each from nothing, and predicts its end in the place of its line end"
-        )
     first, second = costs
     return compare(first, second, plain, tuple(dict.fromkeys(notes)))
 
@@ -102,14 +99,40 @@ def _names(models: Sequence[Model]) -> list[str]:
     return names
 
 
+def _refuse_unknown(name: str, model: Model, text: str) -> None:
+    """Raise VocabularyError where a model lacks a character of the text."""
+    try:
+        refuse_unknown(model.tokenizer, text, model.documents)
+    except VocabularyError as problem:
+        raise VocabularyError(f"{name}: {problem}") from None
+
+
+def _common(text: str, names: Sequence[str], models: Sequence[Model], notes: list[str]) -> str:
+    """The text as all models read it: of documents where one reads such, which predicts nothing between them.
+
+    Raises CorpusError where two tell documents apart in different ways.
+    """
+    read = ", ".join(f"{name} reads {each.documents}" for name, each in zip(names, models, strict=True))
+    kinds = {each.documents for each in models}
+    documents = kinds - {"stream"}
+    if len(documents) > 1:
+        raise CorpusError(f"{read}: they are not asked for the same characters of any text, and cannot be compared")
+    for kind in documents:
+        separator = SEPARATORS[kind] or ""
+        common = "".join(join_documents(split_documents([text], kind), separator))
+        if common != text:
+            notes.append(f"compared on its {kind}, each with its end: {len(common):,} characters of {len(text):,}")
+        if len(kinds) > 1:
+            notes.append(f"{read}: what reads {kind} begins each from nothing, and predicts its end as a line end")
+        return common
+    return text
+
+
 def _costs(name: str, model: Model, text: str, how: dict[str, Any], notes: list[str]) -> "Costs":
     """What a text costs a model; what there is to say of it comes to the notes."""
     from charrnn.scoring.costs import Costs
 
-    try:
-        score = model.score(text, **how)
-    except VocabularyError as problem:
-        raise VocabularyError(f"{name}: {problem}") from None
+    score = model.score(text, **how)
     notes += score.notes
     if score.oov:
         size = model.tokenizer.size
