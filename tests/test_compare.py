@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 
 import charrnn as package
+from charrnn.api.baselines import training_text
 from charrnn.errors import CorpusError, VocabularyError
+from charrnn.models.counts import KneserNey
 from charrnn.scoring.compare import Comparison, best, compare
 from charrnn.scoring.costs import Costs
 from charrnn.scoring.intervals import LEAST_BLOCKS, mean_interval, student_t
+from charrnn.text.dataset import encode_part
 from charrnn.text.tokenizers import Tokenizer, train_tokenizer
 
 from .cases import each
@@ -198,6 +201,16 @@ def test_words_and_characters_add_up_and_are_told_apart() -> None:
         assert math.fsum(advantages) == pytest.approx(found.advantage * len(TEXT))
 
 
+def test_what_reads_different_characters_is_not_compared() -> None:
+    nats = np.ones(10)
+    whole = Costs.of_characters("whole", nats)
+    for begins, ends in (([0, *range(2, 10)], [1, *range(3, 11)]), ([*range(9)], [*range(1, 10)])):
+        part = Costs("part", np.ones(9), np.array(begins), np.array(ends))
+        assert compare(part, part, "x" * 10).chars == 9
+        with pytest.raises(CorpusError, match="whole and part are not asked for the same characters"):
+            compare(whole, part, "x" * 10)
+
+
 # ---- what it says
 
 
@@ -237,11 +250,12 @@ def test_sums_are_those_of_a_score(trained: Path, prose: str) -> None:
     assert found.nats_a == pytest.approx(small.score(text + "\n").nats, rel=1e-12)
     assert found.nats_b == pytest.approx(lines.score(text).nats, rel=1e-12)
     assert found.chars == len(text) + 1
-    assert any("small reads stream, lines lines" in note for note in found.notes)
+    assert any("small reads stream, lines reads lines" in note for note in found.notes)
     ends = {0, *(at + 1 for at, character in enumerate(text + "\n") if character == "\n")}
     assert {int(found.a.ends[end - 1]) for end in found.block_ends} <= ends
-    with pytest.raises(CorpusError, match="do not score the same characters"):
-        package.compare(small, lines, prose[:8000])
+    with_empty_lines = package.compare(small, lines, prose[:8000])
+    assert with_empty_lines.nats_a == found.nats_a and with_empty_lines.nats_b == found.nats_b
+    assert any(note.startswith("compared on its lines, each with its end: ") for note in with_empty_lines.notes)
     with pytest.raises(VocabularyError, match=r"^small: "):
         package.compare(small, lines, "東京")
     assert any("ln " in note for note in package.compare(small, lines, "東京\n", unknown=True).notes)
@@ -284,3 +298,25 @@ def test_without_a_text_both_must_have_held_out_the_same(charrnn: CommandLine, t
     assert same["text"].startswith("valid part of ") and same["chars"] > 500
     refused = charrnn("compare", "small", "lines", "--checkpoints", str(trained))
     assert refused.code == 1 and "name a text" in refused.err and len(refused.err.splitlines()) == 1
+
+
+def test_an_ngram_of_the_same_training_text_stands_in_for_a_model(
+    charrnn: CommandLine, trained: Path, prose: str
+) -> None:
+    for run in ("small", "lines"):
+        model = package.load(run, checkpoints=trained)
+        learned = training_text(model)
+        training = encode_part(model.tokenizer, [learned], model.documents)
+        ngram = KneserNey.count(training.tokens, model.config.start_id, 4, training.starts)
+        part = encode_part(model.tokenizer, [prose[-3000:]], model.documents)
+        found = package.compare(model, "kn4", prose[-3000:], unknown=True)
+        assert found.nats_b == pytest.approx(ngram.nll(part.tokens, part.starts).sum())
+        assert found.better == "b" and found.b.name == "kn4"
+    alone = package.compare(model := package.load("small", checkpoints=trained), "kn4", prose[:3000], lines=True)
+    assert alone.nats_a == pytest.approx(model.score(prose[:3000], lines=True).nats)
+    line = ["compare", "small", "kn4", "--checkpoints", str(trained)]
+    held_out = charrnn(*line)
+    assert held_out.code == 0 and "kn4 is better than small" in held_out.err and "seeds" not in held_out.err
+    assert json.loads(charrnn(*line, "--json").out)["b"] == "kn4"
+    refused = charrnn(*line, "--reset-every", "9")
+    assert refused.code == 2 and "leave out --reset-every" in refused.err

@@ -24,6 +24,8 @@ EXAMPLES = """Examples:
 
     charrnn compare large small test.txt --per word | head
 
+    charrnn compare small kn8
+
     charrnn compare -q large small test.txt
 
     charrnn compare --fail-unless-better new old test.txt || echo "keep the old one"
@@ -48,7 +50,14 @@ def compare(
         str,
         typer.Argument(metavar="A", help="A run's name, its folder, or a model file.", autocompletion=complete_model),
     ],
-    b: Annotated[str, typer.Argument(metavar="B", help="The other model.", autocompletion=complete_model)],
+    b: Annotated[
+        str,
+        typer.Argument(
+            metavar="B",
+            help="The other model; or kn1 to kn9, an n-gram of A's training text.",
+            autocompletion=complete_model,
+        ),
+    ],
     texts: Annotated[
         list[str] | None,
         typer.Argument(
@@ -96,7 +105,9 @@ def compare(
     1,000 characters, for errors cluster. An advantage is A's: what B costs more, in bits a character with -q.
     Words have the white space in front of them.
 
-    It is a difference between two trained models. Of two ways to train, compare several seeds of each.
+    kn8 is an interpolated Kneser-Ney n-gram of eight tokens, a yardstick for what a network is worth.
+
+    A difference is one between two trained models. Of two ways to train, compare several seeds of each.
     """
     working("reading the models")
     from charrnn import api
@@ -107,14 +118,15 @@ def compare(
     machine = choose(device, "fp32", threads)
     context.with_resource(giving_way(AdaptiveThreads(machine), say))
     named = texts if test else or_standard_input(texts)
-    first, second = (api.load(each, checkpoints=checkpoints, device=device) for each in (a, b))
-    any_bytes = first.tokenizer.any_bytes and second.tokenizer.any_bytes
+    ngram = api.ngram_order(b) is not None
+    models = [api.load(each, checkpoints=checkpoints, device=device) for each in ((a,) if ngram else (a, b))]
+    any_bytes = all(each.tokenizer.any_bytes for each in models)
     part = "test" if test else "valid"
-    text = KeptText(named, any_bytes=any_bytes) if named else api.held_out_of_both(first, second, part)
+    text = KeptText(named, any_bytes=any_bytes) if named else api.held_out_of_all(models, part)
     working(f"scoring {text.label}")
     found = api.compare(
-        first,
-        second,
+        models[0],
+        b if ngram else models[1],
         text,
         lines=lines,
         reset_every=reset_every,
@@ -127,7 +139,7 @@ def compare(
     if per is not None:
         _write_items(_items(found, per), per, as_json=as_json)
     elif as_json:
-        paths = {"a": str(first.header.path), "b": str(second.header.path), "text": text.label}
+        paths = {"a": str(models[0].header.path), "b": b if ngram else str(models[1].header.path), "text": text.label}
         write(to_json_text(finite({**paths, **_record(found, top)})) + "\n")
     elif quiet:
         write(f"{found.advantage!r}\n")
@@ -136,7 +148,7 @@ def compare(
         if sys.stdout.isatty():
             _write_lists(found, top)
         say(found.sentence)
-        if found.better:
+        if found.better and not ngram:
             say(SEEDS)
     if fail_unless_better and found.better != "a":
         leave([f"{found.a.name} is not better than {found.b.name} by more than chance"])

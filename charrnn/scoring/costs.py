@@ -49,7 +49,7 @@ class Costs:
         What ends a document stands for the line ends behind it, which the text is to hold.
         """
         begins, ends, document_ends = _places(tokenizer, text, documents)
-        if lines and document_ends is None:
+        if lines and document_ends is None:  # what knows documents has lines of its own
             document_ends = np.flatnonzero(code_points(text) == ord("\n")) + 1
         if ends.size != nats.size:
             raise ValueError(f"{nats.size} costs of {ends.size} tokens")
@@ -74,8 +74,7 @@ def aligned(a: Costs, b: Costs) -> tuple[Costs, Costs]:
     """Both by the least spans that both know. Raises CorpusError where they were not asked for the same characters."""
     if a.ends[-1] != b.ends[-1] or not np.array_equal(a.gaps, b.gaps):
         raise CorpusError(
-            f"{a.name} and {b.name} do not score the same characters of this text: to one that reads documents, empty "
-            "lines around them are none; name a text without those"
+            f"{a.name} and {b.name} are not asked for the same characters of this text, and cannot be compared"
         )
     common = np.intersect1d(a.ends, b.ends, assume_unique=True)
     return a.joined(common), b.joined(common)
