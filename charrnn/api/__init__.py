@@ -12,6 +12,6 @@ from charrnn.api.subject import subject
 from charrnn.api.training import Training, resume, train
 
 __all__ = [
-    "HeldOut", "Model", "RunSummary", "Training", "compare", "held_out", "held_out_of_all", "load", "ngram_order", "report",
-    "resume", "runs", "subject", "train",
+    "HeldOut", "Model", "RunSummary", "Training", "compare", "held_out", "held_out_of_all", "load", "ngram_order",
+    "report", "resume", "runs", "subject", "train",
 ]  # fmt: skip
