@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         VocabularyError,
     )
     from charrnn.generation.config import SampleConfig
+    from charrnn.generation.samples import Sample
     from charrnn.generation.sequence import TextChunk
     from charrnn.scoring.figures import Score
     from charrnn.training.events import Note, Report, Stopped
@@ -51,6 +52,7 @@ _HOMES = {
     "ResumeOptions": "charrnn.config.options",
     "RunError": "charrnn.errors",
     "RunSummary": "charrnn.api.runs",
+    "Sample": "charrnn.generation.samples",
     "SampleConfig": "charrnn.generation.config",
     "Score": "charrnn.scoring.figures",
     "Stopped": "charrnn.training.events",
@@ -78,6 +80,7 @@ __all__ = [
     "ResumeOptions",
     "RunError",
     "RunSummary",
+    "Sample",
     "SampleConfig",
     "Score",
     "Stopped",

@@ -135,7 +135,8 @@ def test_sample_is_stream_put_together(trained: Path) -> None:
 def test_an_argument_of_another_type_is_refused_and_named(trained: Path) -> None:
     model = charrnn.load("small", checkpoints=trained)
     verbs: list[tuple[Callable[..., object], dict[str, object]]] = [
-        (model.sample, {}), (model.stream, {}), (model.score, {"text": "a"}), (model.fill, {"left": "a", "right": "b"}),
+        (model.sample, {}), (model.stream, {}), (model.samples, {}),
+        (model.score, {"text": "a"}), (model.fill, {"left": "a", "right": "b"}),
         (charrnn.load, {}), (charrnn.train, {}), (charrnn.resume, {}), (charrnn.Training.start, {}),
         (charrnn.Training.resume, {}),
     ]  # fmt: skip

@@ -20,7 +20,7 @@ COMMANDS = {name.rsplit(" ", maxsplit=1)[-1]: (name, command) for name, command 
 VERBS: dict[str, Callable[..., Any]] = {
     verb.__qualname__: verb
     for verb in (package.train, package.Training.start, package.Model.sample, package.Model.stream, package.Model.score,
-                 package.Model.fill)
+                 package.Model.samples, package.Model.fill)
 }  # fmt: skip
 
 

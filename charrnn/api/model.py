@@ -15,6 +15,8 @@ from charrnn.config import ModelConfig, draw_seed, require
 from charrnn.generation.config import SampleConfig
 from charrnn.generation.loop import generate
 from charrnn.generation.propose import propose
+from charrnn.generation.samples import Sample, Stream, chosen
+from charrnn.generation.samples import samples as whole_samples
 from charrnn.generation.sequence import TextChunk
 from charrnn.inference.engine import open_engine
 from charrnn.models.weights import bounded
@@ -136,15 +138,50 @@ class Model:
         **options: Any,
     ) -> Iterator[TextChunk]:
         """As `sample`, chunk by chunk as they come; with `logprobs`, each says how likely the model held its tokens."""
+        seed = draw_seed() if seed is None else seed
+        return self._writer(prompt, sample_config(config, options), precision, seed, logprobs)(0, rows)
+
+    @known_options(SampleConfig)
+    def samples(
+        self,
+        prompt: str = "",
+        *,
+        rows: int = 1,
+        seed: int | None = None,
+        config: SampleConfig | None = None,
+        precision: str | None = None,
+        unique: bool = False,
+        novel: bool = False,
+        exclude: "Iterable[str] | None" = None,
+        ignore_case: bool = False,
+        **options: Any,
+    ) -> Iterator[Sample]:
+        """As `sample`, whole texts with their seeds and log-probabilities, each as soon as its turn has come.
+
+        `unique`: none twice; `novel`: none with a line of its corpus; `exclude`: none with one of these lines;
+        fewer than `rows` come where a hundred times as many bring no more. Raises CorpusError when the training text
+        cannot be read as it was.
+        """
+        from charrnn.api.copies import newness
+
+        seed = draw_seed() if seed is None else seed
+        write = self._writer(prompt, sample_config(config, options), precision, seed, True)
+        if not (unique or novel or exclude):
+            return whole_samples(write, 0, rows, seed)
+        wanted = newness(self, prompt, unique=unique, novel=novel, exclude=exclude or (), ignore_case=ignore_case)
+        return chosen(write, rows, seed, wanted)
+
+    def _writer(self, prompt: str, config: SampleConfig, precision: str | None, seed: int, logprobs: bool) -> Stream:
+        """What writes rows, from a first one on."""
         precision = precision or self.precision
         require(
             precision != "int8" or bounded(self.config),
             "what this network's layers give is not bounded by 1, as 8 bits need: leave out `precision`",
         )
-        config = sample_config(config, options)
-        seed = draw_seed() if seed is None else seed
         engine = open_engine(self.config, self.weights, precision)
-        return generate(engine, self.tokenizer, config, prompt=prompt, rows=rows, seed=seed, logprobs=logprobs)
+        return lambda first, rows: generate(
+            engine, self.tokenizer, config, prompt=prompt, rows=rows, first=first, seed=seed, logprobs=logprobs
+        )
 
     @known_options()
     def fill(

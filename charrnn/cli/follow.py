@@ -48,7 +48,8 @@ def farewell(training: Training, reason: str, checkpoints: Path | None, *, bare:
             warn("from there on it learned its text by heart (overfitting): more text, --dropout or less --for help")
     say(f"saved in {run.folder}: model.safetensors, curve.svg, metrics.jsonl")
     model = f" -m {shlex.quote(run.name)}" if run.folder.parent == checkpoints_folder(checkpoints) else ""
-    say("next:", f"charrnn sample{model}{where}")
+    new = " -n 20 --novel" if training.documents == "lines" else ""
+    say("next:", f"charrnn sample{model}{new}{where}")
 
 
 @contextmanager

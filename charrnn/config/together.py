@@ -44,6 +44,7 @@ class Rule:
 
 RESUMED = {"name", "corpus", *ResumeOptions.__dataclass_fields__}
 NEW_RUN = tuple(name for name in TrainOptions.__dataclass_fields__ if name not in RESUMED)
+PENALTIES = ("repetition_penalty", "frequency_penalty", "presence_penalty")
 
 RULES = (
     Rule(verbs=("train",), options=NEW_RUN, beside=("resume",), because="a run goes on as it began"),
@@ -51,9 +52,10 @@ RULES = (
     Rule(verbs=("train", "Training.start"), options=("vocab_size",), without=("tokenizer",), being="subword",
          because="characters and bytes are as many as there are"),
     Rule(verbs=("sample",), options=("prompt",), beside=("prompt_file",)),
-    Rule(verbs=("sample",), options=("repetition_window",), without=("repetition_penalty",)),
-    Rule(verbs=("Model.sample", "Model.stream"), options=("repetition_window",),
-         without=("repetition_penalty", "config")),
+    Rule(verbs=("sample",), options=("repetition_window",), without=PENALTIES),
+    Rule(verbs=("Model.sample", "Model.stream"), options=("repetition_window",), without=(*PENALTIES, "config")),
+    Rule(verbs=("sample", "Model.samples"), options=("ignore_case",),
+         without=("unique", "novel", "exclude")),
     Rule(verbs=("eval",), options=("test",), beside=("texts",)),
     Rule(verbs=("eval",), options=("metric",), without=("quiet", "fail_above")),
     Rule(verbs=("eval", "Model.score"), options=("reset_every",), beside=("lines", "adapt")),

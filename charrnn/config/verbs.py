@@ -40,6 +40,14 @@ class VerbArguments(Config):
         "Samples; sample i has the seed plus i.", "Text", default=1, flags=("--num", "-n"),
         range=Range(at_least=1, at_most=100_000),
     )  # fmt: skip
+    unique: bool = option("No text twice.", "New texts", default=False, flags=("--unique",))
+    novel: bool = option(
+        "No text with a line of the text that was learned from.", "New texts", default=False, flags=("--novel",)
+    )
+    exclude: tuple[str, ...] | None = option("No text with one of these lines.", "New texts", parse=several)
+    ignore_case: bool = option(
+        "For these, upper and lower case are one.", "New texts", default=False, flags=("--ignore-case",)
+    )
     echo: bool = option("The prompt in front.", "Output", default=False)
     logprobs: bool = option("How likely the model held its tokens.", "Output", default=False)
     precision: str | None = option("Number format of the weights.", "Machine", choices=PRECISIONS)
