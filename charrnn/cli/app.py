@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from charrnn import __version__
-from charrnn.cli import evaluate, fill, inspect, runs, sample, train
+from charrnn.cli import compress, evaluate, fill, inspect, runs, sample, train
 from charrnn.cli.failures import told
 from charrnn.cli.flags import flags, in_flags
 from charrnn.cli.options import utf8_streams
@@ -42,6 +42,8 @@ app.command("train", cls=Command, epilog=train.EXAMPLES)(train.train)
 app.command("sample", cls=Command, epilog=sample.EXAMPLES)(sample.sample)
 app.command("eval", cls=Command, epilog=evaluate.DEFINITIONS + evaluate.EXAMPLES)(evaluate.evaluate)
 app.command("fill", cls=Command, epilog=fill.EXAMPLES)(fill.fill)
+app.command("compress", cls=Command, epilog=compress.COMPRESS_EXAMPLES)(compress.compress)
+app.command("decompress", cls=Command, epilog=compress.DECOMPRESS_EXAMPLES)(compress.decompress)
 app.add_typer(inspect.inspect_app, name="inspect")
 app.add_typer(runs.runs_app, name="runs")
 

@@ -24,6 +24,12 @@ def callback(function: Any) -> Any:
     return function
 
 
+def content(data: Any) -> bytes:
+    """Bytes, of whatever type holds them."""
+    require(isinstance(data, bytes | bytearray | memoryview), f"`data` must be bytes, not {shown(data)}")
+    return bytes(data)
+
+
 @dataclass(frozen=True, kw_only=True)
 class VerbArguments(Config):
     """A name means the same in every verb. Ranges and choices stand here; defaults stand at the verbs."""
@@ -66,6 +72,12 @@ class VerbArguments(Config):
     drawn: int = option(
         "Words that each direction of the model proposes.", "Filling", default=64, range=Range(at_least=1, at_most=4096)
     )
+
+    data: object = option("Any bytes.", "Text", parse=content)
+    blocks: int | None = option(
+        "Blocks that are compressed side by side, which is faster and costs some 9 bytes each.", "Compression",
+        default=None, range=Range(at_least=1, at_most=4096),
+    )  # fmt: skip
 
     progress: bool | None = option("Show the progress.", "Output")
     on_event: object = option("Called with every event.", "Output", parse=callback)
