@@ -72,7 +72,7 @@ def model_mark(digest: str) -> bytes:
 def read_container(data: bytes) -> Container:
     """The parts of a file. Raises CorpusError when it is none, damaged, cut off, or of a later version."""
     if not data.startswith(MAGIC):
-        raise CorpusError("this is no file that `charrnn compress` wrote: it begins otherwise")
+        raise CorpusError("this is no compressed file of charrnn: it begins otherwise")
     if len(data) < HEAD.size + CHECKSUM.size or zlib.crc32(data[:-4]) != CHECKSUM.unpack(data[-4:])[0]:
         raise CorpusError("the compressed file is damaged or cut off: its checksum does not hold")
     _, version, manner, model, content = HEAD.unpack_from(data)
