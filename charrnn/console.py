@@ -115,6 +115,18 @@ def write(text: str) -> None:
         raise ReaderGone from None
 
 
+def write_bytes(data: bytes) -> None:
+    """The product, where it is no text. Raises ReaderGone on a closed pipe."""
+    forget_working()
+    sys.stdout.flush()
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise ReaderGone from None
+
+
 def sparkline(values: Sequence[float], width: int = 60) -> str:
     """Values as bars from the least to the largest, thinned to so many."""
     thinned = [values[place * len(values) // min(width, len(values))] for place in range(min(width, len(values)))]

@@ -24,6 +24,7 @@ FLOORS = [
     {"machine", "text", "models"},
     {"storage", "inference"},
     {"generation", "scoring"},
+    {"compression"},
     {"training", "analysis"},
     {"plotting"},
     {"console"},

@@ -90,8 +90,8 @@ def test_what_goes_together_is_not_refused() -> None:
     for verb, given in (
         ("train", {"vocab_size": 300, "tokenizer": "subword"}), ("train", {"resume": True, "name": "a", "seconds": 3}),
         ("sample", {"repetition_window": 3, "repetition_penalty": 2}), ("memory", {"html": "x", "saliency_of": "x"}),
-        ("eval", {"metric": "bpb", "fail_above": 3}), ("neurons", {"html": "x"}), ("Model.score", {"lines": True}),
-        ("gradients", {"cell": ["lstm"], "hidden": 3}), ("Model.stream", {"repetition_window": 3, "config": 1}),
+        ("eval", {"metric": "bpb", "fail_above": 3}), ("neurons", {"html": "x"}), ("Scorer.score", {"lines": True}),
+        ("gradients", {"cell": ["lstm"], "hidden": 3}), ("Writer.stream", {"repetition_window": 3, "config": 1}),
     ):  # fmt: skip
         refuse(verb, given)
 

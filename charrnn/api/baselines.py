@@ -10,14 +10,14 @@ from charrnn.text.documents import SEPARATORS, join_documents, split_documents
 from charrnn.text.kept import OncePassed
 
 if TYPE_CHECKING:
-    from charrnn.api.model import Model
+    from charrnn.api.opened import Opened
     from charrnn.scoring.baselines import Baselines
 
 # Of a longer training text, in code points, only the end serves: counting takes about a second and 200 MB a million.
 MOST_LEARNED = 1 << 23
 
 
-def baselines(model: "Model", text: str, part: Part) -> "tuple[Baselines, list[str]]":
+def baselines(model: "Opened", text: str, part: Part) -> "tuple[Baselines, list[str]]":
     """Those of a text that the model has as `part`, and what there is to say of them, a line each."""
     from charrnn.scoring.baselines import NO_PPMD, Training
     from charrnn.scoring.baselines import baselines as compute
@@ -40,7 +40,7 @@ def baselines(model: "Model", text: str, part: Part) -> "tuple[Baselines, list[s
     return found, notes
 
 
-def training_text(model: "Model") -> str:
+def training_text(model: "Opened") -> str:
     """What a model has learned from. Raises CharrnnError when that is not known, gone or changed."""
     header = model.header
     if header.summary.get("split") is None:
@@ -52,7 +52,7 @@ def training_text(model: "Model") -> str:
     return text
 
 
-def _data(model: "Model", text: str) -> bytes:
+def _data(model: "Opened", text: str) -> bytes:
     """The bytes that a text's tokens stand for: without the empty lines around documents, each with its end."""
     separator = SEPARATORS[model.documents]
     if separator is not None:

@@ -11,10 +11,10 @@ from charrnn.text.kept import OncePassed
 from charrnn.text.split import Split
 
 if TYPE_CHECKING:
-    from charrnn.api.model import Model
+    from charrnn.api.opened import Opened
 
 
-def training_lines(model: "Model") -> TrainingLines | None:
+def training_lines(model: "Opened") -> TrainingLines | None:
     """The lines of the text that a model has learned from; None where that is gone, changed, unknown or too long."""
     try:
         split, corpus = _text(model)
@@ -26,7 +26,7 @@ def training_lines(model: "Model") -> TrainingLines | None:
 
 
 def newness(
-    model: "Model", prompt: str, *, unique: bool, novel: bool, exclude: Iterable[str], ignore_case: bool
+    model: "Opened", prompt: str, *, unique: bool, novel: bool, exclude: Iterable[str], ignore_case: bool
 ) -> Callable[[Sample], bool]:
     """Tells which samples are new; `novel`: no line of its text, the part that was held out with it.
 
@@ -41,6 +41,6 @@ def newness(
     return lambda sample: new(sample.text, whole_lines(sample.text, prompt=prompt, cut=False))
 
 
-def _text(model: "Model") -> tuple[Split, OncePassed]:
+def _text(model: "Opened") -> tuple[Split, OncePassed]:
     split = at_hand(model.header.split, model.header.path.parent)
     return split, OncePassed(list(split.sources), any_bytes=model.tokenizer.any_bytes)

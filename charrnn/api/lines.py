@@ -11,7 +11,7 @@ from charrnn.text.documents import SEPARATORS
 from charrnn.text.lines import lines, lines_of
 
 if TYPE_CHECKING:
-    from charrnn.api.model import Model
+    from charrnn.api.opened import Opened
 
 
 @dataclass(frozen=True, repr=False)
@@ -81,7 +81,7 @@ def scored_lines(
 
 
 def score_lines(
-    model: "Model",
+    model: "Opened",
     texts: "str | PathLike[str] | Iterable[str]",
     *,
     context: str,

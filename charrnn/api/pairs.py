@@ -9,7 +9,7 @@ from charrnn.config.fields import shown
 from charrnn.text.pairs import Pair, read_pairs
 
 if TYPE_CHECKING:
-    from charrnn.api.model import Model
+    from charrnn.api.opened import Opened
     from charrnn.scoring.pairs import PairScores
 
 AnyPath: TypeAlias = Union[str, "PathLike[str]"]
@@ -38,7 +38,7 @@ def _pair(number: int, given: object) -> Pair:
     return Pair(given[0], given[1], line=number)
 
 
-def scored(model: "Model", pairs: AnyPairs, *, end: bool, unknown: bool, batch_size: int | None) -> "PairScores":
+def scored(model: "Opened", pairs: AnyPairs, *, end: bool, unknown: bool, batch_size: int | None) -> "PairScores":
     """The pairs by the model, read forwards."""
     from charrnn.scoring.pairs import score_pairs
     from charrnn.scoring.texts import TEXTS_AT_ONCE

@@ -21,7 +21,7 @@ from charrnn.text.lines import Line, lines, lines_of
 from charrnn.text.tokenizers import Tokenizer
 
 if TYPE_CHECKING:
-    from charrnn.api.model import Model
+    from charrnn.api.opened import Opened
 
 
 class Surprisal(np.ndarray[tuple[int], np.dtype[np.void]]):
@@ -41,7 +41,7 @@ class Surprisal(np.ndarray[tuple[int], np.dtype[np.void]]):
 
 
 def surprisal(
-    model: "Model",
+    model: "Opened",
     text: "str | PathLike[str] | Corpus",
     *,
     per: str,
@@ -78,7 +78,7 @@ class _Document(NamedTuple):
     tokens: slice
 
 
-def _written(model: "Model", text: "str | PathLike[str] | Corpus") -> str:
+def _written(model: "Opened", text: "str | PathLike[str] | Corpus") -> str:
     """What a user names, line ends as they are."""
     if isinstance(text, PathLike):
         come = lines([fspath(text)], any_bytes=model.tokenizer.any_bytes)
@@ -87,7 +87,7 @@ def _written(model: "Model", text: "str | PathLike[str] | Corpus") -> str:
 
 
 def _predicted(
-    model: "Model", text: str, asked: Asked, context: str, unknown: bool
+    model: "Opened", text: str, asked: Asked, context: str, unknown: bool
 ) -> tuple[Predictions, list[_Document]]:
     """What was predicted in a text, and its documents. Raises CorpusError where there is nothing in it."""
     from charrnn.scoring.predict import predict

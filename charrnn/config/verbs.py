@@ -58,6 +58,12 @@ def callback(function: Any) -> Any:
     return function
 
 
+def content(data: Any) -> bytes:
+    """Bytes, of whatever type holds them."""
+    require(isinstance(data, bytes | bytearray | memoryview), f"`data` must be bytes, not {shown(data)}")
+    return bytes(data)
+
+
 @dataclass(frozen=True, kw_only=True)
 class VerbArguments(Config):
     """A name means the same in every verb. Ranges and choices stand here; defaults stand at the verbs."""
@@ -129,6 +135,12 @@ class VerbArguments(Config):
     pool: str = option(
         "Over a line or word: the mean of the states, or the last of each direction.", "Features", default="mean",
         choices=POOLS,
+    )  # fmt: skip
+
+    data: object = option("Any bytes.", "Text", parse=content)
+    blocks: int | None = option(
+        "Blocks that are compressed side by side, which is faster and costs some 9 bytes each.", "Compression",
+        default=None, range=Range(at_least=1, at_most=4096),
     )  # fmt: skip
 
     progress: bool | None = option("Show the progress.", "Output")
