@@ -46,8 +46,9 @@ def signature(function: Any, owner: str) -> str:
 
 
 def members(public: type) -> Iterator[tuple[str, Any]]:
-    """What a class itself offers: its methods, properties and figures, in the order of its source."""
-    for name, member in vars(public).items():
+    """What a class offers, and what those that it is put together of do: methods, properties, figures, by their source."""
+    offered = [part for part in public.__mro__ if part is public or part.__module__.startswith("charrnn.api.")]
+    for name, member in (item for part in reversed(offered) for item in vars(part).items()):
         listed = name in getattr(public, "__dataclass_fields__", ())
         if not name.startswith("_") and not listed and hasattr(type(member), "__get__"):
             yield name, member

@@ -12,9 +12,8 @@ import numpy as np
 
 from charrnn.config import ModelConfig
 from charrnn.inference.base import Ids
-from charrnn.inference.engine import ensemble_logits
 from charrnn.inference.layers import head
-from charrnn.inference.operations import NumpyOperations
+from charrnn.inference.operations import NumpyOperations, ensemble_logits
 from charrnn.inference.products import Floats
 from charrnn.models.cells import CELLS, Cell, State, gather
 from charrnn.models.connections import DENSE, Connection, connection
