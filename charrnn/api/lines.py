@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from charrnn.scoring.lines import LineReader, Piece
 from charrnn.text.documents import SEPARATORS
-from charrnn.text.line_stream import LineStream, cut_lines
+from charrnn.text.lines import lines, lines_of
 
 if TYPE_CHECKING:
     from charrnn.api.model import Model
@@ -53,20 +53,22 @@ class LineScore:
             return math.inf
 
 
-def lines_of(texts: "str | PathLike[str] | Iterable[str | None]", *, any_bytes: bool) -> Iterable[str | None]:
-    """The lines of a text, of a file given as a Path, or as they are."""
+def texts_of(texts: "str | PathLike[str] | Iterable[str]", *, any_bytes: bool) -> Iterator[str | None]:
+    """The lines of a text, of a file given as a Path, or as they are; None where a pipe pauses."""
     if isinstance(texts, PathLike):
-        return LineStream(fspath(texts), any_bytes)
-    return cut_lines([texts]) if isinstance(texts, str) else texts
+        for together in lines([fspath(texts)], any_bytes=any_bytes):
+            yield from (line.text for line in together) if together else (None,)
+    else:
+        yield from (line.text for line in lines_of(texts)) if isinstance(texts, str) else texts
 
 
 def scored_lines(
-    reader: LineReader, lines: Iterable[str | None], documents: str, unbuffered: bool
+    reader: LineReader, come: Iterable[str | None], documents: str, unbuffered: bool
 ) -> Iterator[LineScore]:
     """The score of each line in order."""
     pieces: list[Piece] = []
     end = len(SEPARATORS[documents] or "")
-    for piece in reader.read(lines, unbuffered=unbuffered):
+    for piece in reader.read(come, unbuffered=unbuffered):
         pieces.append(piece)
         if piece.ends_line:
             text = "".join(each.text for each in pieces) if len(pieces) > 1 else piece.text
@@ -74,7 +76,7 @@ def scored_lines(
             tokens = sum(len(each.predictions) for each in pieces)
             # The end of a document is counted as the line ends that it stands for, written or not.
             chars = len(text) if not end else len(text.removesuffix("\n")) + end
-            yield LineScore(str(text), nats, chars if tokens else 0, tokens)
+            yield LineScore(text, nats, chars if tokens else 0, tokens)
             pieces = []
 
 
@@ -89,5 +91,5 @@ def score_lines(
 ) -> Iterator[LineScore]:
     """See `Model.score_lines`."""
     reader = LineReader(model, context=context, carry=carry, unknown=unknown)
-    lines = lines_of(texts, any_bytes=model.tokenizer.any_bytes)
-    return scored_lines(reader, lines, model.documents, unbuffered)
+    come = texts_of(texts, any_bytes=model.tokenizer.any_bytes)
+    return scored_lines(reader, come, model.documents, unbuffered)

@@ -35,14 +35,14 @@ EXAMPLES = """Examples:
 
     charrnn score --field text reviews.jsonl | jq -s 'sort_by(.per_char)'
 
-    charrnn score --column 2 pairs.tsv | sort -t "$(printf '\\t')" -k 3 -g
+    charrnn score --column 2 pairs.tsv | sort -g -t "$(printf '\\t')" -k 3
 """
 
 
 def score(
     files: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[FILE]...", help="Files, or - for stdin.", show_default="what is piped in"),
+        typer.Argument(metavar="FILE", help="Files, or - for stdin.", show_default="what is piped in"),
     ] = None,
     per: Annotated[str, opt.from_field(VerbArguments, "per")] = "line",
     space: Annotated[str, opt.from_field(VerbArguments, "space")] = "after",

@@ -6,7 +6,6 @@ so that what is held never grows with a line or with the text. Shapes: T time, B
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -19,8 +18,6 @@ from charrnn.scoring.predictions import NATS_ALONE, Asked, Ids, Predictions
 from charrnn.scoring.readers import Readers
 from charrnn.scoring.side_by_side import Memory, SideBySide
 from charrnn.text.characters import named
-from charrnn.text.corpus import utf8_length
-from charrnn.text.line_stream import Unfinished, cut
 from charrnn.text.tokenizers import Tokenizer
 
 if TYPE_CHECKING:
@@ -30,6 +27,8 @@ if TYPE_CHECKING:
 # in multiplications, within these bounds. And so many lines at most, however short.
 FIRST_AHEAD, LEAST_AHEAD, MOST_AHEAD, WORK_AHEAD = 1 << 11, 1 << 15, 1 << 18, 2e11
 MOST_LINES = 1 << 14
+# A longer line is read in parts of so many characters.
+LONGEST = 1 << 16
 
 
 class ScoredModel(Protocol):
@@ -47,25 +46,13 @@ class ScoredModel(Protocol):
     def device(self) -> str: ...
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Piece:
-    """A line, or, of one that is longer than 65,536 characters, a part; and what was predicted in it.
-
-    Positions are counted from 0, those of bytes in UTF-8, in the text as the tokenizer reads it (line ends are \\n).
-    """
+class Piece(NamedTuple):
+    """A line, or, of one that is longer than 65,536 characters, a part; and what was predicted in it."""
 
     line: int
     """Its number, counted from 0."""
     text: str
     """As it came, the line end with it where it has one."""
-    char: int
-    """Where it begins in the line, in characters."""
-    byte: int
-    """The same in bytes."""
-    input_char: int
-    """Where it begins in all that came, in characters."""
-    input_byte: int
-    """The same in bytes."""
     predictions: Predictions
     """Of its tokens; in a model of documents the end of one is the last, and a line of white space has none."""
     ends_line: bool
@@ -73,14 +60,10 @@ class Piece:
 
 
 class _Part(NamedTuple):
-    """A line, or a part of a long one, before it is scored; as `Piece`."""
+    """The same before it is scored."""
 
     line: int
     text: str
-    char: int
-    byte: int
-    input_char: int
-    input_byte: int
     tokens: Ids
     ends_line: bool
 
@@ -118,10 +101,9 @@ class LineReader:
     def read(self, lines: Iterable[str | None], *, unbuffered: bool = False) -> Iterator[Piece]:
         """The pieces of all lines in order, as soon as they are known.
 
-        A line is a string with its line end or without; one that is `Unfinished` goes on in the next. None says that
-        nothing more is there yet: what has come is then given out (see `text/line_stream.py`). `unbuffered`: so is
-        each line as it comes. Raises VocabularyError, once the lines before it are out, on a character that the
-        vocabulary lacks, with the number of its line.
+        A line is a string with its line end or without. None says that nothing more is there yet: what has come is
+        then given out. `unbuffered`: so is each line as it comes. Raises VocabularyError, once the lines before it are
+        out, on a character that the vocabulary lacks, with the number of its line.
         """
         memory = self._fresh if self._carry else None
         waiting: list[_Part] = []
@@ -163,28 +145,28 @@ class LineReader:
             at = 0
             for part in parts[first:end]:
                 own = predictions[at : at + part.tokens.size] if end - first > 1 else predictions
-                pieces.append(Piece(*part[:6], own, part.ends_line))
+                pieces.append(Piece(part.line, part.text, own, part.ends_line))
                 at += part.tokens.size
         return pieces, memory if goes_on else None
 
     def _parts(self, lines: Iterable[str | None]) -> Iterator[_Part | VocabularyError | None]:
         """Lines and parts of long ones as token ids; None where what has come is to be given out; the error last."""
-        line = char = byte = input_char = input_byte = 0
+        line = 0
         for given in lines:
             if given is None:
                 yield None
                 continue
+            begin = 0
             for text in cut(given):
-                ends = not isinstance(text, Unfinished)
+                ends = begin + len(text) == len(given)
                 try:
-                    tokens = self._tokens(text, line, char, ends)
+                    tokens = self._tokens(text, line, begin, ends)
                 except VocabularyError as problem:
                     yield problem
                     return
-                yield _Part(line, text, char, byte, input_char, input_byte, tokens, ends)
-                chars, bytes_ = len(text), utf8_length(text)
-                input_char, input_byte = input_char + chars, input_byte + bytes_
-                line, char, byte = (line + 1, 0, 0) if ends else (line, char + chars, byte + bytes_)
+                yield _Part(line, text, tokens, ends)
+                begin += len(text)
+            line += 1
 
     def _tokens(self, text: str, line: int, char: int, ends: bool) -> Ids:
         """Token ids of a line, or of a part that begins at its character `char`."""
@@ -213,3 +195,18 @@ class LineReader:
                 "the training text"
             )
         return ids
+
+
+def cut(line: str) -> Iterator[str]:
+    """A line as it is, or a long one in parts of at most `LONGEST` characters.
+
+    Parts begin with a space where there is one: no piece of a subword tokenizer crosses it, so that the parts have
+    the tokens of the whole.
+    """
+    begin = 0
+    while len(line) - begin > LONGEST:
+        space = line.rfind(" ", begin + LONGEST // 2, begin + LONGEST)
+        end = begin + LONGEST if space < 0 else space
+        yield line[begin:end]
+        begin = end
+    yield line[begin:] if begin else line

@@ -8,7 +8,7 @@ import codecs
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import BinaryIO
 
 from charrnn.errors import CorpusError
 from charrnn.text.encodings import advice, utf16
@@ -19,14 +19,6 @@ CHECKED_LINES = 200_000
 MANY_DUPLICATES = 0.3
 
 _CONTROLS = {chr(code) for code in range(32)} - set("\t\n\r\f\x1b") | {"\x7f"}
-
-
-class Readable(Protocol):
-    """Bytes, some at a time."""
-
-    def read(self, size: int, /) -> bytes:
-        """At most so many; none at the end."""
-        ...
 
 
 @dataclass
@@ -85,8 +77,8 @@ class Corpus:
             if number and border:
                 yield border
             with unpacked(path, name, statistics.notes.append) as raw:
-                decoded = decode(raw, name, digest.update, statistics, self.any_bytes)
-                yield from normalise(decoded, name, statistics, survey)
+                decoded = _decode(raw, name, digest.update, statistics, self.any_bytes)
+                yield from _normalise(decoded, name, statistics, survey)
         statistics.sha256 = digest.hexdigest()
         if survey is not None:
             survey.finish()
@@ -105,10 +97,10 @@ class Corpus:
         return "".join(self.chunks())
 
 
-def decode(
-    raw: Readable, source: str, digest: Callable[[bytes], None], statistics: TextStatistics, any_bytes: bool
+def _decode(
+    raw: BinaryIO, source: str, digest: Callable[[bytes], None], statistics: TextStatistics, any_bytes: bool
 ) -> Iterator[str]:
-    """UTF-8, strict unless `any_bytes`, a leading BOM dropped. Raises CorpusError where it is none, or binary."""
+    """UTF-8, strict unless `any_bytes`, a leading BOM dropped."""
     utf8 = codecs.getincrementaldecoder("utf-8")("surrogateescape" if any_bytes else "strict")
     offset = 0
     while True:
@@ -182,9 +174,7 @@ class _Survey:
             )
 
 
-def normalise(
-    chunks: Iterator[str], source: str, statistics: TextStatistics, survey: _Survey | None = None
-) -> Iterator[str]:
+def _normalise(chunks: Iterator[str], source: str, statistics: TextStatistics, survey: _Survey | None) -> Iterator[str]:
     """Line ends as \\n. A CR at the end of a chunk waits for the next, which may begin with its LF."""
     held = ""
     windows = old_mac = 0
@@ -214,14 +204,14 @@ def normalise(
 
 def in_memory(text: str) -> tuple[str, TextStatistics]:
     """The same normalising and counting for a text that is already here."""
-    statistics = TextStatistics(bytes=utf8_length(text))
+    statistics = TextStatistics(bytes=_utf8_length(text))
     survey = _Survey(statistics)
-    normalised = "".join(normalise(iter([text] if text else []), "the text", statistics, survey))
+    normalised = "".join(_normalise(iter([text] if text else []), "the text", statistics, survey))
     survey.finish()
     return normalised, statistics
 
 
-def utf8_length(text: str) -> int:
+def _utf8_length(text: str) -> int:
     """Bytes of UTF-8; one for each that was read as a lone surrogate, three for any other half of a pair."""
     try:
         return len(text.encode("utf-8", "surrogateescape"))
