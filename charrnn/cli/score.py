@@ -119,7 +119,7 @@ def score(
     form = "json" if as_json else "bare" if quiet else "tsv"
     table: Table
     if per == "line":
-        table = LineTable(form, log_base, prefix, layout, documents=loaded.config.documents)
+        table = LineTable(form, log_base, prefix, layout, documents=loaded.documents)
     else:
         table = UnitTable(form, log_base, prefix, layout, tokenizer=loaded.tokenizer, top=top)
     _write(chain([first], come), reader, made, table, unbuffered)
