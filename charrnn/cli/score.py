@@ -13,6 +13,7 @@ from charrnn.cli.columns import columns
 from charrnn.cli.score_table import BASES, LineTable, Table, UnitTable
 from charrnn.cli.standard_input import or_standard_input
 from charrnn.config import require
+from charrnn.config.fields import Range
 from charrnn.config.verbs import VerbArguments
 from charrnn.console import say, warn, working, write
 from charrnn.errors import CorpusError, VocabularyError
@@ -48,7 +49,16 @@ def score(
     space: Annotated[str, opt.from_field(VerbArguments, "space")] = "after",
     top: Annotated[int, opt.from_field(VerbArguments, "top", default="off")] = 0,
     log_base: Annotated[str, opt.choice("Output", "Surprisal in bits, nats or hartleys.", tuple(BASES))] = "2",
-    column: Annotated[int | None, opt.from_field(VerbArguments, "column", default="the whole line")] = None,
+    column: Annotated[
+        int | None,
+        opt.option(
+            "Text",
+            "Score this column of TSV, counted from 1, and hand the rest of the line through.",
+            metavar="N",
+            default="the whole line",
+            within=Range(at_least=1),
+        ),
+    ] = None,
     field: Annotated[
         str | None,
         opt.option(
@@ -88,17 +98,19 @@ def score(
 ) -> None:
     """Score lines of text as they come: one line out for each line in, or a table of their words, characters or tokens.
 
-    Each line is read from a fresh state, its line end with it (an empty one is its line end alone; to a model of lines
-    it says nothing and costs 0). CR LF is read as LF. A last line without its end is scored without it, by a model of
-    documents with the end of a document. Of several files one is read after another. The figures of a line are
-    surprisal (its total), per_char (the mean over its characters, the line end among them) and ppl (perplexity per
-    token); -q gives the total alone.
+    Each line is read from a fresh state, its line end with it; to a model of documents it is one, and an empty one is
+    none and costs 0. CR LF is read as LF. A last line without its end is scored without it, by a model of documents
+    with the end of a document. Of several files one is read after another. The figures of a line are surprisal (its
+    total), per_char (the mean over its characters, the line end among them) and ppl (perplexity per token); -q gives
+    the total alone.
 
-    Tables tell where each unit stands in all that was read (start and end in characters, byte in bytes of UTF-8); in a
-    field, where one is scored. Words stand between white space, and by default a word owns the boundary behind it: it
-    costs its letters and that some boundary follows, and what stood between it and the word before. White space at the
-    end of a line is a row without a word. With `--space before` a word's tokens are summed up with those of the white
-    space before it, with `none` white space has rows of its own. All rows add up to the lines' totals.
+    Tables tell where each unit stands in all that was read, start and end in characters and byte in bytes of UTF-8; in
+    a field, where one is scored. A token belongs to the character in which it begins. Words stand between white space,
+    and by default a word owns the boundary behind it (Pimentel & Meister 2024): it costs its letters, that some
+    boundary follows, and what stood between it and the word before, given that something did. What is left at the end
+    of a line is a row without a word. All rows add up to the lines' totals.
+
+    TSV has a header and no quotes: tabs, line ends and backslashes in a cell are written \\t, \\n, \\r and \\\\.
     """
     working("reading the model")
     from charrnn import api

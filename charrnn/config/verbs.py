@@ -73,10 +73,6 @@ class VerbArguments(Config):
         range=Range(at_least=0, at_most=1000),
     )  # fmt: skip
     context: str = option("A text that is read before and not scored.", "Scoring", default="")
-    column: int | None = option(
-        "Score this column of TSV, counted from 1, and hand the rest of the line through.", "Text", metavar="N",
-        range=COUNT,
-    )  # fmt: skip
 
     left: str = option("The text in front of a gap.", "Filling", default="")
     right: str = option("The text behind it.", "Filling", default="")
