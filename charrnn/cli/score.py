@@ -110,7 +110,7 @@ def score(
     boundary follows, and what stood between it and the word before, given that something did. What is left at the end
     of a line is a row without a word. All rows add up to the lines' totals.
 
-    TSV has a header and no quotes: tabs, line ends and backslashes in a cell are written \\t, \\n, \\r and \\\\.
+    TSV has a header and no quotes: tabs and line ends in a cell are written \\t, \\n and \\r, and a backslash twice.
     """
     working("reading the model")
     from charrnn import api
