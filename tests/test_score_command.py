@@ -111,6 +111,16 @@ def test_carried_lines_add_up_to_the_figure_of_eval(score: Score, models: dict[s
     assert total(score(TEXT, "--carry", "--per", "word")) == pytest.approx(total(carried), rel=1e-9)
 
 
+def test_python_gives_the_rows_of_the_table(score: Score, models: dict[str, Model]) -> None:
+    for per, space in (("word", "after"), ("word", "none"), ("char", "after"), ("token", "after")):
+        spaced = ["--space", space] if per == "word" else []
+        told = records(score(TEXT, "--carry", "--json", "--per", per, *spaced))
+        rows = models["small"].surprisal(TEXT, per=per, space=space)
+        for name in ("line", "text", "start", "end", "byte"):
+            assert [row[name] for row in told] == rows[name].tolist()
+        assert [row["surprisal"] for row in told] == pytest.approx(rows["surprisal"].tolist(), rel=1e-5)
+
+
 def test_a_context_is_a_text_or_a_file(score: Score, models: dict[str, Model]) -> None:
     Path("before").write_text("The heron ")
     of_text = score("stood\nfell\n", "--context", "The heron ")
