@@ -53,7 +53,7 @@ def score(
         int | None,
         opt.option(
             "Text",
-            "Score this column of TSV, counted from 1, and hand the rest of the line through.",
+            "Score this column of TSV, counted from 1; the rest of the line goes through.",
             metavar="N",
             default="the whole line",
             within=Range(at_least=1),
@@ -63,7 +63,7 @@ def score(
         str | None,
         opt.option(
             "Text",
-            "Score this field of JSON Lines, or of TSV with a header, and hand the rest of the line through.",
+            "Score this field of JSON Lines, or of TSV with a header; the rest goes through.",
             default="the whole line",
             check=opt.utf8,
         ),
@@ -107,8 +107,9 @@ def score(
     Tables tell where each unit stands in all that was read, start and end in characters and byte in bytes of UTF-8; in
     a field, where one is scored. A token belongs to the character in which it begins. Words stand between white space,
     and by default a word owns the boundary behind it (Pimentel & Meister 2024): it costs its letters, that some
-    boundary follows, and what stood between it and the word before, given that something did. What is left at the end
-    of a line is a row without a word. All rows add up to the lines' totals.
+    boundary follows, and what stood between it and the word before, given that something did. With
+    `--space before` it costs its tokens and the white space in front of it; with `none` white space has rows of its
+    own. What is left at the end of a line is a row without a word. All rows add up to the lines' totals.
 
     TSV has a header and no quotes: tabs and line ends in a cell are written \\t, \\n and \\r, and a backslash twice.
     """
