@@ -69,7 +69,7 @@ def close(found: Iterable[Nats], expected: Iterable[Nats], atol: float = 2e-6) -
 @pytest.fixture(params=["numpy", "torch", "one after the other"])
 def by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Who reads. Small networks would never be worth torch's while."""
-    work = {"numpy": 1e30, "torch": -1.0, "one after the other": 1e6}[request.param]
+    work = {"numpy": 1e30, "torch": -1.0, "one after the other": 4e6}[request.param]
     monkeypatch.setattr(readers, "TAKE_OVER_IF_LOADED", work)
     return str(request.param)
 

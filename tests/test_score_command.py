@@ -111,6 +111,16 @@ def test_carried_lines_add_up_to_the_figure_of_eval(score: Score, models: dict[s
     assert total(score(TEXT, "--carry", "--per", "word")) == pytest.approx(total(carried), rel=1e-9)
 
 
+def test_python_gives_the_rows_of_the_table(score: Score, models: dict[str, Model]) -> None:
+    for per, space in (("word", "after"), ("word", "none"), ("char", "after"), ("token", "after")):
+        spaced = ["--space", space] if per == "word" else []
+        told = records(score(TEXT, "--carry", "--json", "--per", per, *spaced))
+        rows = models["small"].surprisal(TEXT, per=per, space=space)
+        for name in ("line", "text", "start", "end", "byte"):
+            assert [row[name] for row in told] == rows[name].tolist()
+        assert [row["surprisal"] for row in told] == pytest.approx(rows["surprisal"].tolist(), rel=1e-5)
+
+
 def test_a_context_is_a_text_or_a_file(score: Score, models: dict[str, Model]) -> None:
     Path("before").write_text("The heron ")
     of_text = score("stood\nfell\n", "--context", "The heron ")
@@ -146,6 +156,9 @@ def test_alternatives_are_columns_or_a_list(score: Score) -> None:
         assert [float(row["top1_surprisal"]), float(row["top2_surprisal"])] == [x["surprisal"] for x in record["top"]]
         assert row["top1"].replace("\\n", "\n") == record["top"][0]["text"] and int(row["rank"]) == record["rank"]
         assert float(row["entropy"]) > 0 and record["top"][0]["surprisal"] <= record["top"][1]["surprisal"]
+    nats = table(score("the\n", "--per", "token", "--top", "2", "--log-base", "e"))
+    for name in ("surprisal", "entropy", "top2_surprisal"):
+        assert [float(row[name]) for row in nats] == pytest.approx([float(row[name]) * math.log(2) for row in rows])
     for per in ("line", "word"):
         assert "--top needs --per char or --per token" in score("the\n", "--top", "2", "--per", per, code=2).err
 
@@ -165,6 +178,8 @@ def test_a_column_is_scored_as_if_it_stood_alone_and_the_rest_goes_through(score
         assert line.startswith(before + "\t") and line.removeprefix(before + "\t").split("\t")[0] == value
     told = records(score(text, "--column", "2", "--json"))
     assert told[0]["fields"] == ["1", "the heron"] and told[1]["surprisal"] == float(plain[1])
+    # A CR within is read as it is in a line.
+    assert written(score("the\rheron\n", "-q")) == written(score("1\tthe\rheron\n", "--column", "2", "-q"))
     assert "line 2 has 1 column, and no column 2" in score("1\ta\n2\n", "--column", "2", code=1).err
 
 

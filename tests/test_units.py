@@ -93,6 +93,13 @@ def test_a_line_in_pieces_gives_the_rows_of_the_whole(per: str, space: str) -> N
             assert [row.nats for row in wanted] == pytest.approx([row.nats for row in got])
 
 
+def test_a_boundary_within_a_token_is_no_question_any_more() -> None:
+    tokenizer = Pieces("a\t", " ", "b")
+    predictions = random_predictions([0, 1, 2], tokenizer, units("word", tokenizer).asked())
+    rows = rows_of(units("word", tokenizer), [("a\t b", predictions)])
+    assert [row.nats for row in rows] == pytest.approx([predictions.nll[0], predictions.nll[1:].sum()])
+
+
 def test_a_token_belongs_to_the_character_in_which_it_begins() -> None:
     tokenizer = Pieces("the", " ", "é", "\xc3", "x")
     tokenizer.pieces += [b"\xc3", b"\xa9"]

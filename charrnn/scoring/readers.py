@@ -1,16 +1,21 @@
 """Who reads a window of texts: NumPy, which is there at once, then torch, which reads twice as fast once it is loaded.
 
 A reader is called with inputs (T, B), the targets in their places (T, B) and the memory before them, NumPy arrays all;
-it gives what is predicted, time-major (T x B), and the memory after them, which the other may go on from.
+it gives what is predicted, time-major (T x B), and the memory after them, which the other may go on from. Batches are
+read beside each other, each on one thread of its reader's `workers`: so none waits for another at every step, in
+company least of all, and their number changes no bit.
 When torch is loaded and when it takes over follows from how much has been read, not from a clock, so that a file has
 the same numbers each time. Shapes: T time, B rows, V vocabulary.
 """
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -24,8 +29,8 @@ from charrnn.scoring.predictions import Asked, Ids, Nats, Predictions, predictio
 if TYPE_CHECKING:
     from charrnn.models.ensemble import Predictor
 
-Reader = Callable[[Ids, Ids, NetworkState, Asked], tuple[Predictions, NetworkState]]
-
+# More batches at a time would take more memory than they are worth.
+MOST_WORKERS = 8
 # NumPy multiplies and adds some 6e10 times a second, on a core of 2024. Torch takes some two seconds to be had: it is
 # loaded beside the reading once NumPy has read for half a second, and waited for when it has read for two.
 LOAD_AFTER, TAKE_OVER_AFTER = 3e10, 1.2e11
@@ -35,6 +40,18 @@ TAKE_OVER_IF_LOADED = 5e9
 STEP = 5
 
 
+class Reader(Protocol):
+    """Reads windows, on its workers."""
+
+    workers: ThreadPoolExecutor
+
+    def __call__(
+        self, inputs: Ids, targets: Ids, states: NetworkState, asked: Asked
+    ) -> tuple[Predictions, NetworkState]:
+        """Inputs (T, B), targets (T, B), states -> what is predicted (T x B), states."""
+        ...
+
+
 class NumpyReader:
     """The network in NumPy."""
 
@@ -42,11 +59,12 @@ class NumpyReader:
         self._start_id = config.start_id
         self._network = NetworkWindows(config, weights)
         self.initial_states = self._network.initial_states
+        # A second thread would get in the first one's way: between two products, the interpreter is theirs in turns.
+        self.workers = ThreadPoolExecutor(1)
 
     def __call__(
         self, inputs: Ids, targets: Ids, states: NetworkState, asked: Asked
     ) -> tuple[Predictions, NetworkState]:
-        # Threads bring little to products so small, and next to nothing beside another program's.
         with one_blas_thread:
             logits, states = self._network(inputs, states)
         tokens = targets.ravel()
@@ -63,6 +81,7 @@ class TorchReader:
     def __init__(self, network: "Predictor") -> None:
         self._network = network.eval()
         self._device = next(network.parameters()).device
+        self.workers = _torch_workers()
 
     def __call__(
         self, inputs: Ids, targets: Ids, states: NetworkState, asked: Asked
@@ -102,19 +121,16 @@ class Readers:
         if device != "cpu":
             self._torch = TorchReader(network())
 
-    def __call__(
-        self, inputs: Ids, targets: Ids, states: NetworkState, asked: Asked
-    ) -> tuple[Predictions, NetworkState]:
-        """Read a window; see above."""
+    def next(self, steps: int, rows: int) -> Reader:
+        """Who reads the next batch, of so many steps and rows."""
         if self._torch is None:
-            steps, rows = inputs.shape
             self._read += float(self._weights) * steps * (rows + STEP)
             self._see_to_torch()
-        return (self._torch or self._numpy)(inputs, targets, states, asked)
+        return self._torch or self._numpy
 
     def _see_to_torch(self) -> None:
         if self._loading is None and self._read > LOAD_AFTER and "torch" not in sys.modules:
-            self._loading = threading.Thread(target=_load_torch, daemon=True)
+            self._loading = threading.Thread(target=load_torch, daemon=True)
             self._loading.start()
         if self._read > (TAKE_OVER_IF_LOADED if self._loading is None else TAKE_OVER_AFTER):
             if self._loading is not None:
@@ -124,16 +140,37 @@ class Readers:
             self._torch = TorchReader(self._network())
 
 
-def _load_torch() -> None:
+def load_torch() -> None:
     """Torch and what reads with it, set up to read fast."""
-    import torch
-
-    from charrnn.machine import cores, keep_freed_memory, products_by_onednn
+    from charrnn.machine import keep_freed_memory, products_by_onednn
 
     import_module("charrnn.scoring.token_nll")
     keep_freed_memory()
     products_by_onednn()
-    torch.set_num_threads(min(torch.get_num_threads(), cores()))
+
+
+def _threads() -> int:
+    """As many as were asked for (`use_threads`), else one for each processor that the program may run on."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    if asked.isdecimal() and int(asked):
+        return int(asked)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@cache
+def _torch_workers() -> ThreadPoolExecutor:
+    """Threads of which each computes by itself, whatever torch does in others."""
+    import torch
+
+    before, threads = torch.get_num_threads(), _threads()
+    count = min(threads, MOST_WORKERS)
+    workers = ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(threads // count,))
+    # All are there before torch is told what holds for threads to come.
+    together = threading.Barrier(count)
+    for done in [workers.submit(together.wait) for _ in range(count)]:
+        done.result()
+    torch.set_num_threads(before)
+    return workers
 
 
 def nats(logits: Floats, tokens: Ids, start_id: int) -> Nats:

@@ -4,6 +4,7 @@ Shapes: T time, B rows, N tokens, V vocabulary.
 """
 
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import fields
 from typing import Any, NamedTuple
 
@@ -14,10 +15,10 @@ from charrnn.config import ModelConfig
 from charrnn.models.cells import CELLS
 from charrnn.models.states import NetworkState, map_state
 from charrnn.scoring.predictions import Asked, Ids, Predictions, predictions_of
-from charrnn.scoring.readers import Reader
+from charrnn.scoring.readers import Reader, Readers
 
 # At most so many numbers for the gates or the logits of a window, and so many places for a batch.
-NUMBERS, PLACES = 1 << 23, 1 << 20
+NUMBERS, PLACES = 1 << 22, 1 << 20
 # Rows enough for whole products in a window of so many steps, and more where texts are shorter than that.
 WINDOW, LEAST_ROWS, MOST_ROWS = 64, 32, 256
 # Rows that have ended are left out of what follows, though not more often than every so many steps.
@@ -32,10 +33,10 @@ class Memory(NamedTuple):
 
 
 class SideBySide:
-    """Texts as token ids -> what was predicted in them, by a reader of windows."""
+    """Texts as token ids -> what was predicted in them."""
 
-    def __init__(self, config: ModelConfig, reader: Reader, asked: Asked) -> None:
-        self._start_id, self._reader, self._asked = config.start_id, reader, asked
+    def __init__(self, config: ModelConfig, readers: Readers, asked: Asked) -> None:
+        self._start_id, self._readers, self._asked = config.start_id, readers, asked
         widest = max(CELLS[config.cell].gates * config.hidden, config.vocab_size)
         self._places = max(1, NUMBERS // widest)
         self._rows = min(max(self._places // WINDOW, LEAST_ROWS), MOST_ROWS)
@@ -49,12 +50,14 @@ class SideBySide:
         first = [seen.setdefault(text.tobytes(), n) for n, text in enumerate(texts)]
         # The longest first: those that have ended stand behind those that go on.
         order = sorted((n for n in seen.values() if texts[n].size), key=lambda n: -texts[n].size)
+        batches = []
         while order:
             longest = texts[order[0]].size
             count = min(max(self._places // longest, self._rows), max(1, PLACES // longest))
             some, order = order[:count], order[count:]
-            predictions, _ = self._batch([texts[n] for n in some], memory)
-            for number, one in zip(some, predictions, strict=True):
+            batches.append((some, self._begun([texts[n] for n in some], memory)))
+        for some, batch in batches:
+            for number, one in zip(some, batch.result()[0], strict=True):
                 found[number] = one
         return [found[n] for n in first]
 
@@ -62,10 +65,14 @@ class SideBySide:
         """What is predicted in one text (N,) behind a memory, and the memory behind it."""
         if not text.size:
             return self._nothing, memory
-        (predictions,), states = self._batch([text], memory)
+        (predictions,), states = self._begun([text], memory).result()
         return predictions, Memory(states, int(text[-1]))
 
-    def _batch(self, texts: Sequence[Ids], memory: Memory) -> tuple[list[Predictions], NetworkState]:
+    def _begun(self, texts: Sequence[Ids], memory: Memory) -> "Future[tuple[list[Predictions], NetworkState]]":
+        reader = self._readers.next(texts[0].size, len(texts))
+        return reader.workers.submit(self._batch, reader, texts, memory)
+
+    def _batch(self, reader: Reader, texts: Sequence[Ids], memory: Memory) -> tuple[list[Predictions], NetworkState]:
         """Texts in falling order of length; the states are right where there is but one."""
         lengths = np.array([text.size for text in texts])
         longest, rows = int(lengths[0]), len(texts)
@@ -88,7 +95,7 @@ class SideBySide:
             steps = min(max(shortest, LEAST_STEPS), longest - begin, max(1, self._places // active))
             states = map_state(lambda part: part[:active], states)  # noqa: B023
             window = slice(begin, begin + steps), slice(active)
-            predictions, states = self._reader(inputs[window], targets[window], states, self._asked)
+            predictions, states = reader(inputs[window], targets[window], states, self._asked)
             columns.keep(begin, steps, active, predictions)
             begin += steps
         return columns.of_rows(lengths), states

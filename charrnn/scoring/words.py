@@ -35,7 +35,7 @@ class Words(Units):
 
     def __init__(self, tokenizer: Tokenizer, space: str = "after") -> None:
         super().__init__(tokenizer)
-        self._marks, self._share = boundaries(tokenizer), SPACES[space]
+        self._marks, self._space = boundaries(tokenizer), SPACES[space]
         self._word: OpenRow | None = None
         self._white: OpenRow | None = None
         self._owed = 0.0
@@ -50,7 +50,7 @@ class Words(Units):
         for run in _runs(text, at, predictions, self._marks):
             part, place = text[run.start : run.end], (self._chars + run.start, self._bytes + int(at.bytes[run.start]))
             if run.white:
-                before, own, after = self._share(run, self._word is not None)
+                before, own, after = self._space.share(run, self._word is not None)
                 yield from self._close_word(before)
                 self._white = self._white or OpenRow(*place)
                 self._white.add(part, own, run.tokens)
@@ -64,7 +64,7 @@ class Words(Units):
 
     def finish(self) -> Iterator[Row]:
         yield from self._close_word(0.0)
-        if self._white is not None and self._share is not _none and self._white.tokens:
+        if self._white is not None and not self._space.rows and self._white.tokens:
             yield Row("", self._white.start, self._white.start, self._white.byte, self._owed, self._white.tokens)
             self._white = None
         yield from self._close_white()
@@ -78,7 +78,7 @@ class Words(Units):
         self._word = None
 
     def _close_white(self) -> Iterator[Row]:
-        if self._white is not None and self._share is _none:
+        if self._white is not None and self._space.rows:
             yield self._white.row()
         self._white = None
 
@@ -147,5 +147,13 @@ def _none(run: _Run, behind_word: bool) -> tuple[float, float, float]:
     return 0.0, run.nats - run.letters, run.letters
 
 
-# Who owns the white space, by the names of `config/verbs.py`.
-SPACES: dict[str, Share] = {"after": _after, "before": _before, "none": _none}
+class Spacing(NamedTuple):
+    """Who owns the white space."""
+
+    share: Share
+    rows: bool
+    """Whether it has rows of its own."""
+
+
+# By the names of `config/verbs.py`.
+SPACES = {"after": Spacing(_after, False), "before": Spacing(_before, False), "none": Spacing(_none, True)}
