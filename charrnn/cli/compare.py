@@ -12,7 +12,7 @@ from charrnn.cli.evaluate import GATE_FAILED
 from charrnn.cli.standard_input import or_standard_input
 from charrnn.config import Range, TrainOptions, require
 from charrnn.config.verbs import VerbArguments
-from charrnn.console import say, visible, working, write
+from charrnn.console import say, visible, warn, working, write
 from charrnn.schema import finite, to_json_text
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def compare(
         if found.better and not ngram:
             say(SEEDS)
     if fail_unless_better and found.better != "a":
-        say(f"{found.a.name} is not better than {found.b.name} by more than chance")
+        warn(f"the gate does not hold: {found.a.name} is not better than {found.b.name} by more than chance")
         raise typer.Exit(GATE_FAILED)
 
 
@@ -222,7 +222,7 @@ def _write_lists(found: "Comparison", top: int) -> None:
         left, right = (best(items, whose)[:top] for whose in ("a", "b"))
         if not left and not right:
             continue
-        heads = [f"{title} that {_cut(visible(each.name), NAME)} predicts better" for each in (found.a, found.b)]
+        heads = [f"{title} {_cut(visible(each.name), NAME)} predicts better" for each in (found.a, found.b)]
         write("\n" + "  ".join(head.ljust(COLUMN) for head in heads).rstrip() + "\n")
         for pair in zip_longest(left, right):
             write("  ".join((_row(item) if item else "").ljust(COLUMN) for item in pair).rstrip() + "\n")
