@@ -10,6 +10,7 @@ import pytest
 
 import charrnn as package
 from charrnn.api.baselines import training_text
+from charrnn.cli.compare import _write_figures, _write_lists
 from charrnn.errors import CorpusError, VocabularyError
 from charrnn.models.counts import KneserNey
 from charrnn.scoring.compare import Comparison, best, compare
@@ -350,3 +351,26 @@ def test_an_ngram_of_the_same_training_text_stands_in_for_a_model(
     assert json.loads(charrnn(*line, "--json").out)["b"] == "kn4"
     refused = charrnn(*line, "--reset-every", "9")
     assert refused.code == 2 and "leave out --reset-every" in refused.err
+
+
+def test_a_person_reads_it_in_eighty_columns(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    text = ("incomprehensibilities\tand\n" * 3000)[:70_000]
+    nats = np.random.default_rng(0).random((2, len(text)))
+    one, other = (
+        Costs.of_characters(name, each)
+        for name, each in zip(("a-rather-long-name", "another-long-name"), nats, strict=True)
+    )
+    found = compare(one, other, text)
+    _write_figures(found)
+    _write_lists(found, 4)
+    lines = capsys.readouterr().out.splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    assert lines[0].split() == ["figure", "a-rather-lo…", "another-lon…", "advantage", "low", "high"]
+    assert [line.split()[0] for line in lines[1:6]] == ["nats", "bits", "nats_per_char", "bpc", "blocks_won"]
+    (words, *best_words), (characters, *_) = (part.splitlines() for part in "\n".join(lines).split("\n\n")[1:])
+    assert words == "words a-rather-lo… predicts better       words another-lon… predicts better"
+    assert characters.startswith("characters a-rather-lo… predicts better  characters another-lon…")
+    assert 1 <= len(best_words) <= 2 and "incomprehensi…" in "".join(best_words)
