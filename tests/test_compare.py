@@ -10,6 +10,7 @@ import pytest
 
 import charrnn as package
 from charrnn.api.baselines import training_text
+from charrnn.cli.compare import _write_figures, _write_lists
 from charrnn.errors import CorpusError, VocabularyError
 from charrnn.models.counts import KneserNey
 from charrnn.scoring.compare import Comparison, best, compare
@@ -108,6 +109,34 @@ def test_an_interval_covers_the_truth_as_often_as_it_says(chars: int, reach: flo
     assert 90 <= covered <= 99
     assert naive < 80, "the test is no test: these errors might as well be independent"
     assert truth or decided == 100 - covered
+
+
+def scenes(random: np.random.Generator, texts: int, chars: int) -> tuple[np.ndarray, np.ndarray]:
+    """(R, C) twice: what texts of a source of two kinds of scenes cost one who knows one kind, and one who knows none.
+
+    Symbols follow each other by another table in each kind, and scenes are some eighty symbols long.
+    """
+    tables = random.dirichlet(np.ones(6), size=(2, 6))
+    known = np.stack([0.9 * tables[0] + 0.1 * tables[1], tables.mean(axis=0)])
+    scene, symbol = random.integers(0, 2, texts), random.integers(0, 6, texts)
+    nats = np.empty((2, texts, chars))
+    for at in range(chars):
+        scene ^= random.random(texts) < 1 / 80
+        following = (random.random(texts)[:, None] > tables[scene, symbol].cumsum(axis=1)).sum(axis=1).clip(max=5)
+        nats[:, :, at] = -np.log(known[:, symbol, following])
+        symbol = following
+    return nats[0], nats[1]
+
+
+@pytest.mark.slow
+def test_an_interval_covers_the_difference_on_a_second_text() -> None:
+    one, other = scenes(np.random.default_rng(5), 200, 6000)
+    truth = (other[100:] - one[100:]).mean() / math.log(2)  # of a text a hundred times as long
+    intervals = [two(nats_a, nats_b).interval for nats_a, nats_b in zip(one[:100], other[:100], strict=True)]
+    assert 90 <= sum(interval is not None and truth in interval for interval in intervals) <= 99
+    error = (other - one)[:100].std(axis=1) / math.sqrt(6000) / math.log(2)
+    naive = abs((other - one)[:100].mean(axis=1) / math.log(2) - truth) < 1.96 * error
+    assert naive.sum() < 80
 
 
 # ---- blocks
@@ -261,6 +290,7 @@ def test_sums_are_those_of_a_score(trained: Path, prose: str) -> None:
     assert any("ln " in note for note in package.compare(small, lines, "東京\n", unknown=True).notes)
 
 
+@pytest.mark.slow
 def test_the_command_tells_scripts_and_keeps_its_gate(
     charrnn: CommandLine, trained: Path, corpus: Path, prose: str
 ) -> None:
@@ -300,6 +330,7 @@ def test_without_a_text_both_must_have_held_out_the_same(charrnn: CommandLine, t
     assert refused.code == 1 and "name a text" in refused.err and len(refused.err.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_an_ngram_of_the_same_training_text_stands_in_for_a_model(
     charrnn: CommandLine, trained: Path, prose: str
 ) -> None:
@@ -320,3 +351,26 @@ def test_an_ngram_of_the_same_training_text_stands_in_for_a_model(
     assert json.loads(charrnn(*line, "--json").out)["b"] == "kn4"
     refused = charrnn(*line, "--reset-every", "9")
     assert refused.code == 2 and "leave out --reset-every" in refused.err
+
+
+def test_a_person_reads_it_in_eighty_columns(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    text = ("incomprehensibilities\tand\n" * 3000)[:70_000]
+    nats = np.random.default_rng(0).random((2, len(text)))
+    one, other = (
+        Costs.of_characters(name, each)
+        for name, each in zip(("a-rather-long-name", "another-long-name"), nats, strict=True)
+    )
+    found = compare(one, other, text)
+    _write_figures(found)
+    _write_lists(found, 4)
+    lines = capsys.readouterr().out.splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    assert lines[0].split() == ["figure", "a-rather-lo…", "another-lon…", "advantage", "low", "high"]
+    assert [line.split()[0] for line in lines[1:6]] == ["nats", "bits", "nats_per_char", "bpc", "blocks_won"]
+    (words, *best_words), (characters, *_) = (part.splitlines() for part in "\n".join(lines).split("\n\n")[1:])
+    assert words == "words a-rather-lo… predicts better       words another-lon… predicts better"
+    assert characters.startswith("characters a-rather-lo… predicts better  characters another-lon…")
+    assert 1 <= len(best_words) <= 2 and "incomprehensi…" in "".join(best_words)

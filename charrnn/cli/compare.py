@@ -221,7 +221,7 @@ def _write_lists(found: "Comparison", top: int) -> None:
         left, right = (best(items, whose)[:top] for whose in ("a", "b"))
         if not left and not right:
             continue
-        heads = [f"{title} that {_cut(visible(each.name), NAME)} predicts better" for each in (found.a, found.b)]
+        heads = [f"{title} {_cut(visible(each.name), NAME)} predicts better" for each in (found.a, found.b)]
         write("\n" + "  ".join(head.ljust(COLUMN) for head in heads).rstrip() + "\n")
         for pair in zip_longest(left, right):
             write("  ".join((_row(item) if item else "").ljust(COLUMN) for item in pair).rstrip() + "\n")
