@@ -20,16 +20,16 @@ COMMANDS = {name.rsplit(" ", maxsplit=1)[-1]: (name, command) for name, command 
 VERBS: dict[str, Callable[..., Any]] = {
     verb.__qualname__: verb
     for verb in (package.train, package.Training.start, package.Model.sample, package.Model.stream, package.Model.score,
-                 package.Model.fill)
+                 package.Model.fill, package.Model.embed)
 }  # fmt: skip
 
 
-def written(verb: str, name: str) -> list[str]:
-    """An option or argument as it is typed, with a value that its command takes."""
+def written(verb: str, name: str, being: str | None = None) -> list[str]:
+    """An option or argument as it is typed, with this value or one that its command takes."""
     parameter = next(one for one in COMMANDS[verb][1].params if one.name == name)
-    value = {"cell": "lstm", "skip": "dense", "tokenizer": "byte", "metric": "bpb", "optimizer": "sgd",
+    value = being or {"cell": "lstm", "skip": "dense", "tokenizer": "byte", "metric": "bpb", "optimizer": "sgd",
              "documents": "lines", "precision": "fp32", "unit": "1:0", "seconds": "3s",
-             "more": "3s"}.get(name)  # fmt: skip
+             "more": "3s", "pool": "last"}.get(name)  # fmt: skip
     if parameter.param_type_name == "argument":
         return ["some.txt"]
     if parameter.is_flag:
@@ -44,7 +44,11 @@ def test_what_would_be_ignored_is_refused_by_every_command(charrnn: CommandLine)
         for verb in (verb for verb in rule.verbs if verb in COMMANDS):
             for name in rule.options:
                 for other in rule.beside or ("",):
-                    line = [*COMMANDS[verb][0].split(), *written(verb, name), *(written(verb, other) if other else [])]
+                    line = [
+                        *COMMANDS[verb][0].split(),
+                        *written(verb, name),
+                        *(written(verb, other, rule.being) if other else []),
+                    ]
                     if verb == "fill":
                         line.append("a[...]b")
                     refused = charrnn(*line)
