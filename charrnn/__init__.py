@@ -19,8 +19,11 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from charrnn.api.compare import compare
+    from charrnn.api.lines import LineScore
     from charrnn.api.model import Model, load
     from charrnn.api.runs import RunSummary, runs
+    from charrnn.api.surprisal import Surprisal
     from charrnn.api.training import Training, resume, train
     from charrnn.config.model import ModelConfig
     from charrnn.config.options import ResumeOptions, TrainOptions
@@ -34,30 +37,39 @@ if TYPE_CHECKING:
         VocabularyError,
     )
     from charrnn.generation.config import SampleConfig
+    from charrnn.generation.samples import Sample
     from charrnn.generation.sequence import TextChunk
+    from charrnn.scoring.compare import Comparison
     from charrnn.scoring.figures import Score
+    from charrnn.scoring.pairs import PairScores
     from charrnn.training.events import Note, Report, Stopped
 
 _HOMES = {
     "CharrnnError": "charrnn.errors",
     "CheckpointError": "charrnn.errors",
+    "Comparison": "charrnn.scoring.compare",
     "ConfigError": "charrnn.errors",
     "CorpusError": "charrnn.errors",
     "DivergedError": "charrnn.errors",
+    "LineScore": "charrnn.api.lines",
     "Model": "charrnn.api.model",
     "ModelConfig": "charrnn.config.model",
     "Note": "charrnn.training.events",
+    "PairScores": "charrnn.scoring.pairs",
     "Report": "charrnn.training.events",
     "ResumeOptions": "charrnn.config.options",
     "RunError": "charrnn.errors",
     "RunSummary": "charrnn.api.runs",
+    "Sample": "charrnn.generation.samples",
     "SampleConfig": "charrnn.generation.config",
     "Score": "charrnn.scoring.figures",
     "Stopped": "charrnn.training.events",
+    "Surprisal": "charrnn.api.surprisal",
     "TextChunk": "charrnn.generation.sequence",
     "TrainOptions": "charrnn.config.options",
     "Training": "charrnn.api.training",
     "VocabularyError": "charrnn.errors",
+    "compare": "charrnn.api.compare",
     "load": "charrnn.api.model",
     "resume": "charrnn.api.training",
     "runs": "charrnn.api.runs",
@@ -68,23 +80,29 @@ _HOMES = {
 __all__ = [
     "CharrnnError",
     "CheckpointError",
+    "Comparison",
     "ConfigError",
     "CorpusError",
     "DivergedError",
+    "LineScore",
     "Model",
     "ModelConfig",
     "Note",
+    "PairScores",
     "Report",
     "ResumeOptions",
     "RunError",
     "RunSummary",
+    "Sample",
     "SampleConfig",
     "Score",
     "Stopped",
+    "Surprisal",
     "TextChunk",
     "TrainOptions",
     "Training",
     "VocabularyError",
+    "compare",
     "load",
     "resume",
     "runs",

@@ -6,7 +6,7 @@ This is the only file that imports rich.
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -44,6 +44,8 @@ class Talk:
 
     quiet = False
     working = False
+    # What the library calls `batch_size`, its caller may know by another name.
+    reworded: Callable[[str], str] = str
 
 
 def visible(text: str) -> str:
@@ -71,7 +73,7 @@ def error(text: str) -> None:
 def _print(text: str, style: str, command: str = "") -> None:
     """A line, on a terminal wrapped at words; in a file it stays one."""
     forget_working()
-    line = Text(visible(text), style=style)
+    line = Text(visible(Talk.reworded(text) if "`" in text else text), style=style)
     if not console.is_terminal:
         console.print(line.append(f" {command}" if command else ""))
         return
@@ -109,6 +111,18 @@ def write(text: str) -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         # Python flushes once more at exit: let it have somewhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise ReaderGone from None
+
+
+def write_bytes(data: bytes) -> None:
+    """The product, where it is no text. Raises ReaderGone on a closed pipe."""
+    forget_working()
+    sys.stdout.flush()
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.flush()
+    except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise ReaderGone from None
 

@@ -66,12 +66,17 @@ class Schema:
 
 
 def finite(value: Any) -> Any:
-    """JSON has no NaN and no infinity: null stands for them, however deep in lists and records they are."""
+    """JSON has no NaN and no infinity: null stands for them, however deep in lists and records they are.
+
+    Nor is there a zero below zero, which some readers of JSON would show.
+    """
     if isinstance(value, dict):
         return {name: finite(part) for name, part in value.items()}
     if isinstance(value, list | tuple):
         return [finite(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    if isinstance(value, float):
+        return value + 0.0 if math.isfinite(value) else None
+    return value
 
 
 def to_json_text(value: Any) -> str:

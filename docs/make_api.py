@@ -27,8 +27,8 @@ print(model.score("Once upon a time").bpc)
 
 A path (`AnyPath`) is a str or a Path. An unknown option, or a value out of range, is a `ConfigError`."""
 CHAPTERS = {
-    "Verbs": ["train", "resume", "load", "runs"],
-    "A model": ["Model", "Score", "TextChunk"],
+    "Verbs": ["train", "resume", "load", "compare", "runs"],
+    "A model": ["Model", "Score", "LineScore", "Surprisal", "PairScores", "Comparison", "Sample", "TextChunk"],
     "A training": ["Training", "RunSummary", "Report", "Note", "Stopped"],
     "Options": ["TrainOptions", "ResumeOptions", "SampleConfig", "ModelConfig"],
     "Errors": [name for name in charrnn.__all__ if name.endswith("Error")],
@@ -46,8 +46,9 @@ def signature(function: Any, owner: str) -> str:
 
 
 def members(public: type) -> Iterator[tuple[str, Any]]:
-    """What a class itself offers: its methods, properties and figures, in the order of its source."""
-    for name, member in vars(public).items():
+    """What a class offers, and what those that it is put together of do: methods, properties, figures, by their source."""
+    offered = [part for part in public.__mro__ if part is public or part.__module__.startswith("charrnn.api.")]
+    for name, member in (item for part in reversed(offered) for item in vars(part).items()):
         listed = name in getattr(public, "__dataclass_fields__", ())
         if not name.startswith("_") and not listed and hasattr(type(member), "__get__"):
             yield name, member

@@ -84,6 +84,7 @@ def test_an_unknown_option_is_told_with_the_nearest(trained: Path, corpus: Path)
         (model.stream, (), "max_tokens", "the nearest is `length`"),
         (model.score, ("a",), "batchsize", "the nearest is `batch_size`"),
         (model.fill, ("a", "b"), "candidate", "the nearest is `candidates`"),
+        (charrnn.compare, ("small", "small"), "reset", "the nearest is `reset_every`"),
         (charrnn.load, (), "checkpoint", "the nearest is `checkpoints`"),
         (charrnn.load, (), "xyz", "there are model, checkpoints, device"),
         (charrnn.train, (corpus,), "foo", "there are corpus, checkpoints"),
@@ -135,7 +136,9 @@ def test_sample_is_stream_put_together(trained: Path) -> None:
 def test_an_argument_of_another_type_is_refused_and_named(trained: Path) -> None:
     model = charrnn.load("small", checkpoints=trained)
     verbs: list[tuple[Callable[..., object], dict[str, object]]] = [
-        (model.sample, {}), (model.stream, {}), (model.score, {"text": "a"}), (model.fill, {"left": "a", "right": "b"}),
+        (model.sample, {}), (model.stream, {}), (model.samples, {}),
+        (model.score, {"text": "a"}), (model.fill, {"left": "a", "right": "b"}),
+        (charrnn.compare, {"a": "small", "b": "small"}),
         (charrnn.load, {}), (charrnn.train, {}), (charrnn.resume, {}), (charrnn.Training.start, {}),
         (charrnn.Training.resume, {}),
     ]  # fmt: skip
@@ -147,7 +150,7 @@ def test_an_argument_of_another_type_is_refused_and_named(trained: Path) -> None
                 continue
             kinds = str(VerbArguments.__dataclass_fields__[name].type)
             for value in (5, 2.5, "five", b"five", [5], object()):
-                if isinstance(value, str) and (name == "text" or "str" in kinds):
+                if isinstance(value, str) and (name in ("text", "a", "b") or "str" in kinds):
                     continue
                 if value == 5 and "int" in kinds:
                     continue

@@ -20,7 +20,8 @@ from charrnn.models.ensemble import backwards_of
 from charrnn.models.language_model import LanguageModel
 from charrnn.models.loss import cross_entropy
 from charrnn.models.states import state_parts
-from charrnn.scoring.filling import fill, log_probabilities
+from charrnn.scoring.filling import fill
+from charrnn.scoring.texts import log_probabilities
 from charrnn.scoring.token_nll import token_nll
 from charrnn.text.dataset import Part
 from charrnn.text.tokenizers.char import CharTokenizer

@@ -334,7 +334,7 @@ def test_what_is_no_record_of_a_configuration_is_refused_and_the_fault_named() -
         for other in others:
             with pytest.raises(ConfigError, match=f"{name}: expected an object, got {type(other).__name__}"):
                 type(config).from_json(other)
-        for key in ("surprise", "", 3, None):
+        for key in ("astonish", "", 3, None):
             strange: dict[Any, Any] = {**record, key: 1}
             with pytest.raises(ConfigError, match=f"^{name}: unknown field {re.escape(repr(str(key)))}"):
                 type(config).from_json(strange)

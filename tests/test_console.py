@@ -187,6 +187,15 @@ def test_a_validation_a_note_and_a_warning_stand_for_good(monkeypatch: pytest.Mo
             assert sum(line.endswith(expected) for line in lines) == 1, (expected, lines)
 
 
+def test_all_that_is_said_is_in_the_callers_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Talk, "reworded", lambda text: text.replace("`threads`", "--threads"))
+    with screen(monkeypatch, 80, terminal=False) as shown, TrainingDisplay() as display:
+        display.show(Note("a given `threads` is kept"))
+        console.warn("leave out `threads`")
+        console.error("`threads` must be at least 1")
+    assert "`" not in shown.getvalue() and shown.getvalue().count("--threads") == 3
+
+
 def test_a_file_has_plain_lines_at_intervals_and_the_quiet_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     times = (0.0, 1.0, 9.9, 10.0, 15.0, 20.5)
     reports = [Report(**{**vars(REPORT), "seconds": seconds, "step": at}) for at, seconds in enumerate(times)]

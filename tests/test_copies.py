@@ -1,6 +1,7 @@
 """What a model has by heart: lines of its samples that stand in the text it has learned from."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from charrnn import api
 from charrnn.api.copies import training_lines
+from charrnn.errors import CorpusError
 from charrnn.text import copies
 from charrnn.text.copies import TrainingLines, verdict, whole_lines
 from charrnn.text.corpus import Corpus
@@ -127,6 +129,8 @@ def test_a_corpus_that_is_gone_or_changed_says_nothing_of_copies(
     assert training_lines(model) is None
     corpus.unlink()
     assert training_lines(model) is None
+    with pytest.raises(CorpusError, match=re.escape(corpus.name)):
+        list(model.samples(rows=2, novel=True))
     result = charrnn("sample", "-n", "2", "--json", "-l", "5", "--seed", "1")
     assert [json.loads(line)["copied_lines"] for line in result.out.splitlines()] == [None, None]
     assert "word for word" not in charrnn("sample", "-l", "5").err

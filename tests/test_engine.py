@@ -467,7 +467,7 @@ class Scripted(Engine):
 
     def step(self, tokens: Ids, state: EngineState) -> tuple[Floats, EngineState]:
         by_torch = any(getattr(matrix, "_by_torch", False) for matrix in self.matrices)
-        one = backends._one_blas_thread._holders > 0
+        one = backends.one_blas_thread._holders > 0
         self.used.append(TORCH if by_torch else ONE_THREAD if one else NUMPY)
         assert one or not by_torch
         self.now += self.seconds[self.used[-1]]
@@ -480,7 +480,7 @@ class Scripted(Engine):
         with Serving(self, rows, of or steps) as serving:
             for _ in range(steps):
                 _, state = serving.step(np.zeros(rows, np.int64), state)
-        assert backends._one_blas_thread._holders == 0
+        assert backends.one_blas_thread._holders == 0
         return list(self.used)
 
 

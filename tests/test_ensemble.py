@@ -13,7 +13,7 @@ from charrnn import api
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import ConfigError
 from charrnn.generation.propose import propose
-from charrnn.inference.engine import ensemble_logits as numpy_ensemble_logits
+from charrnn.inference.operations import ensemble_logits as numpy_ensemble_logits
 from charrnn.machine import Machine
 from charrnn.models.ensemble import Ensemble, Network, backwards_of, build, ensemble_logits
 from charrnn.models.language_model import LanguageModel

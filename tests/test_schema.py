@@ -121,6 +121,7 @@ def test_json_is_strict_on_one_line_and_has_its_letters_as_they_are() -> None:
     assert to_json_text({"sample": "Ünd\n\u2028☃"}) == '{"sample": "Ünd\\n\u2028☃"}'
     for number in (math.nan, math.inf, -math.inf):
         assert to_json_text([{"loss": number}]) == '[{"loss": null}]'
+    assert to_json_text([{"loss": -0.0}, (-0.0, -1.5, -0)]) == '[{"loss": 0.0}, [0.0, -1.5, 0]]'
 
 
 def test_half_a_surrogate_pair_is_escaped_and_comes_back() -> None:

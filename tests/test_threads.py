@@ -14,11 +14,12 @@ import torch
 import charrnn
 from charrnn.config import TrainOptions
 from charrnn.machine import Machine
-from charrnn.training import threads as module
+from charrnn.machine import threads as module
+from charrnn.machine.threads import AdaptiveThreads, Spell, giving_way, timed, watched
 from charrnn.training.resume import resume
 from charrnn.training.run import start
-from charrnn.training.threads import AdaptiveThreads, Spell, timed
 from tests.cases import each
+from tests.conftest import CommandLine
 
 ALONE = {1: 1.0, 2: 0.6, 3: 0.45, 4: 0.4}
 BUSY = {1: 1.0, 2: 2.0, 3: 3.0, 4: 4.0}
@@ -77,7 +78,7 @@ def test_in_company_the_faster_number_is_kept_and_told_once() -> None:
     go_on(threads, machine, 4000)
     assert [count for _, count in machine.changes[:3]] == [3, 2, 1]
     (note,) = threads.notes()
-    assert note.text.startswith("other programs are at work: 1 thread instead of 4") and not note.warning
+    assert note.startswith("other programs are at work: 1 thread instead of 4")
     assert threads.notes() == [] and threads.used == 1
 
 
@@ -161,6 +162,35 @@ def test_given_threads_and_a_single_one_are_kept() -> None:
         assert len(done) == 1000 and machine.changes == [] and threads.notes() == []
 
 
+def measured(machine: Simulated, threads: AdaptiveThreads) -> float:
+    return threads.measure(lambda: None, seconds=1.0, steps=2)
+
+
+def test_a_measurement_alone_is_a_mean_over_all_threads() -> None:
+    machine = Simulated(2, {1: 0.1, 2: 0.06})
+    threads = machine.threads()
+    assert measured(machine, threads) == pytest.approx(0.06) and machine.now == pytest.approx(1.02)
+    go_on(threads, machine, 100)
+    assert machine.changes == []
+    given = Simulated(2, {1: 0.1, 2: 0.3}, company=True)
+    assert measured(given, given.threads(adaptive=False)) == pytest.approx(0.3) and given.changes == []
+
+
+def test_a_measurement_in_company_is_of_the_threads_that_training_goes_on_with() -> None:
+    machine = Simulated(2, {1: 0.1, 2: 0.4}, company=True)
+    threads = machine.threads()
+    assert measured(machine, threads) == pytest.approx(0.1)
+    assert threads.used == 1 and len(threads.notes()) == 1
+    settled = machine.now
+    go_on(threads, machine, module.HELD_FIRST - 1)
+    assert len(machine.changes) == 1, "what was chosen is kept for a while"
+    go_on(threads, machine, 1000)
+    assert threads.used == 1 and threads.notes() == [] and machine.changes[1][0] > settled
+    machine.company, machine.seconds = False, {1: 0.1, 2: 0.06}
+    go_on(threads, machine, module.HELD_AT_MOST + 10)
+    assert threads.used == 2, "company goes"
+
+
 @each(
     "spell, company",
     [
@@ -190,6 +220,56 @@ def test_a_step_is_done_and_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 0 < spell.processor <= 1.01 * spell.seconds and spell.made_to_leave is not None
     monkeypatch.setattr(module, "resource", None)
     assert timed(lambda: None).made_to_leave is None
+
+
+# -- in scoring ------------------------------------------------------------------------------------------------------
+
+
+def test_scoring_gives_way_where_it_is_asked_to_and_the_threads_are_given_back(
+    monkeypatch: pytest.MonkeyPatch, trained: Path, prose: str
+) -> None:
+    model, told = charrnn.load("small", checkpoints=trained), list[str]()
+    crowd = Simulated(2, {1: 0.5, 2: 1.0}, company=True)
+    plain = model.score(prose, unknown=True)
+    with giving_way(crowd.threads(), told.append):
+        assert model.score(prose, unknown=True) == plain
+        assert crowd.used == 1 and len(told) == 1 and told[0].startswith("other programs are at work: 1 thread")
+    assert crowd.used == 2
+    now = crowd.now
+    model.score(prose, unknown=True)
+    assert crowd.now == now and watched(lambda: 7) == 7
+
+
+def test_what_fails_gives_the_threads_back_too() -> None:
+    crowd = Simulated(2, BUSY, company=True)
+    with pytest.raises(ZeroDivisionError), giving_way(crowd.threads(), print):
+        for left in range(30, -1, -1):
+            watched(lambda left=left: 1 / left)  # type: ignore[misc]
+    assert crowd.used == 2 and crowd.changes[-2][1] == 1
+    assert watched(lambda: 7) == 7 and crowd.changes[-1][1] == 2
+
+
+@pytest.mark.slow
+@each(
+    "line, expected",
+    [
+        (["eval", "-m", "small"], 1),
+        (["eval", "-m", "small", "--threads", "2"], 0),
+        (["inspect", "memory", "-m", "small", "--length", "3000"], 1),
+        (["compare", "small", "small"], 1),
+    ],
+)
+def test_commands_that_score_say_so_unless_threads_are_given(
+    charrnn: CommandLine, trained: Path, prose: str, monkeypatch: pytest.MonkeyPatch,
+    line: list[str], expected: int,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("charrnn.machine.cores", lambda: 2)
+    crowd = Simulated(2, {1: 0.5, 2: 1.0}, company=True)
+    monkeypatch.setattr(AdaptiveThreads.__init__, "__kwdefaults__", {"steps": crowd.step, "use": crowd.use})
+    Path("text.txt").write_text(prose[:3000], encoding="utf-8")
+    done = charrnn(*line, "--checkpoints", str(trained), "text.txt")
+    assert done.code == 0 and done.err.count("other programs are at work") == expected
+    assert bool(crowd.changes) == bool(expected) and crowd.used == 2
 
 
 # -- in a training ---------------------------------------------------------------------------------------------------

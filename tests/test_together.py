@@ -16,20 +16,25 @@ from charrnn.generation.config import SampleConfig
 
 from .conftest import CommandLine
 
-COMMANDS = {name.rsplit(" ", maxsplit=1)[-1]: (name, command) for name, command in commands(app) if name}
+# By their last word; of two that share it, as `runs compare` and `compare`, the one that stands by itself.
+COMMANDS = {
+    name.rsplit(" ", maxsplit=1)[-1]: (name, command)
+    for name, command in sorted(commands(app), key=lambda each: -each[0].count(" "))
+    if name
+}
 VERBS: dict[str, Callable[..., Any]] = {
     verb.__qualname__: verb
     for verb in (package.train, package.Training.start, package.Model.sample, package.Model.stream, package.Model.score,
-                 package.Model.fill, package.Model.embed)
+                 package.Model.samples, package.Model.fill, package.Model.embed)
 }  # fmt: skip
 
 
-def written(verb: str, name: str, being: str | None = None) -> list[str]:
-    """An option or argument as it is typed, with this value or one that its command takes."""
+def written(verb: str, name: str, value: str | None = None) -> list[str]:
+    """An option or argument as it is typed, with a value that its command takes."""
     parameter = next(one for one in COMMANDS[verb][1].params if one.name == name)
-    value = being or {"cell": "lstm", "skip": "dense", "tokenizer": "byte", "metric": "bpb", "optimizer": "sgd",
-             "documents": "lines", "precision": "fp32", "unit": "1:0", "seconds": "3s",
-             "more": "3s", "pool": "last"}.get(name)  # fmt: skip
+    value = value or {"cell": "lstm", "skip": "dense", "tokenizer": "byte", "metric": "bpb", "optimizer": "sgd",
+             "documents": "lines", "precision": "fp32", "unit": "1:0", "space": "none", "seconds": "3s", "pool": "last",
+             "more": "3s", "per": "word"}.get(name)  # fmt: skip
     if parameter.param_type_name == "argument":
         return ["some.txt"]
     if parameter.is_flag:
@@ -51,6 +56,8 @@ def test_what_would_be_ignored_is_refused_by_every_command(charrnn: CommandLine)
                     ]
                     if verb == "fill":
                         line.append("a[...]b")
+                    if verb == "compare":
+                        line[1:1] = ["small", "large"]
                     refused = charrnn(*line)
                     said = written(verb, name)[0] if written(verb, name)[0].startswith("-") else "TEXT"
                     assert refused.code == 2 and len(refused.err.splitlines()) == 1, (line, refused)
@@ -87,8 +94,8 @@ def test_what_goes_together_is_not_refused() -> None:
     for verb, given in (
         ("train", {"vocab_size": 300, "tokenizer": "subword"}), ("train", {"resume": True, "name": "a", "seconds": 3}),
         ("sample", {"repetition_window": 3, "repetition_penalty": 2}), ("memory", {"html": "x", "saliency_of": "x"}),
-        ("eval", {"metric": "bpb", "fail_above": 3}), ("neurons", {"html": "x"}), ("Model.score", {"lines": True}),
-        ("gradients", {"cell": ["lstm"], "hidden": 3}), ("Model.stream", {"repetition_window": 3, "config": 1}),
+        ("eval", {"metric": "bpb", "fail_above": 3}), ("neurons", {"html": "x"}), ("Scorer.score", {"lines": True}),
+        ("gradients", {"cell": ["lstm"], "hidden": 3}), ("Writer.stream", {"repetition_window": 3, "config": 1}),
     ):  # fmt: skip
         refuse(verb, given)
 

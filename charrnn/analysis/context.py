@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 import torch
 
 from charrnn.errors import CorpusError
+from charrnn.machine.threads import watched
 from charrnn.models.ensemble import Predictor
 from charrnn.scoring.token_nll import LOGITS_AT_ONCE, inputs_and_targets, target_nll, token_nll
 from charrnn.text.token_files import Tokens
@@ -125,7 +127,7 @@ def _after(
         for begin in range(0, length, window):
             positions = some[:, None] - length + 1 + np.arange(begin, min(begin + window, length))
             inputs, asked = inputs_and_targets(model, tokens, positions, np.ones_like(positions, bool))
-            logits, states = model(inputs, states)
+            logits, states = watched(partial(model, inputs, states))
             read(positions.size)
         total += float(target_nll(logits[:, -1:], asked[:, -1:], model.config.start_id).sum())
     return total / len(targets)

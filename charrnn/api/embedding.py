@@ -13,7 +13,7 @@ from charrnn.text.spans import spans
 from charrnn.text.tokenizers.char import CharTokenizer
 
 if TYPE_CHECKING:
-    from charrnn.api.model import Model
+    from charrnn.api.opened import Opened
     from charrnn.text.tokenizers import Ids
 
 # What has a mean; a character or token gives the state with which it has been read.
@@ -24,7 +24,7 @@ FLOATS_AT_ONCE = 1 << 25
 
 
 def embeddings(
-    model: "Model",
+    model: "Opened",
     texts: "str | PathLike[str] | Corpus | Iterable[str]",
     *,
     per: str = "line",
@@ -57,7 +57,7 @@ def embeddings(
         number += len(some)
 
 
-def _lines(model: "Model", texts: "str | PathLike[str] | Corpus | Iterable[str]") -> Iterator[str]:
+def _lines(model: "Opened", texts: "str | PathLike[str] | Corpus | Iterable[str]") -> Iterator[str]:
     """The lines of a text without their ends; several texts as they are."""
     if isinstance(texts, PathLike):
         texts = Corpus([fspath(texts)], any_bytes=model.tokenizer.any_bytes)
@@ -90,7 +90,7 @@ def _chunks(lines: Iterable[str], chars: int) -> Iterator[list[str]]:
         yield some
 
 
-def _encoded(model: "Model", line: str, number: int, unknown: bool) -> "Ids":
+def _encoded(model: "Opened", line: str, number: int, unknown: bool) -> "Ids":
     ids = model.tokenizer.encode(line, unknown=True)
     missing = np.flatnonzero(ids > model.tokenizer.size)
     if missing.size and not unknown:

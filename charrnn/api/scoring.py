@@ -10,18 +10,18 @@ from charrnn.text.documents import missing_ends
 from charrnn.text.unknown import refuse_unknown
 
 if TYPE_CHECKING:
-    from charrnn.api.model import Model
+    from charrnn.api.opened import Opened
     from charrnn.scoring.figures import Score
 
 
-def read(model: "Model", text: "str | PathLike[str] | Corpus") -> tuple[str, TextStatistics]:
+def read(model: "Opened", text: "str | PathLike[str] | Corpus") -> tuple[str, TextStatistics]:
     """A text, or what stands in a file or a corpus, and its counts."""
     if isinstance(text, PathLike):
         text = Corpus([fspath(text)], any_bytes=model.tokenizer.any_bytes)
     return (text.read(), text.statistics) if isinstance(text, Corpus) else in_memory(text)
 
 
-def encoded(model: "Model", text: str, *, lines: bool = False, unknown: bool = False) -> Part:
+def encoded(model: "Opened", text: str, *, lines: bool = False, unknown: bool = False) -> Part:
     """A text as token ids: a stream, its documents where the model knows such, or its lines alone.
 
     Raises VocabularyError on a character that the vocabulary lacks, unless `unknown` is set.
@@ -34,7 +34,7 @@ def encoded(model: "Model", text: str, *, lines: bool = False, unknown: bool = F
 
 
 def scored(
-    model: "Model",
+    model: "Opened",
     text: "str | PathLike[str] | Corpus",
     *,
     lines: bool,
@@ -43,8 +43,10 @@ def scored(
     batch_size: int | None,
     adapt: bool,
     fit_temperature: bool,
+    baselines: bool = False,
 ) -> "Score":
     """Every figure of a text, and what was asked for beside them."""
+    from charrnn.api.baselines import baselines as compute_baselines
     from charrnn.models.ensemble import backwards_of
     from charrnn.scoring.adaptation import adapted
     from charrnn.scoring.score import counting_notes, score
@@ -66,10 +68,16 @@ def scored(
         backward = score(
             backwards_of(model.network), reversed_part, statistics, reset_every=reset_every, batch_size=batch_size
         )
+    others, notes = compute_baselines(model, plain_text, part) if baselines else (None, [])
     return replace(
         plain,
         backward=backward,
         adapted=adapted(model.network, part, plain) if adapt else None,
         fitted=at(fit(lambda temperature: at(temperature).loss)) if fit_temperature else None,
-        notes=(*statistics.notes, *counting_notes(statistics, part, missing_ends(plain_text, model.documents))),
+        baselines=others,
+        notes=(
+            *statistics.notes,
+            *counting_notes(statistics, part, missing_ends(plain_text, model.documents)),
+            *notes,
+        ),
     )

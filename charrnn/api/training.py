@@ -129,6 +129,11 @@ class Training:
         return self._session.data.valid is not None
 
     @property
+    def documents(self) -> str:
+        """How its text is told apart: stream, lines or paragraphs."""
+        return self._session.data.split.documents
+
+    @property
     def model(self) -> Model:
         """The best model so far, read from the run's folder. Raises RunError before anything is saved there."""
         if not self.run.model.exists():

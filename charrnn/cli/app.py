@@ -11,16 +11,16 @@ from typing import Annotated, NoReturn
 import typer
 
 from charrnn import __version__
-from charrnn.cli import embed, evaluate, fill, inspect, runs, sample, train
+from charrnn.cli import compare, compress, embed, evaluate, fill, inspect, runs, sample, score, train
+from charrnn.cli.exit_codes import FAILED, INTERRUPTED, USAGE
 from charrnn.cli.failures import told
 from charrnn.cli.flags import flags, in_flags
 from charrnn.cli.options import utf8_streams
 from charrnn.cli.together import Command, Group
 from charrnn.cli.usage import complaint
-from charrnn.console import ReaderGone, error, forget_working, write
+from charrnn.console import ReaderGone, Talk, error, forget_working, write
 from charrnn.errors import CharrnnError, ConfigError
 
-FAILED, USAGE, INTERRUPTED = 1, 2, 130
 COMPLETION = "_CHARRNN_COMPLETE"
 
 app = typer.Typer(
@@ -41,8 +41,12 @@ app = typer.Typer(
 app.command("train", cls=Command, epilog=train.EXAMPLES)(train.train)
 app.command("sample", cls=Command, epilog=sample.EXAMPLES)(sample.sample)
 app.command("eval", cls=Command, epilog=evaluate.DEFINITIONS + evaluate.EXAMPLES)(evaluate.evaluate)
+app.command("score", cls=Command, epilog=score.EXAMPLES)(score.score)
+app.command("compare", cls=Command, epilog=compare.EXAMPLES)(compare.compare)
 app.command("fill", cls=Command, epilog=fill.EXAMPLES)(fill.fill)
 app.command("embed", cls=Command, epilog=embed.EXAMPLES)(embed.embed)
+app.command("compress", cls=Command, epilog=compress.COMPRESS_EXAMPLES)(compress.compress)
+app.command("decompress", cls=Command, epilog=compress.DECOMPRESS_EXAMPLES)(compress.decompress)
 app.add_typer(inspect.inspect_app, name="inspect")
 app.add_typer(runs.runs_app, name="runs")
 
@@ -65,14 +69,15 @@ def charrnn(
 def run(arguments: list[str] | None = None) -> int:
     """Run one command line and return its exit code; errors end as one line on stderr."""
     utf8_streams()
+    Talk.reworded = lambda text: in_flags(text, flags(app))
     try:
         code = app(arguments, standalone_mode=False, prog_name="charrnn")
         return code if isinstance(code, int) else 0
     except ConfigError as problem:
-        error(in_flags(str(problem), flags(app)))
+        error(str(problem))
         return USAGE
     except CharrnnError as problem:
-        error(in_flags(str(problem), flags(app)))
+        error(str(problem))
         return FAILED
     except typer.TyperException as problem:
         # Without a command there is help on stdout, and nothing to complain of.
@@ -96,6 +101,7 @@ def run(arguments: list[str] | None = None) -> int:
         return INTERRUPTED
     finally:
         forget_working()
+        Talk.reworded = str
 
 
 def main() -> NoReturn:

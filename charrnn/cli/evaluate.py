@@ -1,28 +1,29 @@
 """charrnn eval"""
 
-import math
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from charrnn.cli import gates
 from charrnn.cli import options as opt
+from charrnn.cli.baselines import print_with_baselines
+from charrnn.cli.pairs import FORMATS, End, Pairs, evaluate_pairs
+from charrnn.cli.pictures import write_page
 from charrnn.cli.standard_input import or_standard_input
-from charrnn.config import TrainOptions
+from charrnn.config import TrainOptions, require
 from charrnn.config.verbs import VerbArguments
-from charrnn.console import say, warn, working, write
+from charrnn.console import say, warn, working
 from charrnn.errors import CharrnnError, VocabularyError
-from charrnn.schema import finite, to_json_text
 from charrnn.scoring.figures import FIGURES
 
 if TYPE_CHECKING:
     from charrnn.api import Model
+    from charrnn.scoring.figures import Score
     from charrnn.text.kept import KeptText
 
-GATE_FAILED = 3
 # What stands for the run trained last, and for its held-out part.
 NO_NAME: list[str | None] = [None]
 
@@ -36,18 +37,28 @@ EXAMPLES = """Examples:
 
     charrnn eval -q --metric bpb --fail-above 2.1 test.txt || echo "worse than the gate"
 
+    charrnn eval --metric bpc --baseline before.json --tolerance 1% test.txt
+
     charrnn eval --adapt --fit-temperature test.txt
 
+    charrnn eval --baselines test.txt
+
+    charrnn eval --html report.html test.txt
+
     zcat test.txt.gz | charrnn eval -m small -m large
+
+    charrnn eval --pairs blimp/data/*.jsonl
+
+    charrnn eval -q --fail-below 0.7 --pairs pairs.tsv
 """
 
 # Figures that `-q` can print alone.
 METRICS = tuple(name for name, one in FIGURES.items() if one.metric)
-DEFINITIONS = "Figures:\n\n" + "".join(f"- {name}: {one.help}\n" for name, one in FIGURES.items()) + "\n"
-DIGITS_TO_READ = 6
+DEFINITIONS = "Figures:\n\n" + "".join(f"- {name}: {one.help}\n" for name, one in FIGURES.items()) + "\n" + FORMATS
 
 
 def evaluate(
+    context: typer.Context,
     texts: Annotated[
         list[str] | None,
         typer.Argument(
@@ -56,12 +67,11 @@ def evaluate(
             show_default="what is piped in; else the validation part of the run's own corpus",
         ),
     ] = None,
-    metric: Annotated[
-        str, opt.choice("Output", "The figure for -q and --fail-above.", METRICS, metavar="FIGURE")
-    ] = "ppl",
-    fail_above: Annotated[
-        float | None, opt.option("Output", "Exit with 3 when the figure is greater.", default="off")
-    ] = None,
+    metric: Annotated[str, opt.choice("Output", "The figure for -q and gates.", METRICS, metavar="FIGURE")] = "ppl",
+    fail_above: gates.FailAbove = None,
+    fail_below: gates.FailBelow = None,
+    baseline: gates.Baseline = None,
+    tolerance: gates.ToleranceText = None,
     test: Annotated[bool, opt.option("Scoring", "Score the test part of the run's own corpus.", "--test")] = False,
     lines: Annotated[bool, opt.option("Scoring", "Score each line alone, from a fresh state.", "--lines")] = False,
     reset_every: Annotated[
@@ -93,12 +103,27 @@ def evaluate(
             "--fit-temperature",
         ),
     ] = False,
+    baselines: Annotated[
+        bool,
+        opt.option(
+            "Beside the plain figures",
+            "Bits per byte by compressors and an n-gram model too, alone and after the training text.",
+            "--baselines",
+        ),
+    ] = False,
+    pairs: Pairs = None,
+    end: End = True,
+    html: opt.Html = None,
     model: opt.Models = None,
     checkpoints: opt.Checkpoints = None,
     batch_size: Annotated[
         int | None,
         opt.from_field(
-            TrainOptions, "batch_size", help="Batch size: rows side by side.", group="Machine", default="32"
+            TrainOptions,
+            "batch_size",
+            help="Batch size: rows side by side.",
+            group="Machine",
+            default="32; of pairs 128",
         ),
     ] = None,
     device: Annotated[str, opt.from_field(TrainOptions, "device", default=None)] = "cpu",
@@ -114,30 +139,35 @@ def evaluate(
 
     Without a TEXT, a pipe or file on standard input is the text; where there is none, or nothing in it, each run's own
     held-out part is.
-    """
-    if fail_above is not None and math.isnan(fail_above):
-        raise typer.BadParameter("nan is no limit", param_hint="--fail-above")
 
+    With --pairs, minimal pairs instead: two sentences that differ in one thing, of which the good one should be the
+    likelier.
+    """
+    metric = "accuracy" if pairs else metric
+    gate = gates.Gate(metric, fail_above, fail_below, baseline, tolerance, higher_is_better=bool(pairs))
     working("reading the model")
     from charrnn import api
     from charrnn.machine import choose
+    from charrnn.machine.threads import AdaptiveThreads, giving_way
     from charrnn.scoring.token_nll import BATCH
     from charrnn.text.kept import KeptText
 
-    choose(device, "fp32", threads)
-    named = texts if test else or_standard_input(texts)
+    machine = choose(device, "fp32", threads)
+    context.with_resource(giving_way(AdaptiveThreads(machine), say))
+    named = texts if test or pairs else or_standard_input(texts)
+    require(html is None or len(model or NO_NAME) == len(named or NO_NAME) == 1, "`html` is of one model on one text")
     models = [api.load(each, checkpoints=checkpoints, device=device) for each in model or NO_NAME]
     for each in models:
         say(f"model: {each.header.path}")
-    conditions: dict[str, Any] = {
-        "lines": lines,
-        "reset_every": reset_every,
-        "batch_size": batch_size or BATCH,
-        "adapt": adapt,
-        "fit_temperature": fit_temperature,
-    }
+    if pairs:
+        printed = {"as_json": as_json, "quiet": quiet}
+        files = [*pairs, *(named or [])]
+        evaluate_pairs(models, files, gate, end=end, unknown=unknown, batch_size=batch_size, **printed)
+        gate.close()
+        return
+    reading: dict[str, Any] = {"lines": lines, "reset_every": reset_every, "batch_size": batch_size or BATCH}
+    conditions = {**reading, "adapt": adapt, "fit_temperature": fit_temperature, "baselines": baselines}
     part = "test" if test else "valid"
-    failed = False
     for text in named or NO_NAME:
         working(f"scoring {text or 'the held-out part'}")
         any_bytes = all(each.tokenizer.any_bytes for each in models)
@@ -148,21 +178,23 @@ def evaluate(
         # A run's own held-out part may hold characters that its training part lacks; training has said so.
         conditions["unknown"] = unknown or kept is None
         note = cache(say)  # what every model has to say of one text is said once
-        records = [_record(each, corpus, conditions, note) for each, corpus in zip(models, corpora, strict=True)]
-        values = [record[metric] for record in records]
-        if None in values and (quiet or fail_above is not None):
+        scores = [_score(each, corpus, conditions, note) for each, corpus in zip(models, corpora, strict=True)]
+        records = [record for _, record in scores]
+        if quiet and any(record[metric] is None for record in records):
             raise CharrnnError(f"{metric} is not defined for this text: choose another --metric")
-        _print(records, values, as_json=as_json, quiet=quiet)
-        failed |= fail_above is not None and not all(value <= fail_above for value in values)
-    if failed:
-        say(f"{metric} is above {fail_above:g}")
-        raise typer.Exit(GATE_FAILED)
+        print_with_baselines(records, metric, as_json=as_json, quiet=quiet)
+        if html is not None:
+            working(f"writing {html}")
+            page = api.report(models[0], corpora[0].read(), scores[0][0], **reading)
+            write_page(html, page.html(f"{models[0].name} on {corpora[0].label}", records[0]))
+        gate.judge(records)
+    gate.close()
 
 
-def _record(
+def _score(
     model: "Model", corpus: "KeptText", conditions: dict[str, Any], note: Callable[[str], None]
-) -> dict[str, Any]:
-    """The figures of one model on one text, and which those are."""
+) -> tuple["Score", dict[str, Any]]:
+    """One model on one text: what each token cost, and the figures under their names, with what they are of."""
     started = time.monotonic()
     try:
         score = model.score(corpus, **conditions)
@@ -173,42 +205,4 @@ def _record(
     for each in score.notes:
         note(each)
     seconds = time.monotonic() - started
-    return {"model": str(model.header.path), "text": corpus.label, **score.figures(), "seconds": seconds}
-
-
-def _print(records: list[dict[str, Any]], values: list[float], *, as_json: bool, quiet: bool) -> None:
-    """The figures of one text by each model: an object a line, a bare value a line, or a table with a column each."""
-    if as_json:
-        write("".join(to_json_text(finite(record)) + "\n" for record in records))
-    elif quiet:
-        write("".join(f"{value!r}\n" for value in values))
-    else:
-        _print_table(records)
-
-
-def _print_table(records: list[dict[str, Any]]) -> None:
-    """Rounded and aligned for people; a script that reads a pipe gets tabs and every digit."""
-    read_by_people = sys.stdout.isatty()
-    shown = _rounded if read_by_people else str
-    columns = [dict(_flat(record)) for record in records]
-    rows = [
-        [name, *("-" if column.get(name) is None else shown(column[name]) for column in columns)]
-        for name in dict.fromkeys(name for column in columns for name in column)
-    ]
-    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)] if read_by_people else []
-    for row in rows:
-        line = "  ".join(map(str.ljust, row, widths)).rstrip() if read_by_people else "\t".join(row)
-        write(f"{line}\n")
-
-
-def _rounded(value: Any) -> str:
-    return f"{value:.{DIGITS_TO_READ}g}" if isinstance(value, float) else str(value)
-
-
-def _flat(figures: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Figures within figures under joined names: adapted_bpc."""
-    for name, value in figures.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{name}_")
-        else:
-            yield prefix + name, value
+    return score, {"model": str(model.header.path), "text": corpus.label, **score.figures(), "seconds": seconds}

@@ -45,13 +45,11 @@ def farewell(training: Training, reason: str, checkpoints: Path | None, *, bare:
         best, steps = progress.best, progress.position.step
         say(f"best at step {best.step:,} of {steps:,}: {best.loss:.4f} nats per token")
         if best.stale:
-            warn(
-                "then it began to overfit (to learn its text by heart) and did worse on what it had not seen: more "
-                "--dropout, a smaller --hidden, more --ensemble, less time (--for) or more text helps"
-            )
+            warn("from there on it learned its text by heart (overfitting): more text, --dropout or less --for help")
     say(f"saved in {run.folder}: model.safetensors, curve.svg, metrics.jsonl")
     model = f" -m {shlex.quote(run.name)}" if run.folder.parent == checkpoints_folder(checkpoints) else ""
-    say("next:", f"charrnn sample{model}{where}")
+    new = " -n 20 --novel" if training.documents == "lines" else ""
+    say("next:", f"charrnn sample{model}{new}{where}")
 
 
 @contextmanager

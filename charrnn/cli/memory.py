@@ -5,6 +5,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import typer
+
 from charrnn.cli import options as opt
 from charrnn.cli.pictures import draw_into
 from charrnn.cli.standard_input import or_standard_input
@@ -28,6 +30,7 @@ SCORED = 20_000
 
 
 def memory(
+    context: typer.Context,
     texts: opt.Texts = None,
     saliency_of: Annotated[
         str | None,
@@ -59,6 +62,7 @@ def memory(
     ] = None,
     model: opt.Model = None,
     checkpoints: opt.Checkpoints = None,
+    threads: opt.Threads = None,
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
 ) -> None:
@@ -67,10 +71,14 @@ def memory(
     from charrnn import api
     from charrnn.analysis.context import context_curve, memory_curve
     from charrnn.analysis.saliency import saliency
+    from charrnn.machine import choose
+    from charrnn.machine.threads import AdaptiveThreads, giving_way
     from charrnn.plotting.analysis import draw_context_curves
     from charrnn.plotting.page import page
     from charrnn.text.kept import KeptText
 
+    machine = choose("cpu", "fp32", threads, tune=False)
+    context.with_resource(giving_way(AdaptiveThreads(machine), say))
     if saliency_of is not None:
         subject = api.subject(model, checkpoints=checkpoints, text=saliency_of, first_member=True)
         found = saliency(subject.network.first_member, subject.tokens, subject.symbols)

@@ -14,8 +14,8 @@ from charrnn.config import TrainOptions
 from charrnn.console import Talk
 
 __all__ = [
-    "Checkpoints", "Json", "Model", "Models", "Quiet", "Seed", "Svg", "Texts", "Threads", "choice", "from_field",
-    "option", "typed", "utf8", "utf8_streams", "with_fields",
+    "Checkpoints", "Html", "Json", "Model", "Models", "Quiet", "Seed", "Svg", "Texts", "Threads", "choice",
+    "from_field", "option", "typed", "utf8", "utf8_streams", "with_fields",
 ]  # fmt: skip
 
 
@@ -61,6 +61,10 @@ Texts = Annotated[
     ),
 ]
 Svg = Annotated[Path | None, option("Output", "Draw a picture into this file.", "--svg", default="none")]
+Html = Annotated[
+    Path | None,
+    option("Output", "A page: the text coloured by surprisal, passages, charts.", "--html", default="none"),
+]
 Json = Annotated[bool, option("Output", "JSON on stdout, floats unrounded.", "--json")]
 Quiet = Annotated[bool, option("Output", "The bare result alone.", "--quiet", "-q", check=_set_quiet)]
 Seed = Annotated[int | None, from_field(TrainOptions, "seed")]

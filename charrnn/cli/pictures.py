@@ -1,4 +1,4 @@
-"""A picture that was asked for, drawn when the figures are out: whatever becomes of it, they are not lost."""
+"""A picture or a page that was asked for, made when the figures are out: whatever becomes of it, they are not lost."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,3 +19,9 @@ def draw_into(file: Path | None, picture: Callable[[], bytes]) -> None:
     except Exception as problem:
         raise CharrnnError(f"{file} could not be drawn: {problem!r}") from problem
     say(f"drawn: {file}")
+
+
+def write_page(file: Path, page: str) -> None:
+    """Write a page of HTML into this file. Raises OSError when that cannot be done."""
+    file.write_text(page, encoding="utf-8")
+    say(f"written: {file}")

@@ -10,6 +10,7 @@ import typer
 
 from charrnn.cli import options as opt
 from charrnn.cli.completion import complete_run
+from charrnn.cli.tables import print_table
 from charrnn.cli.together import Command, Group
 from charrnn.config import require
 from charrnn.console import clock, say, write
@@ -74,7 +75,7 @@ def runs(
     elif quiet:
         write("".join(f"{run.name}\n" for run in found))
     elif found:
-        _print_table(_narrowed([HEADINGS, *map(_row, found)]))
+        print_table(_narrowed([HEADINGS, *map(_row, found)]))
     else:
         say(f"no run in {checkpoints_folder(checkpoints)} yet: charrnn train makes one")
 
@@ -128,7 +129,7 @@ def compare(
     shown = {name: [row[name] for row in figures] for name in HEADINGS}
     shown |= {name: ["none" if value is None else str(value) for value in told] for name, told in differences.items()}
     shown["loss"] = ["" if run.loss is None else f"{run.loss:.4f}" for run in found]
-    _print_table([[name, *map(_shown, values)] for name, values in shown.items()])
+    print_table([[name, *map(_shown, values)] for name, values in shown.items()])
 
 
 runs_app = typer.Typer(
@@ -176,13 +177,3 @@ def _narrowed(rows: Sequence[Sequence[str]]) -> Sequence[Sequence[str]]:
                 break
             names.remove(spare)
     return [[row[HEADINGS.index(name)] for name in names] for row in rows]
-
-
-def _print_table(rows: Sequence[Sequence[str]]) -> None:
-    """Columns for a person; fields with tabs between them for a program."""
-    if not sys.stdout.isatty():
-        write("".join("\t".join(row) + "\n" for row in rows))
-        return
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
-    write("".join(line + "\n" for line in lines))

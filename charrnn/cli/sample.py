@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from charrnn.cli import options as opt
 from charrnn.cli.standard_input import warn_unread
-from charrnn.config import draw_seed, seed_of_row
+from charrnn.config import draw_seed
 from charrnn.config.verbs import VerbArguments
 from charrnn.console import say, working, write
-from charrnn.errors import CorpusError
+from charrnn.errors import CharrnnError, CorpusError
 from charrnn.generation.config import SampleConfig
 from charrnn.schema import to_json_text
 
 if TYPE_CHECKING:
     from charrnn.api.model import Model
+    from charrnn.generation.samples import Sample
     from charrnn.generation.sequence import TextChunk
     from charrnn.text.copies import TrainingLines
 
@@ -24,7 +25,7 @@ EXAMPLES = """Examples:
 
     charrnn sample --temp 0.6 --prompt "The heron" --length 1000
 
-    charrnn sample -m names -n 20 --temp 1
+    charrnn sample -m names -n 50 --novel --unique
 
     charrnn sample -n 3 --seed 7 --json | jq -r .text
 """
@@ -41,6 +42,12 @@ def sample(
         str | None, opt.option("Text", "The same from a file, or - for stdin; for a model of lines, its one line.")
     ] = None,
     rows: Annotated[int, opt.from_field(VerbArguments, "rows")] = 1,
+    unique: Annotated[bool, opt.from_field(VerbArguments, "unique")] = False,
+    novel: Annotated[bool, opt.from_field(VerbArguments, "novel")] = False,
+    exclude: Annotated[
+        str | None, opt.option("New texts", "No text with a line of this file; - for stdin.", default="none")
+    ] = None,
+    ignore_case: Annotated[bool, opt.from_field(VerbArguments, "ignore_case")] = False,
     echo: Annotated[bool, opt.option("Output", "Print the prompt in front.", "--echo/--no-echo")] = True,
     model: opt.Model = None,
     checkpoints: opt.Checkpoints = None,
@@ -72,6 +79,7 @@ def sample(
     working("reading the model")
     from charrnn import api
     from charrnn.api.copies import training_lines
+    from charrnn.generation.samples import MOST_TRIED
 
     loaded = api.load(model, checkpoints=checkpoints, threads=threads)
     if prompt_file is not None:
@@ -80,18 +88,42 @@ def sample(
     numbers = loaded.precision if precision is None else precision
     direction = ", the direction that reads forwards" if loaded.header.config.bidirectional else ""
     say(f"model: {loaded.header.path}, {numbers}, seed {seed}{direction}")
-    chunks = loaded.stream(prompt, rows=rows, seed=seed, config=config, precision=numbers, logprobs=as_json)
     front = prompt if echo else ""
     known = cache(lambda: training_lines(loaded))
-    if as_json:
-        _write_json(chunks, prompt, front, rows, seed, known)
+    sampling: dict[str, Any] = {"rows": rows, "seed": seed, "config": config, "precision": numbers}
+    separator = "" if loaded.documents == "lines" else "\n"
+    wanted: dict[str, Any] = {"unique": unique, "novel": novel, "exclude": _lines_of(exclude)}
+    if as_json or any(wanted.values()):
+        found = loaded.samples(prompt, **sampling, **wanted, ignore_case=ignore_case)
+        count = _write_json(found, prompt, front, known) if as_json else _write_samples(found, front, separator)
+        if count < rows:
+            raise CharrnnError(
+                f"{count:,} of {rows:,} texts were new in {MOST_TRIED:,} times as many: a higher `temperature` brings "
+                "more, and so does a model that has learned for less time"
+            )
         return
     written: list[str] = []
-    _write_text(_watched(chunks, prompt, rows, written), front, rows, "" if loaded.documents == "lines" else "\n")
+    _write_text(_watched(loaded.stream(prompt, **sampling), prompt, rows, written), front, rows, separator)
     if not quiet and written and (learned := known()) is not None:
         from charrnn.text.copies import verdict
 
         say(verdict(learned.copied(written), len(written)))
+
+
+def _lines_of(file: str | None) -> list[str] | None:
+    """The lines of a file that is named."""
+    from charrnn.text.corpus import Corpus
+
+    return None if file is None else Corpus([file], corpora=False).read().splitlines()
+
+
+def _write_samples(found: Iterable["Sample"], front: str, separator: str) -> int:
+    """Whole samples one after another; how many they were."""
+    count = 0
+    for sample in found:
+        write((separator if count else "") + front + sample.text + "\n")
+        count += 1
+    return count
 
 
 def _read_prompt(file: str, model: "Model") -> str:
@@ -141,25 +173,23 @@ def _watched(chunks: Iterable["TextChunk"], prompt: str, rows: int, lines: list[
         yield chunk
 
 
-def _write_json(
-    chunks: Iterable["TextChunk"], prompt: str, front: str, rows: int, seed: int, known: Callable[[], Known]
-) -> None:
+def _write_json(found: Iterable["Sample"], prompt: str, front: str, known: Callable[[], Known]) -> int:
+    """A sample a line, with its seed; how many they were."""
     from charrnn.text.copies import whole_lines
 
-    texts, logprobs = [""] * rows, [0.0] * rows
-    for chunk in chunks:
-        texts[chunk.row] += chunk.text
-        logprobs[chunk.row] += chunk.logprob or 0.0
-        if chunk.finished:
-            lines = whole_lines(texts[chunk.row], prompt=prompt, cut=chunk.finished == "length")
-            learned = known()
-            record = {
-                "row": chunk.row,
-                "seed": seed_of_row(seed, chunk.row),
-                "text": front + texts[chunk.row],
-                "finished": chunk.finished,
-                "logprob": logprobs[chunk.row],
-                "lines": len(lines),
-                "copied_lines": None if learned is None else learned.copied(lines),
-            }
-            write(to_json_text(record) + "\n")
+    count = 0
+    for sample in found:
+        lines = whole_lines(sample.text, prompt=prompt, cut=sample.finished == "length")
+        learned = known()
+        record = {
+            "row": sample.row,
+            "seed": sample.seed,
+            "text": front + sample.text,
+            "finished": sample.finished,
+            "logprob": sample.logprob,
+            "lines": len(lines),
+            "copied_lines": None if learned is None else learned.copied(lines),
+        }
+        write(to_json_text(record) + "\n")
+        count += 1
+    return count

@@ -8,12 +8,10 @@ import typer
 
 from charrnn.cli import options as opt
 from charrnn.cli.completion import complete_text
-from charrnn.cli.flags import flags, in_flags
+from charrnn.cli.exit_codes import INTERRUPTED
 from charrnn.cli.standard_input import or_standard_input
 from charrnn.config import ResumeOptions, TrainOptions
 from charrnn.console import megabytes, say
-
-INTERRUPTED = 130
 
 EXAMPLES = """Examples:
 
@@ -77,17 +75,11 @@ def train(
     else:
         training = Training.start(corpus, checkpoints=checkpoints, **fields)
     for note in training.notes:
-        say(_in_flags(note))
+        say(note)
     reason = follow(training, json_lines=as_json)
     farewell(training, reason, checkpoints, bare=quiet and not as_json)
     if reason == "interrupted":
         raise typer.Exit(INTERRUPTED)
-
-
-def _in_flags(note: str) -> str:
-    from charrnn.cli.app import app  # which imports this file
-
-    return in_flags(note, flags(app)) if "`" in note else note
 
 
 def _reading(corpus: Sequence[str]) -> str:

@@ -160,7 +160,7 @@ def complaint(field: Field, value: object) -> str:
     if tuple_of(field):
         several = isinstance(value, tuple) and all(isinstance(each, str) for each in value)
         return "" if several else "a text, or several"
-    if not plain:
+    if not plain or (isinstance(value, tuple) and type(value) in allowed):
         return ""
     if not any(_is(value, kind) for kind in plain):
         return " or ".join(KINDS[kind] for kind in plain)

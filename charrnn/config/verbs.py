@@ -1,7 +1,7 @@
 """What the verbs of the Python API take beside the options of a training and of a sampling: each name once."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,9 @@ from charrnn.config.options import COUNT, ResumeOptions, TrainOptions
 
 # The number formats of generation; `inference/products.py` has a matrix for each.
 PRECISIONS = ("int8", "fp32")
-# What a text is cut into; `text/spans.py` knows how.
-PER = ("line", "word", "char", "token")
+# What a text is cut into, and whose white space is: `scoring/units.py` and `text/spans.py` know how.
+UNITS = ("line", "word", "char", "token")
+SPACES = ("after", "before", "none")
 POOLS = ("mean", "last")
 
 
@@ -20,6 +21,17 @@ def text_or_file(text: Any) -> Any:
     readable = isinstance(text, str | os.PathLike) or hasattr(text, "read")
     require(readable, f"`text` must be a text, or the Path of a file, not {shown(text)}")
     return text
+
+
+def model_or_name(argument: str) -> Callable[[Any], Any]:
+    """A parser of this argument: a loaded model, which can score, or what one is loaded by."""
+
+    def parse(model: Any) -> Any:
+        known = isinstance(model, str | os.PathLike) or hasattr(model, "score")
+        require(known, f"`{argument}` must be a loaded model, a run's name, its folder or a file, not {shown(model)}")
+        return model
+
+    return parse
 
 
 def texts_or_file(texts: Any) -> Any:
@@ -46,11 +58,19 @@ def callback(function: Any) -> Any:
     return function
 
 
+def content(data: Any) -> bytes:
+    """Bytes, of whatever type holds them."""
+    require(isinstance(data, bytes | bytearray | memoryview), f"`data` must be bytes, not {shown(data)}")
+    return bytes(data)
+
+
 @dataclass(frozen=True, kw_only=True)
 class VerbArguments(Config):
     """A name means the same in every verb. Ranges and choices stand here; defaults stand at the verbs."""
 
     model: str | None = option("A run's name, its folder, or a model file.", "Model", parse=text_of)
+    a: object = option("A model, or what one is loaded by.", "Model", parse=model_or_name("a"))
+    b: object = option("The other model.", "Model", parse=model_or_name("b"))
     name: str | None = option("A run's name, or its folder.", "Model", parse=text_of)
     checkpoints: str | None = option("The folder that holds the runs.", "Model", parse=text_of)
     device: str | None = again(TrainOptions, "device")
@@ -62,6 +82,14 @@ class VerbArguments(Config):
         "Samples; sample i has the seed plus i.", "Text", default=1, flags=("--num", "-n"),
         range=Range(at_least=1, at_most=100_000),
     )  # fmt: skip
+    unique: bool = option("No text twice.", "New texts", default=False, flags=("--unique",))
+    novel: bool = option(
+        "No text with a line of the text that was learned from.", "New texts", default=False, flags=("--novel",)
+    )
+    exclude: tuple[str, ...] | None = option("No text with one of these lines.", "New texts", parse=several)
+    ignore_case: bool = option(
+        "For these, upper and lower case are one.", "New texts", default=False, flags=("--ignore-case",)
+    )
     echo: bool = option("The prompt in front.", "Output", default=False)
     logprobs: bool = option("How likely the model held its tokens.", "Output", default=False)
     precision: str | None = option("Number format of the weights.", "Machine", choices=PRECISIONS)
@@ -73,6 +101,24 @@ class VerbArguments(Config):
     batch_size: int | None = again(TrainOptions, "batch_size")
     adapt: bool = option("Dynamic evaluation as well.", "Scoring", default=False)
     fit_temperature: bool = option("Temperature scaling as well.", "Scoring", default=False)
+    baselines: bool = option("Compressors and an n-gram model as well.", "Scoring", default=False)
+
+    per: str = option("What a row is.", "Output", default="line", choices=UNITS)
+    space: str = option(
+        "Whose white space is: `after`, a word owns that some boundary follows it; `before`, the white space in front "
+        "of it; `none`, nobody's, in rows of its own.", "Output", default="after", choices=SPACES,
+    )  # fmt: skip
+    top: int = option(
+        "So many likeliest tokens beside each, with its rank and the entropy.", "Output", default=0, metavar="K",
+        range=Range(at_least=0, at_most=1000),
+    )  # fmt: skip
+    context: str = option("A text that is read before and not scored.", "Scoring", default="")
+    column: int | None = option(
+        "Score this column of TSV, counted from 1, and hand the rest of the line through.", "Text", metavar="N",
+        range=COUNT,
+    )  # fmt: skip
+
+    end: bool = option("Score sentences with their end.", "Pairs", default=True)
 
     left: str = option("The text in front of a gap.", "Filling", default="")
     right: str = option("The text behind it.", "Filling", default="")
@@ -82,7 +128,6 @@ class VerbArguments(Config):
     )
 
     texts: object = option("A text, a file given as a Path, or several texts.", "Text", parse=texts_or_file)
-    per: str = option("What each row stands for.", "Output", default="line", choices=PER)
     layer: int | str | None = option(
         "Whose states: a layer by its number, 1 the first, or all.", "Features", "the last", parse=layer_or_all,
         metavar="N|all",
@@ -90,6 +135,12 @@ class VerbArguments(Config):
     pool: str = option(
         "Over a line or word: the mean of the states, or the last of each direction.", "Features", default="mean",
         choices=POOLS,
+    )  # fmt: skip
+
+    data: object = option("Any bytes.", "Text", parse=content)
+    blocks: int | None = option(
+        "Blocks that are compressed side by side, which is faster and costs some 9 bytes each.", "Compression",
+        default=None, range=Range(at_least=1, at_most=4096),
     )  # fmt: skip
 
     progress: bool | None = option("Show the progress.", "Output")

@@ -20,7 +20,12 @@ class TextConfig(Config):
         default=500, flags=("--length", "-l"), range=Range(at_least=1, at_most=10**12),
     )  # fmt: skip
     stop: tuple[str, ...] = option(
-        "Stop string: end before this text; repeatable.", "Text", says="none", default=(), parse=several
+        "Stop string: end before this text; repeatable.",
+        "Text",
+        says="none",
+        default=(),
+        metavar="<text>",
+        parse=several,
     )
 
     def __post_init__(self) -> None:

@@ -25,10 +25,11 @@ def generate(
     *,
     prompt: str = "",
     rows: int = 1,
+    first: int = 0,
     seed: int = 0,
     logprobs: bool = False,
 ) -> Iterator[TextChunk]:
-    """Generate `rows` texts that continue the prompt, chunk by chunk as they come.
+    """Generate `rows` texts that continue the prompt, numbered from `first`, chunk by chunk as they come.
 
     Each ends after `config.length` code points, before a stop string, or at the end of a document. With `logprobs`,
     chunks say how likely the model itself held their tokens. Raises VocabularyError when the prompt holds characters
@@ -37,8 +38,10 @@ def generate(
     ids = tokenizer.encode(prompt).tolist()
     processors = compose(config, tokenizer)
     asked = logprobs or any(processor.uses_logprob for processor in processors)
-    seeds = [seed_of_row(seed, row) for row in range(rows)]
-    sequences = [TextSequence(row, ids, tokenizer, config, processors, seed=own) for row, own in enumerate(seeds)]
+    sequences = [
+        TextSequence(row, ids, tokenizer, config, processors, seed=seed_of_row(seed, row))
+        for row in range(first, first + rows)
+    ]
     with Serving(engine, rows, config.length) as serving:
         logits, state = engine.prime(np.array([engine.config.start_id, *ids]))
         logits, state = logits.repeat(rows, axis=0), engine.select_rows(state, [0] * rows)

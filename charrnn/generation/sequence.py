@@ -70,6 +70,7 @@ class TextSequence:
         self._detokenizer = tokenizer.detokenizer()
         self._stop = StopSearch(config.stop, config.length)
         self._written: list[str] = []
+        self.written = 0  # characters, the prompt not among them
         self._untold = 0.0  # the log-probability of what came since the last chunk
 
     @property
@@ -94,6 +95,7 @@ class TextSequence:
         if not text and not self.finished:
             return None
         self._written.append(text)
+        self.written += len(text)
         self._untold = 0.0
         return TextChunk(self.row, text, self.finished, logprob)
 

@@ -16,9 +16,9 @@ import sys
 import threading
 import time
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from charrnn.inference.base import BackEnd, Chosen, Engine, EngineState, Ids
 from charrnn.inference.products import WORTH_A_CALL, Floats
@@ -114,7 +114,7 @@ class Serving:
         self._used = back_end
         self._held.close()
         if back_end.numpy_threads is not None:
-            self._held.enter_context(_one_blas_thread)
+            self._held.enter_context(one_blas_thread)
         for matrix in self._engine.matrices:
             matrix.use_torch(back_end.name == "torch")
 
@@ -125,12 +125,15 @@ class _OneBlasThread:
     def __init__(self) -> None:
         self._holders = 0
         self._lock = threading.Lock()
-        self._limit: threadpool_limits | None = None
+        # Looking for the libraries takes longer than a step: they are NumPy's, which is loaded.
+        self._found: ThreadpoolController | None = None
+        self._limit: Any = None
 
     def __enter__(self) -> None:
         with self._lock:
             if self._holders == 0:
-                self._limit = threadpool_limits(1, "blas")
+                self._found = self._found or ThreadpoolController()
+                self._limit = self._found.limit(limits=1, user_api="blas")
             self._holders += 1
 
     def __exit__(self, *_: object) -> None:
@@ -140,4 +143,4 @@ class _OneBlasThread:
                 self._limit.restore_original_limits()
 
 
-_one_blas_thread = _OneBlasThread()
+one_blas_thread = _OneBlasThread()

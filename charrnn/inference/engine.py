@@ -5,10 +5,9 @@ Shapes: B rows, V vocabulary.
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from charrnn.config import ModelConfig
 from charrnn.inference.base import Engine, EngineState, Ids
+from charrnn.inference.formats import FORMATS
 from charrnn.inference.network import NetworkEngine
 from charrnn.inference.products import Floats, Matrix
 from charrnn.models.weights import direction_weights, split_models
@@ -19,22 +18,23 @@ def open_engine(
 ) -> Engine:
     """The engine of a model.
 
-    Weights stand under the names of a model's file; precision is a name in `MATRICES`; direction, of a bidirectional
+    Weights stand under the names of a model's file; precision is a name in `FORMATS`; direction, of a bidirectional
     model, 'forwards' or 'backwards'.
     """
     engines = [
         NetworkEngine(config.single, direction_weights(own, direction), precision)
         for own in split_models(config, weights)
     ]
-    return engines[0] if len(engines) == 1 else EnsembleEngine(config, engines)
+    return engines[0] if len(engines) == 1 else EnsembleEngine(config, engines, precision)
 
 
 class EnsembleEngine(Engine):
     """Several engines read the same tokens side by side; the logits are those of their mean probabilities."""
 
-    def __init__(self, config: ModelConfig, engines: Sequence[Engine]) -> None:
+    def __init__(self, config: ModelConfig, engines: Sequence[Engine], precision: str) -> None:
         super().__init__(config)
         self._engines = tuple(engines)
+        self._mixture = FORMATS[precision].mixture
 
     @property
     def matrices(self) -> list[Matrix]:
@@ -45,14 +45,4 @@ class EnsembleEngine(Engine):
 
     def step(self, tokens: Ids, state: tuple[EngineState, ...]) -> tuple[Floats, tuple[EngineState, ...]]:
         found = [engine.step(tokens, own) for engine, own in zip(self._engines, state, strict=True)]
-        return ensemble_logits([logits for logits, _ in found]), tuple(own for _, own in found)
-
-
-def ensemble_logits(logits: Sequence[Floats]) -> Floats:
-    """log of the mean of the probabilities that each of some logits (B, V) stands for."""
-    log_p = np.stack(logits)
-    log_p -= np.maximum.reduce(log_p, 2, keepdims=True)
-    log_p -= np.log(np.add.reduce(np.exp(log_p), 2, keepdims=True))
-    likeliest = np.maximum.reduce(log_p, 0)
-    mixture: Floats = likeliest + np.log(np.add.reduce(np.exp(log_p - likeliest), 0) / np.float32(len(log_p)))
-    return mixture
+        return self._mixture([logits for logits, _ in found]), tuple(own for _, own in found)

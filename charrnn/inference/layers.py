@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from charrnn.config import ModelConfig
-from charrnn.inference.operations import NumpyOperations
-from charrnn.inference.products import MATRICES, Floats, Matrix
+from charrnn.inference.formats import FORMATS
+from charrnn.inference.products import Floats, Matrix
 from charrnn.models.cells import CELLS, Cell, State, gather
 from charrnn.models.cells.base import W_HH, W_IH
 from charrnn.models.connections import DENSE, Connection, connection
@@ -42,8 +42,8 @@ class Layer:
 
 def lay_out(config: ModelConfig, weights: Mapping[str, Floats], precision: str) -> list[Layer]:
     """The layers, from the input up; weights under the names of a direction."""
-    formula, matrix = CELLS[config.cell], MATRICES[precision]
-    operations = NumpyOperations(matrix.read)
+    formula, matrix = CELLS[config.cell], FORMATS[precision].matrix
+    operations = FORMATS[precision].operations(matrix.read)
     recurrent = formula.num_recurrent_gates() * config.hidden
 
     def held(weight: Floats) -> Matrix | Floats | slice:

@@ -11,8 +11,9 @@ import numpy as np
 
 from charrnn.config import ModelConfig
 from charrnn.inference.base import Engine, Ids, StepState
+from charrnn.inference.formats import FORMATS
 from charrnn.inference.layers import head, lay_out
-from charrnn.inference.products import MATRICES, Floats, Matrix
+from charrnn.inference.products import Floats, Matrix
 from charrnn.models.cells import State
 from charrnn.models.cells.base import W_IH
 from charrnn.models.connections import DENSE
@@ -22,15 +23,15 @@ class NetworkEngine(Engine):
     """The engine of one network."""
 
     def __init__(self, config: ModelConfig, weights: Mapping[str, Floats], precision: str) -> None:
-        """The weights of one direction under its own names (see models/weights.py); precision is one of `MATRICES`."""
+        """The weights of one direction under its own names (see models/weights.py); precision is one of `FORMATS`."""
         super().__init__(config)
-        matrix = MATRICES[precision]
+        matrix = FORMATS[precision].matrix
         self._read = matrix.read
         self._layers = lay_out(config, weights, precision)
         self._head = matrix(head(config, weights)) if config.skip == DENSE else None
         # The first layer reads the embedding: its products are rows of a table, computed once.
         inputs, first = weights["embedding.weight"], self._layers[0].cell
-        self._table = first.project(inputs if first.mixes else inputs @ weights[f"layers.0.rnn.{W_IH}"].T)
+        self._table = first.project(inputs if first.mixes else matrix.table(inputs, weights[f"layers.0.rnn.{W_IH}"]))
         self._bias = weights["bias"][None]
 
     @property

@@ -60,3 +60,13 @@ class NumpyOperations:
     def split(x: Floats, parts: int) -> Sequence[Floats]:
         """The last axis in equal parts."""
         return tuple(x.reshape(len(x), parts, -1).swapaxes(0, 1))
+
+
+def ensemble_logits(logits: Sequence[Floats]) -> Floats:
+    """log of the mean of the probabilities that each of some logits (B, V) stands for."""
+    log_p = np.stack(logits)
+    log_p -= np.maximum.reduce(log_p, 2, keepdims=True)
+    log_p -= np.log(np.add.reduce(np.exp(log_p), 2, keepdims=True))
+    likeliest = np.maximum.reduce(log_p, 0)
+    mixture: Floats = likeliest + np.log(np.add.reduce(np.exp(log_p - likeliest), 0) / np.float32(len(log_p)))
+    return mixture

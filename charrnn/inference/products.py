@@ -41,6 +41,11 @@ class Matrix(ABC):
     def __call__(self, x: Floats) -> Floats:
         """The product of what `read` gave."""
 
+    @staticmethod
+    def table(inputs: Floats, weight: Floats) -> Floats:
+        """The products (V, N) of an embedding (V, E) and a weight (N, E), computed once and looked up."""
+        return inputs @ weight.T
+
     def use_torch(self, wanted: bool) -> None:  # noqa: B027
         """Let torch compute the sums, or NumPy again; without effect where torch's would not be the same."""
 
@@ -66,15 +71,23 @@ class Exact8(Matrix):
     exact = True
 
     def __init__(self, weight: Floats) -> None:
-        # The largest weight becomes 127; where a whole row might add up beyond what is exact, less.
-        largest = np.abs(weight).max(axis=1) / LEVELS
-        scale = np.maximum(largest, np.abs(weight).sum(axis=1) * (LEVELS / (EXACT - LEVELS * weight.shape[1])))
-        scale[scale == 0] = 1
+        scale = self.scale_of(weight)
         self.weight = np.rint(weight / scale[:, None]).clip(-LEVELS, LEVELS)
         self.scale = (scale / LEVELS).astype(np.float32)[None]
         self._by_torch = False
         self._torch: TorchProduct | None = None  # once it was wanted, and is right
         self._tried = False
+
+    @staticmethod
+    def scale_of(weight: Floats) -> Floats:
+        """What one level of each output's weights (N,) is worth: the largest weight becomes 127.
+
+        Where a whole row might add up beyond what is exact, less.
+        """
+        largest = np.abs(weight).max(axis=1) / LEVELS
+        scale = np.maximum(largest, np.abs(weight).sum(axis=1) * (LEVELS / (EXACT - LEVELS * weight.shape[1])))
+        scale[scale == 0] = 1
+        return scale
 
     @staticmethod
     def read(h: Floats) -> Floats:

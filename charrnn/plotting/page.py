@@ -1,16 +1,27 @@
 """One self-contained page of HTML: a template of this folder with its data in it; nothing is fetched from anywhere."""
 
+import re
+from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
 from charrnn.schema import to_json_text
 
 PLACEHOLDER = "/*DATA*/"
+SLOT = re.compile(r"\{\{(\w+)\}\}")
 
 
 def page(name: str, data: dict[str, Any]) -> str:
     """The template `name`.html with `data` (JSON) where its script looks for it."""
-    template = resources.files("charrnn.plotting").joinpath(f"{name}.html").read_text(encoding="utf-8")
     # A script element ends at the first "</", whatever stands around it.
     text = to_json_text(data).replace("<", "\\u003c")
-    return template.replace(PLACEHOLDER, text)
+    return _template(name).replace(PLACEHOLDER, text)
+
+
+def filled(name: str, parts: Mapping[str, str]) -> str:
+    """The template `name`.html with `parts`, which are HTML, where it has {{their names}}."""
+    return SLOT.sub(lambda slot: parts[slot[1]], _template(name))
+
+
+def _template(name: str) -> str:
+    return resources.files("charrnn.plotting").joinpath(f"{name}.html").read_text(encoding="utf-8")

@@ -8,13 +8,15 @@ the natural logarithm, in bits with that to the base of 2. Perplexity is its exp
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar, overload
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+    from charrnn.scoring.baselines import Baselines
 
 Nats: TypeAlias = "npt.NDArray[np.float64]"
 Value = TypeVar("Value", bound=float | None, covariant=True)
@@ -80,6 +82,8 @@ class Score:
     backward: "Score | None" = None
     adapted: "Score | None" = None
     fitted: "Score | None" = None
+    # Bits per byte by compressors and an n-gram model.
+    baselines: "Baselines | None" = None
     # What to know of the text beside its figures, a sentence each.
     notes: tuple[str, ...] = field(default=(), compare=False)
 
@@ -162,11 +166,21 @@ class Score:
             **({"backward": self.backward.metrics()} if self.backward else {}),
             **({"adapted": self.adapted.metrics()} if self.adapted else {}),
             **({"fitted": {"temperature": self.fitted.temperature, **self.fitted.metrics()}} if self.fitted else {}),
+            **({"baselines": self.baselines.figures()} if self.baselines else {}),
         }
 
     def metrics(self) -> dict[str, float | None]:
         """The figures that can be asked for alone, for a score that stands beside another of the same text."""
         return {name: one.compute(self) for name, one in FIGURES.items() if one.metric}
+
+
+def flat(figures: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Figures within figures under joined names: adapted_bpc."""
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            yield from flat(value, f"{prefix}{name}_")
+        else:
+            yield prefix + name, value
 
 
 def _exp(value: float) -> float:

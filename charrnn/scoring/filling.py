@@ -7,12 +7,9 @@ exact log-probability of the whole text; their mean ranks the candidates.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
 from charrnn.config import require
-from charrnn.models.ensemble import Network, Predictor, backwards_of
-from charrnn.scoring.token_nll import token_nll
+from charrnn.models.ensemble import Network, backwards_of
+from charrnn.scoring.texts import log_probabilities
 from charrnn.text.tokenizers import Tokenizer
 
 
@@ -38,14 +35,7 @@ def fill(model: Network, tokenizer: Tokenizer, left: str, right: str, candidates
     wanted = list(dict.fromkeys(candidates))
     require(bool(wanted), "there is nothing to fill the gap with: name candidates")
     texts = [tokenizer.encode(left + one + right) for one in wanted]
-    forward = log_probabilities(model, texts)
-    backward = log_probabilities(backwards_of(model), [text[::-1] for text in texts])
+    forward = log_probabilities(model, texts).tolist()
+    backward = log_probabilities(backwards_of(model), [text[::-1] for text in texts]).tolist()
     found = [Filled(*one) for one in zip(wanted, forward, backward, strict=True)]
     return sorted(found, key=lambda one: -one.both)
-
-
-def log_probabilities(reader: Predictor, texts: "Sequence[npt.NDArray[np.int32]]") -> list[float]:
-    """log p of each text in nats, each begun from no memory."""
-    starts = np.cumsum([0, *(text.size for text in texts[:-1])])
-    tokens = np.concatenate(texts).astype(np.uint32)
-    return [-float(part.sum()) for part in np.split(token_nll(reader, tokens, starts), starts[1:])]

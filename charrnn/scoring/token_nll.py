@@ -7,12 +7,14 @@ Shapes: N tokens scored, S spans scored side by side, B batch, T window, V vocab
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from charrnn.machine.threads import watched
 from charrnn.models.ensemble import Predictor
 from charrnn.models.language_model import select_rows
 from charrnn.models.loss import cross_entropy
@@ -143,7 +145,7 @@ class _Reader:
             inputs, targets = inputs_and_targets(self.model, self.tokens, positions, inside)
             if begin == 0 and from_start:
                 inputs[:, 0] = self.model.config.start_id
-            logits, states = self.model(inputs, states)
+            logits, states = watched(partial(self.model, inputs, states))
             if take is not None:
                 take(positions, inside, logits, targets)
         return states

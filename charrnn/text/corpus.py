@@ -110,7 +110,7 @@ def _decode(
             raise CorpusError(f"{source} cannot be read to its end: {error}") from None
         digest(block)
         if b"\0" in block and not any_bytes:
-            raise CorpusError(f"{source} {_zeros_told(block)}")
+            raise CorpusError(f"{source} {zeros_told(block)}")
         if offset == 0 and block.startswith(codecs.BOM_UTF8):
             statistics.notes.append(f"{source}: byte order mark dropped")
             block, offset = block[3:], 3
@@ -130,7 +130,7 @@ def _decode(
             return
 
 
-def _zeros_told(block: bytes) -> str:
+def zeros_told(block: bytes) -> str:
     """What is said of zero bytes, which no text holds."""
     if name := utf16(block):
         return f"is {name}, not UTF-8: convert it first, for example with iconv -f {name} -t UTF-8"
@@ -204,16 +204,16 @@ def _normalise(chunks: Iterator[str], source: str, statistics: TextStatistics, s
 
 def in_memory(text: str) -> tuple[str, TextStatistics]:
     """The same normalising and counting for a text that is already here."""
-    statistics = TextStatistics(bytes=_utf8_length(text))
+    statistics = TextStatistics(bytes=len(utf8(text)))
     survey = _Survey(statistics)
     normalised = "".join(_normalise(iter([text] if text else []), "the text", statistics, survey))
     survey.finish()
     return normalised, statistics
 
 
-def _utf8_length(text: str) -> int:
-    """Bytes of UTF-8; one for each that was read as a lone surrogate, three for any other half of a pair."""
+def utf8(text: str) -> bytes:
+    """UTF-8; one byte for each that was read as a lone surrogate, three for any other half of a pair."""
     try:
-        return len(text.encode("utf-8", "surrogateescape"))
+        return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
-        return len(text.encode("utf-8", "surrogatepass"))
+        return text.encode("utf-8", "surrogatepass")

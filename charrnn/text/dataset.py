@@ -18,6 +18,8 @@ from charrnn.text.split import Split
 from charrnn.text.token_files import Tokens, TokenWriter
 from charrnn.text.tokenizers import Tokenizer, tokenizer_class, train_tokenizer
 
+# Lines, each with its end.
+LINES = re.compile(r"[^\n]*\n|[^\n]+")
 # Of a tokenizer that learns pieces, unless told.
 VOCAB_SIZE = 1000
 # In fewer tokens, which model is the better one is little more than chance.
@@ -136,7 +138,22 @@ def encode_lines(tokenizer: Tokenizer, text: str, *, unknown: bool = False) -> P
     """Token ids of a text whose lines, each with its line end, a model of one stream is to score alone."""
     writer = TokenWriter(tokenizer.size + 2)
     starts = []
-    for line in re.findall(r"[^\n]*\n|[^\n]+", text):
+    for line in LINES.findall(text):
         starts.append(writer.size)
         writer.write(tokenizer.encode(line, unknown=unknown))
     return Part(writer.finish(), len(text), np.array(starts, np.int64))
+
+
+def encode_scored(tokenizer: Tokenizer, text: str, documents: str, *, lines: bool, unknown: bool) -> Part:
+    """Token ids of a text to score as a model of `documents` reads it; with `lines`, one of a stream line by line."""
+    if lines and SEPARATORS[documents] is None:
+        return encode_lines(tokenizer, text, unknown=unknown)
+    return encode_part(tokenizer, [text], documents, unknown=unknown)
+
+
+def scored_texts(text: str, documents: str, *, lines: bool) -> list[str]:
+    """What the tokens of `encode_scored` stand for: one text, or each line or document (D,) with its end."""
+    separator = SEPARATORS[documents]
+    if separator is None:
+        return LINES.findall(text) if lines else [text]
+    return [document + separator for document in split_documents([text], documents)]

@@ -15,9 +15,9 @@ from typing import BinaryIO, cast
 from charrnn.errors import CorpusError
 
 if sys.version_info >= (3, 14):
-    from compression import zstd
+    from compression import zstd as zstd
 else:
-    from backports import zstd
+    from backports import zstd as zstd
 
 STDIN = "-"
 BLOCK = 1 << 20

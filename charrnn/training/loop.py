@@ -17,6 +17,7 @@ import torch
 from charrnn.config import TrainConfig
 from charrnn.errors import DivergedError
 from charrnn.machine import Machine
+from charrnn.machine.threads import AdaptiveThreads
 from charrnn.models.ensemble import Network
 from charrnn.models.loss import IGNORED
 from charrnn.training.batches import Batch, Streams
@@ -24,7 +25,6 @@ from charrnn.training.events import Event, Note, Report, Stopped
 from charrnn.training.optim import learning_rate
 from charrnn.training.progress import Accumulators, Best, Position, Progress, Rescue, Snapshot, Spent
 from charrnn.training.save_schedule import SaveSchedule
-from charrnn.training.threads import AdaptiveThreads
 from charrnn.training.time_budget import TimeBudget
 from charrnn.training.train_step import TrainStep
 from charrnn.training.updates import Updates
@@ -46,6 +46,7 @@ class Trainer:
         streams: Streams,
         config: TrainConfig,
         machine: Machine,
+        threads: AdaptiveThreads | None = None,
         *,
         tokens_per_char: float = 1.0,
         validate: Callable[[], float] | None,
@@ -62,7 +63,7 @@ class Trainer:
         self._validate, self._save, self._saves = validate, save, SaveSchedule(config.save_every)
         self._train_step = TrainStep(model, config, machine, streams.batch_size)
         self._updates = Updates(model)
-        self._threads = AdaptiveThreads(machine)
+        self._threads = threads or AdaptiveThreads(machine)
         exact = torch.float32 if machine.device.type == "mps" else torch.float64  # which Apple's GPUs lack
         # Loss, norm and clipped steps, added up on the device.
         self._sums = torch.zeros(3, dtype=exact, device=machine.device)
@@ -149,7 +150,7 @@ class Trainer:
                 continue
             self.time.tick()
             self.time.replan(self.position)
-            yield from self._threads.notes()
+            yield from map(Note, self._threads.notes())
             if validating:
                 if not (yield from self._validation()):
                     continue

@@ -1,5 +1,9 @@
-"""How fast this machine trains this network, now: a few steps of it on random text, before anything is planned."""
+"""How fast this machine trains this network, now: a few steps of it on random text, before anything is planned.
 
+In company the steps that count are those on the threads that are the best in it, which training then begins with.
+"""
+
+import itertools
 import math
 import time
 from dataclasses import dataclass
@@ -9,6 +13,7 @@ import torch
 
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.machine import Machine
+from charrnn.machine.threads import AdaptiveThreads
 from charrnn.models.ensemble import build
 from charrnn.training.batches import Batch
 from charrnn.training.plan import Reading
@@ -28,6 +33,7 @@ class Measurement:
     """Operations a second that a run on this machine does: six for each weight (as a plan counts them) and token."""
 
     machine: Machine
+    threads: AdaptiveThreads
 
     def __call__(self, network: ModelConfig, reading: Reading) -> float:
         """Train one such network for about a second. torch's random numbers are left as they were."""
@@ -45,13 +51,16 @@ class Measurement:
         step = TrainStep(model.to(self.machine.device), config, self.machine, batch_size)
         inputs, targets = np.random.default_rng(0).integers(0, network.start_id, (2, batch_size, bptt))
         windows = [Batch(torch.from_numpy(inputs), torch.from_numpy(targets))] * directions(network)
-        began, times = time.perf_counter(), list[float]()
-        while len(times) < UNTIMED + LEAST_TIMED or time.perf_counter() - began < seconds:
-            started = time.perf_counter()
-            loss, *_ = step.learn(windows, batch_size * bptt, lr=config.lr, number=len(times))
+
+        def learn() -> None:
+            loss, *_ = step.learn(windows, batch_size * bptt, lr=config.lr, number=next(numbers))
             loss.item()  # waits for the device
-            times.append(time.perf_counter() - started)
-            if time.perf_counter() - began > LONGEST * seconds:
-                break
-        timed = times[UNTIMED:] or times[-1:]
-        return sum(timed) / len(timed)
+
+        numbers, began = itertools.count(), time.perf_counter()
+        for _ in range(UNTIMED):
+            started = time.perf_counter()
+            learn()
+            now = time.perf_counter()
+            if now - began > LONGEST * seconds:
+                return now - started
+        return self.threads.measure(learn, seconds, LEAST_TIMED)

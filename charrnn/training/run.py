@@ -9,6 +9,7 @@ import torch
 
 from charrnn import machine as precision
 from charrnn.config import TrainConfig, TrainOptions, draw_seed, require
+from charrnn.machine.threads import AdaptiveThreads
 from charrnn.models.ensemble import Network, backwards_of
 from charrnn.models.ensemble import build as build_network
 from charrnn.scoring.token_nll import token_nll
@@ -59,13 +60,14 @@ def start(options: TrainOptions, *, checkpoints: Path | None = None) -> Training
         corpus.sources = [whole_path(source) for source in corpus.sources]
         data = _dataset(corpus, options, run, machine, source)
         seed = draw_seed() if options.seed is None else options.seed
+        threads = AdaptiveThreads(machine)
         choice = plan(
             options,
             data,
             seed=seed,
             machine=machine,
             source=source.config if source else None,
-            measure=Measurement(machine),
+            measure=Measurement(machine, threads),
         )
         network = build_network(choice.model)
         network.initialise(torch.Generator().manual_seed(seed), options.spectral_radius)
@@ -73,7 +75,7 @@ def start(options: TrainOptions, *, checkpoints: Path | None = None) -> Training
         if source is not None:
             source.give(network, data.tokenizer)
             notes.insert(0, f"goes on from {source.path}")
-        training = assemble(run, network.to(machine.device), choice.train, data, machine, notes, lock)
+        training = assemble(run, network.to(machine.device), choice.train, data, machine, notes, lock, threads)
         training.trainer.begin(time.monotonic() - began, trained=source is not None)
         return training
     except BaseException:
@@ -134,6 +136,7 @@ def assemble(
     machine: precision.Machine,
     notes: list[str],
     lock: Lock,
+    threads: AdaptiveThreads | None = None,
 ) -> Training:
     """A run's training: its network on windows of its text, judged on what is held out, saved in its folder."""
 
@@ -165,6 +168,7 @@ def assemble(
         windows(data.train),
         config,
         machine,
+        threads,
         tokens_per_char=data.train.tokens.size / max(1, data.train.chars),
         validate=validate if valid is not None else None,
         save=saver(run, network.config, data, config, machine),

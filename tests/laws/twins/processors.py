@@ -52,3 +52,53 @@ def top_p(logits: list[float], ids: list[int], p: float) -> list[float]:
 def min_p(logits: list[float], ids: list[int], p: float) -> list[float]:
     weights = [math.exp(logit - max(logits)) for logit in logits]
     return only([symbol for symbol, weight in enumerate(weights) if weight >= p * max(weights)], logits)
+
+
+def allow(logits: list[float], ids: list[int], characters: tuple[str, ...]) -> list[float]:
+    letters = "abcdefghijklmnop"
+    return only([symbol for symbol in range(len(logits)) if letters[symbol] in "".join(characters)], logits)
+
+
+def ban(logits: list[float], ids: list[int], characters: tuple[str, ...]) -> list[float]:
+    letters = "abcdefghijklmnop"
+    return only([symbol for symbol in range(len(logits)) if letters[symbol] not in "".join(characters)], logits)
+
+
+def frequency_penalty(logits: list[float], ids: list[int], penalty: float) -> list[float]:
+    return [logit - penalty * ids[-64:].count(symbol) for symbol, logit in enumerate(logits)]
+
+
+def presence_penalty(logits: list[float], ids: list[int], penalty: float) -> list[float]:
+    return [logit - penalty if symbol in ids[-64:] else logit for symbol, logit in enumerate(logits)]
+
+
+def probabilities(logits: list[float]) -> list[float]:
+    weights = [math.exp(logit - max(logits)) for logit in logits]
+    return [weight / math.fsum(weights) for weight in weights]
+
+
+def entropy(logits: list[float]) -> float:
+    return -math.fsum(p * math.log(p) for p in probabilities(logits) if p > 0)
+
+
+def typical_p(logits: list[float], ids: list[int], p: float) -> list[float]:
+    share, expected = probabilities(logits), entropy(logits)
+    # Rounded, so that symbols that are equally far are so here too.
+    by_distance = sorted(range(len(logits)), key=lambda one: (round(abs(-math.log(share[one]) - expected), 9), one))
+    kept: list[int] = []
+    for symbol in by_distance:
+        if math.fsum(share[one] for one in kept) >= p:
+            break
+        kept.append(symbol)
+    return only(kept, logits)
+
+
+def eta(logits: list[float], ids: list[int], e: float) -> list[float]:
+    least = min(e, math.sqrt(e) * math.exp(-entropy(logits)))
+    share = probabilities(logits)
+    return only([one for one in range(len(logits)) if share[one] >= least or share[one] == max(share)], logits)
+
+
+def surprise(logits: list[float], ids: list[int], target: float) -> list[float]:
+    share = probabilities(logits)
+    return only([i for i in range(len(logits)) if -math.log2(share[i]) <= 2 * target or share[i] == max(share)], logits)

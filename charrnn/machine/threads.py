@@ -1,20 +1,24 @@
-"""How many threads train, where that was left open: measured again when other programs come, and when they go.
+"""How many threads compute, where that was left open: measured again when other programs come, and when they go.
 
-A parallel step waits at its barriers for its slowest thread. With company on the machine, one of them is often not
-running, and fewer threads may be the faster ones. So: train on all, and watch for company; when it has come, time a few
-steps on each of some numbers of threads, go on with the best of them, and time them all again, ever more seldom, for
-company goes too. Only the time between two steps is used; nothing is changed where no company was noticed.
+A parallel step, of training or of scoring, waits at its barriers for its slowest thread. With company on the machine,
+one of them is often not running, and fewer threads may be the faster ones. So: work on all, and watch for company; when
+it has come, time a few steps on each of some numbers of threads, go on with the best of them, and time them all again,
+ever more seldom, for company goes too. Only the time of steps is used; nothing is changed where no company was noticed.
 """
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from types import ModuleType
+from typing import TypeVar
 
 import torch
 
 from charrnn.machine import Machine
-from charrnn.training.events import Note
+
+R = TypeVar("R")
 
 resource: ModuleType | None
 try:
@@ -22,7 +26,7 @@ try:
 except ImportError:  # Windows does not count how often a program had to make way
     resource = None
 
-# Company: the training thread is kept waiting for a quarter of the time, by being made to leave the processor this
+# Company: the thread that steps is kept waiting for a quarter of the time, by being made to leave the processor this
 # often a second. Either alone may be a slow disk, or the system's own small work.
 KEPT_WAITING = 0.25
 MADE_TO_LEAVE = 10.0
@@ -80,7 +84,7 @@ def _made_to_leave() -> int | None:
 
 
 class AdaptiveThreads:
-    """Threads for a training's steps: at most as many as the machine was chosen with, or just these.
+    """Threads for the steps of a training or of scoring: at most as many as the machine was chosen with, or just these.
 
     `steps` measures a step, `use` sets the number of threads; tests put clocks of their own in their place.
     """
@@ -95,7 +99,8 @@ class AdaptiveThreads:
         self.most = self.used = machine.threads
         self._adaptive = machine.adaptive and machine.threads > 1
         self._timed, self._set = steps, use
-        self._notes: list[Note] = []
+        self._notes: list[str] = []
+        self._told = False
         self._rule = self._choose()
         next(self._rule)
 
@@ -106,28 +111,63 @@ class AdaptiveThreads:
         else:
             step()
 
-    def notes(self) -> list[Note]:
+    def measure(self, step: Callable[[], None], seconds: float, steps: int) -> float:
+        """Seconds of a step, in the mean of so many seconds and steps at least.
+
+        Where these have company, the threads that are best in it are found first, and go on.
+        """
+        rule = self._measure(seconds, steps)
+        next(rule)
+        try:
+            while True:
+                rule.send(self._timed(step))
+        except StopIteration as done:
+            found: float = done.value
+            return found
+
+    def notes(self) -> list[str]:
         """What there is to say since the last call: once, when fewer threads are used for the first time."""
         said, self._notes = self._notes, []
         return said
 
-    def _choose(self) -> Generator[None, Spell, None]:
-        """The rule itself; it is sent each step that has been done."""
-        told, held = False, HELD_FIRST
-        while True:
-            if self.used == self.most:
-                while not (yield from _spell(WATCHED, 1)).company:
-                    pass
-            before, (best, took) = self.used, (yield from self._time_all())
-            self._use(best)
-            if best < self.most and not told:
-                told = True
-                self._notes.append(Note(_fewer(best, self.most)))
-            held = min(2 * held, HELD_AT_MOST) if best == before else HELD_FIRST
-            yield from _spell(max(held, HELD_FOR_TIMING * took), 1)
+    def restore(self) -> None:
+        """All threads again, as before the first step."""
+        self._use(self.most)
 
-    def _time_all(self) -> Generator[None, Spell, tuple[int, float]]:
-        """The best number of threads, and the seconds that it took to find out.
+    def _choose(self, took: float | None = None) -> Generator[None, Spell, None]:
+        """The rule itself; it is sent each step that has been done. `took`: threads were chosen a moment ago."""
+        held = HELD_FIRST
+        while True:
+            if took is None:
+                if self.used == self.most:
+                    while not (yield from _spell(WATCHED, 1)).company:
+                        pass
+                before = self.used
+                took, _ = yield from self._use_the_best()
+                held = min(2 * held, HELD_AT_MOST) if self.used == before else HELD_FIRST
+            yield from _spell(max(held, HELD_FOR_TIMING * took), 1)
+            took = None
+
+    def _measure(self, seconds: float, steps: int) -> Generator[None, Spell, float]:
+        spell = yield from _spell(seconds, steps)
+        if not (self._adaptive and spell.company):
+            return spell.seconds / spell.steps
+        took, a_step = yield from self._use_the_best()
+        self._rule = self._choose(took)
+        next(self._rule)
+        return a_step
+
+    def _use_the_best(self) -> Generator[None, Spell, tuple[float, float]]:
+        """Go on with the best number of threads; the seconds that it took to find out, and those of a step on it."""
+        seconds, took, best = yield from self._time_all()
+        self._use(best)
+        if best < self.most and not self._told:
+            self._told = True
+            self._notes.append(_fewer(best, self.most))
+        return took, seconds[best]
+
+    def _time_all(self) -> Generator[None, Spell, tuple[dict[int, float], float, int]]:
+        """Seconds of a step by the number of threads, those that it took to find out, and the best number.
 
         It is the fastest; while company is there, the fewest that are about as fast.
         """
@@ -148,12 +188,39 @@ class AdaptiveThreads:
             if count == self.most and some.company:
                 worth = WORTH
         fastest = min(seconds.values())
-        return min(count for count, one in seconds.items() if one <= worth * fastest), took
+        return seconds, took, min(count for count, one in seconds.items() if one <= worth * fastest)
 
     def _use(self, count: int) -> None:
         if count != self.used:
             self.used = count
             self._set(count)
+
+
+# What `watched` goes by, and who is told; none: the threads are those of whoever set them.
+_GIVING_WAY: ContextVar[tuple[AdaptiveThreads, Callable[[str], None]] | None] = ContextVar("giving way", default=None)
+
+
+@contextmanager
+def giving_way(threads: AdaptiveThreads, tell: Callable[[str], None]) -> Iterator[None]:
+    """Within it, what is done by `watched` gives way to company, and `tell` hears of it."""
+    token = _GIVING_WAY.set((threads, tell))
+    try:
+        yield
+    finally:
+        _GIVING_WAY.reset(token)
+        threads.restore()
+
+
+def watched(step: Callable[[], R]) -> R:
+    """Do one step of much work; within `giving_way`, the threads of the next may then be others."""
+    if (ours := _GIVING_WAY.get()) is None:
+        return step()
+    threads, tell = ours
+    done: list[R] = []
+    threads.watch(lambda: done.append(step()))
+    for note in threads.notes():
+        tell(note)
+    return done[0]
 
 
 def _spell(seconds: float, steps: int) -> Generator[None, Spell, Spell]:

@@ -1,0 +1,95 @@
+"""Lines and a model become the score of each: what `Model.score_lines` does."""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from os import PathLike, fspath
+from typing import TYPE_CHECKING
+
+from charrnn.scoring.lines import LineReader, Piece
+from charrnn.text.documents import SEPARATORS
+from charrnn.text.lines import lines, lines_of
+
+if TYPE_CHECKING:
+    from charrnn.api.opened import Opened
+
+
+@dataclass(frozen=True, repr=False)
+class LineScore:
+    """A scored line. `text` is as it came, the line end with it where it has one.
+
+    `chars` (code points) and `tokens` are those that were scored: the line end with the line, the end of a document
+    with a document. A line that is no document, for it is empty, has none.
+    """
+
+    text: str
+    nats: float
+    """Total surprisal (negative log-likelihood) in nats."""
+    chars: int
+    tokens: int
+
+    def __repr__(self) -> str:
+        """<LineScore 'The heron', 21.35 bits>"""
+        return f"<LineScore {self.text!r}, {self.bits:.2f} bits>"
+
+    @property
+    def bits(self) -> float:
+        """Total surprisal in bits: nats / ln 2."""
+        return self.nats / math.log(2)
+
+    @property
+    def bpc(self) -> float | None:
+        """Bits per character; none where there is no character."""
+        return self.bits / self.chars if self.chars else None
+
+    @property
+    def ppl(self) -> float | None:
+        """Perplexity per token; none where there is no token."""
+        if not self.tokens:
+            return None
+        try:
+            return math.exp(self.nats / self.tokens)
+        except OverflowError:
+            return math.inf
+
+
+def texts_of(texts: "str | PathLike[str] | Iterable[str]", *, any_bytes: bool) -> Iterator[str | None]:
+    """The lines of a text, of a file given as a Path, or as they are; None where a pipe pauses."""
+    if isinstance(texts, PathLike):
+        for together in lines([fspath(texts)], any_bytes=any_bytes):
+            yield from (line.text for line in together) if together else (None,)
+    else:
+        yield from (line.text for line in lines_of(texts)) if isinstance(texts, str) else texts
+
+
+def scored_lines(
+    reader: LineReader, come: Iterable[str | None], documents: str, unbuffered: bool
+) -> Iterator[LineScore]:
+    """The score of each line in order."""
+    pieces: list[Piece] = []
+    end = len(SEPARATORS[documents] or "")
+    for piece in reader.read(come, unbuffered=unbuffered):
+        pieces.append(piece)
+        if piece.ends_line:
+            text = "".join(each.text for each in pieces) if len(pieces) > 1 else piece.text
+            nats = math.fsum(math.fsum(each.predictions.nll) for each in pieces)
+            tokens = sum(len(each.predictions) for each in pieces)
+            # The end of a document is counted as the line ends that it stands for, written or not.
+            chars = len(text) if not end else len(text.removesuffix("\n")) + end
+            yield LineScore(text, nats, chars if tokens else 0, tokens)
+            pieces = []
+
+
+def score_lines(
+    model: "Opened",
+    texts: "str | PathLike[str] | Iterable[str]",
+    *,
+    context: str,
+    carry: bool,
+    unknown: bool,
+    unbuffered: bool,
+) -> Iterator[LineScore]:
+    """See `Model.score_lines`."""
+    reader = LineReader(model, context=context, carry=carry, unknown=unknown)
+    come = texts_of(texts, any_bytes=model.tokenizer.any_bytes)
+    return scored_lines(reader, come, model.documents, unbuffered)

@@ -1,0 +1,88 @@
+"""A model file that was read: what there is before anything is done with it."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from charrnn.config import ModelConfig
+from charrnn.storage import checkpoint, runs
+from charrnn.storage.checkpoint import Header, Weights
+from charrnn.text.tokenizers import Tokenizer
+
+if TYPE_CHECKING:
+    from charrnn.models.ensemble import Network
+
+# Generation reads weights in 8 bits where that costs fewer bits per character than this.
+MOST_LOST_TO_INT8 = 0.003
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Opened:
+    """What was read from a model file: weights, tokenizer, and what its header says.
+
+    Models are equal when their configuration, their tokenizer and every weight are.
+    """
+
+    weights: Weights
+    tokenizer: Tokenizer
+    header: Header
+    device: str = "cpu"
+
+    def __repr__(self) -> str:
+        """<Model fables: lstm 2 x 384, 74 characters, 1.739 bpc>"""
+        config, loss, unit = self.config, self.header.summary.get("loss"), self.tokenizer.unit
+        figure = ""
+        if isinstance(loss, float):
+            # A token is a character only where nothing but characters is predicted.
+            name = "bpc" if unit == "characters" and not config.documents else "bits per token"
+            figure = f", {loss / math.log(2):.3f} {name}"
+        return f"<Model {config.titled(self.name)}{config.manner}, {self.tokenizer.size:,} {unit}{figure}>"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Opened):
+            return NotImplemented
+        return (
+            self.config == other.config
+            and self.tokenizer.spec() == other.tokenizer.spec()
+            and self.weights.keys() == other.weights.keys()
+            and all(np.array_equal(weight, other.weights[name]) for name, weight in self.weights.items())
+        )
+
+    def __hash__(self) -> int:
+        return hash(self.config)
+
+    @property
+    def name(self) -> str:
+        """The run's name; of a file elsewhere, the file's."""
+        path = self.header.path.absolute()
+        run = runs.Run(path.parent)
+        return run.name if path in (run.model, run.resume) else path.stem
+
+    @property
+    def config(self) -> ModelConfig:
+        """The network: cell, layers, sizes."""
+        return self.header.config
+
+    @cached_property
+    def network(self) -> "Network":
+        """The network in torch. Raises ConfigError when the machine lacks the device."""
+        import torch
+
+        from charrnn.machine import pick_device
+
+        tensors = {name: torch.from_numpy(weight) for name, weight in self.weights.items()}
+        return checkpoint.build_network(self.header, tensors).to(pick_device(self.device))
+
+    @property
+    def precision(self) -> str:
+        """In what numbers it generates, unless told: int8 where the end of its training measured that this is safe."""
+        lost = self.header.summary.get("int8_bpc")
+        return "int8" if isinstance(lost, float) and lost < MOST_LOST_TO_INT8 else "fp32"
+
+    @property
+    def documents(self) -> str:
+        """How its training text was told apart: stream, lines or paragraphs."""
+        return self.header.documents

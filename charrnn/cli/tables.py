@@ -1,0 +1,40 @@
+"""Tables on stdout: columns for a person; tabs and every digit for a program that reads a pipe."""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from charrnn.console import write
+from charrnn.schema import finite, to_json_text
+from charrnn.scoring.figures import flat
+
+DIGITS_TO_READ = 6
+
+
+def print_figures(records: Sequence[dict[str, Any]], metric: str, *, as_json: bool, quiet: bool) -> None:
+    """The same figures of one or several: an object a line, the bare `metric` a line, or a table with a column each."""
+    if as_json:
+        write("".join(to_json_text(finite(record)) + "\n" for record in records))
+    elif quiet:
+        write("".join(f"{record[metric]!r}\n" for record in records))
+    else:
+        columns = [dict(flat(record)) for record in records]
+        names = dict.fromkeys(name for column in columns for name in column)
+        print_table([[name, *(column.get(name) for column in columns)] for name in names])
+
+
+def print_table(rows: Sequence[Sequence[Any]]) -> None:
+    """Rows of cells, the headings first where there are any; a cell that is None, or not defined, is a dash."""
+    read_by_people = sys.stdout.isatty()
+    cells = [[_cell(value, read_by_people) for value in row] for row in rows]
+    if not read_by_people:
+        write("".join("\t".join(row) + "\n" for row in cells))
+        return
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    write("".join("  ".join(map(str.ljust, row, widths)).rstrip() + "\n" for row in cells))
+
+
+def _cell(value: Any, rounded: bool) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.{DIGITS_TO_READ}g}" if rounded and isinstance(value, float) else str(value)

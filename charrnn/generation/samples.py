@@ -1,0 +1,68 @@
+"""Whole samples, in the order of their rows; and those of them alone that are as they are wanted."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from charrnn.config import seed_of_row
+from charrnn.generation.sequence import TextChunk
+
+# (first row, rows) -> the chunks of these rows as they come.
+Stream = Callable[[int, int], Iterator[TextChunk]]
+
+# Rows written side by side where it is not known how many it takes; none more than so many for each one wanted.
+LEAST_AT_ONCE, MOST_AT_ONCE = 8, 256
+MOST_TRIED = 100
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One sample: `seed` alone gives it again.
+
+    `logprob`, where it was asked for: the model's own log-probability (nats, temperature 1, no filter) of its tokens.
+    """
+
+    row: int
+    seed: int
+    text: str
+    finished: str
+    """Why it ended: length, stop or end."""
+    logprob: float | None = None
+
+
+def samples(stream: Stream, first: int, rows: int, seed: int) -> Iterator[Sample]:
+    """Rows from `first` on, each as soon as it and all before it are whole; `seed` is that of row 0."""
+    texts: dict[int, list[TextChunk]] = {}
+    turn = first
+    for chunk in stream(first, rows):
+        texts.setdefault(chunk.row, []).append(chunk)
+        while texts.get(turn) and texts[turn][-1].finished:
+            yield _whole(texts.pop(turn), seed)
+            turn += 1
+
+
+def chosen(stream: Stream, wanted: int, seed: int, accept: Callable[[Sample], bool]) -> Iterator[Sample]:
+    """The first `wanted` samples that are accepted, numbered anew; fewer where so many tries do not bring them.
+
+    A row is the same whatever is written beside it, so which these are does not depend on how many are tried at once.
+    """
+    first = found = 0
+    while found < wanted and first < MOST_TRIED * wanted:
+        rows = min(max(wanted - found, LEAST_AT_ONCE), MOST_AT_ONCE, MOST_TRIED * wanted - first)
+        for sample in samples(stream, first, rows, seed):
+            if accept(sample):
+                yield replace(sample, row=found)
+                found += 1
+                if found == wanted:
+                    return
+        first += rows
+
+
+def _whole(chunks: list[TextChunk], seed: int) -> Sample:
+    row, logprobs = chunks[0].row, [chunk.logprob for chunk in chunks if chunk.logprob is not None]
+    return Sample(
+        row,
+        seed_of_row(seed, row),
+        "".join(chunk.text for chunk in chunks),
+        chunks[-1].finished or "",
+        sum(logprobs) if logprobs else None,
+    )
