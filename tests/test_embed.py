@@ -278,7 +278,7 @@ def test_files_hold_what_was_written(tmp_path: Path, parts: list[int]) -> None:
     assert np.load(tmp_path / "v.npy", mmap_mode="r").shape == (len(whole.texts), 3)
     tensors = load_file(tmp_path / "v.safetensors")
     for name, expected in {
-        "vectors": whole.vectors, "line": whole.lines, "begin": whole.begins, "end": whole.ends,
+        "vectors": whole.vectors, "line": whole.lines, "start": whole.begins, "end": whole.ends,
     }.items():  # fmt: skip
         np.testing.assert_array_equal(tensors[name], expected)
     with safe_open(tmp_path / "v.safetensors", "np") as file:
@@ -305,7 +305,7 @@ def test_vectors_of_a_file_with_their_index(charrnn: CommandLine, trained: Path,
     expected = api.load("small", checkpoints=trained).embed(tmp_path / "t.txt", per="word")
     np.testing.assert_array_equal(np.load(tmp_path / "w.npy"), expected)
     table = (tmp_path / "w.tsv").read_text("utf-8").splitlines()
-    assert table[:2] == ["row\tline\tbegin\tend\ttext", "0\t1\t0\t3\tthe"] and table[-1] == "5\t3\t9\t13\twall"
+    assert table[:2] == ["row\tline\tstart\tend\ttext", "0\t1\t0\t3\tthe"] and table[-1] == "5\t3\t9\t13\twall"
     assert charrnn("embed", "t.txt", "--per", "word", "-o", "w.safetensors", "-q", *where).err == ""
     tensors = load_file(tmp_path / "w.safetensors")
     np.testing.assert_array_equal(tensors["vectors"], expected)
