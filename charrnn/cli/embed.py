@@ -36,7 +36,7 @@ EXAMPLES = """Examples:
 
 FEATURES = "Features"
 STDOUT = "-"
-INDEX = ("row", "line", "begin", "end", "text")
+INDEX = ("row", "line", "start", "end", "text")
 ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 

@@ -71,14 +71,14 @@ class NpyWriter:
 
 
 class SafetensorsWriter:
-    """Tensors `vectors` (N, D) float32, and `line`, `begin`, `end` (N,) int32; what they are of in the metadata."""
+    """Tensors `vectors` (N, D) float32, and `line`, `start`, `end` (N,) int32; what they are of in the metadata."""
 
     # Of a header whose numbers are not known yet.
     room = 1 << 10
 
     def __init__(self, file: IO[bytes], features: int, about: dict[str, str]) -> None:
         self._file, self._features, self._about = file, features, about
-        self._index: dict[str, list[npt.NDArray[np.int32]]] = {"line": [], "begin": [], "end": []}
+        self._index: dict[str, list[npt.NDArray[np.int32]]] = {"line": [], "start": [], "end": []}
         self.room += -(-len(json.dumps(about)) // 8) * 8
         file.write(bytes(8 + self.room))
 
@@ -103,11 +103,11 @@ class SafetensorsWriter:
 
 
 class ParquetWriter:
-    """Columns line, begin, end, text, and vector: a list of D float32."""
+    """Columns line, start, end, text, and vector: a list of D float32."""
 
     def __init__(self, file: IO[bytes], features: int, about: dict[str, str]) -> None:
         arrow: Any = import_module("pyarrow")
-        numbers = [(name, arrow.int64()) for name in ("line", "begin", "end")]
+        numbers = [(name, arrow.int64()) for name in ("line", "start", "end")]
         columns = [*numbers, ("text", arrow.string()), ("vector", arrow.list_(arrow.float32(), features))]
         self._schema = arrow.schema(columns, metadata=about)
         self._arrow, self._features = arrow, features
