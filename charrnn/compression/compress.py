@@ -3,7 +3,7 @@
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 from charrnn.compression.coding import decode, encode
 from charrnn.compression.container import Container, Manner, content_check, model_mark, read_container
@@ -67,14 +67,13 @@ class Compressor:
         message = self._alphabet.message(text)
         count = message.symbols.size
         blocks = min(blocks or max(1, min(MOST_BLOCKS, count // SYMBOLS_FOR_A_BLOCK)), count)
-        told = {"model": self._mark, "content": content_check(content), "length": len(content)}
-        stored = Container(manner=Manner.STORED, stored=content, **told).to_bytes()
+        container = partial(Container, model=self._mark, content=content_check(content), length=len(content))
+        stored = container(manner=Manner.STORED, stored=content).to_bytes()
         if not count or self._alphabet.content(message) != text:
             return Compressed(stored, len(content), count, 0, 0.0, 0)
         coded = encode(self._engine, self._alphabet, message.symbols, blocks)
-        data = Container(
-            manner=manner, symbols=count, blocks=coded.blocks, escaped=packed(message.escaped), **told
-        ).to_bytes()
+        escaped = packed(message.escaped)
+        data = container(manner=manner, symbols=count, blocks=coded.blocks, escaped=escaped).to_bytes()
         if len(data) > len(stored):
             return Compressed(stored, len(content), count, 0, coded.bits, 0)
         return Compressed(data, len(content), count, blocks, coded.bits, len(message.escaped))

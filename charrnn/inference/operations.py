@@ -31,8 +31,8 @@ class NumpyOperations:
         y += HALF
         return y
 
-    tanh = staticmethod(np.tanh)
-    exp = staticmethod(np.exp)
+    tanh: Callable[[Floats], Floats] = staticmethod(np.tanh)
+    exp: Callable[[Floats], Floats] = staticmethod(np.exp)
 
     @staticmethod
     def log_sigmoid(x: Floats) -> Floats:
