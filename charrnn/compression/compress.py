@@ -19,7 +19,7 @@ from charrnn.storage.digest import digest
 from charrnn.text.tokenizers import Tokenizer
 
 # A block costs its cold start, about 40 nats, and the coder's end: so many symbols make little of that.
-SYMBOLS_FOR_A_BLOCK, MOST_BLOCKS = 1 << 14, 64
+SYMBOLS_FOR_A_BLOCK, MOST_BLOCKS = 1 << 13, 64
 BYTES_OF_A_CUT = 9
 
 
@@ -57,7 +57,7 @@ class Compressor:
         return model_mark(digest(self.config, self.tokenizer, dict(self.weights)))
 
     def compress(self, content: bytes, blocks: int | None = None) -> Compressed:
-        """Any bytes as a file; `blocks` of them are coded side by side, by default one for each 16,384 symbols, to 64.
+        """Any bytes as a file; `blocks` of them are coded side by side, by default one for each 8,192 symbols, to 64.
 
         What the model would make longer is stored as it is.
         """
