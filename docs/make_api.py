@@ -46,7 +46,7 @@ def signature(function: Any, owner: str) -> str:
 
 
 def members(public: type) -> Iterator[tuple[str, Any]]:
-    """What a class offers, and what those that it is put together of do: methods, properties, figures, by their source."""
+    """What a class and those that it is put together of offer: methods, properties, figures, as in the source."""
     offered = [part for part in public.__mro__ if part is public or part.__module__.startswith("charrnn.api.")]
     for name, member in (item for part in reversed(offered) for item in vars(part).items()):
         listed = name in getattr(public, "__dataclass_fields__", ())

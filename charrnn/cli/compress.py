@@ -55,7 +55,7 @@ def compress(
     ] = None,
     force: Force = False,
     blocks: Annotated[
-        int | None, opt.from_field(VerbArguments, "blocks", default="one for each 16,384 tokens, to 64")
+        int | None, opt.from_field(VerbArguments, "blocks", default="one for each 8,192 tokens, to 64")
     ] = None,
     model: opt.Model = None,
     checkpoints: opt.Checkpoints = None,
@@ -63,7 +63,7 @@ def compress(
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
 ) -> None:
-    """Compress a file with a model: arithmetic coding, so that it takes as many bits as eval tells, to within 0.1%.
+    """Compress a file with a model: arithmetic coding, so that it takes about as many bits as eval tells.
 
     Any file goes: what the vocabulary lacks is kept beside the rest, and what the model would make longer is stored as
     it is. The same model decompresses it, on any machine, to the byte; the file names the model, and has a checksum.
@@ -194,9 +194,11 @@ def _told(made: "Compressed", seconds: float) -> str:
     size = f"{made.length:,} bytes -> {len(made.data):,} bytes"
     if made.blocks == 0:
         return f"{size}: stored as it is, for the model would make it longer"
+    from charrnn.compression.compress import BYTES_OF_A_CUT
+
     parts = [size, f"{len(made.data) * 8 / made.length:.3f} bits per byte", f"{made.length / seconds / 1e3:,.1f} KB/s"]
     if made.blocks > 1:
-        parts.append(f"{made.blocks} blocks, about {9 * (made.blocks - 1):,} bytes for cutting")
+        parts.append(f"{made.blocks} blocks, about {BYTES_OF_A_CUT * (made.blocks - 1):,} bytes for cutting")
     if made.escaped:
         parts.append(f"{made.escaped:,} runs of bytes that the vocabulary lacks")
     return ", ".join(parts)

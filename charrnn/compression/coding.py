@@ -1,8 +1,8 @@
 """Symbols through model and coder, block by block side by side, in both directions.
 
-A text is cut into B blocks of equal length, to within one symbol, the longer ones first. Each begins as a text does, from
-the start id and the initial state, and is coded as if it were alone: what a row of the engine gives does not depend on
-the others. Shapes: N symbols, B blocks, T the longest block, A symbols of the coder.
+A text is cut into B blocks of equal length, to within one symbol, the longer ones first. Each begins as a text does,
+from the start id and the initial state, and is coded as if it were alone: what a row of the engine gives does not
+depend on the others. Shapes: N symbols, B blocks, T the longest block, A symbols of the coder.
 """
 
 from collections.abc import Callable

@@ -3,7 +3,7 @@
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 from charrnn.compression.coding import decode, encode
 from charrnn.compression.container import Container, Manner, content_check, model_mark, read_container
@@ -19,7 +19,7 @@ from charrnn.storage.digest import digest
 from charrnn.text.tokenizers import Tokenizer
 
 # A block costs its cold start, about 40 nats, and the coder's end: so many symbols make little of that.
-SYMBOLS_FOR_A_BLOCK, MOST_BLOCKS = 1 << 14, 64
+SYMBOLS_FOR_A_BLOCK, MOST_BLOCKS = 1 << 13, 64
 BYTES_OF_A_CUT = 9
 
 
@@ -57,7 +57,7 @@ class Compressor:
         return model_mark(digest(self.config, self.tokenizer, dict(self.weights)))
 
     def compress(self, content: bytes, blocks: int | None = None) -> Compressed:
-        """Any bytes as a file; `blocks` of them are coded side by side, by default one for each 16,384 symbols, to 64.
+        """Any bytes as a file; `blocks` of them are coded side by side, by default one for each 8,192 symbols, to 64.
 
         What the model would make longer is stored as it is.
         """
@@ -67,14 +67,13 @@ class Compressor:
         message = self._alphabet.message(text)
         count = message.symbols.size
         blocks = min(blocks or max(1, min(MOST_BLOCKS, count // SYMBOLS_FOR_A_BLOCK)), count)
-        told = {"model": self._mark, "content": content_check(content), "length": len(content)}
-        stored = Container(manner=Manner.STORED, stored=content, **told).to_bytes()
+        container = partial(Container, model=self._mark, content=content_check(content), length=len(content))
+        stored = container(manner=Manner.STORED, stored=content).to_bytes()
         if not count or self._alphabet.content(message) != text:
             return Compressed(stored, len(content), count, 0, 0.0, 0)
         coded = encode(self._engine, self._alphabet, message.symbols, blocks)
-        data = Container(
-            manner=manner, symbols=count, blocks=coded.blocks, escaped=packed(message.escaped), **told
-        ).to_bytes()
+        escaped = packed(message.escaped)
+        data = container(manner=manner, symbols=count, blocks=coded.blocks, escaped=escaped).to_bytes()
         if len(data) > len(stored):
             return Compressed(stored, len(content), count, 0, coded.bits, 0)
         return Compressed(data, len(content), count, blocks, coded.bits, len(message.escaped))

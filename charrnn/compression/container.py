@@ -90,7 +90,7 @@ def _parts(rest: memoryview, manner: Manner, model: bytes, content: bytes) -> Co
         return Container(manner=manner, model=model, content=content, length=length, stored=bytes(rest))
     symbols, rest = read_number(rest)
     count, rest = read_number(rest)
-    if count > len(rest) or count > symbols:
+    if not 1 <= count <= min(symbols, len(rest)):
         raise ValueError
     sizes = []
     for _ in range(count + 1):

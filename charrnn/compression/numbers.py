@@ -1,4 +1,4 @@
-"""Whole numbers in as few bytes as they need: seven bits a byte, the lowest first, the eighth bit set if more follow."""
+"""Whole numbers in as few bytes as they need: seven bits a byte, the lowest first, the eighth set if more follow."""
 
 
 def written_number(number: int) -> bytes:

@@ -63,13 +63,16 @@ class Alphabet:
         if self.escape is None:
             yield self._tokenizer.encode(text), []
             return
+        escape = np.array([self.escape])
         for number, part in enumerate(_NO_UTF8.split(text)):
             if number % 2:
-                yield np.array([self.escape]), [_bytes(part)]
+                yield escape, [_bytes(part)]
             elif part:
-                yield self._escaping(part, self._tokenizer.encode(part, unknown=True))
+                yield self._escaping(part, self._tokenizer.encode(part, unknown=True), escape)
 
-    def _escaping(self, text: str, ids: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], list[bytes]]:
+    def _escaping(
+        self, text: str, ids: npt.NDArray[Any], escape: npt.NDArray[Any]
+    ) -> tuple[npt.NDArray[Any], list[bytes]]:
         """The ids with one escape for each run of those that stand for an unknown character, and these characters."""
         unknown = ids > self._start
         if not unknown.any():
@@ -77,7 +80,7 @@ class Alphabet:
         edges = np.flatnonzero(np.diff(unknown, prepend=False, append=False)).reshape(-1, 2)
         kept = ~unknown
         kept[edges[:, 0]] = True
-        return np.where(unknown, self.escape, ids)[kept], [_bytes(text[first:end]) for first, end in edges.tolist()]
+        return np.where(unknown, escape, ids)[kept], [_bytes(text[first:end]) for first, end in edges.tolist()]
 
     def content(self, message: Message) -> bytes:
         """The bytes of a message."""

@@ -1,4 +1,4 @@
-"""The number formats of an engine by name: what multiplies, what the formulas compute with, how probabilities are averaged."""
+"""The number formats of an engine by name: what multiplies, what formulas compute with, how several are averaged."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple

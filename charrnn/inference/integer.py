@@ -32,7 +32,7 @@ class Integer8(Exact8):
 
     @staticmethod
     def scale_of(weight: Floats) -> Floats:
-        scale = np.abs(weight).max(axis=1) / np.float32(LEVELS)
+        scale: Floats = np.abs(weight).max(axis=1) / np.float32(LEVELS)
         scale[scale == 0] = 1
         while True:
             sums = np.abs(np.rint(weight / scale[:, None])).astype(np.int64).sum(axis=1)

@@ -1,6 +1,7 @@
 """The operations of the formulas in NumPy, of float32."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -31,8 +32,8 @@ class NumpyOperations:
         y += HALF
         return y
 
-    tanh = staticmethod(np.tanh)
-    exp = staticmethod(np.exp)
+    tanh: Any = staticmethod(np.tanh)
+    exp: Any = staticmethod(np.exp)
 
     @staticmethod
     def log_sigmoid(x: Floats) -> Floats:

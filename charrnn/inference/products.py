@@ -44,7 +44,8 @@ class Matrix(ABC):
     @staticmethod
     def table(inputs: Floats, weight: Floats) -> Floats:
         """The products (V, N) of an embedding (V, E) and a weight (N, E), computed once and looked up."""
-        return inputs @ weight.T
+        products: Floats = inputs @ weight.T
+        return products
 
     def use_torch(self, wanted: bool) -> None:  # noqa: B027
         """Let torch compute the sums, or NumPy again; without effect where torch's would not be the same."""
@@ -87,7 +88,7 @@ class Exact8(Matrix):
         largest = np.abs(weight).max(axis=1) / LEVELS
         scale = np.maximum(largest, np.abs(weight).sum(axis=1) * (LEVELS / (EXACT - LEVELS * weight.shape[1])))
         scale[scale == 0] = 1
-        return scale
+        return np.asarray(scale, np.float32)
 
     @staticmethod
     def read(h: Floats) -> Floats:

@@ -1,8 +1,8 @@
 """Functions on a grid, computed with whole numbers, so that they are the same to the bit on every machine.
 
-A library's exp or tanh may differ in its last place from one processor to the next. Here e^-1/1024 is summed up once with
-96 fractional bits, its powers are products of integers, and each entry is rounded once, to 24 fractional bits, which
-float32 holds exactly. A grid has 2^15 + 1 points; between two of them the nearer counts.
+A library's exp or tanh may differ in its last place from one processor to the next. Here e^-1/1024 is summed up once
+with 96 fractional bits, its powers are products of integers, and each entry is rounded once, to 24 fractional bits,
+which float32 holds exactly. A grid has 2^15 + 1 points; between two of them the nearer counts.
 """
 
 from decimal import Context, Decimal, localcontext
