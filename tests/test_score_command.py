@@ -17,10 +17,10 @@ from charrnn import api
 from charrnn.api import Model
 
 from .cases import each
-from .conftest import CommandLine
+from .conftest import CommandLine, Result
 from .test_architecture import loaded
 
-Score = Callable[..., str]
+Score = Callable[..., Result]
 TEXT = "the heron stood\r\n\n  two  spaces \nthe end"
 
 
@@ -28,12 +28,11 @@ TEXT = "the heron stood\r\n\n  two  spaces \nthe end"
 def score(charrnn: CommandLine, trained: Path) -> Score:
     """Score a text as a file; the model is `small` unless another is named."""
 
-    def call(text: str | bytes, *arguments: str, model: str = "small", code: int = 0) -> str:
+    def call(text: str | bytes, *arguments: str, model: str = "small", code: int = 0) -> Result:
         Path("text").write_bytes(text.encode() if isinstance(text, str) else text)
         done = charrnn("score", "text", "-m", model, "--checkpoints", str(trained), *arguments)
         assert done.code == code, done.err
-        call.err = done.err  # type: ignore[attr-defined]
-        return done.out
+        return done
 
     return call
 
@@ -43,16 +42,24 @@ def models(trained: Path) -> dict[str, Model]:
     return {name: api.load(name, checkpoints=trained) for name in ("small", "lines")}
 
 
-def table(out: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(out), delimiter="\t", quoting=csv.QUOTE_NONE))
+def table(done: Result) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(done.out), delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
 def bits(model: Model, line: str) -> float:
     return model.score(line).nats / math.log(2)
 
 
-def total(out: str) -> float:
-    return math.fsum(float(row["surprisal"]) for row in table(out))
+def written(done: Result) -> list[str]:
+    return done.out.splitlines()
+
+
+def records(done: Result) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in written(done)]
+
+
+def total(done: Result) -> float:
+    return math.fsum(float(row["surprisal"]) for row in table(done))
 
 
 def test_each_line_is_scored_alone_its_line_end_with_it(score: Score, models: dict[str, Model]) -> None:
@@ -76,7 +83,7 @@ def test_to_a_model_of_lines_an_empty_line_says_nothing_and_the_last_has_an_end(
         if line:
             assert float(row["surprisal"]) == pytest.approx(bits(models["lines"], line), rel=1e-6)
             assert float(row["per_char"]) == pytest.approx(models["lines"].score(line).bpc, rel=1e-6)
-    empty, _ = map(json.loads, score("\nthe\n", "--json", model="lines").splitlines())
+    empty, _ = records(score("\nthe\n", "--json", model="lines"))
     assert (empty["surprisal"], empty["ppl"]) == (0, None)
 
 
@@ -88,9 +95,9 @@ def test_all_units_add_up_to_the_total_and_stand_where_they_say(
     if model == "lines":
         assert wanted == pytest.approx(bits(models[model], TEXT), rel=1e-6)
     for options in (["word"], ["word", "--space", "before"], ["word", "--space", "none"], ["char"], ["token"]):
-        out = score(TEXT, "--per", *options, model=model)
-        assert total(out) == pytest.approx(wanted, rel=1e-9)
-        for row in table(out):
+        done = score(TEXT, "--per", *options, model=model)
+        assert total(done) == pytest.approx(wanted, rel=1e-9)
+        for row in table(done):
             start, end = int(row["start"]), int(row["end"])
             cell = row["text"].replace("\\r", "\r").replace("\\n", "\n")
             assert TEXT[start:end] == cell and int(row["byte"]) == len(TEXT[:start].encode()), row
@@ -104,10 +111,20 @@ def test_carried_lines_add_up_to_the_figure_of_eval(score: Score, models: dict[s
     assert total(score(TEXT, "--carry", "--per", "word")) == pytest.approx(total(carried), rel=1e-9)
 
 
+def test_python_gives_the_rows_of_the_table(score: Score, models: dict[str, Model]) -> None:
+    for per, space in (("word", "after"), ("word", "none"), ("char", "after"), ("token", "after")):
+        spaced = ["--space", space] if per == "word" else []
+        told = records(score(TEXT, "--carry", "--json", "--per", per, *spaced))
+        rows = models["small"].surprisal(TEXT, per=per, space=space)
+        for name in ("line", "text", "start", "end", "byte"):
+            assert [row[name] for row in told] == rows[name].tolist()
+        assert [row["surprisal"] for row in told] == pytest.approx(rows["surprisal"].tolist(), rel=1e-5)
+
+
 def test_a_context_is_a_text_or_a_file(score: Score, models: dict[str, Model]) -> None:
     Path("before").write_text("The heron ")
-    of_file, of_text = score("stood\nfell\n", "--context", "before"), score("stood\nfell\n", "--context", "The heron ")
-    assert of_file == of_text
+    of_text = score("stood\nfell\n", "--context", "The heron ")
+    assert score("stood\nfell\n", "--context", "before").out == of_text.out
     for row in table(of_text):
         wanted = bits(models["small"], f"The heron {row['text']}\n") - bits(models["small"], "The heron ")
         assert float(row["surprisal"]) == pytest.approx(wanted, rel=1e-5)
@@ -115,35 +132,39 @@ def test_a_context_is_a_text_or_a_file(score: Score, models: dict[str, Model]) -
 
 def test_the_same_figures_in_every_form(score: Score) -> None:
     rows = table(score(TEXT))
-    records = [json.loads(line) for line in score(TEXT, "--json").splitlines()]
-    assert [record["line"] for record in records] == [1, 2, 3, 4]
-    assert [list(record) for record in records] == [["line", "surprisal", "per_char", "ppl", "text"]] * 4
+    told = records(score(TEXT, "--json"))
+    assert [record["line"] for record in told] == [1, 2, 3, 4]
+    assert [list(record) for record in told] == [["line", "surprisal", "per_char", "ppl", "text"]] * 4
     for name in ("surprisal", "per_char", "ppl"):
-        assert [float(row[name]) for row in rows] == [record[name] for record in records]
-    bare = score(TEXT, "-q").splitlines()
-    assert [*map(float, bare)] == [record["surprisal"] for record in records]
+        assert [float(row[name]) for row in rows] == [record[name] for record in told]
+    bare = written(score(TEXT, "-q"))
+    assert [*map(float, bare)] == [record["surprisal"] for record in told]
     for base, unit in (("e", math.log(2)), ("10", math.log10(2))):
         nats = table(score(TEXT, "--log-base", base))
-        assert [float(row["surprisal"]) for row in nats] == pytest.approx([r["surprisal"] * unit for r in records])
-        assert [float(row["ppl"]) for row in nats] == pytest.approx([r["ppl"] for r in records])
-    assert len(score(TEXT, "--per", "word", "-q").splitlines()) == len(table(score(TEXT, "--per", "word")))
+        assert [float(row["surprisal"]) for row in nats] == pytest.approx(
+            [record["surprisal"] * unit for record in told]
+        )
+        assert [float(row["ppl"]) for row in nats] == pytest.approx([record["ppl"] for record in told])
+    assert len(written(score(TEXT, "--per", "word", "-q"))) == len(table(score(TEXT, "--per", "word")))
 
 
 def test_alternatives_are_columns_or_a_list(score: Score) -> None:
     rows = table(score("the\n", "--per", "token", "--top", "2"))
     assert list(rows[0])[5:] == ["surprisal", "rank", "entropy", "top1", "top1_surprisal", "top2", "top2_surprisal"]
-    records = [json.loads(line) for line in score("the\n", "--per", "char", "--top", "2", "--json").splitlines()]
-    for row, record in zip(rows, records, strict=True):
+    told = records(score("the\n", "--per", "char", "--top", "2", "--json"))
+    for row, record in zip(rows, told, strict=True):
         assert [float(row["top1_surprisal"]), float(row["top2_surprisal"])] == [x["surprisal"] for x in record["top"]]
         assert row["top1"].replace("\\n", "\n") == record["top"][0]["text"] and int(row["rank"]) == record["rank"]
         assert float(row["entropy"]) > 0 and record["top"][0]["surprisal"] <= record["top"][1]["surprisal"]
+    nats = table(score("the\n", "--per", "token", "--top", "2", "--log-base", "e"))
+    for name in ("surprisal", "entropy", "top2_surprisal"):
+        assert [float(row[name]) for row in nats] == pytest.approx([float(row[name]) * math.log(2) for row in rows])
     for per in ("line", "word"):
-        score("the\n", "--top", "2", "--per", per, code=2)
-        assert "--top needs --per char or --per token" in score.err  # type: ignore[attr-defined]
+        assert "--top needs --per char or --per token" in score("the\n", "--top", "2", "--per", per, code=2).err
 
 
 def test_a_text_with_tabs_stays_one_cell(score: Score) -> None:
-    row = score("the\theron\\\n", "--unk").splitlines()[1].split("\t")
+    row = written(score("the\theron\\\n", "--unk"))[1].split("\t")
     assert row[3:] == [r"the\theron\\"]
 
 
@@ -152,28 +173,28 @@ def test_a_text_with_tabs_stays_one_cell(score: Score) -> None:
 
 def test_a_column_is_scored_as_if_it_stood_alone_and_the_rest_goes_through(score: Score) -> None:
     text = "1\tthe heron\r\n2\tstood\t"
-    plain = score("the heron\nstood", "-q").splitlines()
-    for line, written, value in zip(score(text, "--column", "2").splitlines(), text.split("\r\n"), plain, strict=True):
-        assert line.startswith(written + "\t") and line.removeprefix(written + "\t").split("\t")[0] == value
-    records = [json.loads(line) for line in score(text, "--column", "2", "--json").splitlines()]
-    assert records[0]["fields"] == ["1", "the heron"] and records[1]["surprisal"] == float(plain[1])
-    score("1\ta\n2\n", "--column", "2", code=1)
-    assert "line 2 has 1 column, and no column 2" in score.err  # type: ignore[attr-defined]
+    plain = written(score("the heron\nstood", "-q"))
+    for line, before, value in zip(written(score(text, "--column", "2")), text.split("\r\n"), plain, strict=True):
+        assert line.startswith(before + "\t") and line.removeprefix(before + "\t").split("\t")[0] == value
+    told = records(score(text, "--column", "2", "--json"))
+    assert told[0]["fields"] == ["1", "the heron"] and told[1]["surprisal"] == float(plain[1])
+    # A CR within is read as it is in a line.
+    assert written(score("the\rheron\n", "-q")) == written(score("1\tthe\rheron\n", "--column", "2", "-q"))
+    assert "line 2 has 1 column, and no column 2" in score("1\ta\n2\n", "--column", "2", code=1).err
 
 
 def test_a_field_of_tsv_is_found_by_its_header(score: Score) -> None:
     text = "id\ttext\n1\tthe heron\n2\tstood\n"
-    plain = score("the heron\nstood\n", "-q").splitlines()
-    out = score(text, "--field", "text")
-    assert out.splitlines()[0] == "id\ttext\tsurprisal\tper_char\tppl"
-    assert [row["surprisal"] for row in table(out)] == plain and [row["id"] for row in table(out)] == ["1", "2"]
+    plain = written(score("the heron\nstood\n", "-q"))
+    done = score(text, "--field", "text")
+    assert written(done)[0] == "id\ttext\tsurprisal\tper_char\tppl"
+    assert [row["surprisal"] for row in table(done)] == plain and [row["id"] for row in table(done)] == ["1", "2"]
     # What comes out goes in again, under names of its own.
-    again = score(out, "--field", "text", "--prefix", "b_")
+    again = score(done.out, "--field", "text", "--prefix", "b_")
     assert [row["b_surprisal"] for row in table(again)] == [row["surprisal"] for row in table(again)] == plain
-    score(out, "--field", "text", code=1)
-    assert "has a column 'surprisal' already" in score.err and "--prefix" in score.err  # type: ignore[attr-defined]
-    score(text, "--field", "nonsense", code=1)
-    assert "no column 'nonsense' but 'id', 'text'" in score.err  # type: ignore[attr-defined]
+    refused = score(done.out, "--field", "text", code=1).err
+    assert "has a column 'surprisal' already" in refused and "--prefix" in refused
+    assert "no column 'nonsense' but 'id', 'text'" in score(text, "--field", "nonsense", code=1).err
     words = table(score(text, "--field", "text", "--per", "word"))
     assert [(row["line"], row["text"], row["start"]) for row in words if row["text"]] == [
         ("2", "the", "0"), ("2", "heron", "4"), ("3", "stood", "0")]  # fmt: skip
@@ -181,8 +202,8 @@ def test_a_field_of_tsv_is_found_by_its_header(score: Score) -> None:
 
 def test_a_field_of_json_lines_leaves_the_rest_as_it_is_written(score: Score) -> None:
     text = '{"n":1.50, "text":"the heron"}\n{"text": "st\\u006fod", "x": [1e400]  }\n'
-    plain = [float(value) for value in score("the heron\nstood\n", "-q").splitlines()]
-    lines = score(text, "--field", "text").splitlines()
+    plain = [float(value) for value in written(score("the heron\nstood\n", "-q"))]
+    lines = written(score(text, "--field", "text"))
     assert lines[0].startswith('{"n":1.50, "text":"the heron", "surprisal": ')
     assert lines[1].startswith('{"text": "st\\u006fod", "x": [1e400], "surprisal": ')
     assert [json.loads(line)["surprisal"] for line in lines] == plain
@@ -191,8 +212,8 @@ def test_a_field_of_json_lines_leaves_the_rest_as_it_is_written(score: Score) ->
         ('{"text": "a"}\nx\n', "line 2 is no JSON"), ('{"text": "a"}\n[]\n', "line 2 is no JSON object"),
         ('{"text": "a", "ppl": 1}\n', "has a field 'ppl' already"),
     ):  # fmt: skip
-        out = score(bad, "--field", "text", code=1)
-        assert words in score.err and len(out.splitlines()) == words.startswith("line 2")  # type: ignore[attr-defined]
+        done = score(bad, "--field", "text", code=1)
+        assert words in done.err and len(written(done)) == words.startswith("line 2")
 
 
 # ---- what goes wrong
@@ -205,17 +226,17 @@ def test_a_line_that_cannot_be_scored_is_told_when_those_before_are_out(score: S
         (b"the\nheron\nh\xe9\n", [], "line 3, is not UTF-8: its byte 1 is 0xE9", 3),
         (b"the\n\0\n", [], "line 2, holds zero bytes", 2),
     ):
-        out = score(text, *options, code=1)
-        assert words in score.err and len(out.splitlines()) == before, score.err  # type: ignore[attr-defined]
-    out = score("the\nh\u00e9\n", "--unk")
-    assert len(out.splitlines()) == 3 and "1 characters are not in the vocab" in score.err  # type: ignore[attr-defined]
+        done = score(text, *options, code=1)
+        assert words in done.err and len(written(done)) == before, done.err
+    done = score("the\nh\u00e9\n", "--unk")
+    assert len(written(done)) == 3 and "1 characters are not in the vocab" in done.err
 
 
 def test_no_text_is_a_line_and_an_empty_one_is_no_failure(score: Score, charrnn: CommandLine, trained: Path) -> None:
     done = charrnn("score", "-m", "small", "--checkpoints", str(trained))
     assert done.code == 2 and "nothing to score: name a file, or pipe lines in" in done.err
-    assert score("") == "surprisal\tper_char\tppl\ttext\n"
-    assert score("", "-q") == score("", "--field", "text") == ""
+    assert score("").out == "surprisal\tper_char\tppl\ttext\n"
+    assert score("", "-q").out == score("", "--field", "text").out == ""
 
 
 # ---- a process of its own

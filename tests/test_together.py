@@ -28,7 +28,7 @@ def written(verb: str, name: str) -> list[str]:
     """An option or argument as it is typed, with a value that its command takes."""
     parameter = next(one for one in COMMANDS[verb][1].params if one.name == name)
     value = {"cell": "lstm", "skip": "dense", "tokenizer": "byte", "metric": "bpb", "optimizer": "sgd",
-             "documents": "lines", "precision": "fp32", "unit": "1:0", "seconds": "3s",
+             "documents": "lines", "precision": "fp32", "unit": "1:0", "space": "none", "seconds": "3s",
              "more": "3s"}.get(name)  # fmt: skip
     if parameter.param_type_name == "argument":
         return ["some.txt"]

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from charrnn.scoring.predictions import Asked, Predictions, predictions_of
-from charrnn.scoring.units import Row, Units, boundaries, units
+from charrnn.scoring.rows import Row, Units
+from charrnn.scoring.units import units
+from charrnn.scoring.words import boundaries
 from charrnn.text.alignment import Alignment
 from charrnn.text.tokenizers import Tokenizer
 from charrnn.text.tokenizers.byte import ByteTokenizer
@@ -89,6 +91,13 @@ def test_a_line_in_pieces_gives_the_rows_of_the_whole(per: str, space: str) -> N
             wanted, got = rows_of(made, [(text, whole)]), rows_of(made, pieces)
             assert [row[:4] for row in wanted] == [row[:4] for row in got], (tokenizer.kind, cuts)
             assert [row.nats for row in wanted] == pytest.approx([row.nats for row in got])
+
+
+def test_a_boundary_within_a_token_is_no_question_any_more() -> None:
+    tokenizer = Pieces("a\t", " ", "b")
+    predictions = random_predictions([0, 1, 2], tokenizer, units("word", tokenizer).asked())
+    rows = rows_of(units("word", tokenizer), [("a\t b", predictions)])
+    assert [row.nats for row in rows] == pytest.approx([predictions.nll[0], predictions.nll[1:].sum()])
 
 
 def test_a_token_belongs_to_the_character_in_which_it_begins() -> None:

@@ -12,7 +12,8 @@ from charrnn.api.scoring import encoded
 from charrnn.config import require
 from charrnn.errors import CharrnnError, CorpusError
 from charrnn.scoring.predictions import Asked, Predictions
-from charrnn.scoring.units import Row, symbol, units
+from charrnn.scoring.rows import Row
+from charrnn.scoring.units import symbol, units
 from charrnn.text.alignment import Alignment
 from charrnn.text.corpus import Corpus
 from charrnn.text.documents import around_documents

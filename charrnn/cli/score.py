@@ -13,6 +13,7 @@ from charrnn.cli.columns import columns
 from charrnn.cli.score_table import BASES, LineTable, Table, UnitTable
 from charrnn.cli.standard_input import or_standard_input
 from charrnn.config import require
+from charrnn.config.fields import Range
 from charrnn.config.verbs import VerbArguments
 from charrnn.console import say, warn, working, write
 from charrnn.errors import CorpusError, VocabularyError
@@ -20,7 +21,7 @@ from charrnn.errors import CorpusError, VocabularyError
 if TYPE_CHECKING:
     from charrnn.api.model import Model
     from charrnn.scoring.lines import LineReader
-    from charrnn.scoring.units import Units
+    from charrnn.scoring.rows import Units
     from charrnn.text.lines import Line
 
 EXAMPLES = """Examples:
@@ -35,25 +36,34 @@ EXAMPLES = """Examples:
 
     charrnn score --field text reviews.jsonl | jq -s 'sort_by(.per_char)'
 
-    charrnn score --column 2 pairs.tsv | sort -t "$(printf '\\t')" -k 3 -g
+    charrnn score --column 2 pairs.tsv | sort -g -t "$(printf '\\t')" -k 3
 """
 
 
 def score(
     files: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[FILE]...", help="Files, or - for stdin.", show_default="what is piped in"),
+        typer.Argument(metavar="FILE", help="Files, or - for stdin.", show_default="what is piped in"),
     ] = None,
     per: Annotated[str, opt.from_field(VerbArguments, "per")] = "line",
     space: Annotated[str, opt.from_field(VerbArguments, "space")] = "after",
     top: Annotated[int, opt.from_field(VerbArguments, "top", default="off")] = 0,
     log_base: Annotated[str, opt.choice("Output", "Surprisal in bits, nats or hartleys.", tuple(BASES))] = "2",
-    column: Annotated[int | None, opt.from_field(VerbArguments, "column", default="the whole line")] = None,
+    column: Annotated[
+        int | None,
+        opt.option(
+            "Text",
+            "Score this column of TSV, counted from 1; the rest of the line goes through.",
+            metavar="N",
+            default="the whole line",
+            within=Range(at_least=1),
+        ),
+    ] = None,
     field: Annotated[
         str | None,
         opt.option(
             "Text",
-            "Score this field of JSON Lines, or of TSV with a header, and hand the rest of the line through.",
+            "Score this field of JSON Lines, or of TSV with a header; the rest goes through.",
             default="the whole line",
             check=opt.utf8,
         ),
@@ -88,17 +98,20 @@ def score(
 ) -> None:
     """Score lines of text as they come: one line out for each line in, or a table of their words, characters or tokens.
 
-    Each line is read from a fresh state, its line end with it (an empty one is its line end alone; to a model of lines
-    it says nothing and costs 0). CR LF is read as LF. A last line without its end is scored without it, by a model of
-    documents with the end of a document. Of several files one is read after another. The figures of a line are
-    surprisal (its total), per_char (the mean over its characters, the line end among them) and ppl (perplexity per
-    token); -q gives the total alone.
+    Each line is read from a fresh state, its line end with it; to a model of documents it is one, and an empty one is
+    none and costs 0. CR LF is read as LF. A last line without its end is scored without it, by a model of documents
+    with the end of a document. Of several files one is read after another. The figures of a line are surprisal (its
+    total), per_char (the mean over its characters, the line end among them) and ppl (perplexity per token); -q gives
+    the total alone.
 
-    Tables tell where each unit stands in all that was read (start and end in characters, byte in bytes of UTF-8); in a
-    field, where one is scored. Words stand between white space, and by default a word owns the boundary behind it: it
-    costs its letters and that some boundary follows, and what stood between it and the word before. White space at the
-    end of a line is a row without a word. With `--space before` a word's tokens are summed up with those of the white
-    space before it, with `none` white space has rows of its own. All rows add up to the lines' totals.
+    Tables tell where each unit stands in all that was read, start and end in characters and byte in bytes of UTF-8; in
+    a field, where one is scored. A token belongs to the character in which it begins. Words stand between white space,
+    and by default a word owns the boundary behind it (Pimentel & Meister 2024): it costs its letters, that some
+    boundary follows, and what stood between it and the word before, given that something did. With
+    `--space before` it costs its tokens and the white space in front of it; with `none` white space has rows of its
+    own. What is left at the end of a line is a row without a word. All rows add up to the lines' totals.
+
+    TSV has a header and no quotes: tabs and line ends in a cell are written \\t, \\n and \\r, and a backslash twice.
     """
     working("reading the model")
     from charrnn import api
@@ -119,7 +132,7 @@ def score(
     form = "json" if as_json else "bare" if quiet else "tsv"
     table: Table
     if per == "line":
-        table = LineTable(form, log_base, prefix, layout, documents=loaded.config.documents)
+        table = LineTable(form, log_base, prefix, layout, documents=loaded.documents)
     else:
         table = UnitTable(form, log_base, prefix, layout, tokenizer=loaded.tokenizer, top=top)
     _write(chain([first], come), reader, made, table, unbuffered)

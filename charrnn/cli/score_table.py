@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from charrnn.cli.columns import Columns, escaped
 from charrnn.schema import to_json_text
+from charrnn.text.documents import SEPARATORS
 
 if TYPE_CHECKING:
-    from charrnn.scoring.units import Row
+    from charrnn.scoring.rows import Row
     from charrnn.text.lines import Line
     from charrnn.text.tokenizers import Tokenizer
 
@@ -56,9 +57,9 @@ class Table(ABC):
 class LineTable(Table):
     """A row a line: its total, the mean of its characters, the perplexity of its tokens."""
 
-    def __init__(self, form: str, log_base: str, prefix: str, columns: Columns, *, documents: bool) -> None:
+    def __init__(self, form: str, log_base: str, prefix: str, columns: Columns, *, documents: str) -> None:
         super().__init__(form, log_base, prefix, columns)
-        self._documents = documents
+        self._end = len(SEPARATORS[documents] or "")
 
     def header(self) -> str:
         figures = self._named(dict.fromkeys(("surprisal", "per_char", "ppl")))
@@ -71,12 +72,12 @@ class LineTable(Table):
         surprisal = row.nats / self._unit
         if self._form == "bare":
             return f"{surprisal!r}\n"
-        # The end of a document counts as the line end that it stands for, written or not.
-        chars = len(row.text) + (self._documents and not row.text.endswith("\n")) if row.tokens else 0
+        # The end of a document counts as the line ends that it stands for, written or not.
+        chars = len(row.text.removesuffix("\n")) + self._end if self._end else len(row.text)
         figures = self._named(
             {
                 "surprisal": surprisal,
-                "per_char": surprisal / chars if chars else None,
+                "per_char": surprisal / chars if row.tokens else None,
                 "ppl": _exp(row.nats / row.tokens) if row.tokens else None,
             }
         )

@@ -65,18 +65,14 @@ class VerbArguments(Config):
 
     per: str = option("What a row is.", "Output", default="line", choices=UNITS)
     space: str = option(
-        "Whose white space is: `after`, a word owns that some boundary follows it; `before`, the white space in front "
-        "of it; `none`, nobody's, in rows of its own.", "Output", default="after", choices=SPACES,
+        "Which boundary a word owns: that after it, the white space before it, or none.", "Output",
+        default="after", choices=SPACES,
     )  # fmt: skip
     top: int = option(
         "So many likeliest tokens beside each, with its rank and the entropy.", "Output", default=0, metavar="K",
         range=Range(at_least=0, at_most=1000),
     )  # fmt: skip
     context: str = option("A text that is read before and not scored.", "Scoring", default="")
-    column: int | None = option(
-        "Score this column of TSV, counted from 1, and hand the rest of the line through.", "Text", metavar="N",
-        range=COUNT,
-    )  # fmt: skip
 
     left: str = option("The text in front of a gap.", "Filling", default="")
     right: str = option("The text behind it.", "Filling", default="")

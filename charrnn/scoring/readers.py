@@ -71,9 +71,9 @@ class NumpyReader:
         tokens = targets.ravel()
         if asked.nothing:
             return Predictions(tokens, nats(logits, tokens, self._start_id)), states
-        return predictions_of(
-            logits, tokens, self._start_id, asked, nats(logits.copy(), tokens, self._start_id)
-        ), states
+        # The same nats, whatever else is asked for.
+        nll = nats(logits.copy(), tokens, self._start_id)
+        return predictions_of(logits, tokens, self._start_id, asked, nll), states
 
 
 class TorchReader:

@@ -44,12 +44,12 @@ def lines(
     With `any_bytes`, bytes that are no UTF-8 are lone surrogates (PEP 383). `note` hears of what is left out.
     Raises CorpusError when a source is missing, undecodable or binary; the lines before have come by then.
     """
-    start = byte = number = 0
+    start = byte = 0
     paths = [find(source) for source in sources]
     for source, path in zip(sources, paths, strict=True):
         name = called(source)
         with unpacked(path, name, note) as raw:
-            fresh = True
+            fresh, number = True, 0
             for written in _whole_lines(cast(io.BufferedReader, raw), name):
                 if fresh and written[0].startswith(codecs.BOM_UTF8):
                     note(f"{name}: byte order mark dropped")
@@ -91,8 +91,11 @@ def _whole_lines(raw: io.BufferedReader, name: str) -> Iterator[list[bytes]]:
             break
         ended, end, rest = block.rpartition(b"\n")
         if end:
-            yield [line + end for line in b"".join([*begun, ended]).split(end)]
+            first, *others = ended.split(end)
+            # A line may be long: it is put together once.
+            whole = [b"".join([*begun, first, end]), *(line + end for line in others)]
             begun = []
+            yield whole
         if rest:
             begun.append(rest)
     if begun:
