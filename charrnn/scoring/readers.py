@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
@@ -36,8 +37,8 @@ MOST_WORKERS = 8
 LOAD_AFTER, TAKE_OVER_AFTER = 3e10, 1.2e11
 # Where it is loaded already, only its network has to be made.
 TAKE_OVER_IF_LOADED = 5e9
-# A step costs as much as so many rows beside what its rows cost.
-STEP = 5
+# What a step of a layer costs beside its products, in multiplications.
+STEP = 5e5
 
 
 class Reader(Protocol):
@@ -113,6 +114,7 @@ class Readers:
         self, config: ModelConfig, weights: Mapping[str, Floats], network: "Callable[[], Predictor]", device: str
     ) -> None:
         self._network, self._weights = network, sum(weight.size for weight in weights.values())
+        self._step = STEP * config.layers * config.ensemble
         self._numpy = NumpyReader(config, weights)
         self.initial_states = self._numpy.initial_states
         self._torch: TorchReader | None = None
@@ -124,13 +126,13 @@ class Readers:
     def next(self, steps: int, rows: int) -> Reader:
         """Who reads the next batch, of so many steps and rows."""
         if self._torch is None:
-            self._read += float(self._weights) * steps * (rows + STEP)
+            self._read += steps * (rows * self._weights + self._step)
             self._see_to_torch()
         return self._torch or self._numpy
 
     def _see_to_torch(self) -> None:
         if self._loading is None and self._read > LOAD_AFTER and "torch" not in sys.modules:
-            self._loading = threading.Thread(target=load_torch, daemon=True)
+            self._loading = threading.Thread(target=_load_beside, daemon=True)
             self._loading.start()
         if self._read > (TAKE_OVER_IF_LOADED if self._loading is None else TAKE_OVER_AFTER):
             if self._loading is not None:
@@ -147,6 +149,15 @@ def load_torch() -> None:
     import_module("charrnn.scoring.token_nll")
     keep_freed_memory()
     products_by_onednn()
+
+
+def _load_beside() -> None:
+    """The same in a thread of its own: what goes wrong goes wrong again, and is told, where torch is used.
+
+    At the program's end it may be in the middle of this, which is no failure.
+    """
+    with suppress(Exception):
+        load_torch()
 
 
 def _threads() -> int:
