@@ -77,6 +77,7 @@ def coded(frequencies: list[list[int]], texts: list[list[int]]) -> list[bytes]:
     return encoder.finish()
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=200)
 @given(messages())
 def test_the_range_coder_writes_what_big_integers_do_and_reads_it_back(
@@ -147,6 +148,7 @@ def modelled(own: Compressor, content: bytes, blocks: int) -> bytes:
     return own._alphabet.content(Message(symbols, unpacked(packed(message.escaped))))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=40)
 @given(st.lists(st.sampled_from(PIECES) | st.binary(max_size=20), max_size=12).map(b"".join), st.integers(1, 5))
 def test_any_bytes_come_back(content: bytes, blocks: int) -> None:
@@ -158,6 +160,7 @@ def test_any_bytes_come_back(content: bytes, blocks: int) -> None:
         assert len(made.data) <= len(content) + 64
 
 
+@pytest.mark.slow
 @each("name", KINDS)
 def test_a_text_and_its_like_come_back_modelled(name: str) -> None:
     own = compressor(name)
@@ -268,6 +271,7 @@ def test_torch_and_numpy_write_the_same() -> None:
 # ---- files that decode for ever
 
 
+@pytest.mark.slow
 @each("file", sorted(COMPRESSED.glob("*.crnn")))
 def test_a_stored_file_decodes_for_ever(file: Path) -> None:
     own = model(file.stem)
