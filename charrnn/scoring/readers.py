@@ -175,10 +175,16 @@ def _torch_workers(threads: int) -> ThreadPoolExecutor:
 
     before = torch.get_num_threads()
     count = min(threads, MOST_WORKERS)
-    workers = ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(threads // count,))
-    # All are there before torch is told what holds for threads to come.
     together = threading.Barrier(count)
-    for done in [workers.submit(together.wait) for _ in range(count)]:
+
+    def begin() -> None:
+        torch.get_num_threads()  # which sets what is set by default, for this thread, the first time
+        torch.set_num_threads(threads // count)
+        together.wait()
+
+    workers = ThreadPoolExecutor(count)
+    # All are there before torch is told what holds for threads to come.
+    for done in [workers.submit(begin) for _ in range(count)]:
         done.result()
     torch.set_num_threads(before)
     return workers
