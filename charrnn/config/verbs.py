@@ -113,6 +113,8 @@ class VerbArguments(Config):
         range=Range(at_least=0, at_most=1000),
     )  # fmt: skip
     context: str = option("A text that is read before and not scored.", "Scoring", default="")
+    carry: bool = option("All lines are one running text.", "Scoring", default=False)
+    unbuffered: bool = option("Each line is scored before the next is asked for.", "Machine", default=False)
 
     end: bool = option("Score sentences with their end.", "Pairs", default=True)
 
