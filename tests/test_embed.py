@@ -21,7 +21,7 @@ from charrnn.analysis.steps import embed as vectors_of
 from charrnn.analysis.steps import step
 from charrnn.api.embedding import embeddings as rows_of
 from charrnn.config import ModelConfig
-from charrnn.config.verbs import PER
+from charrnn.config.verbs import UNITS
 from charrnn.errors import ConfigError, VocabularyError
 from charrnn.inference.engine import open_engine
 from charrnn.models.ensemble import Network, build
@@ -159,7 +159,7 @@ def test_a_layer_that_is_not_there_is_refused(layer: int | str) -> None:
 
 
 def test_pieces_are_those_that_the_command_line_names() -> None:
-    assert tuple(PIECES) == PER
+    assert {*PIECES} == {*UNITS}
 
 
 def pieces_of(tokenizer: Tokenizer, text: str, per: str) -> list[tuple[str, list[int]]]:
