@@ -104,7 +104,7 @@ def report(name: str, task: Task, **spelling: Any) -> float:
     return by_states
 
 
-def main(seconds: float = 60, **options: Any) -> list[float]:
+def main(seconds: float | None = 60, **options: Any) -> list[float]:
     """The accuracies of the tagger and of the classifier, by states. Options are those of `charrnn.train`."""
     text = BOOK.read_text(encoding="utf-8")
     cut = text.rindex(LAST_PART)
