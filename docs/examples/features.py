@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.feature_extraction.text import TfidfVectorizer  # type: ignore
-from sklearn.linear_model import LogisticRegression  # type: ignore
-from sklearn.pipeline import make_pipeline  # type: ignore
-from sklearn.preprocessing import StandardScaler  # type: ignore
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import charrnn
 
@@ -121,7 +121,7 @@ def main(seconds: float | None = 60, **options: Any) -> list[float]:
     tagged = report("tags of words that were never seen with a tag", tagging, analyzer="char_wb", ngram_range=(1, 4))
 
     pairs = [sentences(part) for part in (text[:cut], text[cut:])]
-    states = tuple(model.embed(texts, unknown=True) for texts, _ in pairs)
+    states = model.embed(pairs[0][0], unknown=True), model.embed(pairs[1][0], unknown=True)
     told = Task(states, (pairs[0][1], pairs[1][1]), (pairs[0][0], pairs[1][0]))
     return [tagged, report("speech or narration, quotation marks taken away", told, ngram_range=(1, 2))]
 

@@ -25,7 +25,7 @@ def test_the_example_of_features_runs_and_beats_the_commonest_label(capsys: pyte
 
 
 def test_parquet_holds_vectors_and_what_they_stand_for(charrnn: CommandLine, trained: Path, tmp_path: Path) -> None:
-    from pyarrow import parquet  # type: ignore
+    from pyarrow import parquet
 
     (tmp_path / "t.txt").write_text("the fox\n\nsat on a wall\n", encoding="utf-8")
     where = ["-m", "small", "--checkpoints", str(trained)]
