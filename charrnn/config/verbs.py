@@ -35,12 +35,10 @@ def model_or_name(argument: str) -> Callable[[Any], Any]:
 
 
 def texts_or_file(texts: Any) -> Any:
-    """As `text_or_file`, or several texts."""
-    if isinstance(texts, Iterable) and not isinstance(texts, str | bytes):
-        texts = tuple(texts)
-        require(all(isinstance(text, str) for text in texts), "`texts` must be texts, or the Path of a file")
-        return texts
-    return text_or_file(texts)
+    """As `text_or_file`, or several texts, which may come one by one."""
+    readable = hasattr(texts, "read") or (isinstance(texts, os.PathLike | Iterable) and not isinstance(texts, bytes))
+    require(readable, f"`texts` must be strings, a text, or the Path of a file, not {shown(texts)}")
+    return texts
 
 
 def layer_or_all(layer: Any) -> Any:
