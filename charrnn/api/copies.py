@@ -1,12 +1,18 @@
 """What of a model's text is copied from its corpus."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from charrnn.errors import CharrnnError
+from charrnn.errors import CharrnnError, CheckpointError
 from charrnn.generation.samples import Sample
+from charrnn.schema import to_json_text
+from charrnn.storage.copies import keep_index, kept_index
+from charrnn.storage.runs import Run
 from charrnn.storage.texts import at_hand
 from charrnn.text.copies import TrainingLines, Unlike, whole_lines
+from charrnn.text.copy_index import CopyIndex
 from charrnn.text.kept import OncePassed
 from charrnn.text.split import Split
 
@@ -23,6 +29,31 @@ def training_lines(model: "Opened") -> TrainingLines | None:
         return found
     except CharrnnError:
         return None
+
+
+def copy_index(model: "Opened") -> CopyIndex:
+    """The index of the text that a model has learned from, which is kept beside it where it is in a run's folder.
+
+    Raises CharrnnError where there is none yet and the text cannot be read as it was.
+    """
+    if model.header.summary.get("split") is None:
+        raise CheckpointError(f"{model.header.path} does not say what it was trained on: copies cannot be told")
+    path, told = model.header.path, {**model.header.split.to_json(), "sources": None}
+    run, key = Run(path.parent), sha256(to_json_text(told).encode()).hexdigest()
+    own = path in (run.model, run.resume)
+    if own and (kept := kept_index(run.copies, key)) is not None:
+        return kept
+    split, corpus = _text(model)
+    index = CopyIndex.of(split.part("train", corpus))
+    corpus.finish(split.sha256)
+    if own:
+        keep_index(run.copies, key, index)
+    return index
+
+
+def with_copies(samples: Iterable[Sample], index: CopyIndex, prompt: str = "") -> Iterator[Sample]:
+    """Samples as they come, with the longest span of each in the training text; it may begin in the prompt."""
+    return (replace(sample, copied=index.longest_copy(sample.text, prompt)) for sample in samples)
 
 
 def newness(

@@ -1,6 +1,6 @@
 """The part of a model's own corpus that was held out of its training."""
 
-from charrnn.api.model import Model
+from charrnn.api.opened import Opened
 from charrnn.errors import CheckpointError, CorpusError
 from charrnn.storage.texts import at_hand
 from charrnn.text.corpus import in_memory
@@ -8,7 +8,7 @@ from charrnn.text.kept import KeptText, OncePassed
 from charrnn.text.split import Split
 
 
-def held_out(model: Model, part: str = "valid") -> "HeldOut":
+def held_out(model: Opened, part: str = "valid") -> "HeldOut":
     """The held-out part of the corpus that a model was trained on. Raises CorpusError when it is gone or changed."""
     header = model.header
     if header.summary.get("split") is None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from charrnn.api.arguments import known_options, sample_config
 from charrnn.api.opened import Opened
 from charrnn.config import draw_seed, require
+from charrnn.config.verbs import TEMPERATURES
 from charrnn.generation.config import SampleConfig
 from charrnn.generation.loop import generate
 from charrnn.generation.propose import propose
@@ -16,7 +17,9 @@ from charrnn.inference.engine import open_engine
 from charrnn.models.weights import bounded
 
 if TYPE_CHECKING:
+    from charrnn.analysis.novelty import NoveltyCurve
     from charrnn.scoring.filling import Filled
+    from charrnn.text.copy_index import CopyIndex
 
 
 class Writer(Opened):
@@ -99,9 +102,46 @@ class Writer(Opened):
             "what this network's layers give is not bounded by 1, as 8 bits need: leave out `precision`",
         )
         engine = open_engine(self.config, self.weights, precision)
+        learned = [] if config.max_copy is None else [self.copy_index()]
         return lambda first, rows: generate(
-            engine, self.tokenizer, config, prompt=prompt, rows=rows, first=first, seed=seed, logprobs=logprobs
+            engine,
+            self.tokenizer,
+            config,
+            prompt=prompt,
+            rows=rows,
+            first=first,
+            seed=seed,
+            logprobs=logprobs,
+            learned=learned,
         )
+
+    def copy_index(self) -> "CopyIndex":
+        """The text that it has learned from, to look in for copies: made once, and kept in its run's folder.
+
+        `model.copy_index().longest_copy(text)` is the longest span of a text that stands in it. Raises CorpusError
+        where the training text cannot be read as it was, CheckpointError where the model does not say what it is.
+        """
+        from charrnn.api.copies import copy_index
+
+        return copy_index(self)
+
+    @known_options()
+    def novelty(
+        self,
+        temperatures: Iterable[float] = TEMPERATURES,
+        *,
+        chars: int = 20_000,
+        longest: int = 50,
+        seed: int | None = None,
+    ) -> "Iterator[NoveltyCurve]":
+        """Learned or copied: how new texts of `chars` characters are, the share of n-grams up to n = `longest`.
+
+        First the text that was held out, where there is one, then samples at each temperature, as they come. Raises
+        CorpusError where the training text cannot be read as it was.
+        """
+        from charrnn.api.novelty import novelty
+
+        return novelty(self, temperatures, chars=chars, longest=longest, seed=seed)
 
     @known_options()
     def fill(

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from charrnn.cli import gradients, memory, neurons
+from charrnn.cli import gradients, memory, neurons, novelty
 from charrnn.cli import options as opt
 from charrnn.cli.together import Command, Group
 from charrnn.config import require
@@ -114,6 +114,7 @@ inspect_app = typer.Typer(
 inspect_app.command("gradients", cls=Command, epilog=gradients.EXAMPLES)(gradients.gradients)
 inspect_app.command("memory", cls=Command, epilog=memory.EXAMPLES)(memory.memory)
 inspect_app.command("neurons", cls=Command, epilog=neurons.EXAMPLES)(neurons.neurons)
+inspect_app.command("novelty", cls=Command, epilog=novelty.EXAMPLES)(novelty.novelty)
 
 
 def _digest(path: Path) -> str:

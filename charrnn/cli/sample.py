@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from charrnn.generation.samples import Sample
     from charrnn.generation.sequence import TextChunk
     from charrnn.text.copies import TrainingLines
+    from charrnn.text.copy_index import Copied
 
 EXAMPLES = """Examples:
 
@@ -26,6 +27,8 @@ EXAMPLES = """Examples:
     charrnn sample --temp 0.6 --prompt "The heron" --length 1000
 
     charrnn sample -m names -n 50 --novel --unique
+
+    charrnn sample -n 5 --max-copy 20 --report-copy
 
     charrnn sample -n 3 --seed 7 --json | jq -r .text
 """
@@ -48,6 +51,9 @@ def sample(
         str | None, opt.option("New texts", "No text with a line of this file; - for stdin.", default="none")
     ] = None,
     ignore_case: Annotated[bool, opt.from_field(VerbArguments, "ignore_case")] = False,
+    report_copy: Annotated[
+        bool, opt.option("Output", "The longest span of each text that stands in the training text.", "--report-copy")
+    ] = False,
     echo: Annotated[bool, opt.option("Output", "Print the prompt in front.", "--echo/--no-echo")] = True,
     model: opt.Model = None,
     checkpoints: opt.Checkpoints = None,
@@ -70,7 +76,8 @@ def sample(
 
     Filters of the probabilities apply in the order in which they stand under Sampling. Several samples are separated
     by an empty line, or stand one a line where the model was trained on lines. At the end it is said how many of their
-    lines stand word for word in the training text, where that is still there and no longer than 4 MB.
+    lines stand word for word in the training text, where that is still there and no longer than 4 MB. For --max-copy
+    and --report-copy an index of that text is made once, and kept in the run's folder.
     """
     config = SampleConfig.of(**fields)
     if prompt_file is None and not prompt:
@@ -78,7 +85,7 @@ def sample(
 
     working("reading the model")
     from charrnn import api
-    from charrnn.api.copies import training_lines
+    from charrnn.api.copies import training_lines, with_copies
     from charrnn.generation.samples import MOST_TRIED
 
     loaded = api.load(model, checkpoints=checkpoints, threads=threads)
@@ -93,8 +100,11 @@ def sample(
     sampling: dict[str, Any] = {"rows": rows, "seed": seed, "config": config, "precision": numbers}
     separator = "" if loaded.documents == "lines" else "\n"
     wanted: dict[str, Any] = {"unique": unique, "novel": novel, "exclude": _lines_of(exclude)}
-    if as_json or any(wanted.values()):
+    index = loaded.copy_index() if report_copy else None
+    if as_json or any(wanted.values()) or index is not None:
         found = loaded.samples(prompt, **sampling, **wanted, ignore_case=ignore_case)
+        if index is not None:
+            found = with_copies(found, index, prompt)
         count = _write_json(found, prompt, front, known) if as_json else _write_samples(found, front, separator)
         if count < rows:
             raise CharrnnError(
@@ -123,7 +133,13 @@ def _write_samples(found: Iterable["Sample"], front: str, separator: str) -> int
     for sample in found:
         write((separator if count else "") + front + sample.text + "\n")
         count += 1
+        if sample.copied is not None:
+            _say_copied(sample.row, sample.copied)
     return count
+
+
+def _say_copied(row: int, copied: "Copied") -> None:
+    say(f"sample {row + 1} copies {copied.length:,} characters, {copied.text!r}, of line {copied.line:,}")
 
 
 def _read_prompt(file: str, model: "Model") -> str:
@@ -189,6 +205,7 @@ def _write_json(found: Iterable["Sample"], prompt: str, front: str, known: Calla
             "logprob": sample.logprob,
             "lines": len(lines),
             "copied_lines": None if learned is None else learned.copied(lines),
+            **({} if sample.copied is None else {"copied": sample.copied.to_json()}),
         }
         write(to_json_text(record) + "\n")
         count += 1

@@ -14,6 +14,7 @@ PRECISIONS = ("int8", "fp32")
 UNITS = ("line", "word", "char", "token")
 SPACES = ("after", "before", "none")
 POOLS = ("mean", "last")
+TEMPERATURES = (0.5, 0.8, 1.0)
 
 
 def text_or_file(text: Any) -> Any:
@@ -48,6 +49,17 @@ def layer_or_all(layer: Any) -> Any:
     known = layer == "all" or (isinstance(layer, int) and not isinstance(layer, bool))
     require(known, f"`layer` must be a number, 1 the first, or all, not {shown(layer)}")
     return layer
+
+
+def numbers(temperatures: Any) -> Any:
+    """A temperature, or several, of 0 or more, as a tuple."""
+    try:
+        found = tuple(map(float, temperatures if isinstance(temperatures, Iterable) else [temperatures]))
+    except (TypeError, ValueError):
+        found = ()
+    known = bool(found) and all(one in Range(at_least=0) for one in found)
+    require(known, f"`temperatures` must be numbers, at least 0, not {shown(temperatures)}")
+    return found
 
 
 def callback(function: Any) -> Any:
@@ -132,6 +144,15 @@ class VerbArguments(Config):
         "Over a line or word: the mean of the states, or the last of each direction.", "Features", default="mean",
         choices=POOLS,
     )  # fmt: skip
+
+    temperatures: object = option("Temperatures to sample at.", "Analysis", default=TEMPERATURES, parse=numbers)
+    chars: int = option(
+        "Characters of each text.", "Analysis", default=20_000, flags=("--length", "-l"),
+        range=Range(at_least=1, at_most=10**9),
+    )  # fmt: skip
+    longest: int = option(
+        "N-grams of up to so many characters.", "Analysis", default=50, range=Range(at_least=1, at_most=1000)
+    )
 
     data: object = option("Any bytes.", "Text", parse=content)
     blocks: int | None = option(

@@ -13,7 +13,7 @@ from charrnn.generation.processors import PROCESSORS
 
 @dataclass(frozen=True, kw_only=True)
 class TextConfig(Config):
-    """How long a text is, and before what it ends; `length` counts code points."""
+    """How long a text is, before what it ends, and how much it may copy; `length` and `max_copy` count code points."""
 
     length: int = option(
         "Length in characters, the prompt not counted.", "Text",
@@ -28,12 +28,17 @@ class TextConfig(Config):
         parse=several,
     )
 
+    max_copy: int | None = option(
+        "No span of more characters that stands word for word in the training text, the prompt counted.",
+        "New texts", "unlimited", metavar="N", range=Range(at_least=1, at_most=10**9),
+    )  # fmt: skip
+
     def __post_init__(self) -> None:
         super().__post_init__()
         require(all(self.stop), "a `stop` string must not be empty")
 
 
-SAMPLING = "One sampling: `length` in code points, texts to `stop` before, the options of `PROCESSORS`; None is off."
+SAMPLING = "One sampling: the fields of `TextConfig`, and the options of `PROCESSORS`; None is off."
 
 if TYPE_CHECKING:
 

@@ -4,7 +4,7 @@ B rows are generated side by side; row i depends on seed + i alone, so it is the
 """
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from charrnn.generation.processors import compose
 from charrnn.generation.sequence import TextChunk, TextSequence
 from charrnn.inference.backends import Serving
 from charrnn.inference.base import Engine
+from charrnn.text.copy_index import CopyIndex
 from charrnn.text.tokenizers import Tokenizer
 
 
@@ -28,15 +29,17 @@ def generate(
     first: int = 0,
     seed: int = 0,
     logprobs: bool = False,
+    learned: Sequence[CopyIndex] = (),
 ) -> Iterator[TextChunk]:
     """Generate `rows` texts that continue the prompt, numbered from `first`, chunk by chunk as they come.
 
     Each ends after `config.length` code points, before a stop string, or at the end of a document. With `logprobs`,
-    chunks say how likely the model itself held their tokens. Raises VocabularyError when the prompt holds characters
-    that the vocabulary lacks.
+    chunks say how likely the model itself held their tokens; `learned` are the texts that `config.max_copy` is of.
+    Raises VocabularyError when the prompt holds characters that the vocabulary lacks, CharrnnError where `max_copy`
+    leaves nothing to write.
     """
     ids = tokenizer.encode(prompt).tolist()
-    processors = compose(config, tokenizer)
+    processors = compose(config, tokenizer, learned)
     asked = logprobs or any(processor.uses_logprob for processor in processors)
     sequences = [
         TextSequence(row, ids, tokenizer, config, processors, seed=seed_of_row(seed, row))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from charrnn.config import seed_of_row
 from charrnn.generation.sequence import TextChunk
+from charrnn.text.copy_index import Copied
 
 # (first row, rows) -> the chunks of these rows as they come.
 Stream = Callable[[int, int], Iterator[TextChunk]]
@@ -27,6 +28,8 @@ class Sample:
     finished: str
     """Why it ended: length, stop or end."""
     logprob: float | None = None
+    copied: Copied | None = None
+    """Where it was looked for, the longest span that stands in the training text."""
 
 
 def samples(stream: Stream, first: int, rows: int, seed: int) -> Iterator[Sample]:

@@ -1,4 +1,4 @@
-"""Pictures of what was found: gradients through time, and what memory brings."""
+"""Pictures of what was found: gradients through time, what memory brings, how new samples are."""
 
 from collections.abc import Sequence
 from itertools import cycle
@@ -7,6 +7,7 @@ from typing import Any
 from charrnn.analysis.context import ContextCurve
 from charrnn.analysis.gradient_history import GradientHistory
 from charrnn.analysis.gradients import GradientFlow
+from charrnn.analysis.novelty import HELD_OUT, NoveltyCurve
 from charrnn.plotting.style import COLOURS, legend, picture
 
 
@@ -67,4 +68,20 @@ def draw_context_curves(curves: Sequence[ContextCurve]) -> bytes:
         )
         axes.set_ylabel("bits per character")
         legend(axes, lines, [curve.name for curve in curves], loc="upper right")
+    return drawn.getvalue()
+
+
+def draw_novelty(name: str, curves: Sequence[NoveltyCurve]) -> bytes:
+    """The share of n-grams that are new against their length; what was held out is dashed."""
+    with picture() as ((axes,), drawn):
+        lines = []
+        for curve, colour in zip(curves, cycle(COLOURS), strict=False):
+            known = [(size, share) for size, share in enumerate(curve.shares, 1) if share is not None]
+            style = "--" if curve.name == HELD_OUT else "-"
+            lines += axes.plot(*zip(*known, strict=True), style, color=colour, linewidth=1.6)
+        axes.set_ylim(-0.02, 1.02)
+        axes.set_xlabel("n, characters")
+        axes.set_ylabel("share of n-grams not in the training text")
+        axes.set_title(name, loc="left", parse_math=False)
+        legend(axes, lines, [curve.name for curve in curves], loc="lower right")
     return drawn.getvalue()

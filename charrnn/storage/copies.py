@@ -15,7 +15,7 @@ from charrnn.errors import CheckpointError
 from charrnn.storage.atomic import write_atomically
 from charrnn.text.copy_index import WIDTHS, CopyIndex
 
-SUFFIXES = {"I32": np.dtype("<i4"), "I64": np.dtype("<i8")}
+SUFFIXES: "dict[str, np.dtype[Any]]" = {"I32": np.dtype("<i4"), "I64": np.dtype("<i8")}
 
 
 def kept_index(path: Path, sha256: str) -> CopyIndex | None:

@@ -50,8 +50,8 @@ class CopyIndex:
         self._width = codes.dtype.itemsize
         numbers = range(len(alphabet))
         self._bytes = {one: at.to_bytes(self._width) for one, at in zip(self._characters, numbers, strict=True)}
-        self._text = memoryview(codes.view(np.uint8))
-        self._places = memoryview(suffixes)
+        self._text = codes.view(np.uint8).data
+        self._places = suffixes.data
 
     @classmethod
     def of(cls, chunks: Iterable[str]) -> "CopyIndex":

@@ -15,17 +15,17 @@ def suffix_array(codes: npt.NDArray[np.unsignedinteger]) -> npt.NDArray[np.signe
     if not count:
         return np.zeros(0, kind)
     keys, depth = _beginnings(codes)
-    order = keys.argsort()
+    order: npt.NDArray[np.int64] = keys.argsort()
     first = _firsts(keys[order])  # of those alike, the place of the first in the order
     del keys
-    ranks = np.empty(count + 1, kind)
+    ranks: npt.NDArray[np.int64] = np.empty(count + 1, kind)
     ranks[count] = -1  # the end stands before everything
     ranks[order] = first
     alike = _alike(first)
     while alike.size:
         places = order[alike]
         behind = ranks[np.minimum(places + depth, count)]
-        keys = ranks[places].astype(np.int64) * (count + 2) + (behind + 1)
+        keys = ranks[places].astype(np.int64) * (count + 2) + behind + 1
         turn = keys.argsort()
         keys, places = keys[turn], places[turn]
         order[alike] = places

@@ -6,10 +6,13 @@ everything else (field, flag, keyword, check, laws) is made of these.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from charrnn.config import require
 from charrnn.generation.processors.base import DROPPED, Processor, relative_probabilities
 from charrnn.generation.processors.characters import Allow, Ban
+from charrnn.generation.processors.copies import MaxCopy
 from charrnn.generation.processors.penalties import FrequencyPenalty, PresencePenalty, RepetitionPenalty
 from charrnn.generation.processors.surprise import Surprise
 from charrnn.generation.processors.temperature import Temperature
@@ -17,21 +20,33 @@ from charrnn.generation.processors.truncation import Eta, MinP, TopK, TopP, Typi
 
 if TYPE_CHECKING:
     from charrnn.generation.config import SampleConfig
+    from charrnn.text.copy_index import CopyIndex
     from charrnn.text.tokenizers import Tokenizer
 
 __all__ = [
-    "DROPPED", "PROCESSORS", "Allow", "Ban", "Eta", "FrequencyPenalty", "MinP", "PresencePenalty", "Processor",
-    "RepetitionPenalty", "Surprise", "Temperature", "TopK", "TopP", "TypicalP", "compose", "relative_probabilities",
+    "DROPPED", "PROCESSORS", "Allow", "Ban", "Eta", "FrequencyPenalty", "MaxCopy", "MinP", "PresencePenalty",
+    "Processor", "RepetitionPenalty", "Surprise", "Temperature", "TopK", "TopP", "TypicalP", "compose",
+    "relative_probabilities",
 ]  # fmt: skip
 
 # In the order that users of the field know: what may not come at all, penalties, temperature, filters.
+MASKS: tuple[type[Processor], ...] = (Allow, Ban)
 PROCESSORS: tuple[type[Processor], ...] = (
-    Allow, Ban, RepetitionPenalty, FrequencyPenalty, PresencePenalty, Temperature, TopK, TopP, MinP, TypicalP, Eta,
+    *MASKS, RepetitionPenalty, FrequencyPenalty, PresencePenalty, Temperature, TopK, TopP, MinP, TypicalP, Eta,
     Surprise,
 )  # fmt: skip
 
 
-def compose(config: SampleConfig, tokenizer: Tokenizer) -> list[Processor]:
-    """The chain of this sampling, in order; what is off is left out."""
-    chain = (processor.build(config, tokenizer) for processor in PROCESSORS)
+def compose(config: SampleConfig, tokenizer: Tokenizer, learned: Sequence[CopyIndex] = ()) -> list[Processor]:
+    """The chain of this sampling, in order; what is off is left out.
+
+    `learned` are the training texts that no more than `max_copy` characters are copied of: one more mask for each.
+    """
+    require(bool(learned) or config.max_copy is None, "`max_copy` needs an index of the training text")
+    copies = [] if config.max_copy is None else [MaxCopy(index, config.max_copy, tokenizer) for index in learned]
+    return [*_built(MASKS, config, tokenizer), *copies, *_built(PROCESSORS[len(MASKS) :], config, tokenizer)]
+
+
+def _built(kinds: Iterable[type[Processor]], config: SampleConfig, tokenizer: Tokenizer) -> list[Processor]:
+    chain = (kind.build(config, tokenizer) for kind in kinds)
     return [processor for processor in chain if processor is not None]
