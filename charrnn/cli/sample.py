@@ -1,6 +1,6 @@
 """charrnn sample"""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
@@ -101,11 +101,13 @@ def sample(
     separator = "" if loaded.documents == "lines" else "\n"
     wanted: dict[str, Any] = {"unique": unique, "novel": novel, "exclude": _lines_of(exclude)}
     index = loaded.copy_index() if report_copy else None
-    if as_json or any(wanted.values()) or index is not None:
+    if as_json or any(wanted.values()):
         found = loaded.samples(prompt, **sampling, **wanted, ignore_case=ignore_case)
         if index is not None:
             found = with_copies(found, index, prompt)
-        count = _write_json(found, prompt, front, known) if as_json else _write_samples(found, front, separator)
+        copies: list[Copied | None] = []
+        count = _write_json(found, prompt, front, known) if as_json else _write_samples(found, front, separator, copies)
+        _say_copied(copies)
         if count < rows:
             raise CharrnnError(
                 f"{count:,} of {rows:,} texts were new in {MOST_TRIED:,} times as many: a higher `temperature` brings "
@@ -113,7 +115,10 @@ def sample(
             )
         return
     written: list[str] = []
-    _write_text(_watched(loaded.stream(prompt, **sampling), prompt, rows, written), front, rows, separator)
+    texts = [""] * rows
+    _write_text(_watched(loaded.stream(prompt, **sampling), prompt, texts, written), front, rows, separator)
+    if index is not None:
+        _say_copied([index.longest_copy(text, prompt) for text in texts])
     if not quiet and written and (learned := known()) is not None:
         from charrnn.text.copies import verdict
 
@@ -127,19 +132,22 @@ def _lines_of(file: str | None) -> list[str] | None:
     return None if file is None else Corpus([file], corpora=False).read().splitlines()
 
 
-def _write_samples(found: Iterable["Sample"], front: str, separator: str) -> int:
-    """Whole samples one after another; how many they were."""
+def _write_samples(found: Iterable["Sample"], front: str, separator: str, copies: "list[Copied | None]") -> int:
+    """Whole samples one after another, what each copies added to `copies`; how many they were."""
     count = 0
     for sample in found:
         write((separator if count else "") + front + sample.text + "\n")
         count += 1
-        if sample.copied is not None:
-            _say_copied(sample.row, sample.copied)
+        copies.append(sample.copied)
     return count
 
 
-def _say_copied(row: int, copied: "Copied") -> None:
-    say(f"sample {row + 1} copies {copied.length:,} characters, {copied.text!r}, of line {copied.line:,}")
+def _say_copied(copies: "Sequence[Copied | None]") -> None:
+    """The longest span of each sample that stands in the training text, and where."""
+    for number, copied in enumerate(copies, 1):
+        if copied is not None:
+            where = f"{copied.text!r}, stand in line {copied.line:,} of the training text: {copied.line_text!r}"
+            say(f"sample {number}: {copied.length:,} characters, {where}")
 
 
 def _read_prompt(file: str, model: "Model") -> str:
@@ -177,11 +185,10 @@ def _write_text(chunks: Iterable["TextChunk"], front: str, rows: int, separator:
             write("\n" + (separator if turn < rows else ""))
 
 
-def _watched(chunks: Iterable["TextChunk"], prompt: str, rows: int, lines: list[str]) -> Iterator["TextChunk"]:
-    """The chunks as they come; the whole lines of the samples are added to `lines`."""
+def _watched(chunks: Iterable["TextChunk"], prompt: str, texts: list[str], lines: list[str]) -> Iterator["TextChunk"]:
+    """The chunks as they come; each is added to the `texts` of its row, and whole lines to `lines`."""
     from charrnn.text.copies import whole_lines
 
-    texts = [""] * rows
     for chunk in chunks:
         texts[chunk.row] += chunk.text
         if chunk.finished:

@@ -3,7 +3,7 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,9 @@ from charrnn.text.suffixes import suffix_array
 # What a character is numbered in, the smallest that does; the highest byte first, so that bytes are in the order of
 # the characters.
 WIDTHS = (np.dtype("u1"), np.dtype(">u2"), np.dtype(">u4"))
+
+# A search begins among the places that begin alike, with so many characters; where those are is remembered.
+PREFIX, REMEMBERED = 3, 1 << 16
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class CopyIndex:
         self._bytes = {one: at.to_bytes(self._width) for one, at in zip(self._characters, numbers, strict=True)}
         self._text = codes.view(np.uint8).data
         self._places = suffixes.data
+        self._prefix = lru_cache(REMEMBERED)(self._find)
 
     @classmethod
     def of(cls, chunks: Iterable[str]) -> "CopyIndex":
@@ -64,21 +68,26 @@ class CopyIndex:
     def find(self, text: str) -> tuple[int, int]:
         """Where in `suffixes` those stand that begin with a text: from a place up to another, equal where it is not."""
         wanted = self._encoded(text)
-        if wanted is None:
-            return 0, 0
-        begins, size = self._begins(len(text)), len(self.suffixes)
-        low = bisect_left(self._places, wanted, key=begins)
-        if low == size or begins(self._places[low]) != wanted:
-            return low, low
-        return low, bisect_right(self._places, wanted, low, key=begins)
+        return (0, 0) if wanted is None else self._find(wanted)
 
     def __contains__(self, text: object) -> bool:
         """Whether a text stands in it."""
         if not isinstance(text, str) or (wanted := self._encoded(text)) is None:
             return False
+        if len(text) <= PREFIX:
+            low, high = self._prefix(wanted)
+            return low < high or not text
         begins = self._begins(len(text))
-        low = bisect_left(self._places, wanted, key=begins)
-        return not wanted or (low < len(self.suffixes) and begins(self._places[low]) == wanted)
+        low, high = self._prefix(wanted[: PREFIX * self._width])
+        low = bisect_left(self._places, wanted, low, high, key=begins)
+        return low < high and begins(self._places[low]) == wanted
+
+    def _find(self, wanted: bytes) -> tuple[int, int]:
+        short = PREFIX * self._width
+        low, high = self._prefix(wanted[:short]) if len(wanted) > short else (0, len(self.suffixes))
+        begins = self._begins(len(wanted) // self._width)
+        low = bisect_left(self._places, wanted, low, high, key=begins)
+        return low, bisect_right(self._places, wanted, low, high, key=begins)
 
     def followers(self, text: str) -> str:
         """Every character that comes behind a text somewhere in it, in order."""

@@ -73,7 +73,7 @@ class MaxCopy(Processor):
                 self._root.add(token, text)
         self._longest = max(self._root.depth, 1)
         self._forbidden = lru_cache(REMEMBERED)(self._find_forbidden)
-        self._copied = lru_cache(REMEMBERED)(learned.longest_end)
+        self._copied = lru_cache(REMEMBERED)(self._find_copied)
 
     def start(self, prompt: Sequence[int]) -> Written:
         """The state behind the prompt."""
@@ -113,6 +113,19 @@ class MaxCopy(Processor):
                         f"{self._most:,} characters stand in the training text: a larger `max_copy` leaves a choice"
                     )
         return result
+
+    def _find_copied(self, window: str) -> int:
+        """How many of its last characters are copied at most; all of them only where they are.
+
+        Where half of them are not, it takes as many again until they may be: a search less deep costs less.
+        """
+        known = 0
+        while known < len(window):
+            size = (known + len(window) + 1) // 2
+            if window[-size:] not in self._learned:
+                return size - 1
+            known = size
+        return known
 
     def _find_forbidden(self, window: str, copied: int) -> npt.NDArray[np.int64]:
         return np.array(sorted(self._walk(self._root, window, copied)), np.int64)
