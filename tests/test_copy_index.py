@@ -164,7 +164,7 @@ def test_where_nothing_can_be_kept_it_is_made_each_time(
 
 def test_samples_are_told_what_they_copy(charrnn: CommandLine, trained: Path) -> None:
 
-    index = api.load("small", checkpoints=trained).copy_index()
+    index = api.load("small", checkpoints=trained).copy_index
     arguments = [
         "sample",
         "-m",

@@ -29,7 +29,7 @@ def novelty(
     Each is of the first `chars` characters, for n-grams of up to `longest`. Raises CorpusError where the training text
     cannot be read as it was.
     """
-    index = model.copy_index()
+    index = model.copy_index
     seed = draw_seed() if seed is None else seed
     try:
         text = held_out(model).read()[:chars]

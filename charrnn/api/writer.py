@@ -1,6 +1,7 @@
 """What a model writes: texts, and what fits into a gap."""
 
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from charrnn.api.arguments import known_options, sample_config
@@ -102,7 +103,7 @@ class Writer(Opened):
             "what this network's layers give is not bounded by 1, as 8 bits need: leave out `precision`",
         )
         engine = open_engine(self.config, self.weights, precision)
-        learned = [] if config.max_copy is None else [self.copy_index()]
+        learned = [] if config.max_copy is None else [self.copy_index]
         return lambda first, rows: generate(
             engine,
             self.tokenizer,
@@ -115,10 +116,11 @@ class Writer(Opened):
             learned=learned,
         )
 
+    @cached_property
     def copy_index(self) -> "CopyIndex":
         """The text that it has learned from, to look in for copies: made once, and kept in its run's folder.
 
-        `model.copy_index().longest_copy(text)` is the longest span of a text that stands in it. Raises CorpusError
+        `model.copy_index.longest_copy(text)` is the longest span of a text that stands in it. Raises CorpusError
         where the training text cannot be read as it was, CheckpointError where the model does not say what it is.
         """
         from charrnn.api.copies import copy_index

@@ -100,7 +100,9 @@ def sample(
     sampling: dict[str, Any] = {"rows": rows, "seed": seed, "config": config, "precision": numbers}
     separator = "" if loaded.documents == "lines" else "\n"
     wanted: dict[str, Any] = {"unique": unique, "novel": novel, "exclude": _lines_of(exclude)}
-    index = loaded.copy_index() if report_copy else None
+    if report_copy or config.max_copy is not None:
+        working("reading the training text")
+    index = loaded.copy_index if report_copy else None
     if as_json or any(wanted.values()):
         found = loaded.samples(prompt, **sampling, **wanted, ignore_case=ignore_case)
         if index is not None:
