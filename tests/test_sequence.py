@@ -106,7 +106,7 @@ def write(
     processors: list[Processor], monkeypatch: pytest.MonkeyPatch, *, rows: int = 3, prompt: str = ""
 ) -> list[str]:
     """What the loop writes with just these processors."""
-    monkeypatch.setattr(loop, "compose", lambda config, tokenizer: processors)
+    monkeypatch.setattr(loop, "compose", lambda *_: processors)
     texts = [""] * rows
     for chunk in generate(open_engine(*a_model()), LETTERS, SampleConfig(length=60), rows=rows, prompt=prompt):
         texts[chunk.row] += chunk.text
@@ -133,7 +133,7 @@ def test_mirostat_needs_no_more_than_the_log_probability(monkeypatch: pytest.Mon
     engine, letters = open_engine(*a_model(size=26)), CharTokenizer("abcdefghijklmnopqrstuvwxyz")
     for target in (1.6, 2.0):
         chain = [Mirostat(target, 0.3)]
-        monkeypatch.setattr(loop, "compose", lambda config, tokenizer, chain=chain: chain)
+        monkeypatch.setattr(loop, "compose", lambda *_, chain=chain: chain)
         chunks = list(generate(engine, letters, SampleConfig(length=400)))
         surprisals = [-chunk.logprob for chunk in chunks if chunk.logprob is not None]
         assert len(surprisals) == 400

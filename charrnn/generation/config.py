@@ -29,7 +29,7 @@ class TextConfig(Config):
     )
 
     max_copy: int | None = option(
-        "No span of more characters that stands word for word in the training text, the prompt counted.",
+        "No longer span, in characters, that stands in the training text; the prompt counts.",
         "New texts", "unlimited", metavar="N", range=Range(at_least=1, at_most=10**9),
     )  # fmt: skip
 
