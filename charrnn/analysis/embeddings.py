@@ -19,7 +19,8 @@ import torch
 from charrnn.config import ModelConfig, require
 from charrnn.models.direction import Direction
 from charrnn.models.ensemble import Network
-from charrnn.text.spans import Positions, Spans
+from charrnn.text.alignment import Positions
+from charrnn.text.spans import Spans
 from charrnn.text.tokenizers import Ids
 
 Vectors = npt.NDArray[np.float32]

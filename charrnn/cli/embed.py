@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Annotated
 import typer
 
 from charrnn.cli import options as opt
+from charrnn.cli.columns import escaped
 from charrnn.cli.standard_input import or_standard_input
 from charrnn.config import TrainOptions, require
 from charrnn.config.verbs import VerbArguments
@@ -37,7 +38,6 @@ EXAMPLES = """Examples:
 FEATURES = "Features"
 STDOUT = "-"
 INDEX = ("row", "line", "start", "end", "text")
-ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
 def embed(
@@ -162,5 +162,5 @@ def _tell(table: IO[bytes], rows: "Rows", first: int) -> None:
     """A line for each row, from 0; what would break a line of the text is written as an escape."""
     columns = zip(rows.lines.tolist(), rows.begins.tolist(), rows.ends.tolist(), rows.texts, strict=True)
     for number, (line, begin, end, text) in enumerate(columns, first):
-        written = f"{number}\t{line}\t{begin}\t{end}\t{text.translate(ESCAPED)}\n"
+        written = f"{number}\t{line}\t{begin}\t{end}\t{escaped(text)}\n"
         table.write(written.encode("utf-8", "surrogateescape"))

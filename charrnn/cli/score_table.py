@@ -7,15 +7,15 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from charrnn.cli.columns import Columns, escaped
+from charrnn.cli.tables import DIGITS_TO_READ
 from charrnn.schema import to_json_text
-from charrnn.text.documents import SEPARATORS
+from charrnn.text.documents import line_chars
 
 if TYPE_CHECKING:
     from charrnn.scoring.rows import Row
     from charrnn.text.lines import Line
     from charrnn.text.tokenizers import Tokenizer
 
-DIGITS_TO_READ = 6
 # How many nats a unit of surprisal is, by the base of the logarithm.
 BASES = {"2": math.log(2), "e": 1.0, "10": math.log(10)}
 
@@ -59,7 +59,7 @@ class LineTable(Table):
 
     def __init__(self, form: str, log_base: str, prefix: str, columns: Columns, *, documents: str) -> None:
         super().__init__(form, log_base, prefix, columns)
-        self._end = len(SEPARATORS[documents] or "")
+        self._documents = documents
 
     def header(self) -> str:
         figures = self._named(dict.fromkeys(("surprisal", "per_char", "ppl")))
@@ -72,8 +72,7 @@ class LineTable(Table):
         surprisal = row.nats / self._unit
         if self._form == "bare":
             return f"{surprisal!r}\n"
-        # The end of a document counts as the line ends that it stands for, written or not.
-        chars = len(row.text.removesuffix("\n")) + self._end if self._end else len(row.text)
+        chars = line_chars(row.text, self._documents)
         figures = self._named(
             {
                 "surprisal": surprisal,
