@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from charrnn import machine
 from charrnn.cli.app import run
 from charrnn.console import Talk
 
@@ -38,8 +39,9 @@ CommandLine = Callable[..., Result]
 
 @pytest.fixture
 def charrnn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> CommandLine:
-    """Run a command line in an empty folder, in this process."""
+    """Run a command line in an empty folder, in this process, on one thread: tests run beside each other."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(machine, "cores", lambda: 1)
     monkeypatch.delenv("CHARRNN_CHECKPOINTS", raising=False)
 
     def call(*arguments: str) -> Result:
