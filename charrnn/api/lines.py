@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from charrnn.config import require
 from charrnn.config.fields import shown
+from charrnn.scoring.figures import exp
 from charrnn.scoring.lines import LineReader, Piece
 from charrnn.text.documents import line_chars
 from charrnn.text.lines import lines, lines_of
@@ -47,12 +48,7 @@ class LineScore:
     @property
     def ppl(self) -> float | None:
         """Perplexity per token; none where there is no token."""
-        if not self.tokens:
-            return None
-        try:
-            return math.exp(self.nats / self.tokens)
-        except OverflowError:
-            return math.inf
+        return exp(self.nats / self.tokens) if self.tokens else None
 
 
 def texts_of(texts: "str | PathLike[str] | Iterable[str | None]", *, any_bytes: bool) -> Iterator[str | None]:
