@@ -39,6 +39,8 @@ def forking(program: Path) -> Iterator[None]:
 
 
 def serve(address: str) -> None:
+    import charrnn.api
+    import charrnn.cli.app
     import charrnn.scoring.adaptation
     import charrnn.scoring.score  # noqa: F401
     from charrnn import machine
