@@ -41,6 +41,7 @@ INDEX = ("row", "line", "start", "end", "text")
 
 
 def embed(
+    context: typer.Context,
     text: Annotated[
         str | None,
         typer.Argument(metavar="FILE", help="A file, or - for stdin.", show_default="what is piped in"),
@@ -96,9 +97,10 @@ def embed(
     from charrnn.analysis.embeddings import features
     from charrnn.api.embedding import POOLED, embeddings
     from charrnn.machine import choose
+    from charrnn.machine.threads import AdaptiveThreads, giving_way
     from charrnn.text.corpus import Corpus
 
-    choose(device, "fp32", threads)
+    context.with_resource(giving_way(AdaptiveThreads(choose(device, "fp32", threads)), say))
     loaded = api.load(model, checkpoints=checkpoints, device=device)
     say(f"model: {loaded.header.path}")
     dimension = features(loaded.config, layer)
