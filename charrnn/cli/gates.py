@@ -11,6 +11,7 @@ that is of something else: neither passes a gate.
 import json
 import math
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -161,7 +162,7 @@ def read_records(file: Path) -> list[dict[str, Any]]:
     for number, line in enumerate(lines, 1):
         try:
             found = json.loads(line) if line.strip(b"\xef\xbb\xbf \t\r") else None
-        except ValueError:  # of what is no JSON, and of what is no UTF-8
+        except (ValueError, RecursionError):  # of what is no JSON, of what is no UTF-8, of what is nested too deep
             found = line
         if isinstance(found, dict):
             records.append(found)
@@ -175,7 +176,8 @@ def read_records(file: Path) -> list[dict[str, Any]]:
 def _figure(record: dict[str, Any], name: str, where: str) -> float:
     """A figure that is a number. Raises CharrnnError where it is not defined."""
     value = record.get(name)
-    if not isinstance(value, int | float) or isinstance(value, bool) or math.isnan(value):
+    # An infinite baseline would let everything pass, and whole numbers of JSON may be of any length.
+    if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) <= sys.float_info.max:
         raise CharrnnError(f"{name} is not defined for {where}: choose another --metric")
     return value
 

@@ -9,6 +9,7 @@ from charrnn.schema import finite, to_json_text
 from charrnn.scoring.figures import flat
 
 DIGITS_TO_READ = 6
+ESCAPES = str.maketrans({"\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 
 def print_figures(records: Sequence[dict[str, Any]], metric: str, *, as_json: bool, quiet: bool) -> None:
@@ -37,4 +38,7 @@ def print_table(rows: Sequence[Sequence[Any]]) -> None:
 def _cell(value: Any, rounded: bool) -> str:
     if value is None:
         return "-"
-    return f"{value:.{DIGITS_TO_READ}g}" if rounded and isinstance(value, float) else str(value)
+    if rounded and isinstance(value, float):
+        return f"{value:.{DIGITS_TO_READ}g}"
+    # A name may hold anything, and has to stay one cell of one line.
+    return str(value).translate(ESCAPES)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO, NamedTuple, cast
 
 from charrnn.errors import CorpusError
+from charrnn.text.alignment import utf8_widths
 from charrnn.text.corpus import zeros_told
 from charrnn.text.encodings import advice
 from charrnn.text.sources import DAMAGED, called, find, read_once, unpacked
@@ -29,6 +30,8 @@ class Line(NamedTuple):
     start: int
     """In characters, those of CR LF and of all sources before it included."""
     byte: int
+    opens: bool = False
+    """Whether it is the first of its source."""
 
     def written(self, start: int, end: int) -> str:
         """Characters of `text` as they were written: the line's end may be CR LF, which is one more."""
@@ -64,7 +67,7 @@ def lines(
                     except CorpusError:
                         yield found
                         raise
-                    found.append(Line(_normalised(text), text, start, byte))
+                    found.append(Line(_normalised(text), text, start, byte, number == 1))
                     start, byte = start + len(text), byte + len(one)
                 yield found
                 if found and read_once(source) and not _waiting(raw):
@@ -76,7 +79,7 @@ def lines_of(text: str) -> Iterator[Line]:
     start = byte = 0
     for one in re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", text):
         yield Line(_normalised(one), one, start, byte)
-        start, byte = start + len(one), byte + len(one.encode("utf-8", "surrogateescape"))
+        start, byte = start + len(one), byte + int(utf8_widths(one).sum())
 
 
 def _whole_lines(raw: io.BufferedReader, name: str) -> Iterator[list[bytes]]:
