@@ -140,7 +140,10 @@ class Gate:
                 raise CharrnnError(
                     f"{self.baseline} was not written in this way of this text: {name} {there} there, {here} here"
                 )
-        return _figure(found[0], self.metric, str(self.baseline))
+        earlier = _figure(found[0], self.metric, str(self.baseline))
+        if not abs(earlier) <= sys.float_info.max:  # everything would be better; whole numbers may be of any length
+            raise CharrnnError(f"{self.metric} is not finite in {self.baseline}: give what --json wrote")
+        return earlier
 
     def _title(self, record: dict[str, Any]) -> str:
         of = ", ".join(str(record[name]) for name in ("text", "model") if record.get(name) is not None)
@@ -176,8 +179,7 @@ def read_records(file: Path) -> list[dict[str, Any]]:
 def _figure(record: dict[str, Any], name: str, where: str) -> float:
     """A figure that is a number. Raises CharrnnError where it is not defined."""
     value = record.get(name)
-    # An infinite baseline would let everything pass, and whole numbers of JSON may be of any length.
-    if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) <= sys.float_info.max:
+    if not isinstance(value, int | float) or isinstance(value, bool) or value != value:  # NaN alone is not itself
         raise CharrnnError(f"{name} is not defined for {where}: choose another --metric")
     return value
 

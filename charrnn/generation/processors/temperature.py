@@ -44,7 +44,7 @@ def temperature(value: Any) -> Any:
         first, last = map(float, value)
     except (TypeError, ValueError):
         require(False, f"`temperature` must be a number, or two as in 0.5:1.2, not {given!r}")
-    require(first in RANGE and last in RANGE, f"`temperature` must be {RANGE}, not {value!r}")
+    require(first in RANGE and last in RANGE, f"`temperature` must be {RANGE}, not {given!r}")
     return Ramp(first, last)
 
 
