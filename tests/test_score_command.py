@@ -209,9 +209,10 @@ def test_a_field_of_tsv_is_found_by_its_header(score: Score) -> None:
     assert [row["surprisal"] for row in table(more)] == 2 * plain and more.out.count("text") == 1
     Path("more").write_text("text\tid\nstood\t1\n")
     assert "line 4 is another header" in score(text, "more", "--field", "text", code=1).err
-    for row, words in (("1\tstood\tx", "3 columns"), ("1", "1 column")):
-        refused = score(f"{text}{row}\n", "--field", "text", code=1)
-        assert f"line 4 has {words}, and the header 2" in refused.err and len(written(refused)) == 3
+    for row, told in (("1\tstood\tx", "3 columns"), ("1", "1 column")):
+        ragged = score(f"{text}{row}\n", "--field", "text", code=1)
+        assert f"line 4 has {told}, and the header 2" in ragged.err and len(written(ragged)) == 3
+    assert "has 2 columns 'id'" in score("id\tid\n1\t2\n", "--field", "id", code=1).err
     words = table(score(text, "--field", "text", "--per", "word"))
     assert [(row["line"], row["text"], row["start"]) for row in words if row["text"]] == [
         ("2", "the", "0"), ("2", "heron", "4"), ("3", "stood", "0")]  # fmt: skip
@@ -224,6 +225,9 @@ def test_a_field_of_json_lines_leaves_the_rest_as_it_is_written(score: Score) ->
     assert lines[0].startswith('{"n":1.50, "text":"the heron", "surprisal": ')
     assert lines[1].startswith('{"text": "st\\u006fod", "x": [1e400], "surprisal": ')
     assert [json.loads(line)["surprisal"] for line in lines] == plain
+    # Line ends are read as those of a file are.
+    ends = written(score('{"text": "a\\r\\nb\\rc"}\n{"text": "a\\nb\\nc"}\n', "--field", "text", "-q"))
+    assert ends[0] == ends[1]
     for bad, words in (
         ("{}\n", "line 1 has no field 'text'"), ('{"text": 3}\n', "line 1 has no text in its field 'text'"),
         ('{"text": "a"}\nx\n', "line 2 is no JSON"), ('{"text": "a"}\n[]\n', "line 2 is no JSON object"),
@@ -272,8 +276,8 @@ def test_no_text_is_a_line_and_an_empty_one_is_no_failure(score: Score, charrnn:
     assert done.code == 2 and "nothing to score: name a file, or pipe lines in" in done.err
     assert score("").out == "surprisal\tper_char\tppl\ttext\n"
     assert score("", "-q").out == score("", "--field", "text").out == ""
-    done = subprocess.run(process_line(trained), input=b"", capture_output=True, check=True)
-    assert done.stdout == b"surprisal\tper_char\tppl\ttext\n"
+    piped = subprocess.run(process_line(trained), input=b"", capture_output=True, check=True)
+    assert piped.stdout == b"surprisal\tper_char\tppl\ttext\n"
 
 
 # ---- a process of its own

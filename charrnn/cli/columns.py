@@ -103,6 +103,8 @@ class NamedColumn:
                 f"the header has no column {name!r} but {', '.join(map(repr, self._header))}: choose one of them, or "
                 "`column` by its number where there is no header"
             )
+        if (count := self._header.count(name)) > 1:
+            raise CorpusError(f"the header has {count} columns {name!r}: choose `column` by its number, or rename them")
         self._number = 1 + self._header.index(name)
 
     def pick(self, line: Line, number: int) -> str | None:
@@ -144,7 +146,7 @@ class JsonField:
         if not isinstance(text, str):
             told = "has no" if self._name not in record else "has no text in its"
             raise CorpusError(f"line {number} {told} field {self._name!r}")
-        return text + "\n"
+        return text.replace("\r\n", "\n").replace("\r", "\n") + "\n"
 
     def names(self, figures: Sequence[str]) -> list[str]:
         return []
