@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PYTEST = $(BIN)/pytest --numprocesses auto --dist worksteal
 
-.PHONY: demo check test lint docs clean
+.PHONY: demo check test extras lint docs clean
 
 demo: $(VENV)/.installed
 	rm -rf checkpoints/demo
@@ -24,6 +24,11 @@ check: lint
 
 test: lint
 	$(PYTEST)
+
+# Against packages that nobody needs: lm-evaluation-harness, scikit-learn, pyarrow. They are large, and not pinned.
+extras: $(VENV)/.installed-test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[harness,examples,parquet]"
+	$(BIN)/pytest tests/extras
 
 docs: $(VENV)/.installed-test
 	$(BIN)/python docs/make_cli.py

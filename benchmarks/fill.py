@@ -19,7 +19,7 @@ from results import append, table
 from texts import texts
 
 from charrnn import api
-from charrnn.scoring.filling import log_probabilities
+from charrnn.scoring.texts import log_probabilities
 
 LEFT, RIGHT, OTHERS, SHORTEST = 120, 60, 4, 4
 HELD_OUT = 0.1

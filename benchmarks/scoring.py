@@ -61,6 +61,7 @@ def reader_of(model: str, by: str) -> Any:
     found = LineReader(charrnn.load(model))
     if by == "torch":
         readers.load_torch()
+    readers.LOAD_AFTER = math.inf
     readers.TAKE_OVER_IF_LOADED = -1.0 if by == "torch" else math.inf
     return found
 

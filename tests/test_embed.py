@@ -214,7 +214,7 @@ def test_a_text_is_taken_line_by_line_and_texts_whole(trained: Path, tmp_path: P
     words = model.embed("the fox\nsat", per="word", pool="last")
     characters = model.embed("the fox\nsat", per="char")
     np.testing.assert_array_equal(words, characters[[2, 6, 9]])
-    with pytest.raises(ConfigError, match="`texts` must be"):
+    with pytest.raises(ConfigError, match="`texts` must hold"):
         model.embed([1, 2])  # type: ignore[list-item]
     with pytest.raises(ConfigError, match="`pool` means nothing beside `per='char'`"):
         model.embed("a", per="char", pool="last")

@@ -325,3 +325,17 @@ def test_a_line_of_its_own_has_its_figures(trained: Path, tmp_path: Path) -> Non
     assert repr(scores[0]) == f"<LineScore 'The heron\\n', {scores[0].bits:.2f} bits>"
     (nothing,) = charrnn.load(trained / "lines").score_lines([" \n"])
     assert (nothing.nats, nothing.chars, nothing.tokens, nothing.bpc, nothing.ppl) == (0, 0, 0, None, None)
+
+
+def test_what_is_no_line_is_refused(trained: Path) -> None:
+    model: Any = charrnn.load(trained / "small")
+    for texts, words in (
+        (5, "`texts` must be strings, a text, or the Path of a file, not 5"),
+        (b"The", "`texts` must be strings, a text, or the Path of a file, not b'The'"),
+        (["The", 5], "`texts` must hold strings, not 5"),
+    ):
+        with pytest.raises(ConfigError, match=f"^{words}$"):
+            list(model.score_lines(texts))
+    for name in ("carry", "unbuffered", "unknown", "context"):
+        with pytest.raises(ConfigError, match=f"^`{name}` must be .*, not 2.5"):
+            model.score_lines("The", **{name: 2.5})

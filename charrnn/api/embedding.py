@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from charrnn.config import require
+from charrnn.config.fields import shown
 from charrnn.errors import VocabularyError
 from charrnn.storage.vectors import Rows
 from charrnn.text.corpus import Corpus
@@ -66,7 +68,9 @@ def _lines(model: "Opened", texts: "str | PathLike[str] | Corpus | Iterable[str]
     elif isinstance(texts, str):
         chunks = [texts]
     else:
-        yield from texts
+        for text in texts:
+            require(isinstance(text, str), f"`texts` must hold strings, not {shown(text)}")
+            yield text
         return
     held = ""
     for chunk in chunks:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from os import PathLike, fspath
 from typing import TYPE_CHECKING
 
+from charrnn.config import require
+from charrnn.config.fields import shown
 from charrnn.scoring.lines import LineReader, Piece
 from charrnn.text.documents import SEPARATORS
 from charrnn.text.lines import lines, lines_of
@@ -53,13 +55,22 @@ class LineScore:
             return math.inf
 
 
-def texts_of(texts: "str | PathLike[str] | Iterable[str]", *, any_bytes: bool) -> Iterator[str | None]:
-    """The lines of a text, of a file given as a Path, or as they are; None where a pipe pauses."""
+def texts_of(texts: "str | PathLike[str] | Iterable[str | None]", *, any_bytes: bool) -> Iterator[str | None]:
+    """The lines of a text, of a file given as a Path, or strings as they are; None where a pipe pauses.
+
+    Raises ConfigError on what is neither, once it is come to.
+    """
     if isinstance(texts, PathLike):
         for together in lines([fspath(texts)], any_bytes=any_bytes):
             yield from (line.text for line in together) if together else (None,)
+    elif isinstance(texts, str):
+        yield from (line.text for line in lines_of(texts))
     else:
-        yield from (line.text for line in lines_of(texts)) if isinstance(texts, str) else texts
+        several = isinstance(texts, Iterable) and not isinstance(texts, bytes)
+        require(several, f"`texts` must be strings, a text, or the Path of a file, not {shown(texts)}")
+        for text in texts:
+            require(text is None or isinstance(text, str), f"`texts` must hold strings, not {shown(text)}")
+            yield text
 
 
 def scored_lines(
@@ -82,7 +93,7 @@ def scored_lines(
 
 def score_lines(
     model: "Opened",
-    texts: "str | PathLike[str] | Iterable[str]",
+    texts: "str | PathLike[str] | Iterable[str | None]",
     *,
     context: str,
     carry: bool,

@@ -85,7 +85,7 @@ class Scorer(Opened):
     @known_options()
     def score_lines(
         self,
-        texts: "AnyPath | Iterable[str]",
+        texts: "AnyPath | Iterable[str | None]",
         *,
         context: str = "",
         carry: bool = False,
@@ -97,9 +97,9 @@ class Scorer(Opened):
 
         Each is scored alone, as `score(lines=True)` does it, many side by side, none of them kept; a model of
         documents takes each for a document. `context` is read before each; with `carry`, they are one running text.
-        `unbuffered`: each is scored before the next is asked for. Raises ConfigError on `carry` beside a model of
-        documents, VocabularyError, with the line's number, when the vocabulary lacks a character, unless `unknown`
-        is set.
+        `unbuffered`: each is scored before the next is asked for; None among strings asks for those that have come.
+        Raises ConfigError on `carry` beside a model of documents, VocabularyError, with the line's number, when the
+        vocabulary lacks a character, unless `unknown` is set.
         """
         from charrnn.api.lines import score_lines
 

@@ -35,12 +35,10 @@ def model_or_name(argument: str) -> Callable[[Any], Any]:
 
 
 def texts_or_file(texts: Any) -> Any:
-    """As `text_or_file`, or several texts."""
-    if isinstance(texts, Iterable) and not isinstance(texts, str | bytes):
-        texts = tuple(texts)
-        require(all(isinstance(text, str) for text in texts), "`texts` must be texts, or the Path of a file")
-        return texts
-    return text_or_file(texts)
+    """As `text_or_file`, or several texts, which may come one by one."""
+    readable = hasattr(texts, "read") or (isinstance(texts, os.PathLike | Iterable) and not isinstance(texts, bytes))
+    require(readable, f"`texts` must be strings, a text, or the Path of a file, not {shown(texts)}")
+    return texts
 
 
 def layer_or_all(layer: Any) -> Any:
@@ -113,6 +111,8 @@ class VerbArguments(Config):
         range=Range(at_least=0, at_most=1000),
     )  # fmt: skip
     context: str = option("A text that is read before and not scored.", "Scoring", default="")
+    carry: bool = option("All lines are one running text.", "Scoring", default=False)
+    unbuffered: bool = option("Each line is scored before the next is asked for.", "Machine", default=False)
 
     end: bool = option("Score sentences with their end.", "Pairs", default=True)
 

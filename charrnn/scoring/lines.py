@@ -117,7 +117,7 @@ class LineReader:
                 pieces, memory = self._scored(waiting, memory)
                 yield from pieces
                 waiting, tokens = [], 0
-                ahead = min(2 * ahead, self._ahead) if full else ahead
+                ahead = min(4 * ahead, self._ahead) if full else ahead
             if isinstance(part, VocabularyError):
                 raise part
         yield from self._scored(waiting, memory)[0]

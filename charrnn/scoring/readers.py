@@ -82,7 +82,7 @@ class TorchReader:
     def __init__(self, network: "Predictor") -> None:
         self._network = network.eval()
         self._device = next(network.parameters()).device
-        self.workers = _torch_workers()
+        self.workers = _torch_workers(_threads())
 
     def __call__(
         self, inputs: Ids, targets: Ids, states: NetworkState, asked: Asked
@@ -169,16 +169,22 @@ def _threads() -> int:
 
 
 @cache
-def _torch_workers() -> ThreadPoolExecutor:
+def _torch_workers(threads: int) -> ThreadPoolExecutor:
     """Threads of which each computes by itself, whatever torch does in others."""
     import torch
 
-    before, threads = torch.get_num_threads(), _threads()
+    before = torch.get_num_threads()
     count = min(threads, MOST_WORKERS)
-    workers = ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(threads // count,))
-    # All are there before torch is told what holds for threads to come.
     together = threading.Barrier(count)
-    for done in [workers.submit(together.wait) for _ in range(count)]:
+
+    def begin() -> None:
+        torch.get_num_threads()  # which sets what is set by default, for this thread, the first time
+        torch.set_num_threads(threads // count)
+        together.wait()
+
+    workers = ThreadPoolExecutor(count)
+    # All are there before torch is told what holds for threads to come.
+    for done in [workers.submit(begin) for _ in range(count)]:
         done.result()
     torch.set_num_threads(before)
     return workers
