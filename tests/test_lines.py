@@ -316,6 +316,7 @@ def test_a_line_of_its_own_has_its_figures(trained: Path, tmp_path: Path) -> Non
         scores
         == list(model.score_lines(tmp_path / "lines.txt"))
         == list(model.score_lines(iter(text.splitlines(True))))
+        == list(model.score_lines(text.replace("\n", "\r\n").splitlines(True)))
     )
     whole = model.score("The heron\n")
     assert (scores[0].bits, scores[0].bpc, scores[0].ppl) == pytest.approx(

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from charrnn.errors import CorpusError
 from charrnn.schema import to_json_text
-from charrnn.text.lines import Line
+from charrnn.text.lines import Line, normalised
 
 # Halves of surrogate pairs, as JSON can hold them, can stand in no UTF-8; those that are bytes (PEP 383) can.
 HALVES = {chr(half): f"\\u{half:04x}" for half in (*range(0xD800, 0xDC80), *range(0xDD00, 0xE000))}
@@ -146,7 +146,7 @@ class JsonField:
         if not isinstance(text, str):
             told = "has no" if self._name not in record else "has no text in its"
             raise CorpusError(f"line {number} {told} field {self._name!r}")
-        return text.replace("\r\n", "\n").replace("\r", "\n") + "\n"
+        return normalised(text) + "\n"
 
     def names(self, figures: Sequence[str]) -> list[str]:
         return []

@@ -67,7 +67,7 @@ def lines(
                     except CorpusError:
                         yield found
                         raise
-                    found.append(Line(_normalised(text), text, start, byte, number == 1))
+                    found.append(Line(normalised(text), text, start, byte, number == 1))
                     start, byte = start + len(text), byte + len(one)
                 yield found
                 if found and read_once(source) and not _waiting(raw):
@@ -78,7 +78,7 @@ def lines_of(text: str) -> Iterator[Line]:
     """The lines of a text that is at hand, as `corpus.py` sees them: a CR alone ends one as well."""
     start = byte = 0
     for one in re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", text):
-        yield Line(_normalised(one), one, start, byte)
+        yield Line(normalised(one), one, start, byte)
         start, byte = start + len(one), byte + int(utf8_widths(one).sum())
 
 
@@ -125,7 +125,6 @@ def _decoded(line: bytes, name: str, any_bytes: bool) -> str:
         ) from None
 
 
-def _normalised(text: str) -> str:
-    if "\r" not in text:
-        return text
-    return (text[:-2] + "\n" if text.endswith("\r\n") else text).replace("\r", "\n")
+def normalised(text: str) -> str:
+    """A text with LF for each CR LF and each CR, as a corpus is read."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
