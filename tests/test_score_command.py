@@ -176,6 +176,14 @@ def test_a_text_with_tabs_stays_one_cell(score: Score) -> None:
     assert row[3:] == [r"the\theron\\"]
 
 
+def test_quotation_marks_are_those_of_the_text(score: Score) -> None:
+    done = score('a "the heron\nNA the" b\n', "--per", "word", "--unk")
+    rows = list(csv.DictReader(io.StringIO(done.out), delimiter="\t", quoting=csv.QUOTE_NONE))
+    assert [row["text"] for row in rows if row["text"]] == ["a", '"the', "heron", "NA", 'the"', "b"]
+    # As the help says: whoever takes them for quotes loses rows.
+    assert len(list(csv.DictReader(io.StringIO(done.out), delimiter="\t"))) < len(rows)
+
+
 # ---- fields
 
 
@@ -213,6 +221,7 @@ def test_a_field_of_tsv_is_found_by_its_header(score: Score) -> None:
         ragged = score(f"{text}{row}\n", "--field", "text", code=1)
         assert f"line 4 has {told}, and the header 2" in ragged.err and len(written(ragged)) == 3
     assert "has 2 columns 'id'" in score("id\tid\n1\t2\n", "--field", "id", code=1).err
+    assert "columns stand between tabs" in score("id,text\n1,the heron\n", "--field", "text", code=1).err
     words = table(score(text, "--field", "text", "--per", "word"))
     assert [(row["line"], row["text"], row["start"]) for row in words if row["text"]] == [
         ("2", "the", "0"), ("2", "heron", "4"), ("3", "stood", "0")]  # fmt: skip
@@ -274,6 +283,8 @@ def test_a_line_that_cannot_be_scored_is_told_when_those_before_are_out(score: S
 def test_no_text_is_a_line_and_an_empty_one_is_no_failure(score: Score, charrnn: CommandLine, trained: Path) -> None:
     done = charrnn("score", "-m", "small", "--checkpoints", str(trained))
     assert done.code == 2 and "nothing to score: name a file, or pipe lines in" in done.err
+    missing = charrnn("score", "nothing.txt", "-m", "small", "--checkpoints", str(trained))
+    assert (missing.code, missing.out) == (1, "") and "there is no file nothing.txt" in missing.err
     assert score("").out == "surprisal\tper_char\tppl\ttext\n"
     assert score("", "-q").out == score("", "--field", "text").out == ""
     piped = subprocess.run(process_line(trained), input=b"", capture_output=True, check=True)
