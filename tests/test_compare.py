@@ -321,11 +321,16 @@ def test_the_command_tells_scripts_and_keeps_its_gate(
     assert turned.code == 3 and "is not better than" in turned.err
     same = charrnn("compare", better, better, str(text), "--fail-unless-better", "-q")
     assert (same.code, same.out) == (3, "0.0\n")
+    text.write_text("東京", encoding="utf-8")
+    assert "'東'" in (lacking := charrnn(*line)).err and "--unk counts each as one" in lacking.err and lacking.code == 1
 
 
 def test_without_a_text_both_must_have_held_out_the_same(charrnn: CommandLine, trained: Path) -> None:
     same = json.loads(charrnn("compare", "small", "small", "--checkpoints", str(trained), "--json").out)
     assert same["text"].startswith("valid part of ") and same["chars"] > 500
+    Path("unknown.txt").write_text("東京\n", encoding="utf-8")
+    lacking = charrnn("compare", "small", "small", "unknown.txt", "--checkpoints", str(trained))
+    assert lacking.code == 1 and "in the training text; --unk counts each" in lacking.err
     refused = charrnn("compare", "small", "lines", "--checkpoints", str(trained))
     assert refused.code == 1 and "name a text" in refused.err and len(refused.err.splitlines()) == 1
 

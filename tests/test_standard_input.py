@@ -23,16 +23,16 @@ from charrnn.cli import standard_input
 from charrnn.errors import ConfigError
 standard_input.SECONDS_UNTIL_SAID, standard_input.SECONDS_WAITED = {seconds}
 try:
-    print(standard_input.or_standard_input(None))
+    print(standard_input.or_standard_input(None, empty={empty}))
 except ConfigError as problem:
     print("refused:", problem)
 """
 NONE, READ = "[]", "['-']"
 
 
-def asked(stdin: int | None, *, seconds: tuple[float, float] = (20, 20)) -> str:
+def asked(stdin: int | None, *, seconds: tuple[float, float] = (20, 20), empty: bool = False) -> str:
     """What a process of its own makes of this standard input; None: it is closed."""
-    code = [sys.executable, "-c", ASK.format(seconds=seconds)]
+    code = [sys.executable, "-c", ASK.format(seconds=seconds, empty=empty)]
     if stdin is None:
         code = ["sh", "-c", 'exec "$@" <&-', "sh", *code]
     return subprocess.run(code, stdin=stdin, stdout=subprocess.PIPE, check=True, text=True).stdout.strip()
@@ -65,6 +65,7 @@ def test_what_comes_through_a_pipe_is_the_text_and_its_end_alone_is_none(kind: s
         os.close(writing)
         with opened(reading):
             assert asked(reading) == wanted
+            assert asked(reading, empty=True) == READ, "for a command without another text"
 
 
 def test_who_writes_late_is_waited_for_and_who_never_does_is_not() -> None:
@@ -82,7 +83,7 @@ def test_who_writes_late_is_waited_for_and_who_never_does_is_not() -> None:
 
 
 def test_a_terminal_the_null_device_and_what_is_closed_hold_no_text() -> None:
-    assert asked(subprocess.DEVNULL) == NONE
+    assert asked(subprocess.DEVNULL) == asked(subprocess.DEVNULL, empty=True) == NONE
     assert asked(None) == NONE
     terminal, other = pair("terminal")
     with opened(terminal, other):

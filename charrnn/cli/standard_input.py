@@ -24,12 +24,13 @@ SECONDS_WAITED = 10.0
 CHOICE = "name one, write - for what comes there, or add < /dev/null to go without"
 
 
-def or_standard_input(texts: list[str] | None) -> list[str]:
+def or_standard_input(texts: list[str] | None, *, empty: bool = False) -> list[str]:
     """The texts that are named; else standard input, where one was piped in; else none.
 
+    `empty`: so is a pipe or file with nothing in it, for a command that has no other text of its own.
     Raises ConfigError when nobody can say whether it is meant.
     """
-    if texts or not holds_text():
+    if texts or not holds_text(empty=empty):
         return texts or []
     say("no text is named: standard input is read")
     return ["-"]
@@ -42,19 +43,22 @@ def warn_unread(advice: str) -> None:
         warn(f"standard input is not read: {advice}")
 
 
-def holds_text() -> bool:
-    """Whether standard input is a pipe or a file with something in it. Raises ConfigError where that is not known."""
+def holds_text(*, empty: bool = False) -> bool:
+    """Whether standard input is a pipe or a file with something in it, or, with `empty`, with nothing.
+
+    Raises ConfigError where that is not known.
+    """
     descriptor = _descriptor()
     if descriptor is None:
         return False
     if _is_pipe(descriptor):
         _wait(descriptor)
-        return _waiting(descriptor)
+        return empty or _waiting(descriptor)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         return False
     at, size = os.lseek(descriptor, 0, io.SEEK_CUR), os.fstat(descriptor).st_size
     require(at == 0 or at >= size, f"no text is named, and part of standard input has been read already: {CHOICE}")
-    return size > at
+    return size > at or (empty and size == 0)
 
 
 def _descriptor() -> int | None:
