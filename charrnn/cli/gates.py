@@ -22,7 +22,7 @@ import typer
 from charrnn.cli.exit_codes import GATE
 from charrnn.cli.fields import option
 from charrnn.config import require
-from charrnn.console import warn
+from charrnn.console import error
 from charrnn.errors import CharrnnError
 
 # As much as figures differ between machines, which add up in another order.
@@ -153,7 +153,7 @@ class Gate:
 def leave(broken: Sequence[str]) -> None:
     """Say what does not hold, a line each, and exit with 3; nothing where all does."""
     for each in broken:
-        warn(f"the gate does not hold: {each}")
+        error(f"the gate does not hold: {each}")  # also with -q: whoever reads a log wants to know why
     if broken:
         raise typer.Exit(GATE)
 

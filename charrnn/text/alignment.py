@@ -45,7 +45,7 @@ class Alignment:
 
     def __call__(self, text: str, tokens: npt.NDArray[np.integer]) -> Aligned:
         """A text (C,) and its tokens (N,)."""
-        bytes = np.concatenate([[0], np.cumsum(utf8_widths(text))])
+        bytes = np.concatenate([[0], np.cumsum(_utf8_widths(text))])
         if self._lengths is None:
             begins, done = (np.minimum(np.arange(first, first + tokens.size), len(text)) for first in (0, 1))
             byte, reached = bytes[begins], done.copy()
@@ -60,7 +60,7 @@ class Alignment:
         return Aligned(begins, done, reached, byte, bytes)
 
 
-def utf8_widths(text: str) -> Positions:
+def _utf8_widths(text: str) -> Positions:
     """The bytes of each character (C,); 3 of half a surrogate pair, which is none."""
     if text.isascii():
         return np.ones(len(text), np.int64)

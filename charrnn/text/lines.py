@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
 from charrnn.errors import CorpusError
-from charrnn.text.alignment import utf8_widths
-from charrnn.text.corpus import zeros_told
+from charrnn.text.corpus import utf8, zeros_told
 from charrnn.text.encodings import advice
 from charrnn.text.sources import DAMAGED, called, find, read_once, unpacked
 
@@ -86,7 +85,7 @@ def lines_of(text: str) -> Iterator[Line]:
     start = byte = 0
     for one in re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", text):
         yield Line(normalised(one), one, start, byte)
-        start, byte = start + len(one), byte + int(utf8_widths(one).sum())
+        start, byte = start + len(one), byte + len(utf8(one))
 
 
 def _whole_lines(raw: io.BufferedReader, name: str) -> Iterator[list[bytes]]:
