@@ -225,8 +225,8 @@ def test_pairs_without_groups_go_by_their_file_where_there_are_several(tmp_path:
     [
         ([], "no pairs in it"),
         (["good\tbad"], "no pairs in it"),
-        (["a\tb", "a"], "line 2, has 1 columns where there are 2: good, bad"),
-        (["one sentence"], "line 1, has 1 columns: give good<TAB>bad"),
+        (["a\tb", "a"], "line 2, has 1 column where there are 2: good, bad"),
+        (["one sentence"], "line 1, has 1 column: give good<TAB>bad"),
         (["a\t "], "line 1, has no bad: a sentence must stand there"),
         (["good\tbad\tkind", "a\tb"], "line 2, has 2 columns where there are 3: good, bad, kind"),
         (["0\tA b\tA b\tc\td"], "line 1, has no ***mask*** in its column `masked`"),
@@ -305,6 +305,8 @@ def test_the_command_tells_what_python_tells(charrnn: CommandLine, trained: Path
     rows = [line.split("\t") for line in charrnn("eval", *model, "--pairs", first, second).out.splitlines()]
     assert [row[1:4] for row in rows[1:3]] == [["all", "all", "3"], ["field", "syntax", "3"]]
     assert {len(row) for row in rows} == {9} and float(rows[1][4]) == scores.accuracy
+    odd = written(tmp_path, "odd.jsonl", blimp("A.", "B.", "a\tb\n"))
+    assert r"a\tb\n" in charrnn("eval", *model, "--pairs", odd).out.splitlines()[-1].split("\t")
     ends = charrnn("eval", *model, "--json", "--no-end", "--pairs", first, second)
     assert (
         json.loads(ends.out)["mean_difference"]

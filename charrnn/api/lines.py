@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from charrnn.config import require
 from charrnn.config.fields import shown
+from charrnn.scoring.figures import exp
 from charrnn.scoring.lines import LineReader, Piece
-from charrnn.text.documents import SEPARATORS
-from charrnn.text.lines import lines, lines_of
+from charrnn.text.documents import line_chars
+from charrnn.text.lines import lines, lines_of, normalised
 
 if TYPE_CHECKING:
     from charrnn.api.opened import Opened
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class LineScore:
-    """A scored line. `text` is as it came, the line end with it where it has one.
+    """A scored line. `text` is as it was read, with LF where it has a line end.
 
     `chars` (code points) and `tokens` are those that were scored: the line end with the line, the end of a document
     with a document. A line that is no document, for it is empty, has none.
@@ -47,16 +48,11 @@ class LineScore:
     @property
     def ppl(self) -> float | None:
         """Perplexity per token; none where there is no token."""
-        if not self.tokens:
-            return None
-        try:
-            return math.exp(self.nats / self.tokens)
-        except OverflowError:
-            return math.inf
+        return exp(self.nats / self.tokens) if self.tokens else None
 
 
 def texts_of(texts: "str | PathLike[str] | Iterable[str | None]", *, any_bytes: bool) -> Iterator[str | None]:
-    """The lines of a text, of a file given as a Path, or strings as they are; None where a pipe pauses.
+    """The lines of a text, of a file given as a Path, or strings, each as one; None where a pipe pauses.
 
     Raises ConfigError on what is neither, once it is come to.
     """
@@ -70,7 +66,7 @@ def texts_of(texts: "str | PathLike[str] | Iterable[str | None]", *, any_bytes: 
         require(several, f"`texts` must be strings, a text, or the Path of a file, not {shown(texts)}")
         for text in texts:
             require(text is None or isinstance(text, str), f"`texts` must hold strings, not {shown(text)}")
-            yield text
+            yield None if text is None else normalised(text)
 
 
 def scored_lines(
@@ -78,16 +74,13 @@ def scored_lines(
 ) -> Iterator[LineScore]:
     """The score of each line in order."""
     pieces: list[Piece] = []
-    end = len(SEPARATORS[documents] or "")
     for piece in reader.read(come, unbuffered=unbuffered):
         pieces.append(piece)
         if piece.ends_line:
             text = "".join(each.text for each in pieces) if len(pieces) > 1 else piece.text
             nats = math.fsum(math.fsum(each.predictions.nll) for each in pieces)
             tokens = sum(len(each.predictions) for each in pieces)
-            # The end of a document is counted as the line ends that it stands for, written or not.
-            chars = len(text) if not end else len(text.removesuffix("\n")) + end
-            yield LineScore(text, nats, chars if tokens else 0, tokens)
+            yield LineScore(text, nats, line_chars(text, documents) if tokens else 0, tokens)
             pieces = []
 
 

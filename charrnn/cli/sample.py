@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 
 from charrnn.cli import options as opt
 from charrnn.cli.standard_input import warn_unread
@@ -28,6 +28,8 @@ EXAMPLES = """Examples:
 
     charrnn sample -m names -n 50 --novel --unique
 
+    charrnn sample -m names -n 20 --match '[A-Z][a-z]{2,9}'
+
     charrnn sample -n 5 --max-copy 20 --report-copy
 
     charrnn sample -n 3 --seed 7 --json | jq -r .text
@@ -35,6 +37,7 @@ EXAMPLES = """Examples:
 
 # None where what the model has learned from cannot be looked through.
 Known: TypeAlias = "TrainingLines | None"
+Told = TypeVar("Told", "TextChunk", "Sample")
 
 
 @opt.with_fields(SampleConfig)
@@ -75,9 +78,10 @@ def sample(
     """Generate text, one symbol after another, as it comes.
 
     Filters of the probabilities apply in the order in which they stand under Sampling. Several samples are separated
-    by an empty line, or stand one a line where the model was trained on lines. At the end it is said how many of their
-    lines stand word for word in the training text, where that is still there and no longer than 4 MB. For --max-copy
-    and --report-copy an index of that text is made once, and kept in the run's folder.
+    by an empty line, or stand one a line where the model was trained on lines. A pattern is one of the whole text, the
+    prompt with it. At the end it is said how many lines stand word for word in the training text, where that is still
+    there and no longer than 4 MB. For --max-copy and --report-copy an index of that text is made once, and kept in the
+    run's folder.
     """
     config = SampleConfig.of(**fields)
     if prompt_file is None and not prompt:
@@ -103,12 +107,14 @@ def sample(
     if report_copy or config.max_copy is not None:
         working("reading the training text")
     index = loaded.copy_index if report_copy else None
+    tries: list[int] = []
     if as_json or any(wanted.values()):
-        found = loaded.samples(prompt, **sampling, **wanted, ignore_case=ignore_case)
+        found = _counted(loaded.samples(prompt, **sampling, **wanted, ignore_case=ignore_case), tries)
         if index is not None:
             found = with_copies(found, index, prompt)
         copies: list[Copied | None] = []
         count = _write_json(found, prompt, front, known) if as_json else _write_samples(found, front, separator, copies)
+        _tell(tries)
         _say_copied(copies)
         if count < rows:
             raise CharrnnError(
@@ -118,7 +124,9 @@ def sample(
         return
     written: list[str] = []
     texts = [""] * rows
-    _write_text(_watched(loaded.stream(prompt, **sampling), prompt, texts, written), front, rows, separator)
+    chunks = _counted(loaded.stream(prompt, **sampling), tries)
+    _write_text(_watched(chunks, prompt, texts, written), front, rows, separator)
+    _tell(tries)
     if index is not None:
         _say_copied([index.longest_copy(text, prompt) for text in texts])
     if not quiet and written and (learned := known()) is not None:
@@ -187,6 +195,19 @@ def _write_text(chunks: Iterable["TextChunk"], front: str, rows: int, separator:
             write("\n" + (separator if turn < rows else ""))
 
 
+def _counted(found: Iterable[Told], tries: list[int]) -> Iterator[Told]:
+    """What is found, as it comes; the tries that each text took are added to `tries`."""
+    for one in found:
+        tries += [] if one.tries is None else [one.tries]
+        yield one
+
+
+def _tell(tries: list[int]) -> None:
+    """Say how many of all tries matched a pattern, where texts were tried."""
+    if tries:
+        say(f"{len(tries):,} of {sum(tries):,} tries matched: {len(tries) / sum(tries):.2%}")
+
+
 def _watched(chunks: Iterable["TextChunk"], prompt: str, texts: list[str], lines: list[str]) -> Iterator["TextChunk"]:
     """The chunks as they come; each is added to the `texts` of its row, and whole lines to `lines`."""
     from charrnn.text.copies import whole_lines
@@ -212,6 +233,8 @@ def _write_json(found: Iterable["Sample"], prompt: str, front: str, known: Calla
             "text": front + sample.text,
             "finished": sample.finished,
             "logprob": sample.logprob,
+            "kept": sample.kept,
+            "tries": sample.tries,
             "lines": len(lines),
             "copied_lines": None if learned is None else learned.copied(lines),
             **({} if sample.copied is None else {"copied": sample.copied.to_json()}),

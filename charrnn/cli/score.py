@@ -58,7 +58,7 @@ def score(
         int | None,
         opt.option(
             "Text",
-            "Score this column of TSV, counted from 1; the rest of the line goes through.",
+            "Score this column (from 1) of TSV without a header; rows of lines keep the rest.",
             metavar="N",
             default="the whole line",
             within=Range(at_least=1),
@@ -68,7 +68,7 @@ def score(
         str | None,
         opt.option(
             "Text",
-            "Score this field of JSON Lines, or of TSV with a header; the rest goes through.",
+            "Score this field of JSON Lines, or of TSV with a header; rows of lines keep the rest.",
             default="the whole line",
             check=opt.utf8,
         ),
@@ -117,7 +117,9 @@ def score(
     `--space before` it costs its tokens and the white space in front of it; with `none` white space has rows of its
     own. What is left at the end of a line is a row without a word. All rows add up to the lines' totals.
 
-    TSV has a header and no quotes: tabs and line ends in a cell are written \\t, \\n and \\r, and a backslash twice.
+    TSV has a header and no quotes: tabs and line ends in a cell are written \\t, \\n and \\r, and a backslash twice. A
+    quotation mark is one, and NA is a word: to pandas say quoting=3, keep_default_na=False, to R's read.delim quote="",
+    na.strings="".
     """
     working("reading the model")
     from charrnn import api
@@ -125,7 +127,7 @@ def score(
     from charrnn.scoring.units import units
     from charrnn.text.lines import lines
 
-    sources = or_standard_input(files)
+    sources = or_standard_input(files, empty=True)
     require(bool(sources), "there is nothing to score: name a file, or pipe lines in")
     loaded = api.load(model, checkpoints=checkpoints, threads=threads)
     say(f"model: {loaded.header.path}")
@@ -203,7 +205,11 @@ def _context(context: str, model: "Model") -> str:
     """A text, or what stands in the file of that name, read as a corpus is."""
     from charrnn.text.corpus import Corpus
 
-    if not context or not Path(context).is_file():
+    try:
+        named = bool(context) and Path(context).is_file()
+    except (OSError, ValueError):  # a text that can be no name: it is too long, or holds a zero byte
+        named = False
+    if not named:
         return context
     text = Corpus([context], any_bytes=model.tokenizer.any_bytes, corpora=False).read()
     say(f"context: the {len(text):,} characters of {context}")

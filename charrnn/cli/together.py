@@ -8,12 +8,19 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from charrnn.cli.options import typed
+from charrnn.cli.types_in_help import in_plain_words
 from charrnn.config.together import refuse
 from charrnn.errors import ConfigError
 
 
 class Command(TyperCommand):
     """A command that looks whether the options go together once it has read them."""
+
+    def get_params(self, ctx: Any) -> Any:
+        """Its options, for the help too."""
+        found = super().get_params(ctx)
+        in_plain_words(found)
+        return found
 
     def make_parser(self, ctx: Any) -> Any:
         """The parser, which also refuses what is given twice."""
@@ -30,6 +37,12 @@ class Command(TyperCommand):
 class Group(TyperGroup):
     """A command that has commands below it."""
 
+    def get_params(self, ctx: Any) -> Any:
+        """Its options, for the help too."""
+        found = super().get_params(ctx)
+        in_plain_words(found)
+        return found
+
     def make_parser(self, ctx: Any) -> Any:
         """The parser, which also refuses what is given twice."""
         return _once(super().make_parser(ctx), ctx)
@@ -40,7 +53,12 @@ def _once(parser: Any, ctx: typer.Context) -> Any:
     parse = parser.parse_args
 
     def parse_args(args: list[str]) -> Any:
-        found = parse(args=args)
+        try:
+            found = parse(args=args)
+        except typer.TyperException as problem:
+            if getattr(problem, "ctx", None) is None:  # it does not know whose option it is
+                problem.ctx = ctx  # type: ignore[attr-defined]
+            raise
         if not ctx.resilient_parsing:
             _refuse_twice(found[2])
         return found

@@ -45,6 +45,8 @@ class Rule:
 RESUMED = {"name", "corpus", *ResumeOptions.__dataclass_fields__}
 NEW_RUN = tuple(name for name in TrainOptions.__dataclass_fields__ if name not in RESUMED)
 PENALTIES = ("repetition_penalty", "frequency_penalty", "presence_penalty")
+PATTERNS = ("match", "lines", "min_length")
+SAMPLING = ("Writer.sample", "Writer.stream", "Writer.samples")
 
 RULES = (
     Rule(verbs=("train",), options=NEW_RUN, beside=("resume",), because="a run goes on as it began"),
@@ -54,6 +56,9 @@ RULES = (
     Rule(verbs=("sample",), options=("prompt",), beside=("prompt_file",)),
     Rule(verbs=("sample",), options=("repetition_window",), without=PENALTIES),
     Rule(verbs=("Writer.sample", "Writer.stream"), options=("repetition_window",), without=(*PENALTIES, "config")),
+    Rule(verbs=("sample", *SAMPLING), options=("stop",), beside=PATTERNS, because="which says where a text ends"),
+    Rule(verbs=("sample",), options=("sampler",), without=PATTERNS),
+    Rule(verbs=SAMPLING, options=("sampler",), without=(*PATTERNS, "config")),
     Rule(verbs=("sample", "Writer.samples"), options=("ignore_case",),
          without=("unique", "novel", "exclude")),
     Rule(verbs=("eval",), options=("test",), beside=("texts",)),

@@ -4,17 +4,20 @@ B rows are generated side by side; row i depends on seed + i alone, so it is the
 """
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from charrnn.config import seed_of_row
+from charrnn.generation.chain import Chain
 from charrnn.generation.config import SampleConfig
-from charrnn.generation.drawing import draw, log_probabilities
+from charrnn.generation.constraints.exact import tried
+from charrnn.generation.constraints.particles import resampled
+from charrnn.generation.drawing import draw
 from charrnn.generation.processors import compose
 from charrnn.generation.sequence import TextChunk, TextSequence
 from charrnn.inference.backends import Serving
-from charrnn.inference.base import Engine
+from charrnn.inference.base import Engine, Ids
 from charrnn.text.copy_index import CopyIndex
 from charrnn.text.tokenizers import Tokenizer
 
@@ -33,29 +36,38 @@ def generate(
 ) -> Iterator[TextChunk]:
     """Generate `rows` texts that continue the prompt, numbered from `first`, chunk by chunk as they come.
 
-    Each ends after `config.length` code points, before a stop string, or at the end of a document. With `logprobs`,
-    chunks say how likely the model itself held their tokens; `learned` are the texts that `config.max_copy` is of.
-    Raises VocabularyError when the prompt holds characters that the vocabulary lacks, CharrnnError where `max_copy`
-    leaves nothing to write.
+    Each ends after `config.length` code points, before a stop string, at the end of a document, or where a pattern
+    ends. With `logprobs`, chunks say how likely the model itself held their tokens; `learned` are the texts that
+    `config.max_copy` is of. Raises VocabularyError when the prompt holds characters that the vocabulary lacks,
+    ConfigError when no text behind it can match the pattern, CharrnnError where `max_copy` leaves nothing to write.
     """
     ids = tokenizer.encode(prompt).tolist()
     processors = compose(config, tokenizer, learned)
-    asked = logprobs or any(processor.uses_logprob for processor in processors)
     sequences = [
         TextSequence(row, ids, tokenizer, config, processors, seed=seed_of_row(seed, row))
         for row in range(first, first + rows)
     ]
-    with Serving(engine, rows, config.length) as serving:
-        logits, state = engine.prime(np.array([engine.config.start_id, *ids]))
+    primer = np.array([engine.config.start_id, *ids])
+    chain = Chain(processors, tokenizer.size, endless=engine.config.vocab_size == tokenizer.size, told=logprobs)
+    write = SAMPLERS[config.sampler or "masked"] if any(one.ends for one in processors) else side_by_side
+    yield from write(engine, primer, chain, sequences, config.length)
+
+
+def side_by_side(
+    engine: Engine, primer: Ids, chain: Chain, sequences: Sequence[TextSequence], length: int
+) -> Iterator[TextChunk]:
+    """Draw what the chain leaves, for all rows at once; `primer` (T,) is read before."""
+    rows, nothing = len(sequences), itertools.repeat(None)
+    with Serving(engine, rows, length) as serving:
+        logits, state = engine.prime(primer)
         logits, state = logits.repeat(rows, axis=0), engine.select_rows(state, [0] * rows)
         while sequences:
-            own = processed = logits.astype(np.float64)
-            for processor in processors:
-                processed = processor(processed, sequences)
+            own = chain.own(logits)
+            processed, kept = chain(own, sequences)
             tokens = draw(processed, np.array([sequence.uniforms.next() for sequence in sequences]))
-            found: Iterable[float | None] = log_probabilities(own, tokens).tolist() if asked else itertools.repeat(None)
-            for sequence, token, logprob in zip(sequences, tokens.tolist(), found, strict=False):
-                chunk = sequence.push(token, logprob)
+            logprobs = chain.logprobs(own, tokens) if chain.told else nothing
+            for sequence, *drawn in zip(sequences, tokens.tolist(), logprobs, kept or nothing, strict=False):
+                chunk = sequence.push(*drawn)
                 if chunk is not None:
                     yield chunk
             if any(sequence.finished for sequence in sequences):
@@ -64,3 +76,7 @@ def generate(
                 state = engine.select_rows(state, going)
             if sequences:
                 logits, state = serving.step(tokens, state)
+
+
+# How a text is kept to its pattern.
+SAMPLERS = {"masked": side_by_side, "exact": tried, "smc": resampled}

@@ -19,12 +19,16 @@ class TextChunk(NamedTuple):
 
     `logprob`, where it was asked for: the model's own log-probability (nats, temperature 1, no filter) of the tokens
     drawn since the row's last chunk: those with them whose text was held back or cut off, and the end of a document.
+    Beside it, under a pattern: `kept`, the log-probability (nats) of all that the pattern left there, where it masks;
+    `tries`, those that it took, where texts are tried until one matches.
     """
 
     row: int
     text: str
     finished: str | None = None
     logprob: float | None = None
+    kept: float | None = None
+    tries: int | None = None
 
 
 class Uniforms:
@@ -71,17 +75,17 @@ class TextSequence:
         self._stop = StopSearch(config.stop, config.length)
         self._written: list[str] = []
         self.written = 0  # characters, the prompt not among them
-        self._untold = 0.0  # the log-probability of what came since the last chunk
+        self._untold = self._kept = 0.0  # the log-probabilities since the last chunk
 
     @property
     def text(self) -> str:
         """What was written so far, the prompt not among it."""
         return "".join(self._written)
 
-    def push(self, token: int, logprob: float | None = None) -> TextChunk | None:
+    def push(self, token: int, logprob: float | None = None, kept: float | None = None) -> TextChunk | None:
         """Go on by the token drawn -> the text that is certain now, None where there is none.
 
-        `logprob` (nats) is for the processors that use it, and for the chunk.
+        `logprob` (nats) is for the processors that use it, and for the chunk, as `kept` is.
         """
         self.ids.append(token)
         for processor, state in self.states.items():
@@ -92,12 +96,14 @@ class TextSequence:
             text, self.finished = self._stop.push(self._detokenizer.push(token))
         if logprob is not None:
             self._untold = logprob = self._untold + logprob
+        if kept is not None:
+            self._kept = kept = self._kept + kept
         if not text and not self.finished:
             return None
         self._written.append(text)
         self.written += len(text)
-        self._untold = 0.0
-        return TextChunk(self.row, text, self.finished, logprob)
+        self._untold = self._kept = 0.0
+        return TextChunk(self.row, text, self.finished, logprob, kept)
 
     def copy(self, *, seed: int | None = None) -> "TextSequence":
         """The same again, to go on by itself: alike or, with a seed, by other uniforms."""

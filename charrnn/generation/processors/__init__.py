@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from charrnn.config import require
-from charrnn.generation.processors.base import DROPPED, Processor, relative_probabilities
-from charrnn.generation.processors.characters import Allow, Ban
+from charrnn.generation.processors.base import DROPPED, Processor, log_sums, relative_probabilities
+from charrnn.generation.processors.characters import Allow, Ban, refuse_what_leaves_nothing
 from charrnn.generation.processors.copies import MaxCopy
+from charrnn.generation.processors.match import Match
 from charrnn.generation.processors.penalties import FrequencyPenalty, PresencePenalty, RepetitionPenalty
 from charrnn.generation.processors.surprise import Surprise
 from charrnn.generation.processors.temperature import Temperature
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from charrnn.text.tokenizers import Tokenizer
 
 __all__ = [
-    "DROPPED", "PROCESSORS", "Allow", "Ban", "Eta", "FrequencyPenalty", "MaxCopy", "MinP", "PresencePenalty",
-    "Processor", "RepetitionPenalty", "Surprise", "Temperature", "TopK", "TopP", "TypicalP", "compose",
+    "DROPPED", "PROCESSORS", "Allow", "Ban", "Eta", "FrequencyPenalty", "Match", "MaxCopy", "MinP", "PresencePenalty",
+    "Processor", "RepetitionPenalty", "Surprise", "Temperature", "TopK", "TopP", "TypicalP", "compose", "log_sums",
     "relative_probabilities",
 ]  # fmt: skip
 
 # In the order that users of the field know: what may not come at all, penalties, temperature, filters.
-MASKS: tuple[type[Processor], ...] = (Allow, Ban)
+MASKS: tuple[type[Processor], ...] = (Allow, Ban, Match)
 PROCESSORS: tuple[type[Processor], ...] = (
     *MASKS, RepetitionPenalty, FrequencyPenalty, PresencePenalty, Temperature, TopK, TopP, MinP, TypicalP, Eta,
     Surprise,
@@ -44,7 +44,9 @@ def compose(config: SampleConfig, tokenizer: Tokenizer, learned: Sequence[CopyIn
     """
     require(bool(learned) or config.max_copy is None, "`max_copy` needs an index of the training text")
     copies = [] if config.max_copy is None else [MaxCopy(index, config.max_copy, tokenizer) for index in learned]
-    return [*_built(MASKS, config, tokenizer), *copies, *_built(PROCESSORS[len(MASKS) :], config, tokenizer)]
+    chain = [*_built(MASKS, config, tokenizer), *copies, *_built(PROCESSORS[len(MASKS) :], config, tokenizer)]
+    refuse_what_leaves_nothing(chain)
+    return chain
 
 
 def _built(kinds: Iterable[type[Processor]], config: SampleConfig, tokenizer: Tokenizer) -> list[Processor]:
