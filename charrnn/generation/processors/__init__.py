@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from charrnn.config import require
 from charrnn.generation.processors.base import DROPPED, Processor, log_sums, relative_probabilities
 from charrnn.generation.processors.characters import Allow, Ban, refuse_what_leaves_nothing
 from charrnn.generation.processors.copies import MaxCopy
