@@ -24,6 +24,7 @@ else:
 
 # Windows whose forbidden symbols are remembered: the same come again and again, in a row and in many.
 REMEMBERED = 1 << 14
+HALF = 3
 
 
 class Written(NamedTuple):
@@ -101,7 +102,8 @@ class MaxCopy(Processor):
         result = logits
         for row, sequence in enumerate(sequences):
             state: Written = sequence.states[self]
-            if state.copied + self._longest <= self._most and state.half is None:
+            # Half a character may yet be up to three that stand for what is no UTF-8.
+            if state.copied + self._longest + (0 if state.half is None else HALF) <= self._most:
                 continue
             forbidden = self._forbidden(state.window, state.copied) if state.half is None else self._completing(state)
             if len(forbidden):
