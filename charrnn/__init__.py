@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from charrnn.api.lines import LineScore
     from charrnn.api.model import Model, load
     from charrnn.api.runs import RunSummary, runs
+    from charrnn.api.state import State
     from charrnn.api.surprisal import Surprisal
     from charrnn.api.training import Training, resume, train
     from charrnn.config.model import ModelConfig
@@ -63,6 +64,7 @@ _HOMES = {
     "Sample": "charrnn.generation.samples",
     "SampleConfig": "charrnn.generation.config",
     "Score": "charrnn.scoring.figures",
+    "State": "charrnn.api.state",
     "Stopped": "charrnn.training.events",
     "Surprisal": "charrnn.api.surprisal",
     "TextChunk": "charrnn.generation.sequence",
@@ -96,6 +98,7 @@ __all__ = [
     "Sample",
     "SampleConfig",
     "Score",
+    "State",
     "Stopped",
     "Surprisal",
     "TextChunk",

@@ -12,10 +12,17 @@ from charrnn.text.split import Split
 
 if TYPE_CHECKING:
     from charrnn.api.opened import Opened
+    from charrnn.api.source import Source
 
 
-def training_lines(model: "Opened") -> TrainingLines | None:
-    """The lines of the text that a model has learned from; None where that is gone, changed, unknown or too long."""
+def training_lines(source: "Source") -> TrainingLines | None:
+    """The lines of the text that its models have learned from; None where one is gone, changed, unknown or too long."""
+    found = [_training_lines(model) for model in source.opened]
+    known = [lines for lines in found if lines is not None]
+    return TrainingLines.of_several(known) if len(known) == len(found) else None
+
+
+def _training_lines(model: "Opened") -> TrainingLines | None:
     try:
         split, corpus = _text(model)
         if (found := TrainingLines.of(split, corpus)) is not None:
@@ -26,17 +33,18 @@ def training_lines(model: "Opened") -> TrainingLines | None:
 
 
 def newness(
-    model: "Opened", prompt: str, *, unique: bool, novel: bool, exclude: Iterable[str], ignore_case: bool
+    source: "Source", prompt: str, *, unique: bool, novel: bool, exclude: Iterable[str], ignore_case: bool
 ) -> Callable[[Sample], bool]:
     """Tells which samples are new; `novel`: no line of its text, the part that was held out with it.
 
     Raises CharrnnError where that is asked for and cannot be read.
     """
-    known = None
-    if novel:
+    learned = []
+    for model in source.opened if novel else ():
         split, corpus = _text(model)
-        known = TrainingLines.in_text(corpus.chunks("\n"), ignore_case=ignore_case)
+        learned.append(TrainingLines.in_text(corpus.chunks("\n"), ignore_case=ignore_case))
         corpus.finish(split.sha256)
+    known = TrainingLines.of_several(learned) if novel else None
     new = Unlike(unique=unique, known=known, exclude=exclude, ignore_case=ignore_case)
     return lambda sample: new(sample.text, whole_lines(sample.text, prompt=prompt, cut=False))
 

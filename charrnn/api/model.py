@@ -3,13 +3,14 @@
 from os import fspath
 
 from charrnn.api.arguments import AnyPath, folder, known_options
+from charrnn.api.filler import Filler
 from charrnn.api.scorer import Scorer
 from charrnn.api.threads import use_threads
 from charrnn.api.writer import Writer
 from charrnn.storage import checkpoint, runs
 
 
-class Model(Writer, Scorer):
+class Model(Writer, Filler, Scorer):
     """A trained model: its weights, its tokenizer, and what its file says of it; it writes, and it scores.
 
     Models are equal when their configuration, their tokenizer and every weight are.

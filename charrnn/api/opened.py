@@ -7,9 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from charrnn.config import ModelConfig
+from charrnn.api.source import Source
+from charrnn.config import ModelConfig, require
+from charrnn.inference.base import Engine
+from charrnn.inference.engine import open_engine
+from charrnn.models.weights import bounded
 from charrnn.storage import checkpoint, runs
 from charrnn.storage.checkpoint import Header, Weights
+from charrnn.storage.digest import digest
 from charrnn.text.tokenizers import Tokenizer
 
 if TYPE_CHECKING:
@@ -20,7 +25,7 @@ MOST_LOST_TO_INT8 = 0.003
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Opened:
+class Opened(Source):
     """What was read from a model file: weights, tokenizer, and what its header says.
 
     Models are equal when their configuration, their tokenizer and every weight are.
@@ -81,6 +86,24 @@ class Opened:
         """In what numbers it generates, unless told: int8 where the end of its training measured that this is safe."""
         lost = self.header.summary.get("int8_bpc")
         return "int8" if isinstance(lost, float) and lost < MOST_LOST_TO_INT8 else "fp32"
+
+    @cached_property
+    def digest(self) -> str:
+        """What the model is, in one number: SHA-256 of configuration, tokenizer and weights, in hexadecimal."""
+        return digest(self.config, self.tokenizer, self.weights)
+
+    @property
+    def opened(self) -> "tuple[Opened, ...]":
+        """Itself."""
+        return (self,)
+
+    def open_engine(self, precision: str) -> Engine:
+        """What reads one token after another. Raises ConfigError where that cannot be done in these numbers."""
+        require(
+            precision != "int8" or bounded(self.config),
+            "what this network's layers give is not bounded by 1, as 8 bits need: leave out `precision`",
+        )
+        return open_engine(self.config, self.weights, precision)
 
     @property
     def documents(self) -> str:

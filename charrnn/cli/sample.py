@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from charrnn.cli import options as opt
@@ -28,6 +29,10 @@ EXAMPLES = """Examples:
     charrnn sample -m names -n 50 --novel --unique
 
     charrnn sample -n 3 --seed 7 --json | jq -r .text
+
+    charrnn sample --prompt-file book.txt --state-out book.state
+
+    charrnn sample --state-in book.state -n 20
 """
 
 # None where what the model has learned from cannot be looked through.
@@ -40,6 +45,18 @@ def sample(
     prompt: Annotated[str, opt.option("Text", "Prompt: text to go on from.", "--prompt", "-p", check=opt.utf8)] = "",
     prompt_file: Annotated[
         str | None, opt.option("Text", "The same from a file, or - for stdin; for a model of lines, its one line.")
+    ] = None,
+    state_in: Annotated[
+        Path | None,
+        opt.option(
+            "Text", "Go on from a text that was kept with --state-out; a prompt comes behind it.", default="none"
+        ),
+    ] = None,
+    state_out: Annotated[
+        Path | None,
+        opt.option(
+            "Text", "Read the prompt, keep what there is to know of it in this file, and write no text.", default="none"
+        ),
     ] = None,
     rows: Annotated[int, opt.from_field(VerbArguments, "rows")] = 1,
     unique: Annotated[bool, opt.from_field(VerbArguments, "unique")] = False,
@@ -68,12 +85,15 @@ def sample(
 ) -> None:
     """Generate text, one symbol after another, as it comes.
 
+    A long text is read once with --state-out, and gone on from as often as one likes with --state-in: by the same
+    model, and to the letter as if it had been read again.
+
     Filters of the probabilities apply in the order in which they stand under Sampling. Several samples are separated
     by an empty line, or stand one a line where the model was trained on lines. At the end it is said how many of their
     lines stand word for word in the training text, where that is still there and no longer than 4 MB.
     """
     config = SampleConfig.of(**fields)
-    if prompt_file is None and not prompt:
+    if prompt_file is None and not prompt and state_in is None:
         warn_unread("--prompt-file - takes the prompt from there")
 
     working("reading the model")
@@ -84,18 +104,25 @@ def sample(
     loaded = api.load(model, checkpoints=checkpoints, threads=threads)
     if prompt_file is not None:
         prompt = _read_prompt(prompt_file, loaded)
+    state = None if state_in is None else loaded.read(state=state_in, precision=precision)
+    if state_out is not None:
+        kept = loaded.read(prompt, state=state, precision=precision)
+        kept.save(state_out)
+        say(f"{kept.tokens:,} {loaded.tokenizer.unit} were read in {kept.precision}: {state_out}")
+        return
     seed = draw_seed() if seed is None else seed
-    numbers = loaded.precision if precision is None else precision
+    numbers = state.precision if state else precision or loaded.precision
     direction = ", the direction that reads forwards" if loaded.header.config.bidirectional else ""
     say(f"model: {loaded.header.path}, {numbers}, seed {seed}{direction}")
     front = prompt if echo else ""
     known = cache(lambda: training_lines(loaded))
-    sampling: dict[str, Any] = {"rows": rows, "seed": seed, "config": config, "precision": numbers}
+    sampling: dict[str, Any] = {"rows": rows, "state": state, "seed": seed, "config": config, "precision": numbers}
+    before = (state.text if state else "") + prompt
     separator = "" if loaded.documents == "lines" else "\n"
     wanted: dict[str, Any] = {"unique": unique, "novel": novel, "exclude": _lines_of(exclude)}
     if as_json or any(wanted.values()):
         found = loaded.samples(prompt, **sampling, **wanted, ignore_case=ignore_case)
-        count = _write_json(found, prompt, front, known) if as_json else _write_samples(found, front, separator)
+        count = _write_json(found, before, front, known) if as_json else _write_samples(found, front, separator)
         if count < rows:
             raise CharrnnError(
                 f"{count:,} of {rows:,} texts were new in {MOST_TRIED:,} times as many: a higher `temperature` brings "
@@ -103,7 +130,7 @@ def sample(
             )
         return
     written: list[str] = []
-    _write_text(_watched(loaded.stream(prompt, **sampling), prompt, rows, written), front, rows, separator)
+    _write_text(_watched(loaded.stream(prompt, **sampling), before, rows, written), front, rows, separator)
     if not quiet and written and (learned := known()) is not None:
         from charrnn.text.copies import verdict
 

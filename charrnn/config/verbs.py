@@ -41,6 +41,13 @@ def texts_or_file(texts: Any) -> Any:
     return texts
 
 
+def state_or_file(state: Any) -> Any:
+    """What a model has read, or the path of a file that keeps it."""
+    known = isinstance(state, str | os.PathLike) or hasattr(state, "reading")
+    require(known, f"`state` must be what `read` gave, or the path of a file that keeps it, not {shown(state)}")
+    return state
+
+
 def layer_or_all(layer: Any) -> Any:
     """A number, as which a command line has text, or all."""
     if isinstance(layer, str) and layer.isdecimal():
@@ -80,6 +87,9 @@ class VerbArguments(Config):
         "Samples; sample i has the seed plus i.", "Text", default=1, flags=("--num", "-n"),
         range=Range(at_least=1, at_most=100_000),
     )  # fmt: skip
+    state: object = option(
+        "What was read before: a `State`, or the path of one that was saved.", "Text", parse=state_or_file
+    )
     unique: bool = option("No text twice.", "New texts", default=False, flags=("--unique",))
     novel: bool = option(
         "No text with a line of the text that was learned from.", "New texts", default=False, flags=("--novel",)

@@ -15,6 +15,7 @@ from charrnn.generation.processors import compose
 from charrnn.generation.sequence import TextChunk, TextSequence
 from charrnn.inference.backends import Serving
 from charrnn.inference.base import Engine
+from charrnn.inference.reading import Reading, read
 from charrnn.text.tokenizers import Tokenizer
 
 
@@ -24,6 +25,7 @@ def generate(
     config: SampleConfig,
     *,
     prompt: str = "",
+    after: Reading | None = None,
     rows: int = 1,
     first: int = 0,
     seed: int = 0,
@@ -31,20 +33,19 @@ def generate(
 ) -> Iterator[TextChunk]:
     """Generate `rows` texts that continue the prompt, numbered from `first`, chunk by chunk as they come.
 
-    Each ends after `config.length` code points, before a stop string, or at the end of a document. With `logprobs`,
-    chunks say how likely the model itself held their tokens. Raises VocabularyError when the prompt holds characters
-    that the vocabulary lacks.
+    The prompt comes behind what was read before, where that is given (`after`). Each text ends after `config.length`
+    code points, before a stop string, or at the end of a document. With `logprobs`, chunks say how likely the model
+    itself held their tokens. Raises VocabularyError when the prompt holds characters that the vocabulary lacks.
     """
-    ids = tokenizer.encode(prompt).tolist()
+    reading = read(engine, tokenizer.encode(prompt).tolist(), after)
     processors = compose(config, tokenizer)
     asked = logprobs or any(processor.uses_logprob for processor in processors)
     sequences = [
-        TextSequence(row, ids, tokenizer, config, processors, seed=seed_of_row(seed, row))
+        TextSequence(row, reading.ids, tokenizer, config, processors, seed=seed_of_row(seed, row))
         for row in range(first, first + rows)
     ]
     with Serving(engine, rows, config.length) as serving:
-        logits, state = engine.prime(np.array([engine.config.start_id, *ids]))
-        logits, state = logits.repeat(rows, axis=0), engine.select_rows(state, [0] * rows)
+        logits, state = reading.logits.repeat(rows, axis=0), engine.select_rows(reading.state, [0] * rows)
         while sequences:
             own = processed = logits.astype(np.float64)
             for processor in processors:
