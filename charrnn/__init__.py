@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from charrnn.api.blend import Blend, contrast, mix
     from charrnn.api.compare import compare
     from charrnn.api.lines import LineScore
     from charrnn.api.model import Model, load
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from charrnn.training.events import Note, Report, Stopped
 
 _HOMES = {
+    "Blend": "charrnn.api.blend",
     "CharrnnError": "charrnn.errors",
     "CheckpointError": "charrnn.errors",
     "Comparison": "charrnn.scoring.compare",
@@ -72,7 +74,9 @@ _HOMES = {
     "Training": "charrnn.api.training",
     "VocabularyError": "charrnn.errors",
     "compare": "charrnn.api.compare",
+    "contrast": "charrnn.api.blend",
     "load": "charrnn.api.model",
+    "mix": "charrnn.api.blend",
     "resume": "charrnn.api.training",
     "runs": "charrnn.api.runs",
     "train": "charrnn.api.training",
@@ -80,6 +84,7 @@ _HOMES = {
 
 # A literal list, for type checkers and editors; a test holds it to the table above.
 __all__ = [
+    "Blend",
     "CharrnnError",
     "CheckpointError",
     "Comparison",
@@ -106,7 +111,9 @@ __all__ = [
     "Training",
     "VocabularyError",
     "compare",
+    "contrast",
     "load",
+    "mix",
     "resume",
     "runs",
     "train",

@@ -27,7 +27,7 @@ print(model.score("Once upon a time").bpc)
 
 A path (`AnyPath`) is a str or a Path. An unknown option, or a value out of range, is a `ConfigError`."""
 CHAPTERS = {
-    "Verbs": ["train", "resume", "load", "compare", "runs"],
+    "Verbs": ["train", "resume", "load", "mix", "contrast", "compare", "runs"],
     "A model": ["Model", "Score", "LineScore", "Surprisal", "PairScores", "Comparison", "Sample", "TextChunk", "State"],
     "A training": ["Training", "RunSummary", "Report", "Note", "Stopped"],
     "Options": ["TrainOptions", "ResumeOptions", "SampleConfig", "ModelConfig"],

@@ -93,6 +93,12 @@ class Opened(Source):
         return digest(self.config, self.tokenizer, self.weights)
 
     @property
+    def title(self) -> str:
+        """Its file, and which direction writes, where it has two."""
+        direction = ", the direction that reads forwards" if self.config.bidirectional else ""
+        return f"{self.header.path}{direction}"
+
+    @property
     def opened(self) -> "tuple[Opened, ...]":
         """Itself."""
         return (self,)

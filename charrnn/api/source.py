@@ -27,6 +27,16 @@ class Source(ABC):
 
     @property
     @abstractmethod
+    def title(self) -> str:
+        """What it is, in words."""
+
+    @property
+    @abstractmethod
+    def documents(self) -> str:
+        """How its training text was told apart: stream, lines or paragraphs."""
+
+    @property
+    @abstractmethod
     def opened(self) -> "tuple[Opened, ...]":
         """The models that it is, or is made of."""
 

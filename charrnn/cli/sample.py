@@ -15,7 +15,7 @@ from charrnn.generation.config import SampleConfig
 from charrnn.schema import to_json_text
 
 if TYPE_CHECKING:
-    from charrnn.api.model import Model
+    from charrnn.api.writer import Writer
     from charrnn.generation.samples import Sample
     from charrnn.generation.sequence import TextChunk
     from charrnn.text.copies import TrainingLines
@@ -29,6 +29,8 @@ EXAMPLES = """Examples:
     charrnn sample -m names -n 50 --novel --unique
 
     charrnn sample -n 3 --seed 7 --json | jq -r .text
+
+    charrnn sample --mix fables:0.5,river:0.5
 
     charrnn sample --prompt-file book.txt --state-out book.state
 
@@ -67,6 +69,8 @@ def sample(
     ignore_case: Annotated[bool, opt.from_field(VerbArguments, "ignore_case")] = False,
     echo: Annotated[bool, opt.option("Output", "Print the prompt in front.", "--echo/--no-echo")] = True,
     model: opt.Model = None,
+    shares: Annotated[str | None, opt.from_field(VerbArguments, "shares")] = None,
+    against: Annotated[str | None, opt.from_field(VerbArguments, "against")] = None,
     checkpoints: opt.Checkpoints = None,
     precision: Annotated[
         str | None,
@@ -85,6 +89,9 @@ def sample(
 ) -> None:
     """Generate text, one symbol after another, as it comes.
 
+    With --mix, several models write one text, by the mean of their probabilities; with --contrast, what another model
+    holds likely becomes less so. Models of characters may know other characters: all of them may come.
+
     A long text is read once with --state-out, and gone on from as often as one likes with --state-in: by the same
     model, and to the letter as if it had been read again.
 
@@ -97,11 +104,10 @@ def sample(
         warn_unread("--prompt-file - takes the prompt from there")
 
     working("reading the model")
-    from charrnn import api
     from charrnn.api.copies import training_lines
     from charrnn.generation.samples import MOST_TRIED
 
-    loaded = api.load(model, checkpoints=checkpoints, threads=threads)
+    loaded = _opened(model, shares, against, checkpoints=checkpoints, threads=threads)
     if prompt_file is not None:
         prompt = _read_prompt(prompt_file, loaded)
     state = None if state_in is None else loaded.read(state=state_in, precision=precision)
@@ -112,8 +118,7 @@ def sample(
         return
     seed = draw_seed() if seed is None else seed
     numbers = state.precision if state else precision or loaded.precision
-    direction = ", the direction that reads forwards" if loaded.header.config.bidirectional else ""
-    say(f"model: {loaded.header.path}, {numbers}, seed {seed}{direction}")
+    say(f"model: {loaded.title}, {numbers}, seed {seed}")
     front = prompt if echo else ""
     known = cache(lambda: training_lines(loaded))
     sampling: dict[str, Any] = {"rows": rows, "state": state, "seed": seed, "config": config, "precision": numbers}
@@ -137,6 +142,18 @@ def sample(
         say(verdict(learned.copied(written), len(written)))
 
 
+def _opened(model: str | None, shares: Any, against: Any, **where: Any) -> "Writer":
+    """The model that writes, or those that write as one."""
+    from charrnn import api
+    from charrnn.api.blend import contrasted
+
+    found: Writer = api.load(model, **where) if shares is None else api.mix(shares, **where)
+    if against is None:
+        return found
+    other, weight = against
+    return contrasted(found, api.load(other, **where), weight)
+
+
 def _lines_of(file: str | None) -> list[str] | None:
     """The lines of a file that is named."""
     from charrnn.text.corpus import Corpus
@@ -153,7 +170,7 @@ def _write_samples(found: Iterable["Sample"], front: str, separator: str) -> int
     return count
 
 
-def _read_prompt(file: str, model: "Model") -> str:
+def _read_prompt(file: str, model: "Writer") -> str:
     """A prompt is read as a corpus is: compressed or not, UTF-8, line ends mended.
 
     Editors end a file with a line end, which no line holds that a model of lines goes on from.

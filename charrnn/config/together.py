@@ -56,6 +56,7 @@ RULES = (
     Rule(verbs=("train",), options=("more",), without=("resume",), because="a new run has spent nothing yet"),
     Rule(verbs=("train", "Training.start"), options=("vocab_size",), without=("tokenizer",), being="subword",
          because="characters and bytes are as many as there are"),
+    Rule(verbs=("sample",), options=("model",), beside=("shares",)),
     Rule(verbs=("sample",), options=("prompt",), beside=("prompt_file",)),
     Rule(verbs=("sample",), options=DRAWING, beside=("state_out",), because="which reads, and writes no text"),
     Rule(verbs=("sample",), options=("repetition_window",), without=PENALTIES),
