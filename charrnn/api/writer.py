@@ -6,10 +6,10 @@ from typing import Any
 from charrnn.api.arguments import AnyPath, known_options, sample_config
 from charrnn.api.source import Source
 from charrnn.api.state import State, begun
-from charrnn.config import draw_seed
+from charrnn.config import draw_seed, require
 from charrnn.generation.config import SampleConfig
 from charrnn.generation.loop import generate
-from charrnn.generation.samples import Sample, Stream, chosen
+from charrnn.generation.samples import Sample, Stream, chosen, likeliest
 from charrnn.generation.samples import samples as whole_samples
 from charrnn.generation.sequence import TextChunk
 from charrnn.inference.reading import read
@@ -93,24 +93,29 @@ class Writer(Source):
         novel: bool = False,
         exclude: "Iterable[str] | None" = None,
         ignore_case: bool = False,
+        best: int | None = None,
+        sort: bool = False,
         **options: Any,
     ) -> Iterator[Sample]:
         """As `sample`, whole texts with their seeds and log-probabilities, each as soon as its turn has come.
 
         `unique`: none twice; `novel`: none with a line of its corpus; `exclude`: none with one of these lines;
-        fewer than `rows` come where a hundred times as many bring no more. Raises CorpusError when the training text
-        cannot be read as it was.
+        fewer than `rows` come where a hundred times as many bring no more. `best`: of these so many alone, the
+        likeliest token for token; `sort`: the likeliest first. Raises CorpusError when the training text cannot be read
+        as it was.
         """
         from charrnn.api.copies import newness
 
+        require(best is None or best <= rows, f"`best` is {best}, and `rows` {rows}: the best are so many of all rows")
         seed = draw_seed() if seed is None else seed
         kept = None if state is None else self.read(state=state, precision=precision)
         write = self._writer(prompt, kept, sample_config(config, options), precision, seed, True)
-        if not (unique or novel or exclude):
-            return whole_samples(write, 0, rows, seed)
-        before = (kept.text if kept else "") + prompt
-        wanted = newness(self, before, unique=unique, novel=novel, exclude=exclude or (), ignore_case=ignore_case)
-        return chosen(write, rows, seed, wanted)
+        found = whole_samples(write, 0, rows, seed)
+        if unique or novel or exclude:
+            before = (kept.text if kept else "") + prompt
+            wanted = newness(self, before, unique=unique, novel=novel, exclude=exclude or (), ignore_case=ignore_case)
+            found = chosen(write, rows, seed, wanted)
+        return likeliest(found, best) if best is not None or sort else found
 
     def _writer(
         self,

@@ -30,6 +30,8 @@ EXAMPLES = """Examples:
 
     charrnn sample -n 3 --seed 7 --json | jq -r .text
 
+    charrnn sample -n 100 --best 5 --length 80
+
     charrnn sample --mix fables:0.5,river:0.5
 
     charrnn sample --prompt-file book.txt --state-out book.state
@@ -61,6 +63,8 @@ def sample(
         ),
     ] = None,
     rows: Annotated[int, opt.from_field(VerbArguments, "rows")] = 1,
+    best: Annotated[int | None, opt.from_field(VerbArguments, "best")] = None,
+    sort: Annotated[bool, opt.from_field(VerbArguments, "sort")] = False,
     unique: Annotated[bool, opt.from_field(VerbArguments, "unique")] = False,
     novel: Annotated[bool, opt.from_field(VerbArguments, "novel")] = False,
     exclude: Annotated[
@@ -125,13 +129,13 @@ def sample(
     before = (state.text if state else "") + prompt
     separator = "" if loaded.documents == "lines" else "\n"
     wanted: dict[str, Any] = {"unique": unique, "novel": novel, "exclude": _lines_of(exclude)}
-    if as_json or any(wanted.values()):
-        found = loaded.samples(prompt, **sampling, **wanted, ignore_case=ignore_case)
+    if as_json or best or sort or any(wanted.values()):
+        found = loaded.samples(prompt, **sampling, **wanted, ignore_case=ignore_case, best=best, sort=sort)
         count = _write_json(found, before, front, known) if as_json else _write_samples(found, front, separator)
-        if count < rows:
+        if count < (expected := best or rows):
             raise CharrnnError(
-                f"{count:,} of {rows:,} texts were new in {MOST_TRIED:,} times as many: a higher `temperature` brings "
-                "more, and so does a model that has learned for less time"
+                f"{count:,} of {expected:,} texts were new in {MOST_TRIED:,} times as many: a higher `temperature` "
+                "brings more, and so does a model that has learned for less time"
             )
         return
     written: list[str] = []
@@ -231,6 +235,8 @@ def _write_json(found: Iterable["Sample"], prompt: str, front: str, known: Calla
             "text": front + sample.text,
             "finished": sample.finished,
             "logprob": sample.logprob,
+            "tokens": sample.tokens,
+            "mean_surprisal": sample.mean_surprisal,
             "lines": len(lines),
             "copied_lines": None if learned is None else learned.copied(lines),
         }

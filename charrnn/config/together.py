@@ -48,7 +48,8 @@ PENALTIES = ("repetition_penalty", "frequency_penalty", "presence_penalty")
 # What is said of texts that are drawn: each option of a sampling, and what becomes of the texts.
 DRAWING = (
     "length", "stop", "temperature", "allow", "ban", *PENALTIES, "repetition_window", "top_k", "top_p", "min_p",
-    "typical_p", "eta", "surprise", "rows", "seed", "unique", "novel", "exclude", "ignore_case", "echo", "as_json",
+    "typical_p", "eta", "surprise", "rows", "best", "sort", "seed", "unique", "novel", "exclude", "ignore_case", "echo",
+    "as_json",
 )  # fmt: skip
 
 RULES = (
@@ -57,6 +58,7 @@ RULES = (
     Rule(verbs=("train", "Training.start"), options=("vocab_size",), without=("tokenizer",), being="subword",
          because="characters and bytes are as many as there are"),
     Rule(verbs=("sample",), options=("model",), beside=("shares",)),
+    Rule(verbs=("sample", "Writer.samples"), options=("sort",), beside=("best",), because="the best come sorted"),
     Rule(verbs=("sample",), options=("prompt",), beside=("prompt_file",)),
     Rule(verbs=("sample",), options=DRAWING, beside=("state_out",), because="which reads, and writes no text"),
     Rule(verbs=("sample",), options=("repetition_window",), without=PENALTIES),

@@ -144,6 +144,12 @@ class VerbArguments(Config):
     ignore_case: bool = option(
         "For these, upper and lower case are one.", "New texts", default=False, flags=("--ignore-case",)
     )
+    best: int | None = option(
+        "So many of the samples alone: the likeliest, by the mean over their tokens.", "Text", "all", metavar="K", range=Range(at_least=1, at_most=100_000),
+    )  # fmt: skip
+    sort: bool = option(
+        "The likeliest sample first, by the mean over its tokens.", "Text", default=False, flags=("--sort",)
+    )
     echo: bool = option("The prompt in front.", "Output", default=False)
     logprobs: bool = option("How likely the model held its tokens.", "Output", default=False)
     precision: str | None = option("Number format of the weights.", "Machine", choices=PRECISIONS)

@@ -1,6 +1,7 @@
 """Whole samples, in the order of their rows; and those of them alone that are as they are wanted."""
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from charrnn.config import seed_of_row
@@ -27,6 +28,13 @@ class Sample:
     finished: str
     """Why it ended: length, stop or end."""
     logprob: float | None = None
+    tokens: int = 0
+    """Drawn for it; those whose text was cut off, and the end of a document, with them."""
+
+    @property
+    def mean_surprisal(self) -> float | None:
+        """Bits a token, the model's own; None where `logprob` was not asked for."""
+        return None if self.logprob is None or not self.tokens else -self.logprob / self.tokens / math.log(2)
 
 
 def samples(stream: Stream, first: int, rows: int, seed: int) -> Iterator[Sample]:
@@ -57,6 +65,12 @@ def chosen(stream: Stream, wanted: int, seed: int, accept: Callable[[Sample], bo
         first += rows
 
 
+def likeliest(found: Iterable[Sample], most: int | None = None) -> Iterator[Sample]:
+    """All of them, when all are there, or so many: the least surprising token for token first, equals by their rows."""
+    ranked = sorted(found, key=lambda sample: math.inf if sample.mean_surprisal is None else sample.mean_surprisal)
+    yield from ranked[:most]
+
+
 def _whole(chunks: list[TextChunk], seed: int) -> Sample:
     row, logprobs = chunks[0].row, [chunk.logprob for chunk in chunks if chunk.logprob is not None]
     return Sample(
@@ -65,4 +79,5 @@ def _whole(chunks: list[TextChunk], seed: int) -> Sample:
         "".join(chunk.text for chunk in chunks),
         chunks[-1].finished or "",
         sum(logprobs) if logprobs else None,
+        tokens=sum(chunk.tokens for chunk in chunks),
     )

@@ -19,12 +19,14 @@ class TextChunk(NamedTuple):
 
     `logprob`, where it was asked for: the model's own log-probability (nats, temperature 1, no filter) of the tokens
     drawn since the row's last chunk: those with them whose text was held back or cut off, and the end of a document.
+    `tokens` is how many these are.
     """
 
     row: int
     text: str
     finished: str | None = None
     logprob: float | None = None
+    tokens: int = 0
 
 
 class Uniforms:
@@ -72,6 +74,7 @@ class TextSequence:
         self._written: list[str] = []
         self.written = 0  # characters, the prompt not among them
         self._untold = 0.0  # the log-probability of what came since the last chunk
+        self._told = len(self.ids)  # how many ids there were then
 
     @property
     def text(self) -> str:
@@ -97,7 +100,8 @@ class TextSequence:
         self._written.append(text)
         self.written += len(text)
         self._untold = 0.0
-        return TextChunk(self.row, text, self.finished, logprob)
+        tokens, self._told = len(self.ids) - self._told, len(self.ids)
+        return TextChunk(self.row, text, self.finished, logprob, tokens=tokens)
 
     def copy(self, *, seed: int | None = None) -> "TextSequence":
         """The same again, to go on by itself: alike or, with a seed, by other uniforms."""
