@@ -145,7 +145,8 @@ class VerbArguments(Config):
         "For these, upper and lower case are one.", "New texts", default=False, flags=("--ignore-case",)
     )
     best: int | None = option(
-        "So many of the samples alone: the likeliest, by the mean over their tokens.", "Text", "all", metavar="K", range=Range(at_least=1, at_most=100_000),
+        "So many of the samples alone: the likeliest, by the mean over their tokens.", "Text", "all", metavar="K",
+        range=Range(at_least=1, at_most=100_000),
     )  # fmt: skip
     sort: bool = option(
         "The likeliest sample first, by the mean over its tokens.", "Text", default=False, flags=("--sort",)
