@@ -28,8 +28,9 @@ from .test_generation_loop import engine_of, network
 DRAWS = 200_000
 # One setting of each that does something to the logits below.
 TYPICAL: dict[str, Any] = {
-    "allow": ("abdfgh",), "ban": ("c",), "repetition_penalty": 1.5, "frequency_penalty": 0.4, "presence_penalty": 0.9,
-    "temperature": 0.6, "top_k": 5, "top_p": 0.8, "min_p": 0.12, "typical_p": 0.7, "eta": 0.1, "surprise": 1.5,
+    "allow": ("abdfgh",), "ban": ("c",), "match": ("accf[^beg].*",), "repetition_penalty": 1.5,
+    "frequency_penalty": 0.4, "presence_penalty": 0.9, "temperature": 0.6, "top_k": 5, "top_p": 0.8, "min_p": 0.12,
+    "typical_p": 0.7, "eta": 0.1, "surprise": 1.5,
 }  # fmt: skip
 LOGITS = [
     [0.0] * 8,  # all equal

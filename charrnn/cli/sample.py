@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 
 from charrnn.cli import options as opt
 from charrnn.cli.standard_input import warn_unread
@@ -28,6 +28,8 @@ EXAMPLES = """Examples:
 
     charrnn sample -m names -n 50 --novel --unique
 
+    charrnn sample -m names -n 20 --match '[A-Z][a-z]{2,9}'
+
     charrnn sample -n 3 --seed 7 --json | jq -r .text
 
     charrnn sample -n 100 --best 5 --length 80
@@ -41,6 +43,7 @@ EXAMPLES = """Examples:
 
 # None where what the model has learned from cannot be looked through.
 Known: TypeAlias = "TrainingLines | None"
+Told = TypeVar("Told", "TextChunk", "Sample")
 
 
 @opt.with_fields(SampleConfig)
@@ -100,8 +103,9 @@ def sample(
     model, and to the letter as if it had been read again.
 
     Filters of the probabilities apply in the order in which they stand under Sampling. Several samples are separated
-    by an empty line, or stand one a line where the model was trained on lines. At the end it is said how many of their
-    lines stand word for word in the training text, where that is still there and no longer than 4 MB.
+    by an empty line, or stand one a line where the model was trained on lines. A pattern is one of the whole text, the
+    prompt with it. At the end it is said how many lines stand word for word in the training text, where that is still
+    there and no longer than 4 MB.
     """
     config = SampleConfig.of(**fields)
     if prompt_file is None and not prompt and state_in is None:
@@ -129,9 +133,12 @@ def sample(
     before = (state.text if state else "") + prompt
     separator = "" if loaded.documents == "lines" else "\n"
     wanted: dict[str, Any] = {"unique": unique, "novel": novel, "exclude": _lines_of(exclude)}
+    tries: list[int] = []
     if as_json or best or sort or any(wanted.values()):
-        found = loaded.samples(prompt, **sampling, **wanted, ignore_case=ignore_case, best=best, sort=sort)
+        drawn = loaded.samples(prompt, **sampling, **wanted, ignore_case=ignore_case, best=best, sort=sort)
+        found = _counted(drawn, tries)
         count = _write_json(found, before, front, known) if as_json else _write_samples(found, front, separator)
+        _tell(tries)
         if count < (expected := best or rows):
             raise CharrnnError(
                 f"{count:,} of {expected:,} texts were new in {MOST_TRIED:,} times as many: a higher `temperature` "
@@ -139,7 +146,9 @@ def sample(
             )
         return
     written: list[str] = []
-    _write_text(_watched(loaded.stream(prompt, **sampling), before, rows, written), front, rows, separator)
+    chunks = _counted(loaded.stream(prompt, **sampling), tries)
+    _write_text(_watched(chunks, before, rows, written), front, rows, separator)
+    _tell(tries)
     if not quiet and written and (learned := known()) is not None:
         from charrnn.text.copies import verdict
 
@@ -209,6 +218,19 @@ def _write_text(chunks: Iterable["TextChunk"], front: str, rows: int, separator:
             write("\n" + (separator if turn < rows else ""))
 
 
+def _counted(found: Iterable[Told], tries: list[int]) -> Iterator[Told]:
+    """What is found, as it comes; the tries that each text took are added to `tries`."""
+    for one in found:
+        tries += [] if one.tries is None else [one.tries]
+        yield one
+
+
+def _tell(tries: list[int]) -> None:
+    """Say how many of all tries matched a pattern, where texts were tried."""
+    if tries:
+        say(f"{len(tries):,} of {sum(tries):,} tries matched: {len(tries) / sum(tries):.2%}")
+
+
 def _watched(chunks: Iterable["TextChunk"], prompt: str, rows: int, lines: list[str]) -> Iterator["TextChunk"]:
     """The chunks as they come; the whole lines of the samples are added to `lines`."""
     from charrnn.text.copies import whole_lines
@@ -237,6 +259,8 @@ def _write_json(found: Iterable["Sample"], prompt: str, front: str, known: Calla
             "logprob": sample.logprob,
             "tokens": sample.tokens,
             "mean_surprisal": sample.mean_surprisal,
+            "kept": sample.kept,
+            "tries": sample.tries,
             "lines": len(lines),
             "copied_lines": None if learned is None else learned.copied(lines),
         }

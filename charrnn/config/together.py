@@ -45,12 +45,14 @@ class Rule:
 RESUMED = {"name", "corpus", *ResumeOptions.__dataclass_fields__}
 NEW_RUN = tuple(name for name in TrainOptions.__dataclass_fields__ if name not in RESUMED)
 PENALTIES = ("repetition_penalty", "frequency_penalty", "presence_penalty")
+PATTERNS = ("match", "lines", "min_length")
 # What is said of texts that are drawn: each option of a sampling, and what becomes of the texts.
 DRAWING = (
     "length", "stop", "temperature", "allow", "ban", *PENALTIES, "repetition_window", "top_k", "top_p", "min_p",
-    "typical_p", "eta", "surprise", "rows", "best", "sort", "seed", "unique", "novel", "exclude", "ignore_case", "echo",
-    "as_json",
+    "typical_p", "eta", "surprise", *PATTERNS, "sampler", "rows", "best", "sort", "seed", "unique", "novel", "exclude",
+    "ignore_case", "echo", "as_json",
 )  # fmt: skip
+SAMPLING = ("Writer.sample", "Writer.stream", "Writer.samples")
 
 RULES = (
     Rule(verbs=("train",), options=NEW_RUN, beside=("resume",), because="a run goes on as it began"),
@@ -63,6 +65,9 @@ RULES = (
     Rule(verbs=("sample",), options=DRAWING, beside=("state_out",), because="which reads, and writes no text"),
     Rule(verbs=("sample",), options=("repetition_window",), without=PENALTIES),
     Rule(verbs=("Writer.sample", "Writer.stream"), options=("repetition_window",), without=(*PENALTIES, "config")),
+    Rule(verbs=("sample", *SAMPLING), options=("stop",), beside=PATTERNS, because="which says where a text ends"),
+    Rule(verbs=("sample",), options=("sampler",), without=PATTERNS),
+    Rule(verbs=SAMPLING, options=("sampler",), without=(*PATTERNS, "config")),
     Rule(verbs=("sample", "Writer.samples"), options=("ignore_case",),
          without=("unique", "novel", "exclude")),
     Rule(verbs=("eval",), options=("test",), beside=("texts",)),

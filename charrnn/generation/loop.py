@@ -4,13 +4,16 @@ B rows are generated side by side; row i depends on seed + i alone, so it is the
 """
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from charrnn.config import seed_of_row
+from charrnn.generation.chain import Chain
 from charrnn.generation.config import SampleConfig
-from charrnn.generation.drawing import draw, log_probabilities
+from charrnn.generation.constraints.exact import tried
+from charrnn.generation.constraints.particles import resampled
+from charrnn.generation.drawing import draw
 from charrnn.generation.processors import compose
 from charrnn.generation.sequence import TextChunk, TextSequence
 from charrnn.inference.backends import Serving
@@ -34,26 +37,35 @@ def generate(
     """Generate `rows` texts that continue the prompt, numbered from `first`, chunk by chunk as they come.
 
     The prompt comes behind what was read before, where that is given (`after`). Each text ends after `config.length`
-    code points, before a stop string, or at the end of a document. With `logprobs`, chunks say how likely the model
-    itself held their tokens. Raises VocabularyError when the prompt holds characters that the vocabulary lacks.
+    code points, before a stop string, at the end of a document, or where a pattern ends. With `logprobs`, chunks say
+    how likely the model itself held their tokens. Raises VocabularyError when the prompt holds characters that the
+    vocabulary lacks, ConfigError when no text behind it can match the pattern.
     """
     reading = read(engine, tokenizer.encode(prompt).tolist(), after)
     processors = compose(config, tokenizer)
-    asked = logprobs or any(processor.uses_logprob for processor in processors)
     sequences = [
         TextSequence(row, reading.ids, tokenizer, config, processors, seed=seed_of_row(seed, row))
         for row in range(first, first + rows)
     ]
-    with Serving(engine, rows, config.length) as serving:
+    chain = Chain(processors, tokenizer.size, endless=engine.config.vocab_size == tokenizer.size, told=logprobs)
+    write = SAMPLERS[config.sampler or "masked"] if any(one.ends for one in processors) else side_by_side
+    yield from write(engine, reading, chain, sequences, config.length)
+
+
+def side_by_side(
+    engine: Engine, reading: Reading, chain: Chain, sequences: Sequence[TextSequence], length: int
+) -> Iterator[TextChunk]:
+    """Draw what the chain leaves, for all rows at once, behind what was read."""
+    rows, nothing = len(sequences), itertools.repeat(None)
+    with Serving(engine, rows, length) as serving:
         logits, state = reading.logits.repeat(rows, axis=0), engine.select_rows(reading.state, [0] * rows)
         while sequences:
-            own = processed = logits.astype(np.float64)
-            for processor in processors:
-                processed = processor(processed, sequences)
+            own = chain.own(logits)
+            processed, kept = chain(own, sequences)
             tokens = draw(processed, np.array([sequence.uniforms.next() for sequence in sequences]))
-            found: Iterable[float | None] = log_probabilities(own, tokens).tolist() if asked else itertools.repeat(None)
-            for sequence, token, logprob in zip(sequences, tokens.tolist(), found, strict=False):
-                chunk = sequence.push(token, logprob)
+            logprobs = chain.logprobs(own, tokens) if chain.told else nothing
+            for sequence, *drawn in zip(sequences, tokens.tolist(), logprobs, kept or nothing, strict=False):
+                chunk = sequence.push(*drawn)
                 if chunk is not None:
                     yield chunk
             if any(sequence.finished for sequence in sequences):
@@ -62,3 +74,7 @@ def generate(
                 state = engine.select_rows(state, going)
             if sequences:
                 logits, state = serving.step(tokens, state)
+
+
+# How a text is kept to its pattern.
+SAMPLERS = {"masked": side_by_side, "exact": tried, "smc": resampled}

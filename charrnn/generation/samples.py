@@ -20,6 +20,8 @@ class Sample:
     """One sample: `seed` alone gives it again.
 
     `logprob`, where it was asked for: the model's own log-probability (nats, temperature 1, no filter) of its tokens.
+    Under a pattern: `kept`, the log-probability (nats, temperature 1) of all that the mask left, step by step, which is
+    the sample's importance weight; of `exact`, `tries`.
     """
 
     row: int
@@ -28,6 +30,8 @@ class Sample:
     finished: str
     """Why it ended: length, stop or end."""
     logprob: float | None = None
+    kept: float | None = None
+    tries: int | None = None
     tokens: int = 0
     """Drawn for it; those whose text was cut off, and the end of a document, with them."""
 
@@ -72,12 +76,14 @@ def likeliest(found: Iterable[Sample], most: int | None = None) -> Iterator[Samp
 
 
 def _whole(chunks: list[TextChunk], seed: int) -> Sample:
-    row, logprobs = chunks[0].row, [chunk.logprob for chunk in chunks if chunk.logprob is not None]
-    return Sample(
-        row,
-        seed_of_row(seed, row),
-        "".join(chunk.text for chunk in chunks),
-        chunks[-1].finished or "",
-        sum(logprobs) if logprobs else None,
-        tokens=sum(chunk.tokens for chunk in chunks),
-    )
+    row, last = chunks[0].row, chunks[-1]
+    text = "".join(chunk.text for chunk in chunks)
+    logprob, kept = _sum(chunk.logprob for chunk in chunks), _sum(chunk.kept for chunk in chunks)
+    tokens = sum(chunk.tokens for chunk in chunks)
+    return Sample(row, seed_of_row(seed, row), text, last.finished or "", logprob, kept, last.tries, tokens)
+
+
+def _sum(told: Iterable[float | None]) -> float | None:
+    """The sum of what was told; None where nothing was."""
+    found = [one for one in told if one is not None]
+    return sum(found) if found else None

@@ -20,12 +20,16 @@ class TextChunk(NamedTuple):
     `logprob`, where it was asked for: the model's own log-probability (nats, temperature 1, no filter) of the tokens
     drawn since the row's last chunk: those with them whose text was held back or cut off, and the end of a document.
     `tokens` is how many these are.
+    Beside it, under a pattern: `kept`, the log-probability (nats) of all that the pattern left there, where it masks;
+    `tries`, those that it took, where texts are tried until one matches.
     """
 
     row: int
     text: str
     finished: str | None = None
     logprob: float | None = None
+    kept: float | None = None
+    tries: int | None = None
     tokens: int = 0
 
 
@@ -73,7 +77,7 @@ class TextSequence:
         self._stop = StopSearch(config.stop, config.length)
         self._written: list[str] = []
         self.written = 0  # characters, the prompt not among them
-        self._untold = 0.0  # the log-probability of what came since the last chunk
+        self._untold = self._kept = 0.0  # the log-probabilities since the last chunk
         self._told = len(self.ids)  # how many ids there were then
 
     @property
@@ -81,10 +85,10 @@ class TextSequence:
         """What was written so far, the prompt not among it."""
         return "".join(self._written)
 
-    def push(self, token: int, logprob: float | None = None) -> TextChunk | None:
+    def push(self, token: int, logprob: float | None = None, kept: float | None = None) -> TextChunk | None:
         """Go on by the token drawn -> the text that is certain now, None where there is none.
 
-        `logprob` (nats) is for the processors that use it, and for the chunk.
+        `logprob` (nats) is for the processors that use it, and for the chunk, as `kept` is.
         """
         self.ids.append(token)
         for processor, state in self.states.items():
@@ -95,13 +99,15 @@ class TextSequence:
             text, self.finished = self._stop.push(self._detokenizer.push(token))
         if logprob is not None:
             self._untold = logprob = self._untold + logprob
+        if kept is not None:
+            self._kept = kept = self._kept + kept
         if not text and not self.finished:
             return None
         self._written.append(text)
         self.written += len(text)
-        self._untold = 0.0
+        self._untold = self._kept = 0.0
         tokens, self._told = len(self.ids) - self._told, len(self.ids)
-        return TextChunk(self.row, text, self.finished, logprob, tokens=tokens)
+        return TextChunk(self.row, text, self.finished, logprob, kept, tokens=tokens)
 
     def copy(self, *, seed: int | None = None) -> "TextSequence":
         """The same again, to go on by itself: alike or, with a seed, by other uniforms."""

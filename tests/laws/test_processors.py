@@ -52,7 +52,10 @@ every_processor = pytest.mark.parametrize("processor", PROCESSORS, ids=name_of)
 
 
 # Of the four symbols that rows of logits here have, those that are named stay.
-SOME: dict[str, list[Any]] = {"allow": [("abcd",), ("ab", "cdef")], "ban": [("ef",), ("p",)]}
+SOME: dict[str, list[Any]] = {
+    "allow": [("abcd",), ("ab", "cdef")], "ban": [("ef",), ("p",)],
+    "match": [("[a-d]+",), ("(?!e).*", "([a-m]{2})*[^n]?")], "lines": [1], "min_length": [9], "sampler": ["masked"],
+}  # fmt: skip
 
 
 def values(field: Field, *, inside: bool = False) -> list[Any]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from charrnn.generation.processors.base import DROPPED, Processor, relative_probabilities
+from charrnn.generation.processors.base import DROPPED, Processor, log_sums, relative_probabilities
 from charrnn.generation.processors.characters import Allow, Ban
+from charrnn.generation.processors.match import Match
 from charrnn.generation.processors.penalties import FrequencyPenalty, PresencePenalty, RepetitionPenalty
 from charrnn.generation.processors.surprise import Surprise
 from charrnn.generation.processors.temperature import Temperature
@@ -20,14 +21,15 @@ if TYPE_CHECKING:
     from charrnn.text.tokenizers import Tokenizer
 
 __all__ = [
-    "DROPPED", "PROCESSORS", "Allow", "Ban", "Eta", "FrequencyPenalty", "MinP", "PresencePenalty", "Processor",
-    "RepetitionPenalty", "Surprise", "Temperature", "TopK", "TopP", "TypicalP", "compose", "relative_probabilities",
+    "DROPPED", "PROCESSORS", "Allow", "Ban", "Eta", "FrequencyPenalty", "Match", "MinP", "PresencePenalty", "Processor",
+    "RepetitionPenalty", "Surprise", "Temperature", "TopK", "TopP", "TypicalP", "compose", "log_sums",
+    "relative_probabilities",
 ]  # fmt: skip
 
 # In the order that users of the field know: what may not come at all, penalties, temperature, filters.
 PROCESSORS: tuple[type[Processor], ...] = (
-    Allow, Ban, RepetitionPenalty, FrequencyPenalty, PresencePenalty, Temperature, TopK, TopP, MinP, TypicalP, Eta,
-    Surprise,
+    Allow, Ban, Match, RepetitionPenalty, FrequencyPenalty, PresencePenalty, Temperature, TopK, TopP, MinP, TypicalP,
+    Eta, Surprise,
 )  # fmt: skip
 
 

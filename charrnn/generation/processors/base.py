@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 else:
     np = LazyModule("numpy")
 
-DROPPED = float("-inf")
+DROPPED, LEAST_LOGIT = float("-inf"), -1e300
 
 PROBABILITY, COUNT = Range(above=0, at_most=1), Range(at_least=1, at_most=10**12)
 # An option of a processor: the panel that it stands in; left out, it is off.
-sampling = partial(option, group="Sampling")
+sampling, pattern = partial(option, group="Sampling"), partial(option, group="Pattern")
 
 
 class Processor:
@@ -50,6 +50,8 @@ class Processor:
     options: ClassVar[tuple[tuple[str, Any, Any], ...]]
     # Whether `advance` is to be told the log-probability of what was drawn.
     uses_logprob: ClassVar[bool] = False
+    # Whether it says where a text may end, also one of a model that has no end (see `Chain`).
+    ends: ClassVar[bool] = False
 
     @classmethod
     def build(cls, config: SampleConfig, tokenizer: Tokenizer) -> Self | None:
@@ -69,6 +71,10 @@ class Processor:
         """The state behind one more token; `logprob` in nats, the model's own, where it is used."""
         return state
 
+    def may_end(self, sequence: TextSequence) -> bool:
+        """Whether a text may end here."""
+        return True
+
     def __call__(self, logits: Logits, sequences: Sequence[TextSequence]) -> Logits:
         """logits (B, V) -> logits (B, V)."""
         raise NotImplementedError
@@ -78,6 +84,13 @@ def relative_probabilities(logits: Logits) -> Logits:
     """Probabilities but for a factor: the likeliest symbol's is 1."""
     shifted = logits - np.maximum.reduce(logits, 1, keepdims=True)
     return np.exp(shifted, shifted)
+
+
+def log_sums(logits: Logits) -> npt.NDArray[np.float64]:
+    """The natural logarithm of the sum of exp(logits) in each row (B, V) -> (B,); -inf where all are dropped."""
+    likeliest = np.maximum(np.maximum.reduce(logits, 1), LEAST_LOGIT)
+    with np.errstate(divide="ignore"):
+        return np.asarray(likeliest + np.log(np.add.reduce(np.exp(logits - likeliest[:, None]), 1)))
 
 
 def likeliest_first(logits: Logits) -> npt.NDArray[np.int64]:
