@@ -30,6 +30,7 @@ OPTIONS: list[dict[str, Any]] = [
     {"frequency_penalty": 1.0, "repetition_window": None},
     {"repetition_penalty": 2.0, "repetition_window": 9},
     {"surprise": 2.0, "top_k": 9, "temperature": None},
+    *({"match": "[a-z ]{20,}", "sampler": sampler} for sampler in ("masked", "exact", "smc")),
 ]
 
 
@@ -41,7 +42,7 @@ def test_what_was_read_is_continued_as_if_it_were_read_again(fields: dict[str, A
     engine = engine_of(network(LETTERS, **fields), precision)
     ids = LETTERS.encode("the quick brown fox").tolist()
     for options in OPTIONS:
-        config = SampleConfig(length=30, **options)
+        config = SampleConfig.of(length=30, **options)
         expected = list(generate(engine, LETTERS, config, prompt="the quick brown fox", rows=4, seed=3, logprobs=True))
         for seam in (0, 1, 7, len(ids)):
             kept = read(engine, ids[seam:], read(engine, ids[:seam]))
