@@ -143,7 +143,9 @@ def clock(seconds: float) -> str:
 
 
 def megabytes(size: int) -> str:
-    """1_100_000 -> '1.1 MB'; less than a tenth in kB."""
+    """1_100_000 -> '1.1 MB'; less than a tenth in kB, and less than a thousand bytes in these."""
+    if size < 1000:
+        return f"{size} byte{'s'[: size != 1]}"
     return f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size / 1e3:,.1f} kB"
 
 

@@ -321,6 +321,8 @@ def test_the_command_tells_scripts_and_keeps_its_gate(
     assert turned.code == 3 and "is not better than" in turned.err
     same = charrnn("compare", better, better, str(text), "--fail-unless-better", "-q")
     assert (same.code, same.out) == (3, "0.0\n")
+    text.write_text("東京", encoding="utf-8")
+    assert "'東'" in (lacking := charrnn(*line)).err and "--unk counts each as one" in lacking.err and lacking.code == 1
 
 
 def test_without_a_text_both_must_have_held_out_the_same(charrnn: CommandLine, trained: Path) -> None:

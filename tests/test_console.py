@@ -160,6 +160,7 @@ def test_what_is_being_done_stands_on_a_terminal_until_there_is_something_to_sho
 def test_a_size_is_told_in_megabytes() -> None:
     for size, told in ((1_100_000, "1.1 MB"), (294_929, "0.3 MB"), (1_234, "1.2 kB"), (5 * 10**9, "5,000.0 MB")):
         assert console.megabytes(size) == told
+    assert [console.megabytes(size) for size in (1, 37, 999, 1000)] == ["1 byte", "37 bytes", "999 bytes", "1.0 kB"]
 
 
 def test_a_validation_fits_too() -> None:

@@ -225,8 +225,8 @@ def test_pairs_without_groups_go_by_their_file_where_there_are_several(tmp_path:
     [
         ([], "no pairs in it"),
         (["good\tbad"], "no pairs in it"),
-        (["a\tb", "a"], "line 2, has 1 columns where there are 2: good, bad"),
-        (["one sentence"], "line 1, has 1 columns: give good<TAB>bad"),
+        (["a\tb", "a"], "line 2, has 1 column where there are 2: good, bad"),
+        (["one sentence"], "line 1, has 1 column: give good<TAB>bad"),
         (["a\t "], "line 1, has no bad: a sentence must stand there"),
         (["good\tbad\tkind", "a\tb"], "line 2, has 2 columns where there are 3: good, bad, kind"),
         (["0\tA b\tA b\tc\td"], "line 1, has no ***mask*** in its column `masked`"),

@@ -168,6 +168,14 @@ def test_a_text_with_tabs_stays_one_cell(score: Score) -> None:
     assert row[3:] == [r"the\theron\\"]
 
 
+def test_quotation_marks_are_those_of_the_text(score: Score) -> None:
+    done = score('a "the heron\nNA the" b\n', "--per", "word", "--unk")
+    rows = list(csv.DictReader(io.StringIO(done.out), delimiter="\t", quoting=csv.QUOTE_NONE))
+    assert [row["text"] for row in rows if row["text"]] == ["a", '"the', "heron", "NA", 'the"', "b"]
+    # As the help says: whoever takes them for quotes loses rows.
+    assert len(list(csv.DictReader(io.StringIO(done.out), delimiter="\t"))) < len(rows)
+
+
 # ---- fields
 
 
@@ -195,6 +203,7 @@ def test_a_field_of_tsv_is_found_by_its_header(score: Score) -> None:
     refused = score(done.out, "--field", "text", code=1).err
     assert "has a column 'surprisal' already" in refused and "--prefix" in refused
     assert "no column 'nonsense' but 'id', 'text'" in score(text, "--field", "nonsense", code=1).err
+    assert "columns stand between tabs" in score("id,text\n1,the heron\n", "--field", "text", code=1).err
     words = table(score(text, "--field", "text", "--per", "word"))
     assert [(row["line"], row["text"], row["start"]) for row in words if row["text"]] == [
         ("2", "the", "0"), ("2", "heron", "4"), ("3", "stood", "0")]  # fmt: skip
@@ -235,6 +244,8 @@ def test_a_line_that_cannot_be_scored_is_told_when_those_before_are_out(score: S
 def test_no_text_is_a_line_and_an_empty_one_is_no_failure(score: Score, charrnn: CommandLine, trained: Path) -> None:
     done = charrnn("score", "-m", "small", "--checkpoints", str(trained))
     assert done.code == 2 and "nothing to score: name a file, or pipe lines in" in done.err
+    missing = charrnn("score", "nothing.txt", "-m", "small", "--checkpoints", str(trained))
+    assert (missing.code, missing.out) == (1, "") and "there is no file nothing.txt" in missing.err
     assert score("").out == "surprisal\tper_char\tppl\ttext\n"
     assert score("", "-q").out == score("", "--field", "text").out == ""
 

@@ -68,7 +68,7 @@ def test_several_files_follow_each_other_and_what_is_no_text_is_told(tmp_path: P
     any_bytes = itertools.chain.from_iterable(lines([str(tmp_path / "b")], any_bytes=True))
     assert [line.raw for line in any_bytes] == ["two\n", "\udcff\n"]
     with pytest.raises(CorpusError, match="there is no file"):
-        next(lines([str(tmp_path / "nothing")]))
+        lines([str(tmp_path / "a"), str(tmp_path / "nothing")])  # before anything is read
 
 
 def test_nothing_but_a_mark_is_no_line(tmp_path: Path) -> None:

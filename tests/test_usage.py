@@ -93,3 +93,26 @@ def test_a_name_that_is_not_among_the_choices_is_told_with_those_that_are(charrn
             assert choice.value in line
         checked += 1
     assert checked >= 8
+
+
+def test_what_lacks_its_value_is_told_with_the_help_of_its_command(charrnn: CommandLine) -> None:
+    for command, flag in (("score", "--top"), ("inspect memory", "--svg"), ("sample", "-n")):
+        result = charrnn(*command.split(), flag)
+        told = f"charrnn: Option '{flag}' requires an argument; see charrnn {command} --help\n"
+        assert (result.code, result.out, result.err) == (2, "", told)
+
+
+def test_pages_and_pictures_are_refused_at_once_where_their_folder_lacks(charrnn: CommandLine) -> None:
+    written = [(command, option.opts[0]) for command, option in options() if option.name in ("html", "svg")]
+    assert len(written) >= 6
+    for command, flag in written:
+        result = charrnn(*command.split(), flag, "nowhere/page")
+        told = "charrnn: there is no folder nowhere to write page into: make it first\n"
+        assert (result.code, result.out, result.err) == (1, "", told), command
+
+
+def test_examples_begin_at_the_margin(charrnn: CommandLine) -> None:
+    for command, _ in commands(app):
+        page = charrnn(*command.split(), "--help").out
+        examples = [line.rstrip() for line in page.partition("Examples:")[2].splitlines() if "charrnn" in line]
+        assert examples and all(line[:2] != "  " for line in examples), (command, examples)

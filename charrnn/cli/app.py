@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import warnings
+from inspect import cleandoc
 from typing import Annotated, NoReturn
 
 import typer
@@ -40,7 +41,7 @@ app = typer.Typer(
 )
 app.command("train", cls=Command, epilog=train.EXAMPLES)(train.train)
 app.command("sample", cls=Command, epilog=sample.EXAMPLES)(sample.sample)
-app.command("eval", cls=Command, epilog=evaluate.DEFINITIONS + evaluate.EXAMPLES)(evaluate.evaluate)
+app.command("eval", cls=Command, epilog=evaluate.DEFINITIONS + cleandoc(evaluate.EXAMPLES))(evaluate.evaluate)
 app.command("score", cls=Command, epilog=score.EXAMPLES)(score.score)
 app.command("compare", cls=Command, epilog=compare.EXAMPLES)(compare.compare)
 app.command("fill", cls=Command, epilog=fill.EXAMPLES)(fill.fill)

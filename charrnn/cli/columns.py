@@ -97,10 +97,10 @@ class NamedColumn:
     def __init__(self, name: str, header: Line) -> None:
         self._header = content(header).split("\t")
         if name not in self._header:
-            raise CorpusError(
-                f"the header has no column {name!r} but {', '.join(map(repr, self._header))}: choose one of them, or "
-                "`column` by its number where there is no header"
-            )
+            told = f"the header has no column {name!r} but {', '.join(map(repr, self._header))}"
+            if len(self._header) == 1 and "," in self._header[0]:
+                raise CorpusError(f"{told}: columns stand between tabs, and CSV has to be made TSV first")
+            raise CorpusError(f"{told}: choose one of them, or `column` by its number where there is no header")
         self._number = 1 + self._header.index(name)
 
     def pick(self, line: Line, number: int) -> str | None:

@@ -13,6 +13,7 @@ from charrnn.cli.standard_input import or_standard_input
 from charrnn.config import Range, TrainOptions, require
 from charrnn.config.verbs import VerbArguments
 from charrnn.console import say, visible, working, write
+from charrnn.errors import VocabularyError
 from charrnn.schema import finite, to_json_text
 
 if TYPE_CHECKING:
@@ -124,16 +125,19 @@ def compare(
     part = "test" if test else "valid"
     text = KeptText(named, any_bytes=any_bytes) if named else api.held_out_of_all(models, part)
     working(f"scoring {text.label}")
-    found = api.compare(
-        models[0],
-        b if ngram else models[1],
-        text,
-        lines=lines,
-        reset_every=reset_every,
-        # What both have held out may hold characters that the training part lacks; training has said so.
-        unknown=unknown or not named,
-        batch_size=batch_size,
-    )
+    try:
+        found = api.compare(
+            models[0],
+            b if ngram else models[1],
+            text,
+            lines=lines,
+            reset_every=reset_every,
+            # What both have held out may hold characters that the training part lacks; training has said so.
+            unknown=unknown or not named,
+            batch_size=batch_size,
+        )
+    except VocabularyError as problem:
+        raise VocabularyError(f"{problem}; --unk counts each as one in the vocabulary's size") from None
     for note in found.notes:
         say(note)
     if per is not None:

@@ -58,7 +58,13 @@ def memory(
     ] = SCORED,
     svg: opt.Svg = None,
     html: Annotated[
-        Path | None, opt.option("Output", "With --saliency: a page with every character's prediction.", default="none")
+        Path | None,
+        opt.option(
+            "Output",
+            "With --saliency: a page with every character's prediction.",
+            default="none",
+            check=opt.in_a_folder,
+        ),
     ] = None,
     model: opt.Model = None,
     checkpoints: opt.Checkpoints = None,

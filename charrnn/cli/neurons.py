@@ -47,7 +47,8 @@ def neurons(
         int, opt.option("Analysis", "Tokens of the text to read.", within=Range(at_least=2, at_most=10**6))
     ] = LOOKED_AT,
     html: Annotated[
-        Path | None, opt.option("Output", "A page with the text by every unit found.", default="none")
+        Path | None,
+        opt.option("Output", "A page with the text by every unit found.", default="none", check=opt.in_a_folder),
     ] = None,
     model: opt.Model = None,
     checkpoints: opt.Checkpoints = None,

@@ -12,16 +12,24 @@ from charrnn.cli.completion import complete_model
 from charrnn.cli.fields import choice, from_field, option, utf8, with_fields
 from charrnn.config import TrainOptions
 from charrnn.console import Talk
+from charrnn.errors import CharrnnError
 
 __all__ = [
     "Checkpoints", "Html", "Json", "Model", "Models", "Quiet", "Seed", "Svg", "Texts", "Threads", "choice",
-    "from_field", "option", "typed", "utf8", "utf8_streams", "with_fields",
+    "from_field", "in_a_folder", "option", "typed", "utf8", "utf8_streams", "with_fields",
 ]  # fmt: skip
 
 
 def _set_quiet(value: bool) -> bool:
     Talk.quiet = value
     return value
+
+
+def in_a_folder(file: Path | None) -> Path | None:
+    """A file to be written at the end; that its folder lacks is said at the beginning. Raises CharrnnError."""
+    if file is not None and not file.parent.is_dir():
+        raise CharrnnError(f"there is no folder {file.parent} to write {file.name} into: make it first")
+    return file
 
 
 Model = Annotated[
@@ -60,10 +68,18 @@ Texts = Annotated[
         show_default="what is piped in; else the held-out part",
     ),
 ]
-Svg = Annotated[Path | None, option("Output", "Draw a picture into this file.", "--svg", default="none")]
+Svg = Annotated[
+    Path | None, option("Output", "Draw a picture into this file.", "--svg", default="none", check=in_a_folder)
+]
 Html = Annotated[
     Path | None,
-    option("Output", "A page: the text coloured by surprisal, passages, charts.", "--html", default="none"),
+    option(
+        "Output",
+        "A page: the text coloured by surprisal, passages, charts.",
+        "--html",
+        default="none",
+        check=in_a_folder,
+    ),
 ]
 Json = Annotated[bool, option("Output", "JSON on stdout, floats unrounded.", "--json")]
 Quiet = Annotated[bool, option("Output", "The bare result alone.", "--quiet", "-q", check=_set_quiet)]

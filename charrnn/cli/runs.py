@@ -46,7 +46,7 @@ SPARE = ("weights", "time", "corpus", "steps")
 SECONDS = {"d": 86400, "h": 3600, "min": 60, "s": 1}
 
 Names = Annotated[
-    list[str], typer.Argument(metavar="NAME...", help="Runs, by name or folder.", autocompletion=complete_run)
+    list[str], typer.Argument(metavar="NAME", help="Runs, by name or folder.", autocompletion=complete_run)
 ]
 
 

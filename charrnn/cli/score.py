@@ -58,7 +58,7 @@ def score(
         int | None,
         opt.option(
             "Text",
-            "Score this column of TSV, counted from 1; the rest of the line goes through.",
+            "Score this column (from 1) of TSV without a header; rows of lines keep the rest.",
             metavar="N",
             default="the whole line",
             within=Range(at_least=1),
@@ -68,7 +68,7 @@ def score(
         str | None,
         opt.option(
             "Text",
-            "Score this field of JSON Lines, or of TSV with a header; the rest goes through.",
+            "Score this field of JSON Lines, or of TSV with a header; rows of lines keep the rest.",
             default="the whole line",
             check=opt.utf8,
         ),
@@ -117,7 +117,9 @@ def score(
     `--space before` it costs its tokens and the white space in front of it; with `none` white space has rows of its
     own. What is left at the end of a line is a row without a word. All rows add up to the lines' totals.
 
-    TSV has a header and no quotes: tabs and line ends in a cell are written \\t, \\n and \\r, and a backslash twice.
+    TSV has a header and no quotes: tabs and line ends in a cell are written \\t, \\n and \\r, and a backslash twice. A
+    quotation mark is one, and NA is a word: to pandas say quoting=3, keep_default_na=False, to R's read.delim quote="",
+    na.strings="".
     """
     working("reading the model")
     from charrnn import api

@@ -40,7 +40,12 @@ def _once(parser: Any, ctx: typer.Context) -> Any:
     parse = parser.parse_args
 
     def parse_args(args: list[str]) -> Any:
-        found = parse(args=args)
+        try:
+            found = parse(args=args)
+        except typer.TyperException as problem:
+            if getattr(problem, "ctx", None) is None:  # it does not know whose option it is
+                problem.ctx = ctx  # type: ignore[attr-defined]
+            raise
         if not ctx.resilient_parsing:
             _refuse_twice(found[2])
         return found

@@ -9,6 +9,7 @@ import io
 import re
 import select
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
 from charrnn.errors import CorpusError
@@ -42,10 +43,16 @@ def lines(
 
     An empty list is a pause: nothing more is there yet.
     With `any_bytes`, bytes that are no UTF-8 are lone surrogates (PEP 383). `note` hears of what is left out.
-    Raises CorpusError when a source is missing, undecodable or binary; the lines before have come by then.
+    Raises CorpusError at once when a source is missing; when one is undecodable or binary, once the lines before have
+    come.
     """
+    return _as_they_come(sources, [find(source) for source in sources], any_bytes, note)
+
+
+def _as_they_come(
+    sources: Sequence[str], paths: Sequence[Path | None], any_bytes: bool, note: Callable[[str], None]
+) -> Iterator[list[Line]]:
     start = byte = 0
-    paths = [find(source) for source in sources]
     for source, path in zip(sources, paths, strict=True):
         name = called(source)
         with unpacked(path, name, note) as raw:

@@ -116,14 +116,18 @@ def _tsv(file: str, lines: Sequence[tuple[int, str]]) -> Iterator[Pair]:
         names = HEADERLESS.get(len(names), ())
     if not names:
         raise _wrong(
-            file, lines[0][0], f"has {len(_cells(lines[0][1]))} columns: give good<TAB>bad, or name the columns there"
+            file, lines[0][0], f"has {_columns(_cells(lines[0][1]))}: give good<TAB>bad, or name the columns there"
         )
     groups = [name for name in names if name not in (*GOOD, *BAD) and name.lower() not in NO_GROUPS]
     for number, line in lines[1:] if named else lines:
         cells = _cells(line)
         if len(cells) != len(names):
-            raise _wrong(file, number, f"has {len(cells)} columns where there are {len(names)}: {', '.join(names)}")
+            raise _wrong(file, number, f"has {_columns(cells)} where there are {len(names)}: {', '.join(names)}")
         yield _pair(dict(zip(names, cells, strict=True)), groups, file, number)
+
+
+def _columns(cells: Sequence[str]) -> str:
+    return f"{len(cells)} column{'s'[: len(cells) != 1]}"
 
 
 def _cells(line: str) -> list[str]:
