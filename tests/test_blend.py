@@ -89,8 +89,13 @@ def test_a_contrast_takes_the_other_s_logarithms_away(precision: str) -> None:
 @each("combine", [mean_of([2, 1]), contrast_of(0.3)])
 def test_a_row_is_the_same_alone_or_among_others_whatever_is_filtered(combine: Combine) -> None:
     shared, engine = blended(engines("int8"), combine)
-    matched = [{"match": "[a-f]*", "sampler": sampler} for sampler in ("masked", "exact", "smc")]
-    filtered = [{"top_k": 3, "temperature": 0.7}, {"surprise": 1.0}, {"ban": "c"}, {"frequency_penalty": 0.4}]
+    matched: list[dict[str, Any]] = [{"match": "[a-f]*", "sampler": sampler} for sampler in ("masked", "exact", "smc")]
+    filtered: list[dict[str, Any]] = [
+        {"top_k": 3, "temperature": 0.7},
+        {"surprise": 1.0},
+        {"ban": "c"},
+        {"frequency_penalty": 0.4},
+    ]
     for filters in [{}, *filtered, *matched]:
         config = SampleConfig.of(length=25, **filters)
         chunks = list(generate(engine, shared, config, prompt="ab", rows=9, seed=7, logprobs=True))
