@@ -328,6 +328,9 @@ def test_the_command_tells_scripts_and_keeps_its_gate(
 def test_without_a_text_both_must_have_held_out_the_same(charrnn: CommandLine, trained: Path) -> None:
     same = json.loads(charrnn("compare", "small", "small", "--checkpoints", str(trained), "--json").out)
     assert same["text"].startswith("valid part of ") and same["chars"] > 500
+    Path("unknown.txt").write_text("東京\n", encoding="utf-8")
+    lacking = charrnn("compare", "small", "small", "unknown.txt", "--checkpoints", str(trained))
+    assert lacking.code == 1 and "in the training text; --unk counts each" in lacking.err
     refused = charrnn("compare", "small", "lines", "--checkpoints", str(trained))
     assert refused.code == 1 and "name a text" in refused.err and len(refused.err.splitlines()) == 1
 

@@ -358,6 +358,7 @@ def test_wrong_usage_is_told_in_one_line(
         ("t.txt -o t.npy --layer two", 2, "--layer must be a number, 1 the first, or all, not 'two'"),
         ("t.txt -o t.npy --per char --pool last", 2, "--pool means nothing beside --per char"),
         ("t.txt -o t.npy", 1, "column 5): it was not in the training text; --unk reads it"),
+        ("t.txt -o t.npy --index t.npy", 2, "--index is a file beside --output: give it another name"),
         ("none.txt -o t.npy", 1, "there is no file none.txt"),
         ("t.txt -o no/such/t.npy --unk", 1, "No such file or directory: "),
     ):

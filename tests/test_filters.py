@@ -109,8 +109,9 @@ def test_a_temperature_is_one_number_or_two(written: Any, value: Any) -> None:
 
 @each("written", ["a", "0.5:", "1:2:3", (1.0,), "-1:1", "nan:1", [0.5, "x"]])
 def test_what_is_no_temperature_is_refused(written: Any) -> None:
-    with pytest.raises(ConfigError, match="`temperature` must be"):
+    with pytest.raises(ConfigError, match="`temperature` must be") as refused:
         SampleConfig.of(temperature=written)
+    assert repr(written) in str(refused.value)
 
 
 def test_a_ramp_goes_from_the_first_to_the_last_temperature_over_the_length() -> None:
@@ -191,6 +192,7 @@ def test_characters_that_cannot_be_written_are_refused() -> None:
     for options, words in (
         ({"allow": ("aß",)}, "'ß', which no single symbol"),
         ({"ban": ("abcdefghijklmnop",)}, "leaves nothing to write"),
+        ({"allow": ("ab",), "ban": ("abc",)}, "`ban` leaves nothing of `allow` to write"),
     ):
         with pytest.raises(ConfigError, match=words):
             compose(SampleConfig(**options), LETTERS)

@@ -122,6 +122,10 @@ def test_a_figure_that_is_not_defined_passes_no_gate(tmp_path: Path) -> None:
         Gate("bpc", above=1.0).judge([{}])
     with pytest.raises(CharrnnError, match=r"bpc is not defined for .*base\.json"):
         Gate("bpc", baseline=write(tmp_path / "base.json", record(None))).judge([record(2.0)])
+    for value in ("Infinity", "-Infinity", "9" * 400):  # as others may write it; everything would pass
+        file.write_text(f'{{"text": "t.txt", "bpc": {value}}}')
+        with pytest.raises(CharrnnError, match=r"bpc is not finite in .*base\.json"):
+            Gate("bpc", baseline=file).judge([record(2.0)])
     Gate("bpc").judge([record(None)])
 
 
@@ -130,6 +134,7 @@ def test_a_baseline_that_is_none_is_refused_before_anything_is_done(tmp_path: Pa
     for content, words in (
         (b"", "holds no figures"), (b"\n\n", "holds no figures"), (b"{}\n2.0\n", "line 2, is no JSON object"),
         (b"bpc\t2.0\n", "line 1, is no"), (b"\xff\xfe{}", "is no JSON object"),
+        (100_000 * b"[", "line 1, is no JSON object"),
     ):  # fmt: skip
         file.write_bytes(content)
         with pytest.raises(CharrnnError, match=words):

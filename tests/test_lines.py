@@ -137,6 +137,12 @@ def test_a_line_without_a_document_in_it_costs_nothing(by: str) -> None:
     assert all(piece.predictions.tokens[-1:] == end for piece in pieces if len(piece.predictions))
 
 
+def test_white_space_that_comes_in_parts_is_an_empty_line_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "LONGEST", 8)
+    pieces = list(LineReader(a_model(documents=True)).read([20 * " " + "\n", 20 * "\t"]))
+    assert len(pieces) > 2 and not any(len(piece.predictions) for piece in pieces)
+
+
 def test_a_context_is_read_before_each_line(by: str) -> None:
     model, texts, context = a_model(), some_lines(10), "dead head\nface"
     close(nats(LineReader(model, context=context).read(texts)), [alone(model, text, context) for text in texts])
@@ -310,6 +316,7 @@ def test_a_line_of_its_own_has_its_figures(trained: Path, tmp_path: Path) -> Non
         scores
         == list(model.score_lines(tmp_path / "lines.txt"))
         == list(model.score_lines(iter(text.splitlines(True))))
+        == list(model.score_lines(text.replace("\n", "\r\n").splitlines(True)))
     )
     whole = model.score("The heron\n")
     assert (scores[0].bits, scores[0].bpc, scores[0].ppl) == pytest.approx(

@@ -305,6 +305,8 @@ def test_the_command_tells_what_python_tells(charrnn: CommandLine, trained: Path
     rows = [line.split("\t") for line in charrnn("eval", *model, "--pairs", first, second).out.splitlines()]
     assert [row[1:4] for row in rows[1:3]] == [["all", "all", "3"], ["field", "syntax", "3"]]
     assert {len(row) for row in rows} == {9} and float(rows[1][4]) == scores.accuracy
+    odd = written(tmp_path, "odd.jsonl", blimp("A.", "B.", "a\tb\n"))
+    assert r"a\tb\n" in charrnn("eval", *model, "--pairs", odd).out.splitlines()[-1].split("\t")
     ends = charrnn("eval", *model, "--json", "--no-end", "--pairs", first, second)
     assert (
         json.loads(ends.out)["mean_difference"]

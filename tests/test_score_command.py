@@ -163,7 +163,15 @@ def test_alternatives_are_columns_or_a_list(score: Score) -> None:
         assert "--top needs --per char or --per token" in score("the\n", "--top", "2", "--per", per, code=2).err
 
 
+def test_a_context_may_be_longer_than_a_name(score: Score, models: dict[str, Model]) -> None:
+    before = "the heron " * 500
+    assert float(score("stood", "-q", "--context", before).out) == pytest.approx(
+        bits(models["small"], before + "stood") - bits(models["small"], before), rel=1e-4
+    )
+
+
 def test_a_text_with_tabs_stays_one_cell(score: Score) -> None:
+    assert written(score("the\n", "--prefix", "a\t"))[0].split("\t")[0] == r"a\tsurprisal"
     row = written(score("the\theron\\\n", "--unk"))[1].split("\t")
     assert row[3:] == [r"the\theron\\"]
 
@@ -203,6 +211,16 @@ def test_a_field_of_tsv_is_found_by_its_header(score: Score) -> None:
     refused = score(done.out, "--field", "text", code=1).err
     assert "has a column 'surprisal' already" in refused and "--prefix" in refused
     assert "no column 'nonsense' but 'id', 'text'" in score(text, "--field", "nonsense", code=1).err
+    # Each file has the header, and each row its columns: figures would stand under other names.
+    Path("more").write_text(text)
+    more = score(text, "more", "--field", "text")
+    assert [row["surprisal"] for row in table(more)] == 2 * plain and more.out.count("text") == 1
+    Path("more").write_text("text\tid\nstood\t1\n")
+    assert "line 4 is another header" in score(text, "more", "--field", "text", code=1).err
+    for row, told in (("1\tstood\tx", "3 columns"), ("1", "1 column")):
+        ragged = score(f"{text}{row}\n", "--field", "text", code=1)
+        assert f"line 4 has {told}, and the header 2" in ragged.err and len(written(ragged)) == 3
+    assert "has 2 columns 'id'" in score("id\tid\n1\t2\n", "--field", "id", code=1).err
     assert "columns stand between tabs" in score("id,text\n1,the heron\n", "--field", "text", code=1).err
     words = table(score(text, "--field", "text", "--per", "word"))
     assert [(row["line"], row["text"], row["start"]) for row in words if row["text"]] == [
@@ -216,13 +234,34 @@ def test_a_field_of_json_lines_leaves_the_rest_as_it_is_written(score: Score) ->
     assert lines[0].startswith('{"n":1.50, "text":"the heron", "surprisal": ')
     assert lines[1].startswith('{"text": "st\\u006fod", "x": [1e400], "surprisal": ')
     assert [json.loads(line)["surprisal"] for line in lines] == plain
+    # Line ends are read as those of a file are.
+    ends = written(score('{"text": "a\\r\\nb\\rc"}\n{"text": "a\\nb\\nc"}\n', "--field", "text", "-q"))
+    assert ends[0] == ends[1]
     for bad, words in (
         ("{}\n", "line 1 has no field 'text'"), ('{"text": 3}\n', "line 1 has no text in its field 'text'"),
         ('{"text": "a"}\nx\n', "line 2 is no JSON"), ('{"text": "a"}\n[]\n', "line 2 is no JSON object"),
-        ('{"text": "a", "ppl": 1}\n', "has a field 'ppl' already"),
+        ('{"text": "a", "ppl": 1}\n', "has a field 'ppl' already"), ('{"text": "a"\n', "(column 13)"),
+        ('{"x": ' + 100_000 * "[", "line 1 cannot be read"), ('{"x": ' + 5_000 * "1", "line 1 cannot be read"),
     ):  # fmt: skip
         done = score(bad, "--field", "text", code=1)
         assert words in done.err and len(written(done)) == words.startswith("line 2")
+
+
+def test_half_of_a_surrogate_pair_is_a_character_that_is_written_out(score: Score, models: dict[str, Model]) -> None:
+    half = '{"text": "\\ud800 a"}\n'
+    bits = float(
+        written(score(half, "--field", "text", "--unk", "--per", "line", "--json"))[0].split(": ")[2].split(",")[0]
+    )
+    for per in ("word", "char", "token"):
+        rows = table(score(half, "--field", "text", "--unk", "--per", per))
+        assert rows[0]["text"] == "\\ud800" and [row["byte"] for row in rows][:2] == [
+            "0",
+            "4" if per == "word" else "3",
+        ]
+        assert math.fsum(float(row["surprisal"]) for row in rows) == pytest.approx(bits, rel=1e-9)
+        told = models["small"].surprisal("\ud800 a\n", per=per, unknown=True)
+        assert told["byte"].tolist() == [int(row["byte"]) for row in rows]
+        assert told["surprisal"].sum() == pytest.approx(bits, rel=1e-6)
 
 
 # ---- what goes wrong
@@ -248,15 +287,24 @@ def test_no_text_is_a_line_and_an_empty_one_is_no_failure(score: Score, charrnn:
     assert (missing.code, missing.out) == (1, "") and "there is no file nothing.txt" in missing.err
     assert score("").out == "surprisal\tper_char\tppl\ttext\n"
     assert score("", "-q").out == score("", "--field", "text").out == ""
+    piped = subprocess.run(process_line(trained), input=b"", capture_output=True, check=True)
+    assert piped.stdout == b"surprisal\tper_char\tppl\ttext\n"
 
 
 # ---- a process of its own
 
 
+def process_line(trained: Path, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", "charrnn", "score", "-m", "small", "--checkpoints", str(trained), *arguments]
+
+
 def process(trained: Path, *arguments: str, **pipes: Any) -> "subprocess.Popen[bytes]":
-    line = [sys.executable, "-m", "charrnn", "score", "-m", "small", "--checkpoints", str(trained), *arguments]
     return subprocess.Popen(
-        line, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **pipes
+        process_line(trained, *arguments),
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        **pipes,
     )
 
 

@@ -23,16 +23,16 @@ from charrnn.cli import standard_input
 from charrnn.errors import ConfigError
 standard_input.SECONDS_UNTIL_SAID, standard_input.SECONDS_WAITED = {seconds}
 try:
-    print(standard_input.or_standard_input(None))
+    print(standard_input.or_standard_input(None, empty={empty}))
 except ConfigError as problem:
     print("refused:", problem)
 """
 NONE, READ = "[]", "['-']"
 
 
-def asked(stdin: int | None, *, seconds: tuple[float, float] = (20, 20)) -> str:
+def asked(stdin: int | None, *, seconds: tuple[float, float] = (20, 20), empty: bool = False) -> str:
     """What a process of its own makes of this standard input; None: it is closed."""
-    code = [sys.executable, "-c", ASK.format(seconds=seconds)]
+    code = [sys.executable, "-c", ASK.format(seconds=seconds, empty=empty)]
     if stdin is None:
         code = ["sh", "-c", 'exec "$@" <&-', "sh", *code]
     return subprocess.run(code, stdin=stdin, stdout=subprocess.PIPE, check=True, text=True).stdout.strip()
@@ -58,13 +58,14 @@ def pair(kind: str) -> tuple[int, int]:
 
 
 @each("kind", ["pipe", "socket"])
-def test_what_comes_through_a_pipe_is_the_text_and_its_end_alone_is_none(kind: str) -> None:
-    for content, wanted in ((b"text", READ), (b"", NONE)):
+def test_what_comes_through_a_pipe_is_the_text_and_its_end_alone_is_refused(kind: str) -> None:
+    for content, wanted in ((b"text", READ), (b"", "refused:")):
         reading, writing = pair(kind)
         os.write(writing, content)
         os.close(writing)
         with opened(reading):
-            assert asked(reading) == wanted
+            assert asked(reading).startswith(wanted)
+            assert asked(reading, empty=True) == READ, "for a command without another text"
 
 
 def test_who_writes_late_is_waited_for_and_who_never_does_is_not() -> None:
@@ -82,7 +83,7 @@ def test_who_writes_late_is_waited_for_and_who_never_does_is_not() -> None:
 
 
 def test_a_terminal_the_null_device_and_what_is_closed_hold_no_text() -> None:
-    assert asked(subprocess.DEVNULL) == NONE
+    assert asked(subprocess.DEVNULL) == asked(subprocess.DEVNULL, empty=True) == NONE
     assert asked(None) == NONE
     terminal, other = pair("terminal")
     with opened(terminal, other):
@@ -90,10 +91,10 @@ def test_a_terminal_the_null_device_and_what_is_closed_hold_no_text() -> None:
         assert asked(terminal) == NONE
 
 
-def test_a_file_is_the_text_unless_it_is_empty_or_somebody_reads_it(tmp_path: Path) -> None:
+def test_a_file_is_the_text_unless_somebody_reads_it_and_an_empty_one_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("text")
     (tmp_path / "empty").write_text("")
-    for name, at, wanted in (("text", 0, READ), ("text", 4, NONE), ("empty", 0, NONE), ("text", 2, "refused:")):
+    for name, at, wanted in (("text", 0, READ), ("text", 4, NONE), ("empty", 0, "refused:"), ("text", 2, "refused:")):
         descriptor = os.open(tmp_path / name, os.O_RDONLY)
         with opened(descriptor):
             os.lseek(descriptor, at, os.SEEK_SET)
@@ -134,7 +135,7 @@ TAKES_A_TEXT = [
 
 
 def test_every_command_that_takes_a_text_takes_it_from_standard_input(
-    charrnn: CommandLine, trained: Path, prose: str, piped: Callable[[str], None]
+    charrnn: CommandLine, trained: Path, prose: str, piped: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = " ".join(prose[:700].split())
     Path("text.txt").write_text(text, encoding="utf-8")
@@ -142,7 +143,11 @@ def test_every_command_that_takes_a_text_takes_it_from_standard_input(
         line = [*command, "-m", "small", "--checkpoints", str(trained)]
         named = charrnn(*line, "text.txt")
         piped("")
-        own = charrnn(*line)
+        empty = charrnn(*line)
+        assert empty.code == 2 and empty.out == "" and "standard input is empty" in empty.err
+        with open(os.devnull) as nothing, monkeypatch.context() as patch:
+            patch.setattr("sys.stdin", nothing)
+            own = charrnn(*line)
         piped(text)
         result = charrnn(*line)
         assert (result.code, own.code) == (0, 0), result.err + own.err
@@ -164,7 +169,7 @@ def test_fill_takes_its_text_from_standard_input_without_the_last_line_end(
         assert charrnn(*line, *more).out == named.out
     piped("")
     done = charrnn(*line)
-    assert done.code == 2 and "one gap, written [...]" in done.err
+    assert done.code == 2 and "standard input is empty" in done.err
 
 
 def test_train_takes_its_corpus_from_standard_input(
@@ -202,7 +207,7 @@ def test_eval_scores_what_is_piped_in_and_else_the_runs_own_part(tmp_path: Path,
     for form, wanted in (
         (f"cat {text} | {line}", of_text),
         (f"{line} < {text}", of_text),
-        (f": | {line}", own),
+        (f"{line} < /dev/null", own),
     ):
         done = subprocess.run(["bash", "-c", form], capture_output=True, check=True, stdin=subprocess.DEVNULL, env=env)
         assert float(done.stdout) == pytest.approx(wanted, rel=1e-6), form

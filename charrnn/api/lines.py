@@ -10,7 +10,7 @@ from charrnn.config import require
 from charrnn.config.fields import shown
 from charrnn.scoring.lines import LineReader, Piece
 from charrnn.text.documents import SEPARATORS
-from charrnn.text.lines import lines, lines_of
+from charrnn.text.lines import lines, lines_of, normalised
 
 if TYPE_CHECKING:
     from charrnn.api.opened import Opened
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class LineScore:
-    """A scored line. `text` is as it came, the line end with it where it has one.
+    """A scored line. `text` is as it was read, with LF where it has a line end.
 
     `chars` (code points) and `tokens` are those that were scored: the line end with the line, the end of a document
     with a document. A line that is no document, for it is empty, has none.
@@ -56,7 +56,7 @@ class LineScore:
 
 
 def texts_of(texts: "str | PathLike[str] | Iterable[str | None]", *, any_bytes: bool) -> Iterator[str | None]:
-    """The lines of a text, of a file given as a Path, or strings as they are; None where a pipe pauses.
+    """The lines of a text, of a file given as a Path, or strings, each as one; None where a pipe pauses.
 
     Raises ConfigError on what is neither, once it is come to.
     """
@@ -70,7 +70,7 @@ def texts_of(texts: "str | PathLike[str] | Iterable[str | None]", *, any_bytes: 
         require(several, f"`texts` must be strings, a text, or the Path of a file, not {shown(texts)}")
         for text in texts:
             require(text is None or isinstance(text, str), f"`texts` must hold strings, not {shown(text)}")
-            yield text
+            yield None if text is None else normalised(text)
 
 
 def scored_lines(

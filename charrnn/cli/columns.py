@@ -9,9 +9,11 @@ from typing import Any, Protocol
 
 from charrnn.errors import CorpusError
 from charrnn.schema import to_json_text
-from charrnn.text.lines import Line
+from charrnn.text.lines import Line, normalised
 
-ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+# Halves of surrogate pairs, as JSON can hold them, can stand in no UTF-8; those that are bytes (PEP 383) can.
+HALVES = {chr(half): f"\\u{half:04x}" for half in (*range(0xD800, 0xDC80), *range(0xDD00, 0xE000))}
+ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r", **HALVES})
 SAME = "choose other names for the figures: `prefix`"
 
 
@@ -90,7 +92,7 @@ class NumberedColumn:
 
 
 class NamedColumn:
-    """A column of TSV by its name in the header, which is the first line."""
+    """A column of TSV by its name in the header, the first line of each file: the same in all, and in no row longer."""
 
     whole, always_json = False, False
 
@@ -101,10 +103,21 @@ class NamedColumn:
             if len(self._header) == 1 and "," in self._header[0]:
                 raise CorpusError(f"{told}: columns stand between tabs, and CSV has to be made TSV first")
             raise CorpusError(f"{told}: choose one of them, or `column` by its number where there is no header")
+        if (count := self._header.count(name)) > 1:
+            raise CorpusError(f"the header has {count} columns {name!r}: choose `column` by its number, or rename them")
         self._number = 1 + self._header.index(name)
 
     def pick(self, line: Line, number: int) -> str | None:
-        return None if number == 1 else _cell(line, number, self._number)
+        cells = content(line).split("\t")
+        if line.opens:
+            if cells != self._header:
+                raise CorpusError(f"line {number} is another header than the first: score such files one by one")
+            return None
+        if len(cells) != len(self._header):
+            # The figures behind them would stand under the wrong names.
+            told = f"{len(cells)} column{'s'[: len(cells) > 1]}"
+            raise CorpusError(f"line {number} has {told}, and the header {len(self._header)}")
+        return _cell(line, number, self._number)
 
     def names(self, figures: Sequence[str]) -> list[str]:
         if same := [name for name in figures if name in self._header]:
@@ -133,7 +146,7 @@ class JsonField:
         if not isinstance(text, str):
             told = "has no" if self._name not in record else "has no text in its"
             raise CorpusError(f"line {number} {told} field {self._name!r}")
-        return text + "\n"
+        return normalised(text) + "\n"
 
     def names(self, figures: Sequence[str]) -> list[str]:
         return []
@@ -149,9 +162,13 @@ class JsonField:
 
     def _record(self, line: Line, number: int) -> dict[str, Any]:
         try:
-            record = json.loads(line.raw)
-        except ValueError as error:
-            raise CorpusError(f"line {number} is no JSON: {error}") from None
+            record = json.loads(content(line))
+        except json.JSONDecodeError as error:
+            raise CorpusError(f"line {number} is no JSON: {error.msg} (column {error.colno})") from None
+        except (ValueError, RecursionError):
+            raise CorpusError(
+                f"line {number} cannot be read: a number in it is too long, or it is nested too deep"
+            ) from None
         if not isinstance(record, dict):
             raise CorpusError(f"line {number} is no JSON object, as a line of JSON Lines is: {content(line)[:40]!r}")
         return record

@@ -158,7 +158,7 @@ def _read(file: str | None) -> bytes:
     """The file, or standard input. Raises ConfigError where neither is there, OSError where it cannot be read."""
     if file not in (None, STANDARD):
         return Path(str(file)).read_bytes()
-    require(file == STANDARD or holds_text(), "no file is named, and nothing is piped in: name a FILE")
+    require(file == STANDARD or holds_text(empty=True), "no file is named, and nothing is piped in: name a FILE")
     return b"" if sys.stdin is None else sys.stdin.buffer.read()
 
 

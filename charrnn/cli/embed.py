@@ -88,7 +88,8 @@ def embed(
         require(not sys.stdout.isatty(), "vectors are no text for a terminal: name a file with `output`, or pipe them")
     else:
         check_format(output or "")
-    named = [text] if text else or_standard_input(None)
+        require(index is None or Path(output or "") != index, "`index` is a file beside `output`: give it another name")
+    named = [text] if text else or_standard_input(None, empty=True)
     require(bool(named), "there is no text: name a file, or pipe one in")
 
     working("reading the model")

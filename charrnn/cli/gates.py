@@ -11,6 +11,7 @@ that is of something else: neither passes a gate.
 import json
 import math
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,7 @@ import typer
 from charrnn.cli.exit_codes import GATE
 from charrnn.cli.fields import option
 from charrnn.config import require
-from charrnn.console import warn
+from charrnn.console import error
 from charrnn.errors import CharrnnError
 
 # As much as figures differ between machines, which add up in another order.
@@ -139,7 +140,10 @@ class Gate:
                 raise CharrnnError(
                     f"{self.baseline} was not written in this way of this text: {name} {there} there, {here} here"
                 )
-        return _figure(found[0], self.metric, str(self.baseline))
+        earlier = _figure(found[0], self.metric, str(self.baseline))
+        if not abs(earlier) <= sys.float_info.max:  # everything would be better; whole numbers may be of any length
+            raise CharrnnError(f"{self.metric} is not finite in {self.baseline}: give what --json wrote")
+        return earlier
 
     def _title(self, record: dict[str, Any]) -> str:
         of = ", ".join(str(record[name]) for name in ("text", "model") if record.get(name) is not None)
@@ -149,7 +153,7 @@ class Gate:
 def leave(broken: Sequence[str]) -> None:
     """Say what does not hold, a line each, and exit with 3; nothing where all does."""
     for each in broken:
-        warn(f"the gate does not hold: {each}")
+        error(f"the gate does not hold: {each}")  # also with -q: whoever reads a log wants to know why
     if broken:
         raise typer.Exit(GATE)
 
@@ -161,7 +165,7 @@ def read_records(file: Path) -> list[dict[str, Any]]:
     for number, line in enumerate(lines, 1):
         try:
             found = json.loads(line) if line.strip(b"\xef\xbb\xbf \t\r") else None
-        except ValueError:  # of what is no JSON, and of what is no UTF-8
+        except (ValueError, RecursionError):  # of what is no JSON, of what is no UTF-8, of what is nested too deep
             found = line
         if isinstance(found, dict):
             records.append(found)
@@ -175,7 +179,7 @@ def read_records(file: Path) -> list[dict[str, Any]]:
 def _figure(record: dict[str, Any], name: str, where: str) -> float:
     """A figure that is a number. Raises CharrnnError where it is not defined."""
     value = record.get(name)
-    if not isinstance(value, int | float) or isinstance(value, bool) or math.isnan(value):
+    if not isinstance(value, int | float) or isinstance(value, bool) or value != value:  # NaN alone is not itself
         raise CharrnnError(f"{name} is not defined for {where}: choose another --metric")
     return value
 

@@ -94,7 +94,8 @@ def _scored(model: "Model", pairs: "Sequence[Pair]", **conditions: Any) -> "Pair
     try:
         scores = model.pairs(pairs, **conditions)
     except VocabularyError as problem:
-        raise VocabularyError(f"{problem}; --unk counts each as one in the vocabulary's size") from None
+        advice = "; --unk counts each as one in the vocabulary's size" if "vocabulary" in str(problem) else ""
+        raise VocabularyError(f"{problem}{advice}") from None
     if scores.oov:
         warn(f"{scores.oov} characters are not in the vocabulary: each counts as one in its size")
     return scores

@@ -120,6 +120,7 @@ def sample(
         prompt = _read_prompt(prompt_file, loaded)
     state = None if state_in is None else loaded.read(state=state_in, precision=precision)
     if state_out is not None:
+        working("reading the prompt")
         kept = loaded.read(prompt, state=state, precision=precision)
         kept.save(state_out)
         say(f"{kept.tokens:,} {loaded.tokenizer.unit} were read in {kept.precision}: {state_out}")

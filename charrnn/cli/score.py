@@ -127,7 +127,7 @@ def score(
     from charrnn.scoring.units import units
     from charrnn.text.lines import lines
 
-    sources = or_standard_input(files)
+    sources = or_standard_input(files, empty=True)
     require(bool(sources), "there is nothing to score: name a file, or pipe lines in")
     loaded = api.load(model, checkpoints=checkpoints, threads=threads)
     say(f"model: {loaded.header.path}")
@@ -205,7 +205,11 @@ def _context(context: str, model: "Model") -> str:
     """A text, or what stands in the file of that name, read as a corpus is."""
     from charrnn.text.corpus import Corpus
 
-    if not context or not Path(context).is_file():
+    try:
+        named = bool(context) and Path(context).is_file()
+    except (OSError, ValueError):  # a text that can be no name: it is too long, or holds a zero byte
+        named = False
+    if not named:
         return context
     text = Corpus([context], any_bytes=model.tokenizer.any_bytes, corpora=False).read()
     say(f"context: the {len(text):,} characters of {context}")

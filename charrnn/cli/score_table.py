@@ -63,7 +63,7 @@ class LineTable(Table):
 
     def header(self) -> str:
         figures = self._named(dict.fromkeys(("surprisal", "per_char", "ppl")))
-        return "" if self.columns.always_json else self._line(self.columns.names(list(figures)))
+        return "" if self.columns.always_json else self._line(self.columns.names(list(map(escaped, figures))))
 
     def rows(self, line: "Line", number: int, rows: "Iterable[Row]") -> str:
         return "".join(self._row(line, number, row) for row in rows)
@@ -99,7 +99,7 @@ class UnitTable(Table):
         names = ["surprisal", *(["rank", "entropy"] if self._top else [])]
         for place in range(1, self._top + 1):
             names += [f"top{place}", f"top{place}_surprisal"]
-        return self._line(["line", "text", "start", "end", "byte", *self._named(dict.fromkeys(names))])
+        return self._line(["line", "text", "start", "end", "byte", *map(escaped, self._named(dict.fromkeys(names)))])
 
     def rows(self, line: "Line", number: int, rows: "Iterable[Row]") -> str:
         return "".join(self._row(line, number, row) for row in rows)

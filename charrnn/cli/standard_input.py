@@ -3,8 +3,10 @@
 A command that names no text may be run by a person, from cron, within a loop, by another program. What its standard
 input is tells them apart, and nothing of it is read to find out:
 
-    terminal, closed, /dev/null, an empty pipe or file      there is no text
+    terminal, closed, /dev/null                             there is no text
     pipe or socket on which something has come              it is the text
+    pipe, socket or file that is empty                      refused, for its writer may have failed; an empty text to a
+                                                            command that has no other
     file that nobody has read from                          it is the text
     file that somebody has read from (a loop its list)      refused: it may be anybody's
     pipe or socket on which nothing comes, nor ends         refused after some seconds: neither guessed nor waited for
@@ -21,15 +23,17 @@ from charrnn.console import say, warn
 
 SECONDS_UNTIL_SAID = 1.0
 SECONDS_WAITED = 10.0
+EMPTY = "no text is named, and standard input is empty"
 CHOICE = "name one, write - for what comes there, or add < /dev/null to go without"
 
 
-def or_standard_input(texts: list[str] | None) -> list[str]:
+def or_standard_input(texts: list[str] | None, *, empty: bool = False) -> list[str]:
     """The texts that are named; else standard input, where one was piped in; else none.
 
+    `empty`: a pipe or file with nothing in it is an empty text, for a command that has no other of its own.
     Raises ConfigError when nobody can say whether it is meant.
     """
-    if texts or not holds_text():
+    if texts or not holds_text(empty=empty):
         return texts or []
     say("no text is named: standard input is read")
     return ["-"]
@@ -42,19 +46,24 @@ def warn_unread(advice: str) -> None:
         warn(f"standard input is not read: {advice}")
 
 
-def holds_text() -> bool:
-    """Whether standard input is a pipe or a file with something in it. Raises ConfigError where that is not known."""
+def holds_text(*, empty: bool = False) -> bool:
+    """Whether standard input is a pipe or a file with something in it; with `empty`, with nothing, too.
+
+    Raises ConfigError where nobody can know what is meant.
+    """
     descriptor = _descriptor()
     if descriptor is None:
         return False
     if _is_pipe(descriptor):
         _wait(descriptor)
-        return _waiting(descriptor)
+        require(empty or _waiting(descriptor), f"{EMPTY}: {CHOICE}")
+        return True
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         return False
     at, size = os.lseek(descriptor, 0, io.SEEK_CUR), os.fstat(descriptor).st_size
+    require(empty or size > 0, f"{EMPTY}: {CHOICE}")
     require(at == 0 or at >= size, f"no text is named, and part of standard input has been read already: {CHOICE}")
-    return size > at
+    return size > at or (empty and size == 0)
 
 
 def _descriptor() -> int | None:

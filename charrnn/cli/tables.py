@@ -4,11 +4,12 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from charrnn.console import write
+from charrnn.console import visible, write
 from charrnn.schema import finite, to_json_text
 from charrnn.scoring.figures import flat
 
 DIGITS_TO_READ = 6
+ESCAPES = str.maketrans({"\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 
 def print_figures(records: Sequence[dict[str, Any]], metric: str, *, as_json: bool, quiet: bool) -> None:
@@ -34,7 +35,10 @@ def print_table(rows: Sequence[Sequence[Any]]) -> None:
     write("".join("  ".join(map(str.ljust, row, widths)).rstrip() + "\n" for row in cells))
 
 
-def _cell(value: Any, rounded: bool) -> str:
+def _cell(value: Any, read_by_people: bool) -> str:
     if value is None:
         return "-"
-    return f"{value:.{DIGITS_TO_READ}g}" if rounded and isinstance(value, float) else str(value)
+    if read_by_people and isinstance(value, float):
+        return f"{value:.{DIGITS_TO_READ}g}"
+    # A name may hold anything, and has to stay one cell of one line.
+    return visible(str(value)) if read_by_people else str(value).translate(ESCAPES)

@@ -8,12 +8,19 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from charrnn.cli.options import typed
+from charrnn.cli.types_in_help import in_plain_words
 from charrnn.config.together import refuse
 from charrnn.errors import ConfigError
 
 
 class Command(TyperCommand):
     """A command that looks whether the options go together once it has read them."""
+
+    def get_params(self, ctx: Any) -> Any:
+        """Its options, for the help too."""
+        found = super().get_params(ctx)
+        in_plain_words(found)
+        return found
 
     def make_parser(self, ctx: Any) -> Any:
         """The parser, which also refuses what is given twice."""
@@ -29,6 +36,12 @@ class Command(TyperCommand):
 
 class Group(TyperGroup):
     """A command that has commands below it."""
+
+    def get_params(self, ctx: Any) -> Any:
+        """Its options, for the help too."""
+        found = super().get_params(ctx)
+        in_plain_words(found)
+        return found
 
     def make_parser(self, ctx: Any) -> Any:
         """The parser, which also refuses what is given twice."""

@@ -157,10 +157,12 @@ class LineReader:
                 yield None
                 continue
             begin = 0
+            # To a model of documents, a line of white space is an empty one.
+            blank = self._config.documents and (not given or given.isspace())
             for text in cut(given):
                 ends = begin + len(text) == len(given)
                 try:
-                    tokens = self._tokens(text, line, begin, ends)
+                    tokens = np.empty(0, np.int64) if blank else self._tokens(text, line, begin, ends)
                 except VocabularyError as problem:
                     yield problem
                     return
@@ -174,8 +176,6 @@ class LineReader:
         if not self._config.documents:
             return self._encode(text, where, char)
         document = text.removesuffix("\n") if ends else text
-        if ends and not char and (not document or document.isspace()):
-            return np.empty(0, np.int64)
         ids = self._encode(document, where, char)
         return np.append(ids, self._config.start_id) if ends else ids
 

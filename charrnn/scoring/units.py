@@ -61,8 +61,8 @@ class Characters(Units):
         return Asked(rank=top > 0, entropy=top > 0, top=top)
 
     def push(self, text: str, predictions: Predictions) -> Iterator[Row]:
+        at = self._align(text, predictions.tokens)
         if len(predictions):
-            at = self._align(text, predictions.tokens)
             places = np.arange(max(at.done[-1], at.begins[-1] + 1))
             first = np.searchsorted(at.begins, places)
             tokens = np.searchsorted(at.begins, places, "right") - first
@@ -74,7 +74,7 @@ class Characters(Units):
                 character = text[start : start + 1]
                 place = (self._chars + start, self._chars + start + len(character), self._bytes + int(at.bytes[start]))
                 yield Row(character, *place, own, count, *told.of(token if count else None))
-        self._chars, self._bytes = self._chars + len(text), self._bytes + len(text.encode("utf-8", "surrogateescape"))
+        self._chars, self._bytes = self._chars + len(text), self._bytes + int(at.bytes[-1])
 
 
 class _Told:

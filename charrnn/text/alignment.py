@@ -58,7 +58,7 @@ class Alignment:
 
 
 def _utf8_widths(text: str) -> Positions:
-    """The bytes of each character (C,)."""
+    """The bytes of each character (C,); 3 of half a surrogate pair, which is none."""
     if text.isascii():
         return np.ones(len(text), np.int64)
     points = code_points(text).astype(np.int64)

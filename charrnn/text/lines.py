@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
 from charrnn.errors import CorpusError
-from charrnn.text.corpus import zeros_told
+from charrnn.text.corpus import utf8, zeros_told
 from charrnn.text.encodings import advice
 from charrnn.text.sources import DAMAGED, called, find, read_once, unpacked
 
@@ -30,6 +30,8 @@ class Line(NamedTuple):
     start: int
     """In characters, those of CR LF and of all sources before it included."""
     byte: int
+    opens: bool = False
+    """Whether it is the first of its source."""
 
     def written(self, start: int, end: int) -> str:
         """Characters of `text` as they were written: the line's end may be CR LF, which is one more."""
@@ -71,7 +73,7 @@ def _as_they_come(
                     except CorpusError:
                         yield found
                         raise
-                    found.append(Line(_normalised(text), text, start, byte))
+                    found.append(Line(normalised(text), text, start, byte, number == 1))
                     start, byte = start + len(text), byte + len(one)
                 yield found
                 if found and read_once(source) and not _waiting(raw):
@@ -82,8 +84,8 @@ def lines_of(text: str) -> Iterator[Line]:
     """The lines of a text that is at hand, as `corpus.py` sees them: a CR alone ends one as well."""
     start = byte = 0
     for one in re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", text):
-        yield Line(_normalised(one), one, start, byte)
-        start, byte = start + len(one), byte + len(one.encode("utf-8", "surrogateescape"))
+        yield Line(normalised(one), one, start, byte)
+        start, byte = start + len(one), byte + len(utf8(one))
 
 
 def _whole_lines(raw: io.BufferedReader, name: str) -> Iterator[list[bytes]]:
@@ -129,7 +131,6 @@ def _decoded(line: bytes, name: str, any_bytes: bool) -> str:
         ) from None
 
 
-def _normalised(text: str) -> str:
-    if "\r" not in text:
-        return text
-    return (text[:-2] + "\n" if text.endswith("\r\n") else text).replace("\r", "\n")
+def normalised(text: str) -> str:
+    """A text with LF for each CR LF and each CR, as a corpus is read."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")

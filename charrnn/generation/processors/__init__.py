@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from charrnn.generation.processors.base import DROPPED, Processor, log_sums, relative_probabilities
-from charrnn.generation.processors.characters import Allow, Ban
+from charrnn.generation.processors.characters import Allow, Ban, refuse_what_leaves_nothing
 from charrnn.generation.processors.match import Match
 from charrnn.generation.processors.penalties import FrequencyPenalty, PresencePenalty, RepetitionPenalty
 from charrnn.generation.processors.surprise import Surprise
@@ -35,5 +35,7 @@ PROCESSORS: tuple[type[Processor], ...] = (
 
 def compose(config: SampleConfig, tokenizer: Tokenizer) -> list[Processor]:
     """The chain of this sampling, in order; what is off is left out."""
-    chain = (processor.build(config, tokenizer) for processor in PROCESSORS)
-    return [processor for processor in chain if processor is not None]
+    built = (processor.build(config, tokenizer) for processor in PROCESSORS)
+    chain = [processor for processor in built if processor is not None]
+    refuse_what_leaves_nothing(chain)
+    return chain

@@ -88,3 +88,12 @@ class Ban(CharacterMask):
     @staticmethod
     def keeps(text: set[str], named: set[str]) -> bool:
         return not text & named and (NO_CHARACTER not in text or all(map(str.isascii, named)))
+
+
+def refuse_what_leaves_nothing(chain: Sequence[Processor]) -> None:
+    """Raise ConfigError where masks that each leave something leave nothing together."""
+    masks = [each.kept[:-1] for each in chain if isinstance(each, CharacterMask)]
+    if len(masks) > 1:
+        require(
+            bool(np.logical_and.reduce(masks).any()), "`ban` leaves nothing of `allow` to write: leave out one of them"
+        )

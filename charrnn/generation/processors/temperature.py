@@ -35,6 +35,7 @@ class Ramp(NamedTuple):
 
 def temperature(value: Any) -> Any:
     """What people write: 0.7, or '0.5:1.2' (a pair too) for a ramp. Raises ConfigError when it is neither."""
+    given = value
     try:
         if isinstance(value, str):
             value = tuple(map(float, value.split(":"))) if ":" in value else float(value)
@@ -42,8 +43,8 @@ def temperature(value: Any) -> Any:
             return value
         first, last = map(float, value)
     except (TypeError, ValueError):
-        require(False, f"`temperature` must be a number, or two as in 0.5:1.2, not {value!r}")
-    require(first in RANGE and last in RANGE, f"`temperature` must be {RANGE}, not {value!r}")
+        require(False, f"`temperature` must be a number, or two as in 0.5:1.2, not {given!r}")
+    require(first in RANGE and last in RANGE, f"`temperature` must be {RANGE}, not {given!r}")
     return Ramp(first, last)
 
 
