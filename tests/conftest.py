@@ -5,11 +5,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
+import typer
 
+from charrnn import machine
 from charrnn.cli.app import run
 from charrnn.console import Talk
 
@@ -34,12 +37,16 @@ class Result:
 
 
 CommandLine = Callable[..., Result]
+# Commands and their options, made of their signatures once for all tests and not for each line.
+built = cache(typer.main.get_command)
 
 
 @pytest.fixture
 def charrnn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> CommandLine:
-    """Run a command line in an empty folder, in this process."""
+    """Run a command line in an empty folder, in this process, on one thread: tests run beside each other."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(machine, "cores", lambda: 1)
+    monkeypatch.setattr(typer.main, "get_command", built)
     monkeypatch.delenv("CHARRNN_CHECKPOINTS", raising=False)
 
     def call(*arguments: str) -> Result:

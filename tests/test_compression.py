@@ -78,7 +78,7 @@ def coded(frequencies: list[list[int]], texts: list[list[int]]) -> list[bytes]:
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(messages())
 def test_the_range_coder_writes_what_big_integers_do_and_reads_it_back(
     given: tuple[list[list[int]], list[list[int]]],
@@ -149,7 +149,7 @@ def modelled(own: Compressor, content: bytes, blocks: int) -> bytes:
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(st.lists(st.sampled_from(PIECES) | st.binary(max_size=20), max_size=12).map(b"".join), st.integers(1, 5))
 def test_any_bytes_come_back(content: bytes, blocks: int) -> None:
     for name in KINDS:
@@ -183,7 +183,7 @@ def test_random_bytes_are_stored() -> None:
 
 @pytest.mark.slow
 def test_a_large_file_comes_back() -> None:
-    content = (TEXT * 2000)[:1_000_000]
+    content = (TEXT * 500)[:250_000]
     made = compressor("f4-cell-rnn").compress(content, 4096)
     assert made.blocks == 4096
     assert compressor("f4-cell-rnn").decompress(made.data) == content
@@ -242,10 +242,11 @@ def test_processors_and_threads_change_no_byte() -> None:
 
     switched_off = " ".join(name for name in __cpu_dispatch__ if __cpu_features__.get(name))
     expected = [model(name).compress(TEXT, blocks=4).hex() for name in EVERYWHERE]
-    *plain, features = elsewhere(ATEN_CPU_CAPABILITY="default", NPY_DISABLE_CPU_FEATURES=switched_off)
-    assert plain == expected
-    assert not switched_off or features != elsewhere(OMP_NUM_THREADS="2")[-1]
-    assert elsewhere(OMP_NUM_THREADS="2")[:-1] == elsewhere(OMP_NUM_THREADS="1")[:-1] == expected
+    off = {"ATEN_CPU_CAPABILITY": "default", "NPY_DISABLE_CPU_FEATURES": switched_off}
+    *plain, features = elsewhere(**off, OMP_NUM_THREADS="1")
+    *two_threads, all_features = elsewhere(OMP_NUM_THREADS="2")
+    assert plain == two_threads == expected
+    assert not switched_off or features != all_features
 
 
 @each("name", KINDS)

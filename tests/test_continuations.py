@@ -9,6 +9,7 @@ from charrnn.api import Model
 from charrnn.errors import VocabularyError
 from charrnn.models.language_model import LanguageModel
 from charrnn.scoring.continuations import context_tokens, continuations, whole_texts
+from charrnn.text.alignment import Alignment
 from charrnn.text.tokenizers import Tokenizer
 from charrnn.text.tokenizers.byte import ByteTokenizer
 from tests.cases import each
@@ -54,7 +55,7 @@ def test_a_token_across_the_border_is_the_continuations(tokenizer: Tokenizer, co
     ids = tokenizer.encode(context + continuation)
     pieces = [tokenizer.pieces[token] for token in ids]  # type: ignore[attr-defined]
     longest = max(n for n in range(len(ids) + 1) if context.encode().startswith(b"".join(pieces[:n])))
-    assert context_tokens(tokenizer, context, ids) == longest
+    assert context_tokens(Alignment(tokenizer), context, context + continuation, ids) == longest
 
 
 def test_of_subwords_a_continuation_is_the_whole_less_the_tokens_before_the_border() -> None:
@@ -62,7 +63,7 @@ def test_of_subwords_a_continuation_is_the_whole_less_the_tokens_before_the_bord
     network = make_model(symbols=tokenizer.size)
     context, continuation = "the ri", "ver"
     ids = tokenizer.encode(context + continuation)
-    border = context_tokens(tokenizer, context, ids)
+    border = context_tokens(Alignment(tokenizer), context, context + continuation, ids)
     assert 0 < border < ids.size
     [(nats, _)] = continuations(network, tokenizer, [(context, continuation)])
     assert nats == pytest.approx(-one_at_a_time(network, ids.astype(np.uint32))[border:].sum(), rel=1e-5)

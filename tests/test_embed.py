@@ -27,6 +27,7 @@ from charrnn.inference.engine import open_engine
 from charrnn.models.ensemble import Network, build
 from charrnn.models.language_model import LanguageModel
 from charrnn.storage.vectors import FORMATS, Rows, vectors_file
+from charrnn.text.alignment import Alignment
 from charrnn.text.spans import PIECES, Spans, spans
 from charrnn.text.tokenizers import Tokenizer
 from charrnn.text.tokenizers.byte import ByteTokenizer
@@ -105,7 +106,7 @@ def test_vectors_are_those_of_one_token_at_a_time(
 ) -> None:
     model = network(**fields)
     ids = [LETTERS.encode(text) for text in TEXTS]
-    pieces = [spans(LETTERS, text, own, per) for text, own in zip(TEXTS, ids, strict=True)]
+    pieces = [spans(Alignment(LETTERS), text, own, per) for text, own in zip(TEXTS, ids, strict=True)]
     found = embed(model, ids, pieces, layer=layer, pool=pool, batch_size=4, window=5)
     expected = [vector for text in TEXTS for vector in twin(model, text, per, layer, pool)]
     assert found.dtype == np.float32 and found.shape == (len(expected), features(model.config, layer))
@@ -118,7 +119,7 @@ def test_a_word_has_the_state_behind_it_and_the_one_before_it() -> None:
 
     def words(text: str) -> Vectors:
         ids = LETTERS.encode(text)
-        return embed(model, [ids], [spans(LETTERS, text, ids, "word")], pool="last")
+        return embed(model, [ids], [spans(Alignment(LETTERS), text, ids, "word")], pool="last")
 
     before, changed_behind, changed_before = words("ab cab ad"), words("ab cab fe"), words("da cab ad")
     half = before.shape[1] // 2
@@ -131,7 +132,7 @@ def test_a_word_has_the_state_behind_it_and_the_one_before_it() -> None:
 def test_company_order_and_windows_change_nothing() -> None:
     model = network(bidirectional=True, ensemble=2, cell="lstm")
     ids = [LETTERS.encode(text) for text in TEXTS]
-    pieces = [spans(LETTERS, text, own, "word") for text, own in zip(TEXTS, ids, strict=True)]
+    pieces = [spans(Alignment(LETTERS), text, own, "word") for text, own in zip(TEXTS, ids, strict=True)]
     alone = [embed(model, [own], [piece]) for own, piece in zip(ids, pieces, strict=True)]
     for batch_size, window in ((1, 256), (3, 2), (64, 1)):
         together = embed(model, ids, pieces, batch_size=batch_size, window=window)
@@ -165,7 +166,7 @@ def test_pieces_are_those_that_the_command_line_names() -> None:
 def pieces_of(tokenizer: Tokenizer, text: str, per: str) -> list[tuple[str, list[int]]]:
     """Each piece as text and the tokens that it is made of."""
     ids = tokenizer.encode(text)
-    found = spans(tokenizer, text, ids, per)
+    found = spans(Alignment(tokenizer), text, ids, per)
     rows = zip(found.begins, found.ends, found.firsts, found.stops, strict=True)
     return [(text[begin:end], ids[first:stop].tolist()) for begin, end, first, stop in rows]
 
@@ -249,7 +250,7 @@ def test_states_are_never_all_in_memory(monkeypatch: pytest.MonkeyPatch) -> None
         return add_up(states, *where)
 
     monkeypatch.setattr(embeddings, "sums", watched)
-    piece = spans(LETTERS, "abcd ef" * 100, text, "line")
+    piece = spans(Alignment(LETTERS), "abcd ef" * 100, text, "line")
     found = embed(model, [text], [piece])
     monkeypatch.undo()
     assert len(seen) > 30 and max(seen) <= 100

@@ -7,7 +7,7 @@ import pytest
 
 from charrnn.scoring.predictions import Predictions
 from charrnn.scoring.profile import BIN, BINS, COLUMNS, LETTERS, PASSAGE, REMARKABLE, Profile
-from charrnn.scoring.spans import Spans, spans_of
+from charrnn.scoring.spans import ScoredSpans, spans_of
 from charrnn.text.alignment import Alignment
 from charrnn.text.tokenizers import Tokenizer
 from charrnn.text.tokenizers.byte import ByteTokenizer
@@ -29,7 +29,7 @@ def tokenizers() -> list[Tokenizer]:
     return [CharTokenizer.train([TEXT]), ByteTokenizer(), SubwordTokenizer.train([TEXT], 300)]
 
 
-def spans(text: str, tokenizer: Tokenizer, end: bool = False) -> Spans:
+def spans(text: str, tokenizer: Tokenizer, end: bool = False) -> ScoredSpans:
     return spans_of(text, scored(text, tokenizer, end), Alignment(tokenizer))
 
 
@@ -68,7 +68,7 @@ def test_bytes_that_are_no_text_are_spans_of_their_own() -> None:
     assert spans(text, ByteTokenizer()).texts == list(text)
 
 
-def slow_profile(texts: list[Spans]) -> tuple[list[int], list[list[float]], list[list[float]]]:
+def slow_profile(texts: list[ScoredSpans]) -> tuple[list[int], list[list[float]], list[list[float]]]:
     """Histogram, and the bits at every column and letter, span by span."""
     histogram = [0] * BINS
     columns: list[list[float]] = [[] for _ in range(COLUMNS)]

@@ -4,7 +4,7 @@ import json
 import os
 import re
 import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ import pytest
 from charrnn.cli.app import run
 
 from .conftest import SMALL
+from .fork_server import forking
 
 PAGE = (Path(__file__).parents[1] / "docs/recipes.md").read_text("utf-8")
 BLOCKS = dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
@@ -20,7 +21,7 @@ RUSSIAN = ["На реке Талице стоял старый паром.", "М
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Two models of bytes that know one language each, and the files of the recipes."""
     folder = tmp_path_factory.mktemp("recipes")
     for name in ("fables", "river"):
@@ -41,23 +42,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, text in files.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
-    tool = folder / "bin/charrnn"
-    tool.parent.mkdir()
-    tool.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m charrnn "$@"\n')
-    tool.chmod(0o755)
-    return folder
+    (folder / "bin").mkdir()
+    with forking(folder / "bin/charrnn"):
+        yield folder
 
 
 def ran(folder: Path, title: str) -> list[str]:
     """The lines that the blocks of a recipe write; a command that fails fails them."""
-    package = str(Path(__file__).parents[1])
     written = []
     for block in re.findall(r"^```sh\n(.*?)^```", BLOCKS[title], re.MULTILINE | re.DOTALL):
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", block], cwd=folder, capture_output=True, encoding="utf-8", timeout=120,
             stdin=subprocess.DEVNULL,
-            env={**os.environ, "PATH": f"{folder / 'bin'}:{os.environ['PATH']}", "PYTHONPATH": package,
-                 "OMP_NUM_THREADS": "1", "LC_ALL": "C.UTF-8"},
+            env={**os.environ, "PATH": f"{folder / 'bin'}:{os.environ['PATH']}", "LC_ALL": "C.UTF-8"},
         )  # fmt: skip
         assert done.returncode == 0, (block, done.stderr)
         written += done.stdout.splitlines()

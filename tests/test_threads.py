@@ -257,6 +257,7 @@ def test_what_fails_gives_the_threads_back_too() -> None:
         (["eval", "-m", "small", "--threads", "2"], 0),
         (["inspect", "memory", "-m", "small", "--length", "3000"], 1),
         (["compare", "small", "small"], 1),
+        (["embed", "-m", "small", "-o", "vectors.npy", "--batch-size", "1"], 1),
     ],
 )
 def test_commands_that_score_say_so_unless_threads_are_given(

@@ -11,15 +11,18 @@ Shapes: B batch, T time, N pieces, D features.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from charrnn.config import ModelConfig, require
+from charrnn.machine.threads import watched
 from charrnn.models.direction import Direction
 from charrnn.models.ensemble import Network
-from charrnn.text.spans import Positions, Spans
+from charrnn.text.alignment import Positions
+from charrnn.text.spans import Spans
 from charrnn.text.tokenizers import Ids
 
 Vectors = npt.NDArray[np.float32]
@@ -131,7 +134,7 @@ class _Reading:
                 inputs[row, first == 0 :][: given.size] = np.minimum(given, start_id)
             tokens, columns = torch.from_numpy(inputs).to(device), []
             for number, reader in enumerate(self.readers):
-                outputs, _, memories[number] = reader.hidden_states(tokens, memories[number])
+                outputs, _, memories[number] = watched(partial(reader.hidden_states, tokens, memories[number]))
                 columns += [outputs[layer] for layer in self.layers]
             yield first, torch.cat(columns, dim=-1).float().cpu().numpy()
 

@@ -2,18 +2,17 @@
 
 import re
 from collections.abc import Sequence
-from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 
 from charrnn.api.arguments import AnyPath, known_options
 from charrnn.api.baselines import MOST_LEARNED, training_text
 from charrnn.api.held_out import HeldOut, held_out
 from charrnn.api.model import Model, load
-from charrnn.api.scoring import encoded
+from charrnn.api.scoring import encoded, read
 from charrnn.api.threads import use_threads
 from charrnn.config import require
 from charrnn.errors import CorpusError, VocabularyError
-from charrnn.text.corpus import Corpus, in_memory
+from charrnn.text.corpus import Corpus
 from charrnn.text.dataset import encode_part
 from charrnn.text.documents import SEPARATORS, join_documents, split_documents
 from charrnn.text.unknown import refuse_unknown
@@ -55,9 +54,7 @@ def compare(
     models = [each if isinstance(each, Model) else load(each, checkpoints=checkpoints) for each in given]
     if text is None:
         text, unknown = held_out_of_all(models), True
-    elif isinstance(text, PathLike):
-        text = Corpus([fspath(text)], any_bytes=all(each.tokenizer.any_bytes for each in models))
-    plain, statistics = (text.read(), text.statistics) if isinstance(text, Corpus) else in_memory(text)
+    plain, statistics = read(text, any_bytes=all(each.tokenizer.any_bytes for each in models))
     names, notes = _names(models), list(statistics.notes)
     if not unknown:
         for name, each in zip(names, models, strict=True):

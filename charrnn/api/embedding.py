@@ -10,6 +10,7 @@ from charrnn.config import require
 from charrnn.config.fields import shown
 from charrnn.errors import VocabularyError
 from charrnn.storage.vectors import Rows
+from charrnn.text.alignment import Alignment
 from charrnn.text.corpus import Corpus
 from charrnn.text.spans import spans
 from charrnn.text.tokenizers.char import CharTokenizer
@@ -45,11 +46,11 @@ def embeddings(
 
     dimension = features(model.config, layer)
     pool = pool if per in POOLED else "last"
-    number = 0
+    align, number = Alignment(model.tokenizer), 0
     for some in _chunks(_lines(model, texts), min(CHARS_AT_ONCE, FLOATS_AT_ONCE // dimension)):
         numbers = range(number + 1, number + 1 + len(some))
         ids = [_encoded(model, line, at, unknown) for at, line in zip(numbers, some, strict=True)]
-        pieces = [spans(model.tokenizer, line, own, per) for line, own in zip(some, ids, strict=True)]
+        pieces = [spans(align, line, own, per) for line, own in zip(some, ids, strict=True)]
         begins = np.concatenate([piece.begins for piece in pieces])
         ends = np.concatenate([piece.ends for piece in pieces])
         at = np.repeat(np.arange(len(some)), [piece.begins.size for piece in pieces])

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from charrnn.config import require
 from charrnn.config.fields import shown
+from charrnn.scoring.figures import exp
 from charrnn.scoring.lines import LineReader, Piece
-from charrnn.text.documents import SEPARATORS
+from charrnn.text.documents import line_chars
 from charrnn.text.lines import lines, lines_of, normalised
 
 if TYPE_CHECKING:
@@ -47,12 +48,7 @@ class LineScore:
     @property
     def ppl(self) -> float | None:
         """Perplexity per token; none where there is no token."""
-        if not self.tokens:
-            return None
-        try:
-            return math.exp(self.nats / self.tokens)
-        except OverflowError:
-            return math.inf
+        return exp(self.nats / self.tokens) if self.tokens else None
 
 
 def texts_of(texts: "str | PathLike[str] | Iterable[str | None]", *, any_bytes: bool) -> Iterator[str | None]:
@@ -78,16 +74,13 @@ def scored_lines(
 ) -> Iterator[LineScore]:
     """The score of each line in order."""
     pieces: list[Piece] = []
-    end = len(SEPARATORS[documents] or "")
     for piece in reader.read(come, unbuffered=unbuffered):
         pieces.append(piece)
         if piece.ends_line:
             text = "".join(each.text for each in pieces) if len(pieces) > 1 else piece.text
             nats = math.fsum(math.fsum(each.predictions.nll) for each in pieces)
             tokens = sum(len(each.predictions) for each in pieces)
-            # The end of a document is counted as the line ends that it stands for, written or not.
-            chars = len(text) if not end else len(text.removesuffix("\n")) + end
-            yield LineScore(text, nats, chars if tokens else 0, tokens)
+            yield LineScore(text, nats, line_chars(text, documents) if tokens else 0, tokens)
             pieces = []
 
 

@@ -164,7 +164,7 @@ class Scorer(Opened):
     def compress(self, data: bytes, *, blocks: int | None = None) -> bytes:
         """Any bytes as a compressed file, which `decompress` of the same model turns back on any machine.
 
-        `blocks` of them are coded side by side; by default one for each 16,384 tokens, to 64.
+        `blocks` of them are coded side by side; by default one for each 8,192 tokens, to 64.
         """
         return self.compressor.compress(data, blocks).data
 

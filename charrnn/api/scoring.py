@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from charrnn.scoring.figures import Score
 
 
-def read(model: "Opened", text: "str | PathLike[str] | Corpus") -> tuple[str, TextStatistics]:
+def read(text: "str | PathLike[str] | Corpus", *, any_bytes: bool) -> tuple[str, TextStatistics]:
     """A text, or what stands in a file or a corpus, and its counts."""
     if isinstance(text, PathLike):
-        text = Corpus([fspath(text)], any_bytes=model.tokenizer.any_bytes)
+        text = Corpus([fspath(text)], any_bytes=any_bytes)
     return (text.read(), text.statistics) if isinstance(text, Corpus) else in_memory(text)
 
 
@@ -54,7 +54,7 @@ def scored(
     from charrnn.scoring.token_nll import BATCH
 
     batch_size = BATCH if batch_size is None else batch_size
-    plain_text, statistics = read(model, text)
+    plain_text, statistics = read(text, any_bytes=model.tokenizer.any_bytes)
     part = encoded(model, plain_text, lines=lines, unknown=unknown)
 
     def at(temperature: float) -> "Score":

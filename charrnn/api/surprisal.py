@@ -16,7 +16,7 @@ from charrnn.scoring.rows import Row
 from charrnn.scoring.units import symbol, units
 from charrnn.text.alignment import Alignment
 from charrnn.text.corpus import Corpus
-from charrnn.text.documents import around_documents
+from charrnn.text.documents import document_spans
 from charrnn.text.lines import Line, lines, lines_of
 from charrnn.text.tokenizers import Tokenizer
 
@@ -103,8 +103,7 @@ def _predicted(
     found = predict(model.network, tokens, None if part.starts is None else starts[:-1], asked=asked)
     firsts = [0]
     if part.starts is not None:
-        # Where what stands around one document ends, the document begins.
-        firsts = [end for _, end in around_documents(text, model.documents)][:-1]
+        firsts = [first for first, _ in document_spans(text, model.documents)]
     return found, [
         _Document(first, end, slice(start + before.size, stop))
         for (first, end), (start, stop) in zip(pairwise([*firsts, len(text)]), pairwise(starts.tolist()), strict=True)

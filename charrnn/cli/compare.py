@@ -10,6 +10,7 @@ from charrnn.cli import options as opt
 from charrnn.cli.completion import complete_model
 from charrnn.cli.gates import leave
 from charrnn.cli.standard_input import or_standard_input
+from charrnn.cli.tables import print_table, shortened
 from charrnn.config import Range, TrainOptions, require
 from charrnn.config.verbs import VerbArguments
 from charrnn.console import say, visible, working, write
@@ -194,24 +195,18 @@ def _write_figures(found: "Comparison") -> None:
     """A row for each unit; rounded and aligned for people, with tabs and every digit in a pipe."""
     read_by_people = sys.stdout.isatty()
     figures = found.figures()
-    names = [found.a.name, found.b.name] if read_by_people else ["a", "b"]
-    rows = [["figure", *(_cut(visible(name), NAME) for name in names), "advantage", "low", "high"]]
+    names = [shortened(visible(each.name), NAME) for each in (found.a, found.b)] if read_by_people else ["a", "b"]
+    rows: list[list[Any]] = [["figure", *names, "advantage", "low", "high"]]
     for unit in UNITS_SHOWN:
-        rows.append(
-            [unit, *("-" if value is None else _number(value, read_by_people) for value in figures[unit].values())]
-        )
-    rows.append(["blocks_won", str(found.won), str(found.lost), "-", "-", "-"])
-    if not read_by_people:
-        write("".join("\t".join(row) + "\n" for row in rows))
-        return
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for name, *cells in rows:
-        write("  ".join([name.ljust(widths[0]), *map(str.rjust, cells, widths[1:])]) + "\n")
+        rows.append([unit, *(_rounded(value) if read_by_people else value for value in figures[unit].values())])
+    rows.append(["blocks_won", found.won, found.lost, None, None, None])
+    print_table(rows, sides="<>>>>>")
 
 
-def _number(value: float, rounded: bool) -> str:
-    if not rounded:
-        return str(value)
+def _rounded(value: float | None) -> str | None:
+    """To four digits behind the point, which stand below each other."""
+    if value is None:
+        return None
     return f"{value:,.1f}" if abs(value) >= 1000 else f"{value:.4f}"
 
 
@@ -225,7 +220,7 @@ def _write_lists(found: "Comparison", top: int) -> None:
         left, right = (best(items, whose)[:top] for whose in ("a", "b"))
         if not left and not right:
             continue
-        heads = [f"{title} {_cut(visible(each.name), NAME)} predicts better" for each in (found.a, found.b)]
+        heads = [f"{title} {shortened(visible(each.name), NAME)} predicts better" for each in (found.a, found.b)]
         write("\n" + "  ".join(head.ljust(COLUMN) for head in heads).rstrip() + "\n")
         for pair in zip_longest(left, right):
             write("  ".join((_row(item) if item else "").ljust(COLUMN) for item in pair).rstrip() + "\n")
@@ -234,8 +229,4 @@ def _write_lists(found: "Comparison", top: int) -> None:
 def _row(item: "Item") -> str:
     """Bits saved, how often it occurs, the word or character."""
     shown = to_json_text(item.text) if item.text.isspace() or not item.text else visible(item.text)
-    return f"{abs(item.advantage):9.1f} bits {item.count:6,} x {_cut(shown, ITEM)}"
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else f"{text[: width - 1]}…"
+    return f"{abs(item.advantage):9.1f} bits {item.count:6,} x {shortened(shown, ITEM)}"

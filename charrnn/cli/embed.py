@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Annotated
 import typer
 
 from charrnn.cli import options as opt
+from charrnn.cli.columns import escaped
 from charrnn.cli.standard_input import or_standard_input
 from charrnn.config import TrainOptions, require
 from charrnn.config.verbs import VerbArguments
@@ -37,10 +38,10 @@ EXAMPLES = """Examples:
 FEATURES = "Features"
 STDOUT = "-"
 INDEX = ("row", "line", "start", "end", "text")
-ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
 def embed(
+    context: typer.Context,
     text: Annotated[
         str | None,
         typer.Argument(metavar="FILE", help="A file, or - for stdin.", show_default="what is piped in"),
@@ -97,9 +98,10 @@ def embed(
     from charrnn.analysis.embeddings import features
     from charrnn.api.embedding import POOLED, embeddings
     from charrnn.machine import choose
+    from charrnn.machine.threads import AdaptiveThreads, giving_way
     from charrnn.text.corpus import Corpus
 
-    choose(device, "fp32", threads)
+    context.with_resource(giving_way(AdaptiveThreads(choose(device, "fp32", threads)), say))
     loaded = api.load(model, checkpoints=checkpoints, device=device)
     say(f"model: {loaded.header.path}")
     dimension = features(loaded.config, layer)
@@ -163,5 +165,5 @@ def _tell(table: IO[bytes], rows: "Rows", first: int) -> None:
     """A line for each row, from 0; what would break a line of the text is written as an escape."""
     columns = zip(rows.lines.tolist(), rows.begins.tolist(), rows.ends.tolist(), rows.texts, strict=True)
     for number, (line, begin, end, text) in enumerate(columns, first):
-        written = f"{number}\t{line}\t{begin}\t{end}\t{text.translate(ESCAPED)}\n"
+        written = f"{number}\t{line}\t{begin}\t{end}\t{escaped(text)}\n"
         table.write(written.encode("utf-8", "surrogateescape"))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from charrnn.cli.fields import option
 from charrnn.cli.gates import Gate
-from charrnn.cli.tables import print_table
+from charrnn.cli.tables import print_table, shortened
 from charrnn.console import say, warn, working, write
 from charrnn.errors import VocabularyError
 from charrnn.schema import finite, to_json_text
@@ -119,7 +119,7 @@ def _groups(scores: "PairScores") -> "Iterator[tuple[str, str, PairScores]]":
 
 def _print_for_people(found: "Sequence[tuple[str, PairScores]]") -> None:
     """All that is known of each group by one model; by several, the accuracies side by side."""
-    names = [_shortened(name, LONGEST_HEADING) for name, _ in found]
+    names = [shortened(name, LONGEST_HEADING) for name, _ in found]
     headings = ["accuracy", "95%", "ties", "bits"] if len(found) == 1 else names
     numbers = NUMBERS if len(found) == 1 else sum(max(SHORTEST_HEADING, len(name)) + 2 for name in ["pairs", *names])
     width = max(SHORTEST_NAME, shutil.get_terminal_size((NARROW, 24)).columns - numbers - len(INDENT))
@@ -130,7 +130,7 @@ def _print_for_people(found: "Sequence[tuple[str, PairScores]]") -> None:
             rows += [[""] * len(rows[0]), [by, *[""] * (len(rows[0]) - 1)]]
         kind = by
         figures = _figures(first) if len(found) == 1 else [f"{some.accuracy:.3f}" for _, _, some in groups]
-        rows.append([group if by == "all" else INDENT + _shortened(group, width), f"{first.pairs}", *figures])
+        rows.append([group if by == "all" else INDENT + shortened(group, width), f"{first.pairs}", *figures])
     print_table(rows)
     if len(found) == 1:
         low, high = found[0][1].mean_difference_interval
@@ -140,9 +140,3 @@ def _print_for_people(found: "Sequence[tuple[str, PairScores]]") -> None:
 def _figures(scores: "PairScores") -> list[str]:
     low, high = scores.interval
     return [f"{scores.accuracy:.3f}", f"{low:.3f}-{high:.3f}", f"{scores.ties}", f"{scores.mean_difference:+.2f}"]
-
-
-def _shortened(name: str, width: int) -> str:
-    """A name in its place: what tells it from its like stands at either end."""
-    half = (width - 1) // 2
-    return name if len(name) <= width else f"{name[: width - 1 - half]}…{name[len(name) - half :]}"

@@ -7,15 +7,16 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from charrnn.cli.columns import Columns, escaped
+from charrnn.cli.tables import DIGITS_TO_READ
 from charrnn.schema import to_json_text
-from charrnn.text.documents import SEPARATORS
+from charrnn.scoring.figures import exp
+from charrnn.text.documents import line_chars
 
 if TYPE_CHECKING:
     from charrnn.scoring.rows import Row
     from charrnn.text.lines import Line
     from charrnn.text.tokenizers import Tokenizer
 
-DIGITS_TO_READ = 6
 # How many nats a unit of surprisal is, by the base of the logarithm.
 BASES = {"2": math.log(2), "e": 1.0, "10": math.log(10)}
 
@@ -32,9 +33,15 @@ class Table(ABC):
     def header(self) -> str:
         """The line that names the columns; nothing where there is none."""
 
-    @abstractmethod
     def rows(self, line: "Line", number: int, rows: "Iterable[Row]") -> str:
         """What is written of some rows of a line."""
+        if self._form == "bare":
+            return "".join(f"{row.nats / self._unit!r}\n" for row in rows)
+        return "".join(self._row(line, number, row) for row in rows)
+
+    @abstractmethod
+    def _row(self, line: "Line", number: int, row: "Row") -> str:
+        """One of them with all its columns."""
 
     def _line(self, cells: Sequence[str]) -> str:
         """A line of TSV; of no cells none."""
@@ -59,26 +66,20 @@ class LineTable(Table):
 
     def __init__(self, form: str, log_base: str, prefix: str, columns: Columns, *, documents: str) -> None:
         super().__init__(form, log_base, prefix, columns)
-        self._end = len(SEPARATORS[documents] or "")
+        self._documents = documents
 
     def header(self) -> str:
         figures = self._named(dict.fromkeys(("surprisal", "per_char", "ppl")))
         return "" if self.columns.always_json else self._line(self.columns.names(list(map(escaped, figures))))
 
-    def rows(self, line: "Line", number: int, rows: "Iterable[Row]") -> str:
-        return "".join(self._row(line, number, row) for row in rows)
-
     def _row(self, line: "Line", number: int, row: "Row") -> str:
         surprisal = row.nats / self._unit
-        if self._form == "bare":
-            return f"{surprisal!r}\n"
-        # The end of a document counts as the line ends that it stands for, written or not.
-        chars = len(row.text.removesuffix("\n")) + self._end if self._end else len(row.text)
+        chars = line_chars(row.text, self._documents)
         figures = self._named(
             {
                 "surprisal": surprisal,
                 "per_char": surprisal / chars if row.tokens else None,
-                "ppl": _exp(row.nats / row.tokens) if row.tokens else None,
+                "ppl": exp(row.nats / row.tokens) if row.tokens else None,
             }
         )
         if self._form == "json" or self.columns.always_json:
@@ -101,15 +102,10 @@ class UnitTable(Table):
             names += [f"top{place}", f"top{place}_surprisal"]
         return self._line(["line", "text", "start", "end", "byte", *map(escaped, self._named(dict.fromkeys(names)))])
 
-    def rows(self, line: "Line", number: int, rows: "Iterable[Row]") -> str:
-        return "".join(self._row(line, number, row) for row in rows)
-
     def _row(self, line: "Line", number: int, row: "Row") -> str:
         from charrnn.scoring.units import symbol
 
         surprisal = row.nats / self._unit
-        if self._form == "bare":
-            return f"{surprisal!r}\n"
         text, first, byte = row.text, 0, 0
         if self.columns.whole:  # else a field, which is told by the places in it
             text, first, byte = line.written(row.start, row.end), line.start, line.byte
@@ -129,11 +125,3 @@ class UnitTable(Table):
         flat = [cell for pair in likeliest for cell in pair]
         cells = self._cells([*place.values(), *figures.values(), *flat])
         return self._line(cells + [""] * (2 * self._top - len(flat)))
-
-
-def _exp(value: float) -> float:
-    """exp, and infinity where it overflows."""
-    try:
-        return math.exp(value)
-    except OverflowError:
-        return math.inf

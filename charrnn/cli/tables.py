@@ -24,15 +24,25 @@ def print_figures(records: Sequence[dict[str, Any]], metric: str, *, as_json: bo
         print_table([[name, *(column.get(name) for column in columns)] for name in names])
 
 
-def print_table(rows: Sequence[Sequence[Any]]) -> None:
-    """Rows of cells, the headings first where there are any; a cell that is None, or not defined, is a dash."""
+def print_table(rows: Sequence[Sequence[Any]], sides: str = "") -> None:
+    """Rows of cells, the headings first where there are any; a cell that is None, or not defined, is a dash.
+
+    `sides` says of each column on which one its cells stand for a person, by < and >; left is where the string ends.
+    """
     read_by_people = sys.stdout.isatty()
     cells = [[_cell(value, read_by_people) for value in row] for row in rows]
     if not read_by_people:
         write("".join("\t".join(row) + "\n" for row in cells))
         return
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    write("".join("  ".join(map(str.ljust, row, widths)).rstrip() + "\n" for row in cells))
+    columns = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    forms = [f"{side}{width}" for side, width in zip(sides.ljust(len(columns), "<"), columns, strict=True)]
+    write("".join("  ".join(map(format, row, forms)).rstrip() + "\n" for row in cells))
+
+
+def shortened(name: str, width: int) -> str:
+    """A name in its place: what tells it from its like stands at either end."""
+    half = (width - 1) // 2
+    return name if len(name) <= width else f"{name[: width - 1 - half]}…{name[len(name) - half :]}"
 
 
 def _cell(value: Any, read_by_people: bool) -> str:

@@ -31,7 +31,9 @@ class LanguageModel(nn.Module):
         require(config.ensemble == 1, f"one model is no ensemble of {config.ensemble}: `build` makes one")
         super().__init__()
         self.config = config
-        self.embedding = nn.Embedding(config.start_id + 1, config.embedding)
+        # Of weights given it draws none: to do that without memory, torch would load its compiler, for a second.
+        weights = torch.empty(config.start_id + 1, config.embedding)
+        self.embedding = nn.Embedding.from_pretrained(weights, freeze=False)  # type: ignore[no-untyped-call]
         self.forwards = Direction(config, self.embedding)
         self.backwards: Direction | None = Direction(config, self.embedding) if config.bidirectional else None
 

@@ -17,7 +17,7 @@ from charrnn.plotting.page import filled
 from charrnn.scoring.figures import FIGURES, flat
 from charrnn.scoring.predictions import Asked, Predictions
 from charrnn.scoring.profile import BIN, Means, Passage, Profile
-from charrnn.scoring.spans import Spans, spans_of
+from charrnn.scoring.spans import ScoredSpans, spans_of
 from charrnn.text.alignment import Alignment
 from charrnn.text.tokenizers import Tokenizer
 
@@ -45,7 +45,7 @@ class Report:
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer, self._align = tokenizer, Alignment(tokenizer)
         # With whether they begin a line that no line end in the text begins.
-        self._shown: list[tuple[bool, Spans]] = []
+        self._shown: list[tuple[bool, ScoredSpans]] = []
         self._room, self._broken = SHOWN, False
         self.profile = Profile()
 
@@ -65,7 +65,7 @@ class Report:
             self._broken = bool(self._shown) and not self._shown[-1][1].text.endswith("\n")
             self.profile.end_line()
 
-    def _show(self, spans: Spans) -> None:
+    def _show(self, spans: ScoredSpans) -> None:
         """Keep what fits; where something does not, nothing that is behind it is shown."""
         fitting = spans[: int(np.searchsorted(spans.ends, self._room, side="right"))]
         if len(fitting):
@@ -115,7 +115,7 @@ class Report:
         marked = "".join(f"<i{mark}" for mark in self._marks(spans))
         return f"<li>{where}, {spans.bits_per_char:.3f} bits per character<div class=text>{marked}</div></li>"
 
-    def _marks(self, spans: Spans) -> Iterator[str]:
+    def _marks(self, spans: ScoredSpans) -> Iterator[str]:
         """Each as what follows `<i`: its colour, what is known of it, its text."""
         steps = np.searchsorted(STEPS, spans.bits, side="right").tolist()
         rows = zip(spans.texts, steps, spans.bits.tolist(), spans.tokens.tolist(), spans.single.tolist(), strict=True)

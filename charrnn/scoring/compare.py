@@ -5,7 +5,6 @@ over blocks of 500 to 1,000 characters, of which the interval is (`intervals.py`
 """
 
 import math
-import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -17,11 +16,11 @@ from charrnn.errors import CorpusError
 from charrnn.scoring.costs import Costs, Places, aligned
 from charrnn.scoring.figures import Nats
 from charrnn.scoring.intervals import CONFIDENCE, LEAST_BLOCKS, Interval, mean_interval
+from charrnn.text.spans import WORD
 
 LARGE_BLOCK, SMALL_BLOCK = 1000, 500
 # Blocks are large where there are so many of them.
 MANY_BLOCKS = 30
-WORD = re.compile(r"\S+")
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from charrnn.scoring.figures import Nats
 from charrnn.scoring.predict import predict
 from charrnn.scoring.predictions import Asked
 from charrnn.scoring.texts import TEXTS_AT_ONCE, joined, log_probabilities
+from charrnn.text.alignment import Alignment
 from charrnn.text.dataset import encode_part
 from charrnn.text.tokenizers import Ids, Tokenizer
-from charrnn.text.tokenizers.byte import BytePieces, utf8
 from charrnn.text.unknown import refuse_unknown
 
 
@@ -33,23 +33,22 @@ def continuations(
     A context begins from the start id and the initial state; an empty continuation is certain. Raises VocabularyError
     on a character that the vocabulary lacks, unless `unknown` is set.
     """
-    texts = [tokenizer.encode(context + continuation, unknown=unknown) for context, continuation in asked]
+    align = Alignment(tokenizer)
+    wholes = [context + continuation for context, continuation in asked]
+    texts = [tokenizer.encode(whole, unknown=unknown) for whole in wholes]
     tokens, starts = joined(texts)
     found = predict(model, tokens, starts, asked=Asked(rank=True), batch_size=batch_size)
     answers = []
-    for (context, _), ids, start in zip(asked, texts, starts.tolist(), strict=True):
-        own = slice(start + context_tokens(tokenizer, context, ids), start + ids.size)
+    for (context, _), whole, ids, start in zip(asked, wholes, texts, starts.tolist(), strict=True):
+        own = slice(start + context_tokens(align, context, whole, ids), start + ids.size)
         assert found.rank is not None
         answers.append((-float(found.nll[own].sum()), bool((found.rank[own] == 1).all())))
     return answers
 
 
-def context_tokens(tokenizer: Tokenizer, context: str, ids: Ids) -> int:
+def context_tokens(align: Alignment, context: str, text: str, ids: Ids) -> int:
     """How many of the tokens (T,) of a text end within its beginning `context`."""
-    if not isinstance(tokenizer, BytePieces):
-        return len(context)  # a token a character
-    ends = np.cumsum([len(tokenizer.pieces[token]) for token in ids])
-    return int(np.searchsorted(ends, len(utf8(context, "surrogateescape")), side="right"))
+    return int((align(text, ids).reached <= len(context)).sum())
 
 
 def whole_texts(

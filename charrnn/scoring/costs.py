@@ -3,7 +3,6 @@
 Shapes: T tokens, S spans, C characters (code points) of the text.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +10,9 @@ import numpy.typing as npt
 
 from charrnn.errors import CorpusError
 from charrnn.scoring.figures import Nats
-from charrnn.text.documents import SEPARATORS, split_documents
+from charrnn.text.alignment import Alignment
+from charrnn.text.documents import SEPARATORS, document_spans
 from charrnn.text.tokenizers import Tokenizer
-from charrnn.text.tokenizers.byte import BytePieces
 from charrnn.text.tokenizers.char import code_points
 
 Places = npt.NDArray[np.int64]
@@ -82,43 +81,20 @@ def aligned(a: Costs, b: Costs) -> tuple[Costs, Costs]:
 
 def _places(tokenizer: Tokenizer, text: str, documents: str) -> tuple[Places, Places, Places | None]:
     """Where each token (T,) begins and ends in the text, by characters, and where each document ends."""
-    separator = SEPARATORS[documents]
+    align, separator = Alignment(tokenizer), SEPARATORS[documents]
+
+    def token_ends(part: str) -> Places:
+        return align(part, tokenizer.encode(part, unknown=True)).reached
+
     if separator is None:
-        ends = _token_ends(tokenizer, text)
+        ends = token_ends(text)
         return np.append(0, ends[:-1]), ends, None
     begun: list[Places] = []
     ended: list[Places] = []
     document_ends = []
-    for first, document in _documents(text, documents):
-        inner = first + _token_ends(tokenizer, document)
+    for first, end in document_spans(text, documents):
+        inner = first + token_ends(text[first:end])
         begun += [np.array([first]), inner]
-        ended += [inner, np.array([first + len(document) + len(separator)])]
-        document_ends.append(first + len(document) + len(separator))
+        ended += [inner, np.array([end + len(separator)])]
+        document_ends.append(end + len(separator))
     return np.concatenate(begun), np.concatenate(ended), np.array(document_ends)
-
-
-def _documents(text: str, documents: str) -> Iterator[tuple[int, str]]:
-    """Every document of a whole text, and where it begins."""
-    position = 0
-    for document in split_documents([text], documents):
-        first = text.index(document, position)
-        yield first, document
-        position = first + len(document)
-
-
-def _token_ends(tokenizer: Tokenizer, text: str) -> Places:
-    """(T,): how many characters a token completes or begins, all before it included."""
-    if not isinstance(tokenizer, BytePieces):
-        return np.arange(1, len(text) + 1)
-    bytes_of = np.array([len(piece) for piece in tokenizer.pieces])
-    token_ends = np.cumsum(bytes_of[tokenizer.encode(text)])
-    character_ends = np.cumsum(_utf8_lengths(text))
-    return np.searchsorted(character_ends, token_ends, side="left").astype(np.int64) + 1
-
-
-def _utf8_lengths(text: str) -> Places:
-    """(C,): bytes of each character in UTF-8; one for what was read as a lone surrogate in the place of a byte."""
-    codes = code_points(text)
-    lengths = 1 + (codes >= 0x80).astype(np.int64) + (codes >= 0x800) + (codes >= 0x10000)
-    lengths[(codes >= 0xDC80) & (codes <= 0xDCFF)] = 1
-    return lengths

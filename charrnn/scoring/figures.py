@@ -126,7 +126,7 @@ class Score:
 
     @figure("perplexity per token: exp(loss)")
     def ppl(self) -> float:
-        return _exp(self.loss)
+        return exp(self.loss)
 
     @figure("standard error of ppl; approximate, for tokens are not independent; none for one token", metric=False)
     def ppl_se(self) -> float | None:
@@ -135,7 +135,7 @@ class Score:
     @figure("perplexity over the tokens in the vocabulary; none where none is", metric=False, of_oov=True)
     def ppl_known(self) -> float | None:
         known = self.token_nll[~self.unknown]
-        return _exp(math.fsum(known) / known.size) if known.size else None
+        return exp(math.fsum(known) / known.size) if known.size else None
 
     @figure("bits per token: loss / ln 2")
     def bpt(self) -> float:
@@ -151,7 +151,7 @@ class Score:
 
     @figure("perplexity per word between white space: exp(nats / W); none in a text without words")
     def word_ppl(self) -> float | None:
-        return _exp(self.nats / self.words) if self.words else None
+        return exp(self.nats / self.words) if self.words else None
 
     def figures(self) -> dict[str, Any]:
         """Counts, every figure, and what stands beside them, under their names; None where one is not defined."""
@@ -183,7 +183,7 @@ def flat(figures: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield prefix + name, value
 
 
-def _exp(value: float) -> float:
+def exp(value: float) -> float:
     """exp, and infinity where it overflows."""
     try:
         return math.exp(value)

@@ -17,7 +17,7 @@ from charrnn.inference.products import Floats
 from charrnn.scoring.predictions import NATS_ALONE, Asked, Ids, Predictions
 from charrnn.scoring.readers import Readers
 from charrnn.scoring.side_by_side import Memory, SideBySide
-from charrnn.text.characters import named
+from charrnn.text.characters import named_all
 from charrnn.text.tokenizers import Tokenizer
 
 if TYPE_CHECKING:
@@ -188,10 +188,9 @@ class LineReader:
         if not self._unknown and ids.max(initial=0) > self._config.start_id:
             # Only characters can be unknown, each of which is one token.
             lacking = np.flatnonzero(ids > self._config.start_id)
-            names = sorted({text[position] for position in lacking})
-            shown = ", ".join(map(named, names[:8])) + (", …" if len(names) > 8 else "")
+            names = named_all(text[position] for position in lacking)
             raise VocabularyError(
-                f"{where}: the model's vocabulary has no {shown} (column {char + int(lacking[0]) + 1}): it was not in "
+                f"{where}: the model's vocabulary has no {names} (column {char + int(lacking[0]) + 1}): it was not in "
                 "the training text"
             )
         return ids

@@ -17,7 +17,7 @@ from charrnn.errors import VocabularyError
 from charrnn.models.ensemble import Predictor
 from charrnn.scoring.figures import Nats
 from charrnn.scoring.texts import TEXTS_AT_ONCE, ends_of, log_probabilities
-from charrnn.text.characters import named
+from charrnn.text.characters import named_all
 from charrnn.text.pairs import Pair
 from charrnn.text.tokenizers import Tokenizer
 
@@ -172,9 +172,8 @@ def _sentences(pair: Pair) -> tuple[str, str]:
 def _complaint(tokenizer: Tokenizer, pairs: Sequence[Pair], lacking: npt.NDArray[np.bool_]) -> str:
     """Which characters the vocabulary lacks, in how many pairs, and in which first."""
     some = [pairs[number] for number in np.flatnonzero(lacking).tolist()]
-    characters = sorted({character for pair in some for character in pair.good + pair.bad})
-    missing = [each for each in characters if (tokenizer.encode(each, unknown=True) > tokenizer.size).any()]
-    names = ", ".join(map(named, missing[:8])) + (", …" if len(missing) > 8 else "")
+    characters = {character for pair in some for character in pair.good + pair.bad}
+    names = named_all(each for each in characters if (tokenizer.encode(each, unknown=True) > tokenizer.size).any())
     return (
         f"the model's vocabulary has no {names} (in {len(some):,} of {len(pairs):,} pairs, the first in "
         f"{some[0].place}): it was not in the training text"

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.scoring.predictions import Ids
-from charrnn.scoring.spans import Spans
+from charrnn.scoring.spans import ScoredSpans
 from charrnn.text.tokenizers.char import code_points
 
 Marks: TypeAlias = npt.NDArray[np.bool_]
@@ -61,7 +61,7 @@ class Passage:
 
     start: int
     line: int
-    spans: Spans
+    spans: ScoredSpans
 
 
 class Remarkable:
@@ -114,7 +114,7 @@ class Profile:
         chars = self.chars + self._unwritten
         return {"surprisal": self.bits, "chars": chars, "per_char": self.bits / chars if chars else None}
 
-    def push(self, spans: Spans) -> None:
+    def push(self, spans: ScoredSpans) -> None:
         """Count further text; it goes on where the last one ended, and no passage crosses the border."""
         self.histogram += np.bincount(np.minimum(spans.bits / BIN, BINS - 1).astype(np.int64), minlength=BINS)
         self.spans += len(spans)
@@ -144,7 +144,7 @@ class Profile:
         if self._column:
             self._line, self._column, self._letter = self._line + 1, 0, 0
 
-    def _cut(self, spans: Spans, newlines: Marks, spaces: Marks) -> None:
+    def _cut(self, spans: ScoredSpans, newlines: Marks, spaces: Marks) -> None:
         """Look at the passages; those of white space alone are none."""
         lines = np.cumsum(newlines)
         for first, end in cuts(spans.ends, newlines, spaces):

@@ -16,7 +16,7 @@ from charrnn.text.alignment import Alignment
 
 
 @dataclass(frozen=True, eq=False)
-class Spans:
+class ScoredSpans:
     """`ends` (S,) are the characters of `text` where spans end, `bits` (S,) what they cost.
 
     `tokens` (S,) is the first token of each; `single` (S,) marks those of one token. `detail` tells of the first
@@ -33,12 +33,12 @@ class Spans:
     def __len__(self) -> int:
         return self.bits.size
 
-    def __getitem__(self, some: slice) -> "Spans":
+    def __getitem__(self, some: slice) -> "ScoredSpans":
         """Consecutive ones, with the text that they stand for."""
         first, end, _ = some.indices(len(self))
         start = self.start(first)
         part = slice(first, end)
-        return Spans(
+        return ScoredSpans(
             self.text[start : self.start(end)],
             self.ends[part] - start,
             self.bits[part],
@@ -63,7 +63,7 @@ class Spans:
         return math.fsum(self.bits) / max(1, len(self.text))
 
 
-def spans_of(text: str, predictions: Predictions, align: Alignment, detail: Predictions | None = None) -> Spans:
+def spans_of(text: str, predictions: Predictions, align: Alignment, detail: Predictions | None = None) -> ScoredSpans:
     """The spans of a text, or of one document with its end, by its tokens.
 
     `detail` where more is known of the first tokens alone. Raises ValueError when the tokens are of another text.
@@ -75,4 +75,4 @@ def spans_of(text: str, predictions: Predictions, align: Alignment, detail: Pred
     last = np.flatnonzero(np.append(np.diff(done, prepend=0)[:-1] > 0, True)[: done.size])
     first = np.append(0, last[:-1] + 1)[: last.size]
     bits = np.add.reduceat(predictions.nll, first) / math.log(2) if last.size else np.empty(0)
-    return Spans(text, done[last], bits + 0.0, first, first == last, predictions if detail is None else detail)
+    return ScoredSpans(text, done[last], bits + 0.0, first, first == last, predictions if detail is None else detail)

@@ -24,6 +24,8 @@ class Aligned(NamedTuple):
     """(N,) the character in which each token begins; C for the end of a document that has no line end."""
     done: Positions
     """(N,) how many characters are complete behind it."""
+    reached: Positions
+    """(N,) how many are complete or begun."""
     byte: Positions
     """(N,) the byte with which it begins."""
     bytes: Positions
@@ -46,15 +48,16 @@ class Alignment:
         bytes = np.concatenate([[0], np.cumsum(_utf8_widths(text))])
         if self._lengths is None:
             begins, done = (np.minimum(np.arange(first, first + tokens.size), len(text)) for first in (0, 1))
-            byte = bytes[begins]
+            byte, reached = bytes[begins], done.copy()
         else:
             lengths = self._lengths[tokens]
             ends = np.cumsum(lengths)
             byte = ends - lengths
             begins, done = (np.searchsorted(bytes[1:], places, "right") for places in (byte, ends))
+            reached = np.searchsorted(bytes, ends, "left")
         if tokens.size and tokens[-1] == self._end:
-            done[-1] = len(text)
-        return Aligned(begins, done, byte, bytes)
+            done[-1] = reached[-1] = len(text)
+        return Aligned(begins, done, reached, byte, bytes)
 
 
 def _utf8_widths(text: str) -> Positions:

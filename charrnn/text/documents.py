@@ -59,14 +59,22 @@ def join_documents(documents: Iterable[str], separator: str, chunk_chars: int = 
         yield "".join(waiting)
 
 
-def around_documents(text: str, documents: str) -> Iterator[tuple[int, int]]:
-    """Where what stands around the documents of a whole text begins and ends: no character of any document."""
+def document_spans(text: str, documents: str) -> Iterator[tuple[int, int]]:
+    """Where each document of a whole text begins and ends, without the empty lines around it."""
     position = 0
     for document in split_documents([text], documents):
         first = text.index(document, position)
-        yield position, first
         position = first + len(document)
-    yield position, len(text)
+        yield first, position
+
+
+def line_chars(text: str, documents: str) -> int:
+    """The characters that a line, its end with it where it has one, is counted as.
+
+    The end of a document counts as the line ends that it stands for, written or not.
+    """
+    separator = SEPARATORS[documents]
+    return len(text) if separator is None else len(text.removesuffix("\n")) + len(separator)
 
 
 def missing_ends(text: str, documents: str) -> int:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from charrnn.errors import VocabularyError
-from charrnn.text.documents import around_documents
+from charrnn.text.documents import document_spans
 from charrnn.text.tokenizers import Tokenizer
 from charrnn.text.tokenizers.char import CharTokenizer
 
@@ -17,7 +17,8 @@ def refuse_unknown(tokenizer: Tokenizer, text: str, documents: str) -> None:
     if not unknown.any():
         return
     # Only characters can be unknown, each of which is one token.
-    for first, end in around_documents(text, documents):
-        unknown[first:end] = False
-    if unknown.any():
-        raise VocabularyError(CharTokenizer.complaint(text, np.flatnonzero(unknown)))
+    inside = np.zeros(len(text), bool)
+    for first, end in document_spans(text, documents):
+        inside[first:end] = True
+    if (unknown & inside).any():
+        raise VocabularyError(CharTokenizer.complaint(text, np.flatnonzero(unknown & inside)))

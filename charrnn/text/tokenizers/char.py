@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.errors import CheckpointError, CorpusError, VocabularyError
-from charrnn.text.characters import named
+from charrnn.text.characters import named_all
 from charrnn.text.tokenizers.base import Detokenizer, Ids, Tokenizer
 
 CODE_POINTS = 0x110000
@@ -66,11 +66,10 @@ class CharTokenizer:
     @staticmethod
     def complaint(text: str, positions: npt.NDArray[np.intp]) -> str:
         """That the characters at these positions (N,) of a text are unknown: which, how many, where the first is."""
-        missing = sorted({text[position] for position in positions})
         first = int(positions[0])
         line = text.count("\n", 0, first) + 1
         column = first - text.rfind("\n", 0, first)
-        names = ", ".join(map(named, missing[:8])) + (", …" if len(missing) > 8 else "")
+        names = named_all(text[position] for position in positions)
         return (
             f"the model's vocabulary has no {names} ({len(positions)} in the text, the first at line {line}, column "
             f"{column}): it was not in the training text"
