@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from charrnn.api.blend import Blend, contrast, mix
     from charrnn.api.compare import compare
     from charrnn.api.lines import LineScore
     from charrnn.api.model import Model, load
     from charrnn.api.runs import RunSummary, runs
+    from charrnn.api.state import State
     from charrnn.api.surprisal import Surprisal
     from charrnn.api.training import Training, resume, train
     from charrnn.config.model import ModelConfig
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from charrnn.training.events import Note, Report, Stopped
 
 _HOMES = {
+    "Blend": "charrnn.api.blend",
     "CharrnnError": "charrnn.errors",
     "CheckpointError": "charrnn.errors",
     "Comparison": "charrnn.scoring.compare",
@@ -63,6 +66,7 @@ _HOMES = {
     "Sample": "charrnn.generation.samples",
     "SampleConfig": "charrnn.generation.config",
     "Score": "charrnn.scoring.figures",
+    "State": "charrnn.api.state",
     "Stopped": "charrnn.training.events",
     "Surprisal": "charrnn.api.surprisal",
     "TextChunk": "charrnn.generation.sequence",
@@ -70,7 +74,9 @@ _HOMES = {
     "Training": "charrnn.api.training",
     "VocabularyError": "charrnn.errors",
     "compare": "charrnn.api.compare",
+    "contrast": "charrnn.api.blend",
     "load": "charrnn.api.model",
+    "mix": "charrnn.api.blend",
     "resume": "charrnn.api.training",
     "runs": "charrnn.api.runs",
     "train": "charrnn.api.training",
@@ -78,6 +84,7 @@ _HOMES = {
 
 # A literal list, for type checkers and editors; a test holds it to the table above.
 __all__ = [
+    "Blend",
     "CharrnnError",
     "CheckpointError",
     "Comparison",
@@ -96,6 +103,7 @@ __all__ = [
     "Sample",
     "SampleConfig",
     "Score",
+    "State",
     "Stopped",
     "Surprisal",
     "TextChunk",
@@ -103,7 +111,9 @@ __all__ = [
     "Training",
     "VocabularyError",
     "compare",
+    "contrast",
     "load",
+    "mix",
     "resume",
     "runs",
     "train",

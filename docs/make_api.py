@@ -27,8 +27,19 @@ print(model.score("Once upon a time").bpc)
 
 A path (`AnyPath`) is a str or a Path. An unknown option, or a value out of range, is a `ConfigError`."""
 CHAPTERS = {
-    "Verbs": ["train", "resume", "load", "compare", "runs"],
-    "A model": ["Model", "Score", "LineScore", "Surprisal", "PairScores", "Comparison", "Sample", "TextChunk"],
+    "Verbs": ["train", "resume", "load", "mix", "contrast", "compare", "runs"],
+    "A model": [
+        "Model",
+        "Score",
+        "LineScore",
+        "Surprisal",
+        "PairScores",
+        "Comparison",
+        "Sample",
+        "TextChunk",
+        "State",
+        "Blend",
+    ],
     "A training": ["Training", "RunSummary", "Report", "Note", "Stopped"],
     "Options": ["TrainOptions", "ResumeOptions", "SampleConfig", "ModelConfig"],
     "Errors": [name for name in charrnn.__all__ if name.endswith("Error")],

@@ -136,9 +136,10 @@ def test_sample_is_stream_put_together(trained: Path) -> None:
 def test_an_argument_of_another_type_is_refused_and_named(trained: Path) -> None:
     model = charrnn.load("small", checkpoints=trained)
     verbs: list[tuple[Callable[..., object], dict[str, object]]] = [
-        (model.sample, {}), (model.stream, {}), (model.samples, {}),
+        (model.sample, {}), (model.stream, {}), (model.samples, {}), (model.read, {}),
         (model.score, {"text": "a"}), (model.fill, {"left": "a", "right": "b"}),
-        (charrnn.compare, {"a": "small", "b": "small"}),
+        (charrnn.compare, {"a": "small", "b": "small"}), (charrnn.contrast, {"a": "small", "b": "small"}),
+        (charrnn.mix, {"shares": {"small": 1}}),
         (charrnn.load, {}), (charrnn.train, {}), (charrnn.resume, {}), (charrnn.Training.start, {}),
         (charrnn.Training.resume, {}),
     ]  # fmt: skip
@@ -150,9 +151,9 @@ def test_an_argument_of_another_type_is_refused_and_named(trained: Path) -> None
                 continue
             kinds = str(VerbArguments.__dataclass_fields__[name].type)
             for value in (5, 2.5, "five", b"five", [5], object()):
-                if isinstance(value, str) and (name in ("text", "a", "b") or "str" in kinds):
+                if isinstance(value, str) and (name in ("text", "a", "b", "state", "shares") or "str" in kinds):
                     continue
-                if value == 5 and "int" in kinds:
+                if (value == 5 and "int" in kinds) or (value in (5, 2.5) and "float" in kinds):
                     continue
                 with pytest.raises(ConfigError, match=f"^`{name}` must be .*, not "):
                     verb(**{**needed, name: value})

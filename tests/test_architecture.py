@@ -335,9 +335,9 @@ def test_a_model_is_loaded_and_writes_for_python_without_torch(trained: Path) ->
 
 
 def test_the_public_names_are_these() -> None:
-    verbs = ["compare", "load", "resume", "runs", "train"]
-    records = ["Model", "RunSummary", "Training", "Comparison", "LineScore", "PairScores", "Sample", "Score",
-               "Surprisal", "TextChunk", "Note", "Report", "Stopped"]  # fmt: skip
+    verbs = ["compare", "contrast", "load", "mix", "resume", "runs", "train"]
+    records = ["Blend", "Model", "RunSummary", "Training", "Comparison", "LineScore", "PairScores", "Sample", "Score",
+               "State", "Surprisal", "TextChunk", "Note", "Report", "Stopped"]  # fmt: skip
     options = ["ModelConfig", "ResumeOptions", "SampleConfig", "TrainOptions"]
     errors = [name for name, error in vars(charrnn.errors).items() if isinstance(error, type)]
     assert charrnn.__all__ == sorted([*verbs, *records, *options, *errors])

@@ -192,4 +192,4 @@ def test_samples_are_told_what_they_copy(charrnn: CommandLine, trained: Path) ->
     assert "copied" not in json.loads(charrnn(*arguments, "--json").out.splitlines()[0])
     unique = charrnn(*arguments, "--unique", "--report-copy")
     assert unique.err.count("of the training text: ") == 2
-    assert next(with_copies([Sample(0, 1, "", "end")], index)).copied is None
+    assert next(with_copies([Sample(0, 1, "", "end")], [index])).copied is None

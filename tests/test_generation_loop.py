@@ -139,6 +139,11 @@ class Script:
         return {}
 
 
+def chunk(text: str, finished: str | None = None, *, row: int = 0, tokens: int = 1) -> TextChunk:
+    """A piece of a text that so many tokens became."""
+    return TextChunk(row, text, finished, tokens=tokens)
+
+
 def recite(pieces: list[str], **options: Any) -> list[TextChunk]:
     """What is generated where the network draws just these pieces of text, and then the end."""
     size = len(pieces)
@@ -337,7 +342,7 @@ def test_a_chain_is_followed_from_the_start_or_the_prompts_last_symbol() -> None
 def test_without_a_stop_string_every_character_is_a_piece_at_once() -> None:
     pieces = list(generate(engine_of(ring(3)), CharTokenizer("abc"), SampleConfig(length=5), rows=2))
     assert pieces == [
-        TextChunk(row, symbol, "length" if place == 4 else None)
+        chunk(symbol, "length" if place == 4 else None, row=row)
         for place, symbol in enumerate("abcab")
         for row in (0, 1)
     ]
@@ -429,23 +434,23 @@ def test_subword_text_is_what_its_pieces_decode_to(subwords: SubwordTokenizer) -
 
 
 def test_a_document_ends_where_the_network_says() -> None:
-    assert recite(["a", "b"]) == [TextChunk(0, "a"), TextChunk(0, "b"), TextChunk(0, "", "end")]
+    assert recite(["a", "b"]) == [chunk("a"), chunk("b"), chunk("", "end")]
 
 
 def test_a_document_may_end_at_once() -> None:
     engine = engine_of(chain(2, {2: 2}, documents=True))
     pieces = list(generate(engine, CharTokenizer("ab"), SampleConfig(), rows=2))
-    assert pieces == [TextChunk(0, "", "end"), TextChunk(1, "", "end")]
+    assert pieces == [chunk("", "end"), chunk("", "end", row=1)]
 
 
 def test_what_was_held_back_for_a_stop_string_is_written_at_the_documents_end() -> None:
-    assert recite(["x", "a", "b"], stop=("abc",)) == [TextChunk(0, "x"), TextChunk(0, "ab", "end")]
+    assert recite(["x", "a", "b"], stop=("abc",)) == [chunk("x"), chunk("ab", "end", tokens=3)]
 
 
 def test_an_unfinished_character_comes_out_as_a_sign_at_the_documents_end() -> None:
     follows = {256: ord("a"), ord("a"): 0xE2, 0xE2: 0x82, 0x82: 256}
     pieces = list(generate(engine_of(chain(256, follows, documents=True)), ByteTokenizer(), SampleConfig()))
-    assert pieces == [TextChunk(0, "a"), TextChunk(0, "\N{REPLACEMENT CHARACTER}", "end")]
+    assert pieces == [chunk("a"), chunk("\N{REPLACEMENT CHARACTER}", "end", tokens=3)]
 
 
 def test_a_model_of_one_stream_never_ends_by_itself() -> None:

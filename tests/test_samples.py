@@ -5,18 +5,26 @@ import math
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from charrnn import api
 from charrnn.generation import samples as module
-from charrnn.generation.samples import Sample, chosen, samples
-from charrnn.generation.sequence import TextChunk
+from charrnn.generation.config import SampleConfig
+from charrnn.generation.drawing import draw
+from charrnn.generation.loop import generate
+from charrnn.generation.samples import Sample, chosen, likeliest, samples
+from charrnn.generation.sequence import TextChunk, TextSequence
 from charrnn.text.copies import TrainingLines, Unlike
+from charrnn.text.tokenizers import Tokenizer
+from charrnn.text.tokenizers.byte import ByteTokenizer
 from charrnn.training.run import start
 
 from .cases import each
 from .conftest import CommandLine
+from .test_generation_loop import LETTERS, engine_of, network
 from .test_run import options
 
 
@@ -32,9 +40,9 @@ def written(texts: Callable[[int], str], order: int = 1) -> Callable[[int, int],
             for row in mine:
                 text = texts(row)
                 if place < len(text):
-                    yield TextChunk(row, text[place], None, -1.0)
+                    yield TextChunk(row, text[place], None, -1.0, tokens=1)
                 elif place == len(text):
-                    yield TextChunk(row, "", "end", -0.5)
+                    yield TextChunk(row, "", "end", -0.5, tokens=1)
 
     return stream
 
@@ -61,11 +69,60 @@ def test_what_is_chosen_does_not_depend_on_how_many_are_tried_at_once(
     ]
 
 
+def test_the_likeliest_come_first_token_for_token_and_equals_by_their_rows() -> None:
+    told = [(-9.0, 3), (-2.0, 2), (-30.0, 40), (-4.0, 4), (-1.0, 1), (None, 2)]
+    found = [Sample(row, row, "", "end", logprob, tokens=tokens) for row, (logprob, tokens) in enumerate(told)]
+    assert [sample.row for sample in likeliest(found)] == [2, 1, 3, 4, 0, 5]
+    assert [sample.row for sample in likeliest(found, 2)] == [2, 1]
+    assert found[0].mean_surprisal == pytest.approx(3 / math.log(2)) and found[5].mean_surprisal is None
+
+
+def test_the_best_are_those_that_scoring_holds_likeliest(trained: Path, charrnn: CommandLine) -> None:
+    model = api.load("small", checkpoints=trained)
+    drawn: dict[str, Any] = {"rows": 12, "seed": 3, "length": 20, "temperature": 1.5, "precision": "fp32"}
+    texts = model.sample("The ", **drawn)
+    bits = {text: model.surprisal("The " + text, per="char")["surprisal"][4:].mean() for text in texts}
+    best = list(model.samples("The ", best=4, **drawn))
+    assert [sample.text for sample in best] == sorted(texts, key=bits.__getitem__)[:4]
+    assert all(model.sample("The ", **{**drawn, "rows": 1, "seed": one.seed}) == one.text for one in best)
+    for one in best:
+        assert one.tokens == 20 and one.mean_surprisal == pytest.approx(bits[one.text], rel=1e-4)
+    assert [sample.text for sample in model.samples("The ", sort=True, **drawn)] == sorted(texts, key=bits.__getitem__)
+    line = ["sample", "-m", "small", "--checkpoints", str(trained), "-n", "12", "--seed", "3", "-l", "20", "-p", "The "]
+    line += ["--temp", "1.5", "--precision", "fp32"]
+    told = [json.loads(record) for record in charrnn(*line, "--best", "4", "--json").out.splitlines()]
+    assert [record["text"] for record in told] == ["The " + sample.text for sample in best]
+    assert [(record["tokens"], record["mean_surprisal"]) for record in told] == [
+        (sample.tokens, sample.mean_surprisal) for sample in best
+    ]
+    assert charrnn(*line, "--sort").out.startswith("The " + best[0].text)
+    assert "--best is 13, and --num 12" in charrnn(*line, "--best", "13").err
+
+
+@each("kind", ["char", "byte"])
+def test_tokens_are_counted_whatever_their_text_becomes(kind: str) -> None:
+    tokenizer: Tokenizer = ByteTokenizer() if kind == "byte" else LETTERS
+    engine = engine_of(network(tokenizer, documents=True))
+    for stop in ((), ("e", "ab")):
+        config = SampleConfig(length=12, temperature=1.0, stop=stop)
+        for row in range(6):
+            chunks = list(generate(engine, tokenizer, config, first=row, seed=2, logprobs=True))
+            drawn = TextSequence(row, [], tokenizer, config, seed=2 + row)
+            taken, (logits, state) = 0, engine.prime(np.array([tokenizer.size]))
+            while not drawn.finished:
+                (token,) = draw(logits.astype(np.float64), np.array([drawn.uniforms.next()])).tolist()
+                drawn.push(token)
+                taken += 1
+                logits, state = engine.step(np.array([min(token, tokenizer.size)]), state)
+            assert sum(chunk.tokens for chunk in chunks) == taken, (kind, stop, row)
+            assert "".join(chunk.text for chunk in chunks) == drawn.text
+
+
 def test_the_search_for_what_never_comes_ends() -> None:
     tried = count()
     assert list(chosen(written(lambda row: "a"), 3, 0, lambda sample: next(tried) < 2)) == [
-        Sample(0, 0, "a", "end", -1.5),
-        Sample(1, 1, "a", "end", -1.5),
+        Sample(0, 0, "a", "end", -1.5, tokens=2),
+        Sample(1, 1, "a", "end", -1.5, tokens=2),
     ]
     assert next(tried) == 3 * module.MOST_TRIED
 

@@ -10,7 +10,7 @@ import pytest
 import charrnn as package
 from charrnn.cli.app import app
 from charrnn.cli.flags import commands
-from charrnn.config.together import RULES, Rule, refuse
+from charrnn.config.together import DRAWING, RULES, Rule, refuse
 from charrnn.errors import ConfigError
 from charrnn.generation.config import SampleConfig
 
@@ -34,12 +34,14 @@ def written(verb: str, name: str, value: str | None = None) -> list[str]:
     parameter = next(one for one in COMMANDS[verb][1].params if one.name == name)
     value = value or {"cell": "lstm", "skip": "dense", "tokenizer": "byte", "metric": "bpb", "optimizer": "sgd",
              "documents": "lines", "precision": "fp32", "unit": "1:0", "space": "none", "seconds": "3s", "pool": "last",
-             "more": "3s", "per": "word", "sampler": "exact"}.get(name)  # fmt: skip
+             "more": "3s", "per": "word", "sampler": "exact", "shares": "a:1,b:1"}.get(name)  # fmt: skip
     if parameter.param_type_name == "argument":
         return ["some.txt"]
     if parameter.is_flag:
         return [parameter.opts[0]]
-    small = "0.5" if name in ("valid", "dropout", "weight_drop", "average", "weight_decay", "test") else "300"
+    shares = ("valid", "dropout", "weight_drop", "average", "weight_decay", "test", "top_p", "min_p", "typical_p",
+              "eta", "surprise", "frequency_penalty", "presence_penalty")  # fmt: skip
+    small = "0.5" if name in shares else "300"
     return [parameter.opts[0], value or ("2" if name in ("layers", "ensemble") else small)]
 
 
@@ -78,6 +80,10 @@ def test_every_name_in_the_table_is_an_option_there() -> None:
                     own | SampleConfig.__dataclass_fields__.keys() | package.TrainOptions.__dataclass_fields__.keys()
                 )
             assert {*rule.options, *rule.beside, *rule.without} <= known, rule
+
+
+def test_every_option_of_a_sampling_is_refused_where_no_text_is_drawn() -> None:
+    assert SampleConfig.__dataclass_fields__.keys() <= set(DRAWING)
 
 
 def test_a_rule_looks_at_what_is_given_alone() -> None:

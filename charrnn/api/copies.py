@@ -1,6 +1,6 @@
 """What of a model's text is copied from its corpus."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -12,16 +12,23 @@ from charrnn.storage.copies import keep_index, kept_index
 from charrnn.storage.runs import Run
 from charrnn.storage.texts import at_hand
 from charrnn.text.copies import TrainingLines, Unlike, whole_lines
-from charrnn.text.copy_index import CopyIndex
+from charrnn.text.copy_index import Copied, CopyIndex
 from charrnn.text.kept import OncePassed
 from charrnn.text.split import Split
 
 if TYPE_CHECKING:
     from charrnn.api.opened import Opened
+    from charrnn.api.source import Source
 
 
-def training_lines(model: "Opened") -> TrainingLines | None:
-    """The lines of the text that a model has learned from; None where that is gone, changed, unknown or too long."""
+def training_lines(source: "Source") -> TrainingLines | None:
+    """The lines of the text that its models have learned from; None where one is gone, changed, unknown or too long."""
+    found = [_training_lines(model) for model in source.opened]
+    known = [lines for lines in found if lines is not None]
+    return TrainingLines.of_several(known) if len(known) == len(found) else None
+
+
+def _training_lines(model: "Opened") -> TrainingLines | None:
     try:
         split, corpus = _text(model)
         if (found := TrainingLines.of(split, corpus)) is not None:
@@ -51,23 +58,30 @@ def copy_index(model: "Opened") -> CopyIndex:
     return index
 
 
-def with_copies(samples: Iterable[Sample], index: CopyIndex, prompt: str = "") -> Iterator[Sample]:
-    """Samples as they come, with the longest span of each in the training text; it may begin in the prompt."""
-    return (replace(sample, copied=index.longest_copy(sample.text, prompt)) for sample in samples)
+def longest_copy(indices: Iterable[CopyIndex], text: str, prompt: str = "") -> Copied | None:
+    """The longest span of a text that stands in one of several training texts; it may begin in the prompt."""
+    found = (index.longest_copy(text, prompt) for index in indices)
+    return max(filter(None, found), key=lambda copied: copied.length, default=None)
+
+
+def with_copies(samples: Iterable[Sample], indices: Sequence[CopyIndex], prompt: str = "") -> Iterator[Sample]:
+    """Samples as they come, with the longest span of each in the training texts; it may begin in the prompt."""
+    return (replace(sample, copied=longest_copy(indices, sample.text, prompt)) for sample in samples)
 
 
 def newness(
-    model: "Opened", prompt: str, *, unique: bool, novel: bool, exclude: Iterable[str], ignore_case: bool
+    source: "Source", prompt: str, *, unique: bool, novel: bool, exclude: Iterable[str], ignore_case: bool
 ) -> Callable[[Sample], bool]:
     """Tells which samples are new; `novel`: no line of its text, the part that was held out with it.
 
     Raises CharrnnError where that is asked for and cannot be read.
     """
-    known = None
-    if novel:
+    learned = []
+    for model in source.opened if novel else ():
         split, corpus = _text(model)
-        known = TrainingLines.in_text(corpus.chunks("\n"), ignore_case=ignore_case)
+        learned.append(TrainingLines.in_text(corpus.chunks("\n"), ignore_case=ignore_case))
         corpus.finish(split.sha256)
+    known = TrainingLines.of_several(learned) if novel else None
     new = Unlike(unique=unique, known=known, exclude=exclude, ignore_case=ignore_case)
     return lambda sample: new(sample.text, whole_lines(sample.text, prompt=prompt, cut=False))
 

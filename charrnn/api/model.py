@@ -1,19 +1,44 @@
 """A trained model, and how it is loaded."""
 
+from collections.abc import Iterable, Iterator
 from os import fspath
+from typing import TYPE_CHECKING
 
 from charrnn.api.arguments import AnyPath, folder, known_options
+from charrnn.api.filler import Filler
 from charrnn.api.scorer import Scorer
 from charrnn.api.threads import use_threads
 from charrnn.api.writer import Writer
+from charrnn.config.verbs import TEMPERATURES
 from charrnn.storage import checkpoint, runs
 
+if TYPE_CHECKING:
+    from charrnn.analysis.novelty import NoveltyCurve
 
-class Model(Writer, Scorer):
+
+class Model(Writer, Filler, Scorer):
     """A trained model: its weights, its tokenizer, and what its file says of it; it writes, and it scores.
 
     Models are equal when their configuration, their tokenizer and every weight are.
     """
+
+    @known_options()
+    def novelty(
+        self,
+        temperatures: Iterable[float] = TEMPERATURES,
+        *,
+        chars: int = 20_000,
+        longest: int = 50,
+        seed: int | None = None,
+    ) -> "Iterator[NoveltyCurve]":
+        """Learned or copied: how new texts of `chars` characters are, the share of n-grams up to n = `longest`.
+
+        First the text that was held out, where there is one, then samples at each temperature, as they come. Raises
+        CorpusError where the training text cannot be read as it was.
+        """
+        from charrnn.api.novelty import novelty
+
+        return novelty(self, temperatures, chars=chars, longest=longest, seed=seed)
 
 
 @known_options()

@@ -11,13 +11,13 @@ from charrnn.errors import CorpusError
 from charrnn.text.documents import split_documents
 
 if TYPE_CHECKING:
-    from charrnn.api.writer import Writer
+    from charrnn.api.model import Model
 
 ROWS, LENGTH, MOST_TRIED = 16, 1000, 10_000
 
 
 def novelty(
-    model: "Writer",
+    model: "Model",
     temperatures: Iterable[float],
     *,
     chars: int = 20_000,
@@ -43,7 +43,7 @@ def novelty(
         yield novelty_curve(f"temperature {temperature:g}", written, index, longest)
 
 
-def _texts(model: "Writer", temperature: float, chars: int, seed: int) -> Iterator[str]:
+def _texts(model: "Model", temperature: float, chars: int, seed: int) -> Iterator[str]:
     """Samples of so many characters together; fewer of a model that writes next to nothing."""
     for batch in count():
         length = max(1, min(LENGTH, -(-chars // ROWS)))

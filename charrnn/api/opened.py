@@ -7,20 +7,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from charrnn.config import ModelConfig
+from charrnn.api.source import Source
+from charrnn.config import ModelConfig, require
+from charrnn.inference.base import Engine
+from charrnn.inference.engine import open_engine
+from charrnn.models.weights import bounded
 from charrnn.storage import checkpoint, runs
 from charrnn.storage.checkpoint import Header, Weights
+from charrnn.storage.digest import digest
 from charrnn.text.tokenizers import Tokenizer
 
 if TYPE_CHECKING:
     from charrnn.models.ensemble import Network
+    from charrnn.text.copy_index import CopyIndex
 
 # Generation reads weights in 8 bits where that costs fewer bits per character than this.
 MOST_LOST_TO_INT8 = 0.003
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Opened:
+class Opened(Source):
     """What was read from a model file: weights, tokenizer, and what its header says.
 
     Models are equal when their configuration, their tokenizer and every weight are.
@@ -82,7 +88,42 @@ class Opened:
         lost = self.header.summary.get("int8_bpc")
         return "int8" if isinstance(lost, float) and lost < MOST_LOST_TO_INT8 else "fp32"
 
+    @cached_property
+    def digest(self) -> str:
+        """What the model is, in one number: SHA-256 of configuration, tokenizer and weights, in hexadecimal."""
+        return digest(self.config, self.tokenizer, self.weights)
+
+    @property
+    def title(self) -> str:
+        """Its file, and which direction writes, where it has two."""
+        direction = ", the direction that reads forwards" if self.config.bidirectional else ""
+        return f"{self.header.path}{direction}"
+
+    @property
+    def opened(self) -> "tuple[Opened, ...]":
+        """Itself."""
+        return (self,)
+
+    def open_engine(self, precision: str) -> Engine:
+        """What reads one token after another. Raises ConfigError where that cannot be done in these numbers."""
+        require(
+            precision != "int8" or bounded(self.config),
+            "what this network's layers give is not bounded by 1, as 8 bits need: leave out `precision`",
+        )
+        return open_engine(self.config, self.weights, precision)
+
     @property
     def documents(self) -> str:
         """How its training text was told apart: stream, lines or paragraphs."""
         return self.header.documents
+
+    @cached_property
+    def copy_index(self) -> "CopyIndex":
+        """The text that it has learned from, to look in for copies: made once, and kept in its run's folder.
+
+        `model.copy_index.longest_copy(text)` is the longest span of a text that stands in it. Raises CorpusError
+        where the training text cannot be read as it was, CheckpointError where the model does not say what it is.
+        """
+        from charrnn.api.copies import copy_index
+
+        return copy_index(self)

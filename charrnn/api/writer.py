@@ -1,30 +1,39 @@
-"""What a model writes: texts, and what fits into a gap."""
+"""What a model writes."""
 
 from collections.abc import Iterable, Iterator
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from charrnn.api.arguments import known_options, sample_config
-from charrnn.api.opened import Opened
+from charrnn.api.arguments import AnyPath, known_options, sample_config
+from charrnn.api.source import Source
+from charrnn.api.state import State, begun
 from charrnn.config import draw_seed, require
-from charrnn.config.verbs import TEMPERATURES
 from charrnn.generation.config import SampleConfig
 from charrnn.generation.loop import generate
-from charrnn.generation.propose import propose
-from charrnn.generation.samples import Sample, Stream, chosen
+from charrnn.generation.samples import Sample, Stream, chosen, likeliest
 from charrnn.generation.samples import samples as whole_samples
 from charrnn.generation.sequence import TextChunk
-from charrnn.inference.engine import open_engine
-from charrnn.models.weights import bounded
-
-if TYPE_CHECKING:
-    from charrnn.analysis.novelty import NoveltyCurve
-    from charrnn.scoring.filling import Filled
-    from charrnn.text.copy_index import CopyIndex
+from charrnn.inference.reading import read
 
 
-class Writer(Opened):
+class Writer(Source):
     """The verbs that give text."""
+
+    @known_options()
+    def read(self, prompt: str = "", *, state: State | AnyPath | None = None, precision: str | None = None) -> State:
+        """Read a text once, to continue it as often as one likes: `model.sample(state=...)`, `state.save(path)`.
+
+        With `state`, a `State` or the path of one that was saved, the text comes behind what was read before; pieces of
+        subwords never reach across such a seam. Raises VocabularyError on a prompt that the vocabulary does not hold,
+        CheckpointError on the state of another model or a damaged file, ConfigError on that of another precision.
+        """
+        if state is None:
+            numbers, before = precision or self.precision, None
+            engine = self.open_engine(numbers)
+        else:
+            kept, engine = begun(self, state, precision)
+            numbers, before = kept.precision, kept.reading
+        reading = read(engine, self.tokenizer.encode(prompt).tolist(), before)
+        return State(self.digest, numbers, self.tokenizer, reading)
 
     @known_options(SampleConfig)
     def sample(
@@ -32,6 +41,7 @@ class Writer(Opened):
         prompt: str = "",
         *,
         rows: int = 1,
+        state: State | AnyPath | None = None,
         seed: int | None = None,
         echo: bool = False,
         config: SampleConfig | None = None,
@@ -40,12 +50,15 @@ class Writer(Opened):
     ) -> str | list[str]:
         """Generate text that continues the prompt; a list when `rows` is more than one.
 
-        Options are the fields of `SampleConfig`, on top of `config` where one is given; `precision` is int8 or fp32.
+        Options are the fields of `SampleConfig`, on top of `config` where one is given; `precision` is int8 or fp32;
+        the prompt comes behind what `state` has read (see `read`).
 
-        Raises ConfigError on a value out of range, VocabularyError on a prompt that the vocabulary does not hold.
+        Raises ConfigError on a value out of range, VocabularyError on a prompt that the vocabulary does not hold,
+        CheckpointError on a state that is not this model's.
         """
         texts = [prompt if echo else ""] * rows
-        for chunk in self.stream(prompt, rows=rows, seed=seed, config=config, precision=precision, **options):
+        chunks = self.stream(prompt, rows=rows, state=state, seed=seed, config=config, precision=precision, **options)
+        for chunk in chunks:
             texts[chunk.row] += chunk.text
         return texts if rows > 1 else texts[0]
 
@@ -55,6 +68,7 @@ class Writer(Opened):
         prompt: str = "",
         *,
         rows: int = 1,
+        state: State | AnyPath | None = None,
         seed: int | None = None,
         config: SampleConfig | None = None,
         precision: str | None = None,
@@ -63,7 +77,7 @@ class Writer(Opened):
     ) -> Iterator[TextChunk]:
         """As `sample`, chunk by chunk as they come; with `logprobs`, each says how likely the model held its tokens."""
         seed = draw_seed() if seed is None else seed
-        return self._writer(prompt, sample_config(config, options), precision, seed, logprobs)(0, rows)
+        return self._writer(prompt, state, sample_config(config, options), precision, seed, logprobs)(0, rows)
 
     @known_options(SampleConfig)
     def samples(
@@ -71,6 +85,7 @@ class Writer(Opened):
         prompt: str = "",
         *,
         rows: int = 1,
+        state: State | AnyPath | None = None,
         seed: int | None = None,
         config: SampleConfig | None = None,
         precision: str | None = None,
@@ -78,84 +93,55 @@ class Writer(Opened):
         novel: bool = False,
         exclude: "Iterable[str] | None" = None,
         ignore_case: bool = False,
+        best: int | None = None,
+        sort: bool = False,
         **options: Any,
     ) -> Iterator[Sample]:
         """As `sample`, whole texts with their seeds and log-probabilities, each as soon as its turn has come.
 
         `unique`: none twice; `novel`: none with a line of its corpus; `exclude`: none with one of these lines;
-        fewer than `rows` come where a hundred times as many bring no more. Raises CorpusError when the training text
-        cannot be read as it was.
+        fewer than `rows` come where a hundred times as many bring no more. `best`: of these so many alone, the
+        likeliest token for token; `sort`: the likeliest first. Raises CorpusError when the training text cannot be read
+        as it was.
         """
         from charrnn.api.copies import newness
 
+        require(best is None or best <= rows, f"`best` is {best}, and `rows` {rows}: the best are so many of all rows")
         seed = draw_seed() if seed is None else seed
-        write = self._writer(prompt, sample_config(config, options), precision, seed, True)
-        if not (unique or novel or exclude):
-            return whole_samples(write, 0, rows, seed)
-        wanted = newness(self, prompt, unique=unique, novel=novel, exclude=exclude or (), ignore_case=ignore_case)
-        return chosen(write, rows, seed, wanted)
+        kept = None if state is None else self.read(state=state, precision=precision)
+        write = self._writer(prompt, kept, sample_config(config, options), precision, seed, True)
+        found = whole_samples(write, 0, rows, seed)
+        if unique or novel or exclude:
+            before = (kept.text if kept else "") + prompt
+            wanted = newness(self, before, unique=unique, novel=novel, exclude=exclude or (), ignore_case=ignore_case)
+            found = chosen(write, rows, seed, wanted)
+        return likeliest(found, best) if best is not None or sort else found
 
-    def _writer(self, prompt: str, config: SampleConfig, precision: str | None, seed: int, logprobs: bool) -> Stream:
-        """What writes rows, from a first one on."""
-        precision = precision or self.precision
-        require(
-            precision != "int8" or bounded(self.config),
-            "what this network's layers give is not bounded by 1, as 8 bits need: leave out `precision`",
-        )
-        engine = open_engine(self.config, self.weights, precision)
-        learned = [] if config.max_copy is None else [self.copy_index]
+    def _writer(
+        self,
+        prompt: str,
+        state: State | AnyPath | None,
+        config: SampleConfig,
+        precision: str | None,
+        seed: int,
+        logprobs: bool,
+    ) -> Stream:
+        """What writes rows, from a first one on; the prompt is read once for all of them."""
+        if state is None:
+            engine, before = self.open_engine(precision or self.precision), None
+        else:
+            kept, engine = begun(self, state, precision)
+            before = kept.reading
+        reading = read(engine, self.tokenizer.encode(prompt).tolist(), before)
+        learned = [] if config.max_copy is None else [model.copy_index for model in self.opened]
         return lambda first, rows: generate(
             engine,
             self.tokenizer,
             config,
-            prompt=prompt,
+            after=reading,
             rows=rows,
             first=first,
             seed=seed,
             logprobs=logprobs,
             learned=learned,
         )
-
-    @cached_property
-    def copy_index(self) -> "CopyIndex":
-        """The text that it has learned from, to look in for copies: made once, and kept in its run's folder.
-
-        `model.copy_index.longest_copy(text)` is the longest span of a text that stands in it. Raises CorpusError
-        where the training text cannot be read as it was, CheckpointError where the model does not say what it is.
-        """
-        from charrnn.api.copies import copy_index
-
-        return copy_index(self)
-
-    @known_options()
-    def novelty(
-        self,
-        temperatures: Iterable[float] = TEMPERATURES,
-        *,
-        chars: int = 20_000,
-        longest: int = 50,
-        seed: int | None = None,
-    ) -> "Iterator[NoveltyCurve]":
-        """Learned or copied: how new texts of `chars` characters are, the share of n-grams up to n = `longest`.
-
-        First the text that was held out, where there is one, then samples at each temperature, as they come. Raises
-        CorpusError where the training text cannot be read as it was.
-        """
-        from charrnn.api.novelty import novelty
-
-        return novelty(self, temperatures, chars=chars, longest=longest, seed=seed)
-
-    @known_options()
-    def fill(
-        self, left: str, right: str, candidates: "Iterable[str] | None" = None, *, drawn: int = 64, seed: int = 0
-    ) -> "list[Filled]":
-        """What fits between two texts, the best first, each candidate scored exactly with all that stands around it.
-
-        Without candidates, both directions of the model propose words: `drawn` each. Raises ConfigError when the model
-        reads forwards alone, VocabularyError on a character that it does not know.
-        """
-        from charrnn.scoring.filling import fill
-
-        if candidates is None:
-            candidates = propose(self.config, self.weights, self.tokenizer, left, right, drawn=drawn, seed=seed)
-        return fill(self.network, self.tokenizer, left, right, list(candidates))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 
 from charrnn.cli import options as opt
@@ -14,7 +15,7 @@ from charrnn.generation.config import SampleConfig
 from charrnn.schema import to_json_text
 
 if TYPE_CHECKING:
-    from charrnn.api.model import Model
+    from charrnn.api.writer import Writer
     from charrnn.generation.samples import Sample
     from charrnn.generation.sequence import TextChunk
     from charrnn.text.copies import TrainingLines
@@ -33,6 +34,14 @@ EXAMPLES = """Examples:
     charrnn sample -n 5 --max-copy 20 --report-copy
 
     charrnn sample -n 3 --seed 7 --json | jq -r .text
+
+    charrnn sample -n 100 --best 5 --length 80
+
+    charrnn sample --mix fables:0.5,river:0.5
+
+    charrnn sample --prompt-file book.txt --state-out book.state
+
+    charrnn sample --state-in book.state -n 20
 """
 
 # None where what the model has learned from cannot be looked through.
@@ -47,7 +56,21 @@ def sample(
     prompt_file: Annotated[
         str | None, opt.option("Text", "The same from a file, or - for stdin; for a model of lines, its one line.")
     ] = None,
+    state_in: Annotated[
+        Path | None,
+        opt.option(
+            "Text", "Go on from a text that was kept with --state-out; a prompt comes behind it.", default="none"
+        ),
+    ] = None,
+    state_out: Annotated[
+        Path | None,
+        opt.option(
+            "Text", "Read the prompt, keep what there is to know of it in this file, and write no text.", default="none"
+        ),
+    ] = None,
     rows: Annotated[int, opt.from_field(VerbArguments, "rows")] = 1,
+    best: Annotated[int | None, opt.from_field(VerbArguments, "best")] = None,
+    sort: Annotated[bool, opt.from_field(VerbArguments, "sort")] = False,
     unique: Annotated[bool, opt.from_field(VerbArguments, "unique")] = False,
     novel: Annotated[bool, opt.from_field(VerbArguments, "novel")] = False,
     exclude: Annotated[
@@ -59,6 +82,8 @@ def sample(
     ] = False,
     echo: Annotated[bool, opt.option("Output", "Print the prompt in front.", "--echo/--no-echo")] = True,
     model: opt.Model = None,
+    shares: Annotated[str | None, opt.from_field(VerbArguments, "shares")] = None,
+    against: Annotated[str | None, opt.from_field(VerbArguments, "against")] = None,
     checkpoints: opt.Checkpoints = None,
     precision: Annotated[
         str | None,
@@ -77,6 +102,12 @@ def sample(
 ) -> None:
     """Generate text, one symbol after another, as it comes.
 
+    With --mix, several models write one text, by the mean of their probabilities; with --contrast, what another model
+    holds likely becomes less so. Models of characters may know other characters: all of them may come.
+
+    A long text is read once with --state-out, and gone on from as often as one likes with --state-in: by the same
+    model, and to the letter as if it had been read again.
+
     Filters of the probabilities apply in the order in which they stand under Sampling. Several samples are separated
     by an empty line, or stand one a line where the model was trained on lines. A pattern is one of the whole text, the
     prompt with it. At the end it is said how many lines stand word for word in the training text, where that is still
@@ -84,55 +115,74 @@ def sample(
     run's folder.
     """
     config = SampleConfig.of(**fields)
-    if prompt_file is None and not prompt:
+    if prompt_file is None and not prompt and state_in is None:
         warn_unread("--prompt-file - takes the prompt from there")
 
     working("reading the model")
-    from charrnn import api
-    from charrnn.api.copies import training_lines, with_copies
+    from charrnn.api.copies import longest_copy, training_lines, with_copies
     from charrnn.generation.samples import MOST_TRIED
 
-    loaded = api.load(model, checkpoints=checkpoints, threads=threads)
+    loaded = _opened(model, shares, against, checkpoints=checkpoints, threads=threads)
     if prompt_file is not None:
         prompt = _read_prompt(prompt_file, loaded)
+    state = None if state_in is None else loaded.read(state=state_in, precision=precision)
+    if state_out is not None:
+        working("reading the prompt")
+        kept = loaded.read(prompt, state=state, precision=precision)
+        kept.save(state_out)
+        say(f"{kept.tokens:,} {loaded.tokenizer.unit} were read in {kept.precision}: {state_out}")
+        return
     seed = draw_seed() if seed is None else seed
-    numbers = loaded.precision if precision is None else precision
-    direction = ", the direction that reads forwards" if loaded.header.config.bidirectional else ""
-    say(f"model: {loaded.header.path}, {numbers}, seed {seed}{direction}")
+    numbers = state.precision if state else precision or loaded.precision
+    say(f"model: {loaded.title}, {numbers}, seed {seed}")
     front = prompt if echo else ""
     known = cache(lambda: training_lines(loaded))
-    sampling: dict[str, Any] = {"rows": rows, "seed": seed, "config": config, "precision": numbers}
+    sampling: dict[str, Any] = {"rows": rows, "state": state, "seed": seed, "config": config, "precision": numbers}
+    before = (state.text if state else "") + prompt
     separator = "" if loaded.documents == "lines" else "\n"
     wanted: dict[str, Any] = {"unique": unique, "novel": novel, "exclude": _lines_of(exclude)}
     if report_copy or config.max_copy is not None:
         working("reading the training text")
-    index = loaded.copy_index if report_copy else None
+    indices = [one.copy_index for one in loaded.opened] if report_copy else []
     tries: list[int] = []
-    if as_json or any(wanted.values()):
-        found = _counted(loaded.samples(prompt, **sampling, **wanted, ignore_case=ignore_case), tries)
-        if index is not None:
-            found = with_copies(found, index, prompt)
+    if as_json or best or sort or any(wanted.values()):
+        drawn = loaded.samples(prompt, **sampling, **wanted, ignore_case=ignore_case, best=best, sort=sort)
+        found = _counted(drawn, tries)
+        if indices:
+            found = with_copies(found, indices, before)
         copies: list[Copied | None] = []
-        count = _write_json(found, prompt, front, known) if as_json else _write_samples(found, front, separator, copies)
+        count = _write_json(found, before, front, known) if as_json else _write_samples(found, front, separator, copies)
         _tell(tries)
         _say_copied(copies)
-        if count < rows:
+        if count < (expected := best or rows):
             raise CharrnnError(
-                f"{count:,} of {rows:,} texts were new in {MOST_TRIED:,} times as many: a higher `temperature` brings "
-                "more, and so does a model that has learned for less time"
+                f"{count:,} of {expected:,} texts were new in {MOST_TRIED:,} times as many: a higher `temperature` "
+                "brings more, and so does a model that has learned for less time"
             )
         return
     written: list[str] = []
     texts = [""] * rows
     chunks = _counted(loaded.stream(prompt, **sampling), tries)
-    _write_text(_watched(chunks, prompt, texts, written), front, rows, separator)
+    _write_text(_watched(chunks, before, texts, written), front, rows, separator)
     _tell(tries)
-    if index is not None:
-        _say_copied([index.longest_copy(text, prompt) for text in texts])
+    if indices:
+        _say_copied([longest_copy(indices, text, before) for text in texts])
     if not quiet and written and (learned := known()) is not None:
         from charrnn.text.copies import verdict
 
         say(verdict(learned.copied(written), len(written)))
+
+
+def _opened(model: str | None, shares: Any, against: Any, **where: Any) -> "Writer":
+    """The model that writes, or those that write as one."""
+    from charrnn import api
+    from charrnn.api.blend import contrasted
+
+    found: Writer = api.load(model, **where) if shares is None else api.mix(shares, **where)
+    if against is None:
+        return found
+    other, weight = against
+    return contrasted(found, api.load(other, **where), weight)
 
 
 def _lines_of(file: str | None) -> list[str] | None:
@@ -160,7 +210,7 @@ def _say_copied(copies: "Sequence[Copied | None]") -> None:
             say(f"sample {number}: {copied.length:,} characters, {where}")
 
 
-def _read_prompt(file: str, model: "Model") -> str:
+def _read_prompt(file: str, model: "Writer") -> str:
     """A prompt is read as a corpus is: compressed or not, UTF-8, line ends mended.
 
     Editors end a file with a line end, which no line holds that a model of lines goes on from.
@@ -233,6 +283,8 @@ def _write_json(found: Iterable["Sample"], prompt: str, front: str, known: Calla
             "text": front + sample.text,
             "finished": sample.finished,
             "logprob": sample.logprob,
+            "tokens": sample.tokens,
+            "mean_surprisal": sample.mean_surprisal,
             "kept": sample.kept,
             "tries": sample.tries,
             "lines": len(lines),

@@ -46,6 +46,12 @@ RESUMED = {"name", "corpus", *ResumeOptions.__dataclass_fields__}
 NEW_RUN = tuple(name for name in TrainOptions.__dataclass_fields__ if name not in RESUMED)
 PENALTIES = ("repetition_penalty", "frequency_penalty", "presence_penalty")
 PATTERNS = ("match", "lines", "min_length")
+# What is said of texts that are drawn: each option of a sampling, and what becomes of the texts.
+DRAWING = (
+    "length", "stop", "temperature", "allow", "ban", *PENALTIES, "repetition_window", "top_k", "top_p", "min_p",
+    "typical_p", "eta", "surprise", *PATTERNS, "sampler", "rows", "best", "sort", "seed", "unique", "novel", "exclude",
+    "ignore_case", "echo", "as_json",
+)  # fmt: skip
 SAMPLING = ("Writer.sample", "Writer.stream", "Writer.samples")
 
 RULES = (
@@ -53,7 +59,10 @@ RULES = (
     Rule(verbs=("train",), options=("more",), without=("resume",), because="a new run has spent nothing yet"),
     Rule(verbs=("train", "Training.start"), options=("vocab_size",), without=("tokenizer",), being="subword",
          because="characters and bytes are as many as there are"),
+    Rule(verbs=("sample",), options=("model",), beside=("shares",)),
+    Rule(verbs=("sample", "Writer.samples"), options=("sort",), beside=("best",), because="the best come sorted"),
     Rule(verbs=("sample",), options=("prompt",), beside=("prompt_file",)),
+    Rule(verbs=("sample",), options=DRAWING, beside=("state_out",), because="which reads, and writes no text"),
     Rule(verbs=("sample",), options=("repetition_window",), without=PENALTIES),
     Rule(verbs=("Writer.sample", "Writer.stream"), options=("repetition_window",), without=(*PENALTIES, "config")),
     Rule(verbs=("sample", *SAMPLING), options=("stop",), beside=PATTERNS, because="which says where a text ends"),
@@ -79,7 +88,7 @@ RULES = (
     Rule(verbs=("score",), options=("space",), without=("per",), being="word"),
     Rule(verbs=("score",), options=("field",), beside=("column",)),
     Rule(verbs=("score",), options=("prefix",), beside=("quiet",)),
-    Rule(verbs=("fill", "Writer.fill"), options=("drawn", "seed"), beside=("candidates",)),
+    Rule(verbs=("fill", "Filler.fill"), options=("drawn", "seed"), beside=("candidates",)),
     Rule(verbs=("embed", "Scorer.embed"), options=("pool",), beside=("per",), being="char",
          because="it gives the state with which it has been read"),
     Rule(verbs=("embed", "Scorer.embed"), options=("pool",), beside=("per",), being="token",

@@ -1,12 +1,13 @@
 """What the verbs of the Python API take beside the options of a training and of a sampling: each name once."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from charrnn.config.fields import Config, Range, again, option, require, several, shown, text_of
 from charrnn.config.options import COUNT, ResumeOptions, TrainOptions
+from charrnn.errors import ConfigError
 
 # The number formats of generation; `inference/products.py` has a matrix for each.
 PRECISIONS = ("int8", "fp32")
@@ -15,6 +16,7 @@ UNITS = ("line", "word", "char", "token")
 SPACES = ("after", "before", "none")
 POOLS = ("mean", "last")
 TEMPERATURES = (0.5, 0.8, 1.0)
+POSITIVE = Range(above=0, at_most=1e6)
 
 
 def text_or_file(text: Any) -> Any:
@@ -35,11 +37,51 @@ def model_or_name(argument: str) -> Callable[[Any], Any]:
     return parse
 
 
+def shares(value: Any) -> Any:
+    """Models and their shares: {"a": 0.7, "b": 0.3}, or a text, a:0.7,b:0.3."""
+    if isinstance(value, str):
+        pairs = [weighed(each) for each in value.split(",")]
+        value = dict(pairs)
+        require(len(value) == len(pairs), "`shares` names a model twice")
+    require(isinstance(value, Mapping) and bool(value), f"`shares` must be models and their shares, not {shown(value)}")
+    parse = model_or_name("shares")
+    return {parse(model): _positive("shares", share) for model, share in value.items()}
+
+
+def against(value: Any) -> Any:
+    """A model and its weight: b:0.3."""
+    name, weight = weighed(value)
+    return name, _positive("against", weight)
+
+
+def weighed(text: str) -> tuple[str, Any]:
+    """'a:0.7' -> ('a', 0.7). Raises ConfigError on anything else."""
+    name, _, number = text.strip().rpartition(":")
+    try:
+        require(bool(name), "")
+        return name, float(number)
+    except (ValueError, ConfigError):
+        raise ConfigError(f"{shown(text)} must be a model and a number, as in fables:0.7") from None
+
+
+def _positive(name: str, value: Any) -> float:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    require(number and value in POSITIVE, f"`{name}` must give numbers {POSITIVE}, not {shown(value)}")
+    return float(value)
+
+
 def texts_or_file(texts: Any) -> Any:
     """As `text_or_file`, or several texts, which may come one by one."""
     readable = hasattr(texts, "read") or (isinstance(texts, os.PathLike | Iterable) and not isinstance(texts, bytes))
     require(readable, f"`texts` must be strings, a text, or the Path of a file, not {shown(texts)}")
     return texts
+
+
+def state_or_file(state: Any) -> Any:
+    """What a model has read, or the path of a file that keeps it."""
+    known = isinstance(state, str | os.PathLike) or hasattr(state, "reading")
+    require(known, f"`state` must be what `read` gave, or the path of a file that keeps it, not {shown(state)}")
+    return state
 
 
 def layer_or_all(layer: Any) -> Any:
@@ -81,6 +123,17 @@ class VerbArguments(Config):
     model: str | None = option("A run's name, its folder, or a model file.", "Model", parse=text_of)
     a: object = option("A model, or what one is loaded by.", "Model", parse=model_or_name("a"))
     b: object = option("The other model.", "Model", parse=model_or_name("b"))
+    shares: object = option(
+        "Several models read as one: the mean of their probabilities by these shares.", "Model", "none", parse=shares,
+        flags=("--mix",), metavar="A:0.7,B:0.3",
+    )  # fmt: skip
+    against: object = option(
+        "Another model that is taken away: log p - 0.3 log p of it.", "Model", "none", parse=against,
+        flags=("--contrast",), metavar="B:0.3",
+    )  # fmt: skip
+    weight: float = option(
+        "How much of the other model's log-probability is taken away.", "Model", range=POSITIVE, default=0.3
+    )
     name: str | None = option("A run's name, or its folder.", "Model", parse=text_of)
     checkpoints: str | None = option("The folder that holds the runs.", "Model", parse=text_of)
     device: str | None = again(TrainOptions, "device")
@@ -92,6 +145,9 @@ class VerbArguments(Config):
         "Samples; sample i has the seed plus i.", "Text", default=1, flags=("--num", "-n"),
         range=Range(at_least=1, at_most=100_000),
     )  # fmt: skip
+    state: object = option(
+        "What was read before: a `State`, or the path of one that was saved.", "Text", parse=state_or_file
+    )
     unique: bool = option("No text twice.", "New texts", default=False, flags=("--unique",))
     novel: bool = option(
         "No text with a line of the text that was learned from.", "New texts", default=False, flags=("--novel",)
@@ -99,6 +155,13 @@ class VerbArguments(Config):
     exclude: tuple[str, ...] | None = option("No text with one of these lines.", "New texts", parse=several)
     ignore_case: bool = option(
         "For these, upper and lower case are one.", "New texts", default=False, flags=("--ignore-case",)
+    )
+    best: int | None = option(
+        "So many of the samples alone: the likeliest, by the mean over their tokens.", "Text", "all", metavar="K",
+        range=Range(at_least=1, at_most=100_000),
+    )  # fmt: skip
+    sort: bool = option(
+        "The likeliest sample first, by the mean over its tokens.", "Text", default=False, flags=("--sort",)
     )
     echo: bool = option("The prompt in front.", "Output", default=False)
     logprobs: bool = option("How likely the model held its tokens.", "Output", default=False)

@@ -17,7 +17,8 @@ from charrnn.generation.drawing import draw
 from charrnn.generation.processors import compose
 from charrnn.generation.sequence import TextChunk, TextSequence
 from charrnn.inference.backends import Serving
-from charrnn.inference.base import Engine, Ids
+from charrnn.inference.base import Engine
+from charrnn.inference.reading import Reading, read
 from charrnn.text.copy_index import CopyIndex
 from charrnn.text.tokenizers import Tokenizer
 
@@ -28,6 +29,7 @@ def generate(
     config: SampleConfig,
     *,
     prompt: str = "",
+    after: Reading | None = None,
     rows: int = 1,
     first: int = 0,
     seed: int = 0,
@@ -36,31 +38,30 @@ def generate(
 ) -> Iterator[TextChunk]:
     """Generate `rows` texts that continue the prompt, numbered from `first`, chunk by chunk as they come.
 
-    Each ends after `config.length` code points, before a stop string, at the end of a document, or where a pattern
-    ends. With `logprobs`, chunks say how likely the model itself held their tokens; `learned` are the texts that
-    `config.max_copy` is of. Raises VocabularyError when the prompt holds characters that the vocabulary lacks,
-    ConfigError when no text behind it can match the pattern, CharrnnError where `max_copy` leaves nothing to write.
+    The prompt comes behind what was read before, where that is given (`after`). Each text ends after `config.length`
+    code points, before a stop string, at the end of a document, or where a pattern ends. With `logprobs`, chunks say
+    how likely the model itself held their tokens; `learned` are the texts that `config.max_copy` is of. Raises
+    VocabularyError when the prompt holds characters that the vocabulary lacks, ConfigError when no text behind it can
+    match the pattern, CharrnnError where `max_copy` leaves nothing to write.
     """
-    ids = tokenizer.encode(prompt).tolist()
+    reading = read(engine, tokenizer.encode(prompt).tolist(), after)
     processors = compose(config, tokenizer, learned)
     sequences = [
-        TextSequence(row, ids, tokenizer, config, processors, seed=seed_of_row(seed, row))
+        TextSequence(row, reading.ids, tokenizer, config, processors, seed=seed_of_row(seed, row))
         for row in range(first, first + rows)
     ]
-    primer = np.array([engine.config.start_id, *ids])
     chain = Chain(processors, tokenizer.size, endless=engine.config.vocab_size == tokenizer.size, told=logprobs)
     write = SAMPLERS[config.sampler or "masked"] if any(one.ends for one in processors) else side_by_side
-    yield from write(engine, primer, chain, sequences, config.length)
+    yield from write(engine, reading, chain, sequences, config.length)
 
 
 def side_by_side(
-    engine: Engine, primer: Ids, chain: Chain, sequences: Sequence[TextSequence], length: int
+    engine: Engine, reading: Reading, chain: Chain, sequences: Sequence[TextSequence], length: int
 ) -> Iterator[TextChunk]:
-    """Draw what the chain leaves, for all rows at once; `primer` (T,) is read before."""
+    """Draw what the chain leaves, for all rows at once, behind what was read."""
     rows, nothing = len(sequences), itertools.repeat(None)
     with Serving(engine, rows, length) as serving:
-        logits, state = engine.prime(primer)
-        logits, state = logits.repeat(rows, axis=0), engine.select_rows(state, [0] * rows)
+        logits, state = reading.logits.repeat(rows, axis=0), engine.select_rows(reading.state, [0] * rows)
         while sequences:
             own = chain.own(logits)
             processed, kept = chain(own, sequences)

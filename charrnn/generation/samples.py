@@ -1,5 +1,6 @@
 """Whole samples, in the order of their rows; and those of them alone that are as they are wanted."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -32,8 +33,15 @@ class Sample:
     logprob: float | None = None
     kept: float | None = None
     tries: int | None = None
+    tokens: int = 0
+    """Drawn for it; those whose text was cut off, and the end of a document, with them."""
     copied: Copied | None = None
     """Where it was looked for, the longest span that stands in the training text."""
+
+    @property
+    def mean_surprisal(self) -> float | None:
+        """Bits a token, the model's own; None where `logprob` was not asked for."""
+        return None if self.logprob is None or not self.tokens else -self.logprob / self.tokens / math.log(2)
 
 
 def samples(stream: Stream, first: int, rows: int, seed: int) -> Iterator[Sample]:
@@ -64,11 +72,18 @@ def chosen(stream: Stream, wanted: int, seed: int, accept: Callable[[Sample], bo
         first += rows
 
 
+def likeliest(found: Iterable[Sample], most: int | None = None) -> Iterator[Sample]:
+    """All of them, when all are there, or so many: the least surprising token for token first, equals by their rows."""
+    ranked = sorted(found, key=lambda sample: math.inf if sample.mean_surprisal is None else sample.mean_surprisal)
+    yield from ranked[:most]
+
+
 def _whole(chunks: list[TextChunk], seed: int) -> Sample:
     row, last = chunks[0].row, chunks[-1]
     text = "".join(chunk.text for chunk in chunks)
     logprob, kept = _sum(chunk.logprob for chunk in chunks), _sum(chunk.kept for chunk in chunks)
-    return Sample(row, seed_of_row(seed, row), text, last.finished or "", logprob, kept, last.tries)
+    tokens = sum(chunk.tokens for chunk in chunks)
+    return Sample(row, seed_of_row(seed, row), text, last.finished or "", logprob, kept, last.tries, tokens)
 
 
 def _sum(told: Iterable[float | None]) -> float | None:

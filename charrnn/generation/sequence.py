@@ -19,6 +19,7 @@ class TextChunk(NamedTuple):
 
     `logprob`, where it was asked for: the model's own log-probability (nats, temperature 1, no filter) of the tokens
     drawn since the row's last chunk: those with them whose text was held back or cut off, and the end of a document.
+    `tokens` is how many these are.
     Beside it, under a pattern: `kept`, the log-probability (nats) of all that the pattern left there, where it masks;
     `tries`, those that it took, where texts are tried until one matches.
     """
@@ -29,6 +30,7 @@ class TextChunk(NamedTuple):
     logprob: float | None = None
     kept: float | None = None
     tries: int | None = None
+    tokens: int = 0
 
 
 class Uniforms:
@@ -76,6 +78,7 @@ class TextSequence:
         self._written: list[str] = []
         self.written = 0  # characters, the prompt not among them
         self._untold = self._kept = 0.0  # the log-probabilities since the last chunk
+        self._told = len(self.ids)  # how many ids there were then
 
     @property
     def text(self) -> str:
@@ -103,7 +106,8 @@ class TextSequence:
         self._written.append(text)
         self.written += len(text)
         self._untold = self._kept = 0.0
-        return TextChunk(self.row, text, self.finished, logprob, kept)
+        tokens, self._told = len(self.ids) - self._told, len(self.ids)
+        return TextChunk(self.row, text, self.finished, logprob, kept, tokens=tokens)
 
     def copy(self, *, seed: int | None = None) -> "TextSequence":
         """The same again, to go on by itself: alike or, with a seed, by other uniforms."""

@@ -33,3 +33,12 @@ def state_parts(state: Any) -> Iterator[Array]:
         return
     for part in state:
         yield from state_parts(part)
+
+
+def named_parts(state: Any, name: str = "state") -> Iterator[tuple[str, Array]]:
+    """The same arrays by their places: 'state.layers.0.h', of the second of several networks 'state.1.layers.0.h'."""
+    if not isinstance(state, tuple):
+        yield name, state
+        return
+    for place, part in zip(getattr(state, "_fields", range(len(state))), state, strict=True):
+        yield from named_parts(part, f"{name}.{place}")

@@ -51,7 +51,7 @@ def read(path: Path) -> "tuple[Header, dict[str, Tensor]]":
 
     header = read_header(path)
     renamed = renaming(header.metadata)
-    with _damage_told(path):
+    with damage_told(path):
         tensors = {renamed(name): tensor for name, tensor in load(path.read_bytes()).items()}
     _refuse_infinite(path, {name: t.numpy() for name, t in tensors.items() if name.startswith(MODEL_PREFIX)})
     return header, tensors
@@ -66,7 +66,7 @@ def read_model(path: Path) -> tuple[Header, Weights, Tokenizer]:
 
     header = read_header(path)
     renamed = renaming(header.metadata)
-    with _damage_told(path), safe_open(path, framework="numpy") as file:
+    with damage_told(path), safe_open(path, framework="numpy") as file:
         names = [name for name in file.keys() if name.startswith(MODEL_PREFIX)]  # noqa: SIM118
         weights = {renamed(name).removeprefix(MODEL_PREFIX): file.get_tensor(name) for name in names}
     _refuse_infinite(path, weights)
@@ -113,7 +113,7 @@ def tokenizer_of(header: Header) -> Tokenizer:
 
 
 @contextlib.contextmanager
-def _damage_told(path: Path) -> Iterator[None]:
+def damage_told(path: Path) -> Iterator[None]:
     """What safetensors says of a damaged file, as one of our errors."""
     try:
         yield

@@ -118,6 +118,18 @@ class Header:
 
 def read_header(path: Path) -> Header:
     """Read and check what a file says of itself. Raises CheckpointError on anything that is no checkpoint of ours."""
+    header = read_plain_header(path)
+    _check_summary(path, header.metadata.get("training", {}))
+    header = _in_todays_terms(header)
+    _check_model(header)
+    return header
+
+
+def read_plain_header(path: Path) -> Header:
+    """What a file of any kind of ours says of itself, as it stands there, its sizes held against the file.
+
+    Raises CheckpointError on anything else.
+    """
     try:
         size = path.stat().st_size
         with open(path, "rb") as file:
@@ -147,10 +159,7 @@ def read_header(path: Path) -> Header:
     expected = 8 + length + max(ends, default=0)
     if size != expected:
         raise CheckpointError(f"{path} is damaged: it has {size:,} bytes where its header promises {expected:,}")
-    _check_summary(path, record.get("training", {}))
-    header = _in_todays_terms(Header(path, record, shapes, size))
-    _check_model(header)
-    return header
+    return Header(path, record, shapes, size)
 
 
 def renaming(metadata: dict[str, Any]) -> Callable[[str], str]:

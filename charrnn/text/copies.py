@@ -1,6 +1,6 @@
 """Which lines of a text stand word for word in the text that a model has learned from."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -29,6 +29,11 @@ class TrainingLines:
         """Those of a text."""
         lines = split_documents(chunks, "lines")
         return cls(frozenset(hash(plain(line, ignore_case)) for line in lines), ignore_case)
+
+    @classmethod
+    def of_several(cls, several: Sequence["TrainingLines"]) -> Self:
+        """Those of several texts, taken alike."""
+        return cls(frozenset().union(*(one.hashes for one in several)), several[0].ignore_case)
 
     def copied(self, lines: Iterable[str]) -> int:
         """How many of these lines are among them."""

@@ -15,8 +15,9 @@ from charrnn.generation.drawing import Doubles
 from charrnn.generation.processors import log_sums
 from charrnn.generation.sequence import TextChunk, TextSequence
 from charrnn.inference.backends import Serving
-from charrnn.inference.base import Engine, EngineState, Ids
+from charrnn.inference.base import Engine, EngineState
 from charrnn.inference.products import Floats
+from charrnn.inference.reading import Reading
 
 # A text is given up after so many tries, or symbols read; beginnings are remembered while they are no more than these.
 MOST_TRIES, MOST_STEPS, MOST_REMEMBERED = 10_000, 250_000, 4_000
@@ -37,12 +38,13 @@ class Beginning:
     after: dict[int, "Beginning"] = field(default_factory=dict)
 
 
-def tried(engine: Engine, primer: Ids, chain: Chain, rows: Sequence[TextSequence], length: int) -> Iterator[TextChunk]:
+def tried(
+    engine: Engine, reading: Reading, chain: Chain, rows: Sequence[TextSequence], length: int
+) -> Iterator[TextChunk]:
     """A whole text for each row, one after another. Raises CharrnnError when one does not come."""
     with Serving(engine, 1, length * len(rows)) as serving:
-        logits, state = engine.prime(primer)
         for row in rows:
-            yield _Search(serving, chain, row, logits, state).text()
+            yield _Search(serving, chain, row, reading.logits, reading.state).text()
 
 
 class _Search:
@@ -61,7 +63,8 @@ class _Search:
             if found is not None:
                 sequence, logprob = found
                 told = logprob if self.chain.told else None
-                return TextChunk(self.row.row, sequence.text, sequence.finished, told, None, tries)
+                tokens = len(sequence.ids) - len(self.row.ids)
+                return TextChunk(self.row.row, sequence.text, sequence.finished, told, None, tries, tokens)
         raise CharrnnError(
             f"none of {tries:,} texts matched, so rare is the pattern: `sampler='smc'` or `sampler='masked'` finds some"
         )

@@ -16,6 +16,7 @@ from charrnn.generation.sequence import TextChunk, TextSequence
 from charrnn.inference.backends import Serving
 from charrnn.inference.base import Engine, EngineState, Ids
 from charrnn.inference.products import Floats
+from charrnn.inference.reading import Reading
 
 # The more there are, the nearer is their distribution to the true one.
 PARTICLES = 64
@@ -39,12 +40,12 @@ class Particle:
 
 
 def resampled(
-    engine: Engine, primer: Ids, chain: Chain, rows: Sequence[TextSequence], length: int
+    engine: Engine, reading: Reading, chain: Chain, rows: Sequence[TextSequence], length: int
 ) -> Iterator[TextChunk]:
     """A whole text for each row, one after another. Raises CharrnnError when all particles leave the pattern."""
     with Serving(engine, PARTICLES, length * len(rows)) as serving:
-        logits, state = engine.prime(primer)
-        logits, state = logits.repeat(PARTICLES, axis=0), engine.select_rows(state, [0] * PARTICLES)
+        logits = reading.logits.repeat(PARTICLES, axis=0)
+        state = engine.select_rows(reading.state, [0] * PARTICLES)
         for row in rows:
             yield _Swarm(engine, serving, chain, row).text(logits, state)
 
@@ -84,7 +85,8 @@ class _Swarm:
         (chosen,) = draw(self.weights()[None], np.array([self.row.uniforms.next()]))
         last = self.particles[chosen]
         told = last.logprob if self.chain.told else None
-        return TextChunk(self.row.row, last.sequence.text, last.sequence.finished, told)
+        drawn = len(last.sequence.ids) - len(self.row.ids)
+        return TextChunk(self.row.row, last.sequence.text, last.sequence.finished, told, tokens=drawn)
 
     def grow(self, going: Sequence[Particle], logits: Floats) -> Ids:
         """One more token for each: weights fall by what the pattern takes away; the tokens (B,)."""

@@ -4,14 +4,14 @@ Nothing here loads numpy, so that the command line can name the tokenizers. This
 decide where a text is split.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib import import_module
 from typing import cast
 
 from charrnn.errors import CheckpointError, ConfigError
 from charrnn.text.tokenizers.base import Detokenizer, Ids, Tokenizer
 
-__all__ = ["TOKENIZERS", "Detokenizer", "Ids", "Tokenizer", "from_spec", "tokenizer_class", "train_tokenizer"]
+__all__ = ["TOKENIZERS", "Detokenizer", "Ids", "Tokenizer", "from_spec", "tokenizer_class", "train_tokenizer", "united"]
 
 # The kinds of tokenizer, and where the class of each is found: module:class.
 TOKENIZERS: dict[str, str] = {
@@ -40,3 +40,23 @@ def from_spec(spec: object) -> Tokenizer:
     if not isinstance(spec, dict) or not isinstance(kind, str) or kind not in TOKENIZERS:
         raise CheckpointError("the checkpoint names no tokenizer that this version knows")
     return tokenizer_class(kind).from_spec(spec)
+
+
+def united(tokenizers: Sequence[Tokenizer]) -> Tokenizer:
+    """One that holds the symbols of all; their `ids_in` it are those that they have there.
+
+    Raises ConfigError where what they predict is not the same kind of thing: characters and bytes, other subwords.
+    """
+    first, *others = tokenizers
+    for other in others:
+        if other.kind != first.kind:
+            raise ConfigError(
+                f"models of {first.unit} and of {other.unit} predict different things: read models of one `tokenizer`"
+            )
+        if first.to_size and other.spec() != first.spec():
+            raise ConfigError(
+                f"models whose {first.unit} differ cut a text in different places: read models of one vocabulary, or "
+                "of characters or bytes"
+            )
+        first = first.extended([other.decode(range(other.size))])
+    return first
