@@ -48,7 +48,8 @@ PENALTIES = ("repetition_penalty", "frequency_penalty", "presence_penalty")
 PATTERNS = ("match", "lines", "min_length")
 # What is said of texts that are drawn: each option of a sampling, and what becomes of the texts.
 DRAWING = (
-    "length", "stop", "temperature", "allow", "ban", *PENALTIES, "repetition_window", "top_k", "top_p", "min_p",
+    "length", "stop", "max_copy", "report_copy", "temperature", "allow", "ban", *PENALTIES, "repetition_window",
+    "top_k", "top_p", "min_p",
     "typical_p", "eta", "surprise", *PATTERNS, "sampler", "rows", "best", "sort", "seed", "unique", "novel", "exclude",
     "ignore_case", "echo", "as_json",
 )  # fmt: skip
