@@ -308,7 +308,7 @@ def test_a_model_generates_in_8_bits_only_where_it_was_measured_that_little_is_l
         used.append(precision)
         return open_engine(config, weights, precision)
 
-    monkeypatch.setattr("charrnn.api.writer.open_engine", watched)
+    monkeypatch.setattr("charrnn.api.opened.open_engine", watched)
     loaded = api.load("small", checkpoints=trained)
     for training, precision in MEASURED:
         record = {key: value for key, value in loaded.header.metadata.items() if key != "training"}
