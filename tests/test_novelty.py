@@ -83,5 +83,8 @@ def test_the_command_gives_a_table_json_and_a_picture(charrnn: CommandLine, trai
     assert [float(row[2]) for row in rows[1:]] == list(curves[1].shares)
     assert (tmp_path / "new.svg").read_bytes().startswith(b"<?xml") and draw_novelty("$x_1", curves)
     assert charrnn(*arguments, "-q").out.splitlines()[0].startswith("1\t")
+    # Beyond the longest text there is nothing to tell.
+    short = charrnn("inspect", "novelty", "-m", "lines", *arguments[4:7], "3", "-l", "60", "--longest", "400", "-q")
+    assert 5 < len(short.out.splitlines()) < 400 and short.out.splitlines()[-1].count("-") < 8
     refused = charrnn(*arguments[:-1], "-1")
     assert refused.code == 2 and "--temp must be" in refused.err

@@ -55,6 +55,8 @@ def novelty(
         write("".join(to_json_text(curve.to_json()) + "\n" for curve in curves))
     else:
         headings = [] if quiet else [["n", *(curve.name for curve in curves)]]
-        rows = zip(range(1, longest + 1), *(curve.shares for curve in curves), strict=True)
+        rows = list(zip(range(1, longest + 1), *(curve.shares for curve in curves), strict=True))
+        while rows and set(rows[-1][1:]) == {None}:  # no text is so long
+            rows.pop()
         print_table([*headings, *map(list, rows)])
     draw_into(svg, lambda: draw_novelty(loaded.name, curves))
