@@ -148,6 +148,18 @@ def test_the_same_figures_in_every_form(score: Score) -> None:
     assert len(written(score(TEXT, "--per", "word", "-q"))) == len(table(score(TEXT, "--per", "word")))
 
 
+def test_a_person_gets_columns_and_fewer_digits(score: Score, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = table(score("the heron\nstood\n"))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    header, *lines = written(score("the heron\nstood\n"))
+    assert header.split() == ["surprisal", "per_char", "ppl", "text"] and "\t" not in header
+    for name in ("per_char", "ppl", "text"):
+        place = header.index(name)
+        assert all(line[place - 1] == " " != line[place] for line in lines)
+    assert [line[:9].strip() for line in lines] == [f"{float(row['surprisal']):.6g}" for row in rows]
+    assert [line[header.index("text") :] for line in lines] == ["the heron", "stood"]
+
+
 def test_alternatives_are_columns_or_a_list(score: Score) -> None:
     rows = table(score("the\n", "--per", "token", "--top", "2"))
     assert list(rows[0])[5:] == ["surprisal", "rank", "entropy", "top1", "top1_surprisal", "top2", "top2_surprisal"]

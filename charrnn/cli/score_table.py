@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from charrnn.text.lines import Line
     from charrnn.text.tokenizers import Tokenizer
 
+# Columns of a terminal for a cell: which is the widest is not known while lines come.
+COLUMN = 9
 # How many nats a unit of surprisal is, by the base of the logarithm.
 BASES = {"2": math.log(2), "e": 1.0, "10": math.log(10)}
 
@@ -44,8 +46,12 @@ class Table(ABC):
         """One of them with all its columns."""
 
     def _line(self, cells: Sequence[str]) -> str:
-        """A line of TSV; of no cells none."""
-        return "\t".join(cells) + "\n" if cells and self._form == "tsv" else ""
+        """A line of TSV, for a person in columns as wide as most cells need; of no cells none."""
+        if not cells or self._form != "tsv":
+            return ""
+        if self._digits is None:
+            return "\t".join(cells) + "\n"
+        return "  ".join(cell.ljust(COLUMN) for cell in cells).rstrip() + "\n"
 
     def _named(self, figures: dict[str, Any]) -> dict[str, Any]:
         return {self._prefix + name: value for name, value in figures.items()} if self._prefix else figures
