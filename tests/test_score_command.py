@@ -289,7 +289,7 @@ def test_a_line_that_cannot_be_scored_is_told_when_those_before_are_out(score: S
         done = score(text, *options, code=1)
         assert words in done.err and len(written(done)) == before, done.err
     done = score("the\nh\u00e9\n", "--unk")
-    assert len(written(done)) == 3 and "1 characters are not in the vocab" in done.err
+    assert len(written(done)) == 3 and "1 character is not in the vocab" in done.err
 
 
 def test_no_text_is_a_line_and_an_empty_one_is_no_failure(score: Score, charrnn: CommandLine, trained: Path) -> None:

@@ -18,6 +18,7 @@ from charrnn.config.verbs import VerbArguments
 from charrnn.console import say, warn, working
 from charrnn.errors import CharrnnError, VocabularyError
 from charrnn.scoring.figures import FIGURES
+from charrnn.text.characters import lacking
 
 if TYPE_CHECKING:
     from charrnn.api import Model
@@ -201,7 +202,7 @@ def _score(
     except VocabularyError as problem:
         raise VocabularyError(f"{problem}; --unk counts each as one in the vocabulary's size") from None
     if score.oov:
-        warn(f"{score.oov} characters are not in the vocabulary: bpb is no code length and left out")
+        warn(f"{lacking(score.oov)}: bpb is no code length and left out")
     for each in score.notes:
         note(each)
     seconds = time.monotonic() - started

@@ -12,6 +12,7 @@ from charrnn.cli.tables import print_table, shortened
 from charrnn.console import say, warn, working, write
 from charrnn.errors import VocabularyError
 from charrnn.schema import finite, to_json_text
+from charrnn.text.characters import lacking
 
 if TYPE_CHECKING:
     from charrnn.api import Model
@@ -97,7 +98,7 @@ def _scored(model: "Model", pairs: "Sequence[Pair]", **conditions: Any) -> "Pair
         advice = "; --unk counts each as one in the vocabulary's size" if "vocabulary" in str(problem) else ""
         raise VocabularyError(f"{problem}{advice}") from None
     if scores.oov:
-        warn(f"{scores.oov} characters are not in the vocabulary: each counts as one in its size")
+        warn(f"{lacking(scores.oov)}: each counts as one in its size")
     return scores
 
 

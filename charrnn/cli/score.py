@@ -19,6 +19,7 @@ from charrnn.config.fields import Range
 from charrnn.config.verbs import VerbArguments
 from charrnn.console import say, warn, working, write
 from charrnn.errors import CorpusError, VocabularyError
+from charrnn.text.characters import lacking as told
 
 if TYPE_CHECKING:
     from charrnn.api.model import Model
@@ -198,7 +199,7 @@ def _write(
         advice = "; --unk counts each as one in the vocabulary's size" if "vocabulary" in words else ""
         raise VocabularyError(f"line {waiting[0][1]}: {words}{advice}") from None
     if lacking:
-        warn(f"{lacking} characters are not in the vocabulary: each counts as one in the vocabulary's size")
+        warn(f"{told(lacking)}: each counts as one in the vocabulary's size")
 
 
 def _context(context: str, model: "Model") -> str:

@@ -22,3 +22,8 @@ def named_all(characters: Iterable[str]) -> str:
     """How a message writes several, each once, in order: the first of them, where they are many."""
     different = sorted(set(characters))
     return ", ".join(map(named, different[:MOST_NAMED])) + (", …" if len(different) > MOST_NAMED else "")
+
+
+def lacking(count: int) -> str:
+    """'1 character is not in the vocabulary'"""
+    return f"{count:,} character{' is' if count == 1 else 's are'} not in the vocabulary"

@@ -69,6 +69,8 @@ def find(source: str, *, corpora: bool = True) -> Path | None:
         return file
     if folder:
         raise CorpusError(f"{source} is a folder: name the text files in it, for example {source}/*.txt")
+    if " " in source and not path.suffix:
+        raise CorpusError(f"there is no file {source!r}: a text itself is piped in")
     raise CorpusError(
         f"there is no file {source}" + (f"; bundled corpora are {' and '.join(bundled_names())}" if corpora else "")
     )
