@@ -166,6 +166,13 @@ def told(pairs: Sequence[Pair]) -> list[tuple[str, str, dict[str, str]]]:
     return [(pair.good, pair.bad, dict(pair.groups)) for pair in pairs]
 
 
+def test_line_ends_in_sentences_of_json_are_read_as_those_of_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "pairs.jsonl"
+    file.write_text('{"good": "a\\r\\nb", "bad": "a\\rb"}\n')
+    (pair,) = read_pairs([str(file)])
+    assert (pair.good, pair.bad) == ("a\nb", "a\nb")
+
+
 def test_blimp_is_read_as_it_is_published(tmp_path: Path) -> None:
     file = written(tmp_path, "b.jsonl", blimp("Cats sleep.", "Cats sleeps.", "one"), "", blimp("A.", "B.", "two"))
     groups = {"field": "syntax", "linguistics_term": "agreement", "UID": "one"}

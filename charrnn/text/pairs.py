@@ -15,6 +15,7 @@ from typing import Any
 
 from charrnn.errors import CorpusError
 from charrnn.text.corpus import Corpus
+from charrnn.text.lines import normalised
 from charrnn.text.sources import called
 
 Record = Mapping[str, Any]
@@ -153,7 +154,7 @@ def _pair(record: Record, groups: Iterable[str], file: str, line: int) -> Pair:
     if not all(isinstance(value, str | int) for value in found.values()):
         raise _wrong(file, line, f"has a group that is no text: {', '.join(found)} must each be one")
     told = {name: _kind(name, str(value)) for name, value in found.items() if value != ""}
-    return Pair(good, bad, told, called(file), line)
+    return Pair(normalised(good), normalised(bad), told, called(file), line)
 
 
 def _kind(name: str, value: str) -> str:
