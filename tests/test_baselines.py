@@ -13,6 +13,7 @@ import pytest
 
 from charrnn import Score, api
 from charrnn.api import baselines as api_baselines
+from charrnn.api.learned import training_text
 from charrnn.errors import ConfigError
 from charrnn.models.counts import KneserNey
 from charrnn.scoring.baselines import COMPRESSORS, Baselines, Training, baselines
@@ -80,7 +81,7 @@ def test_python_has_them_beside_the_plain_score(trained: Path) -> None:
     assert plain.baselines is None and "baselines" not in plain.figures()
     assert isinstance(score, Score) and score.baselines is not None and score.bpb == plain.bpb
     assert list(score.figures()["baselines"]) == NAMES
-    training, tokens = map(model.tokenizer.encode, (api_baselines.training_text(model), text))
+    training, tokens = map(model.tokenizer.encode, (training_text(model), text))
     nats = KneserNey.count(training, model.config.start_id, 8).nll(tokens)
     assert score.baselines.ngram.trained_bpb == pytest.approx(nats.sum() / math.log(2) / score.bytes, rel=1e-9)
     with pytest.raises(ConfigError, match="compressors read a text through"):
@@ -92,7 +93,7 @@ def test_python_has_them_beside_the_plain_score(trained: Path) -> None:
 def test_documents_are_counted_as_documents(trained: Path) -> None:
     """A whole line of the training text is known from its first letter to its end."""
     model = api.load("lines", checkpoints=trained)
-    lines = api_baselines.training_text(model).split("\n")
+    lines = training_text(model).split("\n")
     known = model.score("\n".join(lines[:9]), baselines=True).baselines
     new = model.score("\n".join(line[::-1] for line in lines[:9]), baselines=True).baselines
     assert known is not None and new is not None

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import charrnn as package
-from charrnn.api.baselines import training_text
+from charrnn.api.learned import training_text
 from charrnn.cli.compare import _write_figures, _write_lists
 from charrnn.errors import CorpusError, VocabularyError
 from charrnn.models.counts import KneserNey

@@ -2,12 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from charrnn.errors import CharrnnError, CheckpointError
-from charrnn.storage.texts import at_hand
+from charrnn.api.learned import training_text
+from charrnn.errors import CharrnnError
 from charrnn.text.corpus import utf8
 from charrnn.text.dataset import Part, encode_part
-from charrnn.text.documents import SEPARATORS, join_documents, split_documents
-from charrnn.text.kept import OncePassed
+from charrnn.text.documents import as_documents
 
 if TYPE_CHECKING:
     from charrnn.api.opened import Opened
@@ -24,15 +23,12 @@ def baselines(model: "Opened", text: str, part: Part) -> "tuple[Baselines, list[
 
     training, notes = None, []
     try:
-        learned = training_text(model)
+        learned, part_of_it = end_of_training_text(model)
     except CharrnnError as problem:
         notes.append(f"baselines without the training text: {problem}")
     else:
-        if len(learned) > MOST_LEARNED:
-            notes.append(
-                f"baselines learn the last {MOST_LEARNED:,} of {len(learned):,} characters of the training text"
-            )
-            learned = learned[-MOST_LEARNED:]
+        if part_of_it:
+            notes.append(f"baselines learn {part_of_it}")
         training = Training(_data(model, learned), encode_part(model.tokenizer, [learned], model.documents))
     found = compute(_data(model, text), part, model.config.start_id, training)
     if found.ppmd.bpb is None:
@@ -40,21 +36,17 @@ def baselines(model: "Opened", text: str, part: Part) -> "tuple[Baselines, list[
     return found, notes
 
 
-def training_text(model: "Opened") -> str:
-    """What a model has learned from. Raises CharrnnError when that is not known, gone or changed."""
-    header = model.header
-    if header.summary.get("split") is None:
-        raise CheckpointError(f"{header.path} does not say what it was trained on")
-    split = at_hand(header.split, header.path.parent)
-    corpus = OncePassed(list(split.sources), any_bytes=model.tokenizer.any_bytes)
-    text = "".join(split.part("train", corpus))
-    corpus.finish(split.sha256)
-    return text
+def end_of_training_text(model: "Opened") -> tuple[str, str]:
+    """As much of what a model has learned from as counting takes, and which part of it that is; "" where it is all.
+
+    Raises CharrnnError when the text is not known, gone or changed.
+    """
+    text = training_text(model)
+    if len(text) <= MOST_LEARNED:
+        return text, ""
+    return text[-MOST_LEARNED:], f"the last {MOST_LEARNED:,} of {len(text):,} characters of the training text"
 
 
 def _data(model: "Opened", text: str) -> bytes:
-    """The bytes that a text's tokens stand for: without the empty lines around documents, each with its end."""
-    separator = SEPARATORS[model.documents]
-    if separator is not None:
-        text = "".join(join_documents(split_documents([text], model.documents), separator))
-    return utf8(text)
+    """The bytes that a text's tokens stand for."""
+    return utf8(as_documents(text, model.documents))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from charrnn.api.arguments import AnyPath, known_options
-from charrnn.api.baselines import MOST_LEARNED, training_text
+from charrnn.api.baselines import end_of_training_text
 from charrnn.api.held_out import HeldOut, held_out
 from charrnn.api.model import Model, load
 from charrnn.api.scoring import encoded, read
@@ -14,7 +14,7 @@ from charrnn.config import require
 from charrnn.errors import CorpusError, VocabularyError
 from charrnn.text.corpus import Corpus
 from charrnn.text.dataset import encode_part
-from charrnn.text.documents import SEPARATORS, join_documents, split_documents
+from charrnn.text.documents import as_documents
 from charrnn.text.unknown import refuse_unknown
 
 if TYPE_CHECKING:
@@ -115,8 +115,7 @@ def _common(text: str, names: Sequence[str], models: Sequence[Model], notes: lis
     if len(documents) > 1:
         raise CorpusError(f"{read}: they are not asked for the same characters of any text, and cannot be compared")
     for kind in documents:
-        separator = SEPARATORS[kind] or ""
-        common = "".join(join_documents(split_documents([text], kind), separator))
+        common = as_documents(text, kind)
         if common != text:
             notes.append(f"compared on its {kind}, each with its end: {len(common):,} characters of {len(text):,}")
         if len(kinds) > 1:
@@ -142,10 +141,10 @@ def _ngram_costs(model: Model, order: int, text: str, how: dict[str, Any], notes
     from charrnn.models.counts import KneserNey
     from charrnn.scoring.costs import Costs
 
-    learned, name = training_text(model), f"kn{order}"
-    if len(learned) > MOST_LEARNED:
-        notes.append(f"{name} learns the last {MOST_LEARNED:,} of {len(learned):,} characters of the training text")
-    training = encode_part(model.tokenizer, [learned[-MOST_LEARNED:]], model.documents)
+    (learned, part_of_it), name = end_of_training_text(model), f"kn{order}"
+    if part_of_it:
+        notes.append(f"{name} learns {part_of_it}")
+    training = encode_part(model.tokenizer, [learned], model.documents)
     counted = KneserNey.count(training.tokens, model.config.start_id, order, training.starts)
     part = encoded(model, text, lines=how["lines"], unknown=how["unknown"])
     nats = counted.nll(part.tokens, part.starts)

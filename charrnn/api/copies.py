@@ -5,16 +5,14 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from charrnn.errors import CharrnnError, CheckpointError
+from charrnn.api.learned import corpus_at_hand
+from charrnn.errors import CharrnnError
 from charrnn.generation.samples import Sample
 from charrnn.schema import to_json_text
 from charrnn.storage.copies import keep_index, kept_index
 from charrnn.storage.runs import Run
-from charrnn.storage.texts import at_hand
 from charrnn.text.copies import TrainingLines, Unlike, whole_lines
 from charrnn.text.copy_index import Copied, CopyIndex
-from charrnn.text.kept import OncePassed
-from charrnn.text.split import Split
 
 if TYPE_CHECKING:
     from charrnn.api.opened import Opened
@@ -30,7 +28,7 @@ def training_lines(source: "Source") -> TrainingLines | None:
 
 def _training_lines(model: "Opened") -> TrainingLines | None:
     try:
-        split, corpus = _text(model)
+        split, corpus = corpus_at_hand(model)
         if (found := TrainingLines.of(split, corpus)) is not None:
             corpus.finish(split.sha256)
         return found
@@ -43,14 +41,12 @@ def copy_index(model: "Opened") -> CopyIndex:
 
     Raises CharrnnError where there is none yet and the text cannot be read as it was.
     """
-    if model.header.summary.get("split") is None:
-        raise CheckpointError(f"{model.header.path} does not say what it was trained on: copies cannot be told")
     path, told = model.header.path, {**model.header.split.to_json(), "sources": None}
     run, key = Run(path.parent), sha256(to_json_text(told).encode()).hexdigest()
     own = path in (run.model, run.resume)
     if own and (kept := kept_index(run.copies, key)) is not None:
         return kept
-    split, corpus = _text(model)
+    split, corpus = corpus_at_hand(model)
     index = CopyIndex.of(split.part("train", corpus))
     corpus.finish(split.sha256)
     if own:
@@ -78,14 +74,9 @@ def newness(
     """
     learned = []
     for model in source.opened if novel else ():
-        split, corpus = _text(model)
+        split, corpus = corpus_at_hand(model)
         learned.append(TrainingLines.in_text(corpus.chunks("\n"), ignore_case=ignore_case))
         corpus.finish(split.sha256)
     known = TrainingLines.of_several(learned) if novel else None
     new = Unlike(unique=unique, known=known, exclude=exclude, ignore_case=ignore_case)
     return lambda sample: new(sample.text, whole_lines(sample.text, prompt=prompt, cut=False))
-
-
-def _text(model: "Opened") -> tuple[Split, OncePassed]:
-    split = at_hand(model.header.split, model.header.path.parent)
-    return split, OncePassed(list(split.sources), any_bytes=model.tokenizer.any_bytes)

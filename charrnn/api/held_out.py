@@ -1,8 +1,8 @@
 """The part of a model's own corpus that was held out of its training."""
 
+from charrnn.api.learned import split_at_hand
 from charrnn.api.opened import Opened
 from charrnn.errors import CheckpointError, CorpusError
-from charrnn.storage.texts import at_hand
 from charrnn.text.corpus import in_memory
 from charrnn.text.kept import KeptText, OncePassed
 from charrnn.text.split import Split
@@ -10,10 +10,11 @@ from charrnn.text.split import Split
 
 def held_out(model: Opened, part: str = "valid") -> "HeldOut":
     """The held-out part of the corpus that a model was trained on. Raises CorpusError when it is gone or changed."""
-    header = model.header
-    if header.summary.get("split") is None:
-        raise CheckpointError(f"{header.path} does not say what it was trained on: name a text")
-    return HeldOut(at_hand(header.split, header.path.parent), part, any_bytes=model.tokenizer.any_bytes)
+    try:
+        split = split_at_hand(model)
+    except CheckpointError as problem:
+        raise CheckpointError(f"{problem}: name a text") from None
+    return HeldOut(split, part, any_bytes=model.tokenizer.any_bytes)
 
 
 class HeldOut(KeptText):

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 from os import PathLike, fspath
-from typing import TYPE_CHECKING, TypeAlias, Union
+from typing import TYPE_CHECKING, TypeAlias
 
+from charrnn.api.arguments import AnyPath
 from charrnn.config import require
 from charrnn.config.fields import shown
 from charrnn.text.pairs import Pair, read_pairs
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
     from charrnn.api.opened import Opened
     from charrnn.scoring.pairs import PairScores
 
-AnyPath: TypeAlias = Union[str, "PathLike[str]"]
 AnyPairs: TypeAlias = AnyPath | Iterable[AnyPath | Pair | tuple[str, str]]
 
 

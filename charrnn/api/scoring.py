@@ -5,7 +5,7 @@ from os import PathLike, fspath
 from typing import TYPE_CHECKING
 
 from charrnn.text.corpus import Corpus, TextStatistics, in_memory
-from charrnn.text.dataset import Part, encode_lines, encode_part
+from charrnn.text.dataset import Part, encode_scored
 from charrnn.text.documents import missing_ends
 from charrnn.text.unknown import refuse_unknown
 
@@ -28,9 +28,7 @@ def encoded(model: "Opened", text: str, *, lines: bool = False, unknown: bool = 
     """
     if not unknown:
         refuse_unknown(model.tokenizer, text, model.documents)
-    if lines and not model.config.documents:
-        return encode_lines(model.tokenizer, text, unknown=unknown)
-    return encode_part(model.tokenizer, [text], model.documents, unknown=unknown)
+    return encode_scored(model.tokenizer, text, model.documents, lines=lines, unknown=unknown)
 
 
 def scored(

@@ -1,7 +1,7 @@
 """What a model writes."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from charrnn.api.arguments import AnyPath, known_options, sample_config
 from charrnn.api.source import Source
@@ -12,7 +12,8 @@ from charrnn.generation.loop import generate
 from charrnn.generation.samples import Sample, Stream, chosen, likeliest
 from charrnn.generation.samples import samples as whole_samples
 from charrnn.generation.sequence import TextChunk
-from charrnn.inference.reading import read
+from charrnn.inference.base import Engine
+from charrnn.inference.reading import Reading, read
 
 
 class Writer(Source):
@@ -26,14 +27,8 @@ class Writer(Source):
         subwords never reach across such a seam. Raises VocabularyError on a prompt that the vocabulary does not hold,
         CheckpointError on the state of another model or a damaged file, ConfigError on that of another precision.
         """
-        if state is None:
-            numbers, before = precision or self.precision, None
-            engine = self.open_engine(numbers)
-        else:
-            kept, engine = begun(self, state, precision)
-            numbers, before = kept.precision, kept.reading
-        reading = read(engine, self.tokenizer.encode(prompt).tolist(), before)
-        return State(self.digest, numbers, self.tokenizer, reading)
+        found = self._read(prompt, state, precision)
+        return State(self.digest, found.precision, self.tokenizer, found.reading)
 
     @known_options(SampleConfig)
     def sample(
@@ -77,7 +72,8 @@ class Writer(Source):
     ) -> Iterator[TextChunk]:
         """As `sample`, chunk by chunk as they come; with `logprobs`, each says how likely the model held its tokens."""
         seed = draw_seed() if seed is None else seed
-        return self._writer(prompt, state, sample_config(config, options), precision, seed, logprobs)(0, rows)
+        settings = sample_config(config, options)
+        return self._writer(self._read(prompt, state, precision), settings, seed, logprobs)(0, rows)
 
     @known_options(SampleConfig)
     def samples(
@@ -108,40 +104,46 @@ class Writer(Source):
 
         require(best is None or best <= rows, f"`best` is {best}, and `rows` {rows}: the best are so many of all rows")
         seed = draw_seed() if seed is None else seed
-        kept = None if state is None else self.read(state=state, precision=precision)
-        write = self._writer(prompt, kept, sample_config(config, options), precision, seed, True)
+        settings, start = sample_config(config, options), self._read(prompt, state, precision)
+        write = self._writer(start, settings, seed, True)
         found = whole_samples(write, 0, rows, seed)
         if unique or novel or exclude:
-            before = (kept.text if kept else "") + prompt
+            before = self.tokenizer.decode(start.before) + prompt
             wanted = newness(self, before, unique=unique, novel=novel, exclude=exclude or (), ignore_case=ignore_case)
             found = chosen(write, rows, seed, wanted)
         return likeliest(found, best) if best is not None or sort else found
 
-    def _writer(
-        self,
-        prompt: str,
-        state: State | AnyPath | None,
-        config: SampleConfig,
-        precision: str | None,
-        seed: int,
-        logprobs: bool,
-    ) -> Stream:
-        """What writes rows, from a first one on; the prompt is read once for all of them."""
+    def _read(self, prompt: str, state: State | AnyPath | None, precision: str | None) -> "_Begun":
+        """The prompt, read from the start of a text or behind what a state has read."""
         if state is None:
-            engine, before = self.open_engine(precision or self.precision), None
+            numbers, before = precision or self.precision, None
+            engine = self.open_engine(numbers)
         else:
             kept, engine = begun(self, state, precision)
-            before = kept.reading
+            numbers, before = kept.precision, kept.reading
         reading = read(engine, self.tokenizer.encode(prompt).tolist(), before)
+        return _Begun(engine, numbers, before.ids if before else [], reading)
+
+    def _writer(self, start: "_Begun", config: SampleConfig, seed: int, logprobs: bool) -> Stream:
+        """What writes rows, from a first one on; the prompt was read once for all of them."""
         learned = [] if config.max_copy is None else [model.copy_index for model in self.opened]
         return lambda first, rows: generate(
-            engine,
+            start.engine,
             self.tokenizer,
             config,
-            after=reading,
+            after=start.reading,
             rows=rows,
             first=first,
             seed=seed,
             logprobs=logprobs,
             learned=learned,
         )
+
+
+class _Begun(NamedTuple):
+    """What goes on: an engine and its numbers, the ids that a state had read, and with the prompt behind them."""
+
+    engine: Engine
+    precision: str
+    before: list[int]
+    reading: Reading

@@ -68,7 +68,9 @@ class Header:
     @property
     def split(self) -> Split:
         """Where its corpus was cut. Raises CheckpointError where the file does not say it."""
-        return self.record(Split, self.summary.get("split"))
+        if (told := self.summary.get("split")) is None:
+            raise CheckpointError(f"{self.path} does not say what it was trained on")
+        return self.record(Split, told)
 
     @property
     def versions(self) -> dict[str, Any]:

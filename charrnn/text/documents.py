@@ -59,6 +59,12 @@ def join_documents(documents: Iterable[str], separator: str, chunk_chars: int = 
         yield "".join(waiting)
 
 
+def as_documents(text: str, documents: str) -> str:
+    """A whole text without the empty lines around its documents, each with its end; as it is where it is one stream."""
+    separator = SEPARATORS[documents]
+    return text if separator is None else "".join(join_documents(split_documents([text], documents), separator))
+
+
 def document_spans(text: str, documents: str) -> Iterator[tuple[int, int]]:
     """Where each document of a whole text begins and ends, without the empty lines around it."""
     position = 0
