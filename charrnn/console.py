@@ -6,7 +6,8 @@ This is the only file that imports rich.
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -105,24 +106,26 @@ def forget_working() -> None:
 
 def write(text: str) -> None:
     """The product: raw text to stdout, at once. Raises ReaderGone on a closed pipe."""
-    forget_working()
-    try:
+    with _reader_may_go():
         sys.stdout.write(text)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Python flushes once more at exit: let it have somewhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise ReaderGone from None
 
 
 def write_bytes(data: bytes) -> None:
     """The product, where it is no text. Raises ReaderGone on a closed pipe."""
-    forget_working()
-    sys.stdout.flush()
-    try:
+    with _reader_may_go():
+        sys.stdout.flush()
         sys.stdout.buffer.write(data)
+
+
+@contextmanager
+def _reader_may_go() -> Iterator[None]:
+    """What is written to stdout within is out at the end. Raises ReaderGone on a closed pipe."""
+    forget_working()
+    try:
+        yield
         sys.stdout.flush()
     except BrokenPipeError:
+        # Python flushes once more at exit: let it have somewhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise ReaderGone from None
 

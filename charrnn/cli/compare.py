@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from charrnn.cli import options as opt
+from charrnn.cli.company import give_way
 from charrnn.cli.completion import complete_model
 from charrnn.cli.gates import leave
+from charrnn.cli.lacking import advised
 from charrnn.cli.standard_input import or_standard_input
 from charrnn.cli.tables import print_table, shortened
 from charrnn.config import Range, TrainOptions, require
@@ -113,12 +115,9 @@ def compare(
     """
     working("reading the models")
     from charrnn import api
-    from charrnn.machine import choose
-    from charrnn.machine.threads import AdaptiveThreads, giving_way
     from charrnn.text.kept import KeptText
 
-    machine = choose(device, "fp32", threads)
-    context.with_resource(giving_way(AdaptiveThreads(machine), say))
+    give_way(context, device, threads)
     named = texts if test else or_standard_input(texts)
     ngram = api.ngram_order(b) is not None
     models = [api.load(each, checkpoints=checkpoints, device=device) for each in ((a,) if ngram else (a, b))]
@@ -138,7 +137,7 @@ def compare(
             batch_size=batch_size,
         )
     except VocabularyError as problem:
-        raise VocabularyError(f"{problem}; --unk counts each as one in the vocabulary's size") from None
+        raise advised(str(problem)) from None
     for note in found.notes:
         say(note)
     if per is not None:

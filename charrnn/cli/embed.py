@@ -1,11 +1,10 @@
 """charrnn embed"""
 
-import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated
 
@@ -13,10 +12,11 @@ import typer
 
 from charrnn.cli import options as opt
 from charrnn.cli.columns import escaped
+from charrnn.cli.company import give_way
 from charrnn.cli.standard_input import or_standard_input
 from charrnn.config import TrainOptions, require
 from charrnn.config.verbs import VerbArguments
-from charrnn.console import ReaderGone, say, warn, working
+from charrnn.console import say, warn, working, write_bytes
 from charrnn.errors import VocabularyError
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ EXAMPLES = """Examples:
 
 FEATURES = "Features"
 STDOUT = "-"
+# Bytes copied to stdout at once.
+BLOCK = 1 << 20
 INDEX = ("row", "line", "start", "end", "text")
 
 
@@ -97,11 +99,9 @@ def embed(
     from charrnn import api
     from charrnn.analysis.embeddings import features
     from charrnn.api.embedding import POOLED, embeddings
-    from charrnn.machine import choose
-    from charrnn.machine.threads import AdaptiveThreads, giving_way
     from charrnn.text.corpus import Corpus
 
-    context.with_resource(giving_way(AdaptiveThreads(choose(device, "fp32", threads)), say))
+    give_way(context, device, threads)
     loaded = api.load(model, checkpoints=checkpoints, device=device)
     say(f"model: {loaded.header.path}")
     dimension = features(loaded.config, layer)
@@ -143,13 +143,8 @@ def _product(output: str | None, dimension: int, about: dict[str, str]) -> "Iter
         yield writer
         writer.finish()
         file.seek(0)
-        try:
-            shutil.copyfileobj(file, sys.stdout.buffer)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            # Python flushes once more at exit: let it have somewhere to go.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise ReaderGone from None
+        for block in iter(partial(file.read, BLOCK), b""):
+            write_bytes(block)
 
 
 @contextmanager

@@ -10,6 +10,8 @@ import typer
 from charrnn.cli import gates
 from charrnn.cli import options as opt
 from charrnn.cli.baselines import print_with_baselines
+from charrnn.cli.company import give_way
+from charrnn.cli.lacking import advised
 from charrnn.cli.pairs import FORMATS, End, Pairs, evaluate_pairs
 from charrnn.cli.pictures import write_page
 from charrnn.cli.standard_input import or_standard_input
@@ -138,8 +140,8 @@ def evaluate(
     --lines or --reset-every says otherwise; batch size and threads do not change the figures. Several models are told
     side by side.
 
-    Without a TEXT, a pipe or file on standard input is the text; where there is none, or nothing in it, each run's own
-    held-out part is.
+    Without a TEXT, a pipe or file on standard input is the text; where there is none, each run's own held-out part
+    is.
 
     With --pairs, minimal pairs instead: two sentences that differ in one thing, of which the good one should be the
     likelier.
@@ -148,13 +150,10 @@ def evaluate(
     gate = gates.Gate(metric, fail_above, fail_below, baseline, tolerance, higher_is_better=bool(pairs))
     working("reading the model")
     from charrnn import api
-    from charrnn.machine import choose
-    from charrnn.machine.threads import AdaptiveThreads, giving_way
     from charrnn.scoring.token_nll import BATCH
     from charrnn.text.kept import KeptText
 
-    machine = choose(device, "fp32", threads)
-    context.with_resource(giving_way(AdaptiveThreads(machine), say))
+    give_way(context, device, threads)
     named = texts if test or pairs else or_standard_input(texts)
     require(html is None or len(model or NO_NAME) == len(named or NO_NAME) == 1, "`html` is of one model on one text")
     models = [api.load(each, checkpoints=checkpoints, device=device) for each in model or NO_NAME]
@@ -200,7 +199,7 @@ def _score(
     try:
         score = model.score(corpus, **conditions)
     except VocabularyError as problem:
-        raise VocabularyError(f"{problem}; --unk counts each as one in the vocabulary's size") from None
+        raise advised(str(problem)) from None
     if score.oov:
         warn(f"{lacking(score.oov)}: bpb is no code length and left out")
     for each in score.notes:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from charrnn.cli import options as opt
-from charrnn.cli.pictures import draw_into
+from charrnn.cli.company import give_way
+from charrnn.cli.pictures import draw_into, write_page
 from charrnn.cli.standard_input import or_standard_input
 from charrnn.config import Range
-from charrnn.console import say, show_heat, working, write
+from charrnn.console import show_heat, working, write
 from charrnn.schema import to_json_text
 
 if TYPE_CHECKING:
@@ -77,20 +78,16 @@ def memory(
     from charrnn import api
     from charrnn.analysis.context import context_curve, memory_curve
     from charrnn.analysis.saliency import saliency
-    from charrnn.machine import choose
-    from charrnn.machine.threads import AdaptiveThreads, giving_way
     from charrnn.plotting.analysis import draw_context_curves
     from charrnn.plotting.page import page
     from charrnn.text.kept import KeptText
 
-    machine = choose("cpu", "fp32", threads, tune=False)
-    context.with_resource(giving_way(AdaptiveThreads(machine), say))
+    give_way(context, "cpu", threads, tune=False)
     if saliency_of is not None:
         subject = api.subject(model, checkpoints=checkpoints, text=saliency_of, first_member=True)
         found = saliency(subject.network.first_member, subject.tokens, subject.symbols)
         if html is not None:
-            html.write_text(page("memory", {"title": subject.name, **found.to_json()}), encoding="utf-8")
-            say(f"written: {html}")
+            write_page(html, page("memory", {"title": subject.name, **found.to_json()}))
         if as_json:
             write(to_json_text(found.to_json()) + "\n")
         else:

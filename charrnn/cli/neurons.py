@@ -8,9 +8,10 @@ import typer
 
 from charrnn.analysis.properties import PROPERTIES
 from charrnn.cli import options as opt
+from charrnn.cli.pictures import write_page
 from charrnn.cli.standard_input import or_standard_input
 from charrnn.config import Range
-from charrnn.console import say, show_heat, working, write
+from charrnn.console import show_heat, working, write
 from charrnn.schema import to_json_text
 
 EXAMPLES = """Examples:
@@ -84,10 +85,7 @@ def neurons(
             {"label": f"{name} {layer + 1}:{number} ({correlation:+.2f})", "track": tracks[layer, :, number].tolist()}
             for name, layer, number, correlation in units
         ]
-        html.write_text(
-            page("neurons", {"title": subject.name, "symbols": subject.symbols, "units": shown}), encoding="utf-8"
-        )
-        say(f"written: {html}")
+        write_page(html, page("neurons", {"title": subject.name, "symbols": subject.symbols, "units": shown}))
     if as_json:
         names = ("property", "layer", "unit", "correlation")
         record = {

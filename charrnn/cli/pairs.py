@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from charrnn.cli.fields import option
 from charrnn.cli.gates import Gate
+from charrnn.cli.lacking import advised
 from charrnn.cli.tables import print_table, shortened
 from charrnn.console import say, warn, working, write
 from charrnn.errors import VocabularyError
@@ -95,8 +96,7 @@ def _scored(model: "Model", pairs: "Sequence[Pair]", **conditions: Any) -> "Pair
     try:
         scores = model.pairs(pairs, **conditions)
     except VocabularyError as problem:
-        advice = "; --unk counts each as one in the vocabulary's size" if "vocabulary" in str(problem) else ""
-        raise VocabularyError(f"{problem}{advice}") from None
+        raise advised(str(problem)) from None
     if scores.oov:
         warn(f"{lacking(scores.oov)}: each counts as one in its size")
     return scores

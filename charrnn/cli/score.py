@@ -11,6 +11,7 @@ import typer
 
 from charrnn.cli import options as opt
 from charrnn.cli.columns import columns
+from charrnn.cli.lacking import advised
 from charrnn.cli.pictures import write_page
 from charrnn.cli.score_table import BASES, LineTable, Table, UnitTable
 from charrnn.cli.standard_input import or_standard_input
@@ -196,8 +197,7 @@ def _write(
     except VocabularyError as problem:
         # The reader counts what it is given, which a header is not.
         words = str(problem).partition(": ")[2]
-        advice = "; --unk counts each as one in the vocabulary's size" if "vocabulary" in words else ""
-        raise VocabularyError(f"line {waiting[0][1]}: {words}{advice}") from None
+        raise advised(f"line {waiting[0][1]}: {words}") from None
     if lacking:
         warn(f"{told(lacking)}: each counts as one in the vocabulary's size")
 

@@ -36,11 +36,15 @@ class Lines(Units):
         self._line = OpenRow(0, 0)
 
 
-class Tokens(Units):
-    """A row a token. Its text is what it completes: of a character's bytes, the last has the character."""
+class _EachOfAToken(Units):
+    """Rows that each tell of the token that begins with it: where alternatives are asked for, of all about it."""
 
     def asked(self, top: int = 0) -> Asked:
         return Asked(rank=top > 0, entropy=top > 0, top=top)
+
+
+class Tokens(_EachOfAToken):
+    """A row a token. Its text is what it completes: of a character's bytes, the last has the character."""
 
     def push(self, text: str, predictions: Predictions) -> Iterator[Row]:
         at, start = self._align(text, predictions.tokens), 0
@@ -54,11 +58,8 @@ class Tokens(Units):
         self._chars, self._bytes = self._chars + len(text), self._bytes + int(at.bytes[-1])
 
 
-class Characters(Units):
+class Characters(_EachOfAToken):
     """A row a character, and one without text for the end of a document that has no line end."""
-
-    def asked(self, top: int = 0) -> Asked:
-        return Asked(rank=top > 0, entropy=top > 0, top=top)
 
     def push(self, text: str, predictions: Predictions) -> Iterator[Row]:
         at = self._align(text, predictions.tokens)
