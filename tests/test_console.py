@@ -13,7 +13,9 @@ from rich.console import Console
 from rich.text import Text
 
 from charrnn import console
-from charrnn.console import ReaderGone, Talk, TrainingDisplay, clock, progress_line, sparkline, validation_line, write
+from charrnn.console import ReaderGone, Talk, clock, sparkline, write
+from charrnn.console.display import BAR, FIRST, TrainingDisplay, progress_line, validation_line
+from charrnn.console.shading import show_heat
 from charrnn.training.events import Note, Report, Stopped
 
 REPORT = Report(
@@ -47,36 +49,36 @@ def test_a_line_drops_what_matters_least_until_it_fits() -> None:
 
 def test_the_bar_and_the_time_left_stay_on_a_terminal_of_any_width(monkeypatch: pytest.MonkeyPatch) -> None:
     end = "  25%  1:02:05 left"
-    for width in range(len(end) + console.BAR + 3, 110):
+    for width in range(len(end) + BAR + 3, 110):
         with screen(monkeypatch, width, terminal=True) as shown, TrainingDisplay() as display:
             display.show(REPORT)
             display._bar.refresh()
             drawn = shown.getvalue().split("\r")[-1]
         (line,) = [line for line in Text.from_ansi(drawn).plain.splitlines() if "left" in line]
-        assert line.rstrip().endswith(end) and sum(map(line.count, "━╸╺")) == console.BAR, (width, line)
+        assert line.rstrip().endswith(end) and sum(map(line.count, "━╸╺")) == BAR, (width, line)
         assert "…" not in line and len(line.rstrip()) <= width, (width, line)
-        assert (WHOLE in line) == (width > len(WHOLE) + console.BAR + len(end)), (width, line)
+        assert (WHOLE in line) == (width > len(WHOLE) + BAR + len(end)), (width, line)
 
 
 def test_the_bar_is_shorter_where_there_is_room_for_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     end = "  25%  1:02:05 left"
-    for width in range(len(end) + 4, len(end) + console.BAR + 2):
+    for width in range(len(end) + 4, len(end) + BAR + 2):
         with screen(monkeypatch, width, terminal=True) as shown, TrainingDisplay() as display:
             display.show(REPORT)
             display._bar.refresh()
             line = Text.from_ansi(shown.getvalue().split("\r")[-1]).plain.splitlines()[0].rstrip()
-        assert line.endswith(end) and 1 <= sum(map(line.count, "━╸╺")) < console.BAR, (width, line)
+        assert line.endswith(end) and 1 <= sum(map(line.count, "━╸╺")) < BAR, (width, line)
         assert len(line) <= width, (width, line)
 
 
 def test_the_bar_says_what_is_waited_for_until_the_first_report(monkeypatch: pytest.MonkeyPatch) -> None:
     with screen(monkeypatch, 60, terminal=True) as shown, TrainingDisplay() as display:
         display._bar.refresh()
-        assert console.FIRST in shown.getvalue()
+        assert FIRST in shown.getvalue()
         display.show(REPORT)
         shown.truncate(0)
         display._bar.refresh()
-        assert console.FIRST not in shown.getvalue() and "25%" in shown.getvalue()
+        assert FIRST not in shown.getvalue() and "25%" in shown.getvalue()
 
 
 def test_what_is_printed_goes_where_it_was_sent_while_the_bar_moves(
@@ -127,7 +129,7 @@ def test_what_a_terminal_would_act_upon_is_written_out(
         console.error(acting)
     assert shown.getvalue().count(shown_as) == 3 and shown_as.replace(r"\r", "") in shown.getvalue()
     console.show_record(acting, {"name": f"{acting}\ntwo"})
-    console.show_heat([*acting], [0.0] * len(acting))
+    show_heat([*acting], [0.0] * len(acting))
     out = capsys.readouterr().out
     assert out.count("title") == 3 and out.count(shown_as) == 3 and "\x1b" not in out
 
@@ -220,7 +222,9 @@ def test_a_notebook_is_drawn_in_where_its_widgets_are(monkeypatch: pytest.Monkey
     ):
         made = Console(file=io.StringIO(), force_terminal=terminal, force_jupyter=jupyter)
         monkeypatch.setattr(console, "console", made)
-        monkeypatch.setattr(console, "find_spec", lambda name, there=widgets: object() if there else None)
+        monkeypatch.setattr(
+            "charrnn.console.display.find_spec", lambda name, there=widgets: object() if there else None
+        )
         case = (terminal, jupyter, widgets)
         assert console.somebody_watches() == watched, case
         assert TrainingDisplay()._live == live, case
@@ -269,5 +273,5 @@ def test_a_record_and_a_heat_are_stdouts(capsys: pytest.CaptureFixture[str]) -> 
     console.show_record("title", {"name": "[x]", "path": str(Path("a/b")), "json": json.dumps({"c": 1})})
     out, err = capsys.readouterr()
     assert not err and out.splitlines()[1].split() == ["name", "[x]"]
-    console.show_heat(["a", "\n", "b"], [0.5, -1.0, 1.0])
+    show_heat(["a", "\n", "b"], [0.5, -1.0, 1.0])
     assert capsys.readouterr().out == "a↵\nb\n"

@@ -216,7 +216,8 @@ def resume(
 
 
 def _to_the_end(training: Training, progress: bool | None, on_event: "Callable[[Event], None] | None") -> Model:
-    from charrnn.console import TrainingDisplay, say, somebody_watches
+    from charrnn.console import say, somebody_watches
+    from charrnn.console.display import TrainingDisplay
 
     with ExitStack() as around:
         display = None

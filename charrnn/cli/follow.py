@@ -9,7 +9,8 @@ from pathlib import Path
 from types import FrameType
 
 from charrnn.api import Training
-from charrnn.console import TrainingDisplay, say, warn, write
+from charrnn.console import say, warn, write
+from charrnn.console.display import TrainingDisplay
 from charrnn.schema import to_json_text
 from charrnn.storage.runs import checkpoints_folder
 from charrnn.training.events import Report, Stopped

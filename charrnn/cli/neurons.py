@@ -11,7 +11,8 @@ from charrnn.cli import options as opt
 from charrnn.cli.pictures import write_page
 from charrnn.cli.standard_input import or_standard_input
 from charrnn.config import Range
-from charrnn.console import show_heat, working, write
+from charrnn.console import working, write
+from charrnn.console.shading import show_heat
 from charrnn.schema import to_json_text
 
 EXAMPLES = """Examples:
