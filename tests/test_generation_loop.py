@@ -139,9 +139,9 @@ class Script:
         return {}
 
 
-def chunk(text: str, finished: str | None = None, *, row: int = 0, tokens: int = 1) -> TextChunk:
-    """A piece of a text that so many tokens became."""
-    return TextChunk(row, text, finished, tokens=tokens)
+def chunk(text: str, *ids: int, finished: str | None = None, row: int = 0) -> TextChunk:
+    """A piece of a text that these tokens became."""
+    return TextChunk(row, text, finished, ids)
 
 
 def recite(pieces: list[str], **options: Any) -> list[TextChunk]:
@@ -342,7 +342,7 @@ def test_a_chain_is_followed_from_the_start_or_the_prompts_last_symbol() -> None
 def test_without_a_stop_string_every_character_is_a_piece_at_once() -> None:
     pieces = list(generate(engine_of(ring(3)), CharTokenizer("abc"), SampleConfig(length=5), rows=2))
     assert pieces == [
-        chunk(symbol, "length" if place == 4 else None, row=row)
+        chunk(symbol, "abc".index(symbol), finished="length" if place == 4 else None, row=row)
         for place, symbol in enumerate("abcab")
         for row in (0, 1)
     ]
@@ -434,23 +434,23 @@ def test_subword_text_is_what_its_pieces_decode_to(subwords: SubwordTokenizer) -
 
 
 def test_a_document_ends_where_the_network_says() -> None:
-    assert recite(["a", "b"]) == [chunk("a"), chunk("b"), chunk("", "end")]
+    assert recite(["a", "b"]) == [chunk("a", 0), chunk("b", 1), chunk("", 2, finished="end")]
 
 
 def test_a_document_may_end_at_once() -> None:
     engine = engine_of(chain(2, {2: 2}, documents=True))
     pieces = list(generate(engine, CharTokenizer("ab"), SampleConfig(), rows=2))
-    assert pieces == [chunk("", "end"), chunk("", "end", row=1)]
+    assert pieces == [chunk("", 2, finished="end"), chunk("", 2, finished="end", row=1)]
 
 
 def test_what_was_held_back_for_a_stop_string_is_written_at_the_documents_end() -> None:
-    assert recite(["x", "a", "b"], stop=("abc",)) == [chunk("x"), chunk("ab", "end", tokens=3)]
+    assert recite(["x", "a", "b"], stop=("abc",)) == [chunk("x", 0), chunk("ab", 1, 2, 3, finished="end")]
 
 
 def test_an_unfinished_character_comes_out_as_a_sign_at_the_documents_end() -> None:
     follows = {256: ord("a"), ord("a"): 0xE2, 0xE2: 0x82, 0x82: 256}
     pieces = list(generate(engine_of(chain(256, follows, documents=True)), ByteTokenizer(), SampleConfig()))
-    assert pieces == [chunk("a"), chunk("\N{REPLACEMENT CHARACTER}", "end", tokens=3)]
+    assert pieces == [chunk("a", 97), chunk("\N{REPLACEMENT CHARACTER}", 0xE2, 0x82, 256, finished="end")]
 
 
 def test_a_model_of_one_stream_never_ends_by_itself() -> None:

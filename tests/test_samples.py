@@ -40,9 +40,9 @@ def written(texts: Callable[[int], str], order: int = 1) -> Callable[[int, int],
             for row in mine:
                 text = texts(row)
                 if place < len(text):
-                    yield TextChunk(row, text[place], None, -1.0, tokens=1)
+                    yield TextChunk(row, text[place], None, (place,), (-1.0,))
                 elif place == len(text):
-                    yield TextChunk(row, "", "end", -0.5, tokens=1)
+                    yield TextChunk(row, "", "end", (9,), (-0.5,))
 
     return stream
 
@@ -71,7 +71,7 @@ def test_what_is_chosen_does_not_depend_on_how_many_are_tried_at_once(
 
 def test_the_likeliest_come_first_token_for_token_and_equals_by_their_rows() -> None:
     told = [(-9.0, 3), (-2.0, 2), (-30.0, 40), (-4.0, 4), (-1.0, 1), (None, 2)]
-    found = [Sample(row, row, "", "end", logprob, tokens=tokens) for row, (logprob, tokens) in enumerate(told)]
+    found = [Sample(row, row, "", "end", logprob, ids=(0,) * tokens) for row, (logprob, tokens) in enumerate(told)]
     assert [sample.row for sample in likeliest(found)] == [2, 1, 3, 4, 0, 5]
     assert [sample.row for sample in likeliest(found, 2)] == [2, 1]
     assert found[0].mean_surprisal == pytest.approx(3 / math.log(2)) and found[5].mean_surprisal is None
@@ -100,7 +100,7 @@ def test_the_best_are_those_that_scoring_holds_likeliest(trained: Path, charrnn:
 
 
 @each("kind", ["char", "byte"])
-def test_tokens_are_counted_whatever_their_text_becomes(kind: str) -> None:
+def test_all_tokens_are_told_whatever_their_text_becomes(kind: str) -> None:
     tokenizer: Tokenizer = ByteTokenizer() if kind == "byte" else LETTERS
     engine = engine_of(network(tokenizer, documents=True))
     for stop in ((), ("e", "ab")):
@@ -108,21 +108,20 @@ def test_tokens_are_counted_whatever_their_text_becomes(kind: str) -> None:
         for row in range(6):
             chunks = list(generate(engine, tokenizer, config, first=row, seed=2, logprobs=True))
             drawn = TextSequence(row, [], tokenizer, config, seed=2 + row)
-            taken, (logits, state) = 0, engine.prime(np.array([tokenizer.size]))
+            logits, state = engine.prime(np.array([tokenizer.size]))
             while not drawn.finished:
                 (token,) = draw(logits.astype(np.float64), np.array([drawn.uniforms.next()])).tolist()
                 drawn.push(token)
-                taken += 1
                 logits, state = engine.step(np.array([min(token, tokenizer.size)]), state)
-            assert sum(chunk.tokens for chunk in chunks) == taken, (kind, stop, row)
+            assert [token for chunk in chunks for token in chunk.ids] == drawn.ids, (kind, stop, row)
             assert "".join(chunk.text for chunk in chunks) == drawn.text
 
 
 def test_the_search_for_what_never_comes_ends() -> None:
     tried = count()
     assert list(chosen(written(lambda row: "a"), 3, 0, lambda sample: next(tried) < 2)) == [
-        Sample(0, 0, "a", "end", -1.5, tokens=2),
-        Sample(1, 1, "a", "end", -1.5, tokens=2),
+        Sample(0, 0, "a", "end", -1.5, ids=(0, 9)),
+        Sample(1, 1, "a", "end", -1.5, ids=(0, 9)),
     ]
     assert next(tried) == 3 * module.MOST_TRIED
 

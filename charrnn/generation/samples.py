@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from charrnn.config import seed_of_row
 from charrnn.generation.sequence import TextChunk
@@ -33,10 +33,15 @@ class Sample:
     logprob: float | None = None
     kept: float | None = None
     tries: int | None = None
-    tokens: int = 0
-    """Drawn for it; those whose text was cut off, and the end of a document, with them."""
+    ids: tuple[int, ...] = field(default=(), repr=False)
+    """The tokens drawn for it; those whose text was cut off, and the end of a document, with them."""
     copied: Copied | None = None
     """Where it was looked for, the longest span that stands in the training text."""
+
+    @property
+    def tokens(self) -> int:
+        """How many were drawn for it."""
+        return len(self.ids)
 
     @property
     def mean_surprisal(self) -> float | None:
@@ -82,8 +87,8 @@ def _whole(chunks: list[TextChunk], seed: int) -> Sample:
     row, last = chunks[0].row, chunks[-1]
     text = "".join(chunk.text for chunk in chunks)
     logprob, kept = _sum(chunk.logprob for chunk in chunks), _sum(chunk.kept for chunk in chunks)
-    tokens = sum(chunk.tokens for chunk in chunks)
-    return Sample(row, seed_of_row(seed, row), text, last.finished or "", logprob, kept, last.tries, tokens)
+    ids = tuple(token for chunk in chunks for token in chunk.ids)
+    return Sample(row, seed_of_row(seed, row), text, last.finished or "", logprob, kept, last.tries, ids)
 
 
 def _sum(told: Iterable[float | None]) -> float | None:

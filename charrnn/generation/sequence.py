@@ -17,20 +17,25 @@ UNIFORMS_AT_ONCE = 256
 class TextChunk(NamedTuple):
     """New text of one row; `finished` says why its last chunk is the last: length, stop or end, else None.
 
-    `logprob`, where it was asked for: the model's own log-probability (nats, temperature 1, no filter) of the tokens
-    drawn since the row's last chunk: those with them whose text was held back or cut off, and the end of a document.
-    `tokens` is how many these are.
-    Beside it, under a pattern: `kept`, the log-probability (nats) of all that the pattern left there, where it masks;
+    `ids` are the tokens drawn since the row's last chunk: those with them whose text was held back or cut off, and the
+    end of a document. `logprobs`, where they were asked for: the model's own log-probability of each (nats, temperature
+    1, no filter).
+    Beside them, under a pattern: `kept`, the log-probability (nats) of all that the pattern left there, where it masks;
     `tries`, those that it took, where texts are tried until one matches.
     """
 
     row: int
     text: str
     finished: str | None = None
-    logprob: float | None = None
+    ids: tuple[int, ...] = ()
+    logprobs: tuple[float, ...] | None = None
     kept: float | None = None
     tries: int | None = None
-    tokens: int = 0
+
+    @property
+    def logprob(self) -> float | None:
+        """That of all its tokens; None where it was not asked for."""
+        return None if self.logprobs is None else sum(self.logprobs)
 
 
 class Uniforms:
@@ -77,8 +82,11 @@ class TextSequence:
         self._stop = StopSearch(config.stop, config.length)
         self._written: list[str] = []
         self.written = 0  # characters, the prompt not among them
-        self._untold = self._kept = 0.0  # the log-probabilities since the last chunk
-        self._told = len(self.ids)  # how many ids there were then
+        self._begun = self._told = len(
+            self.ids
+        )  # how many ids the prompt has, and how many there were at the last chunk
+        self._logprobs: list[float] = []  # of what was drawn, where they are told
+        self._kept = 0.0  # since the last chunk
 
     @property
     def text(self) -> str:
@@ -98,21 +106,28 @@ class TextSequence:
         else:
             text, self.finished = self._stop.push(self._detokenizer.push(token))
         if logprob is not None:
-            self._untold = logprob = self._untold + logprob
+            self._logprobs.append(logprob)
         if kept is not None:
             self._kept = kept = self._kept + kept
         if not text and not self.finished:
             return None
         self._written.append(text)
         self.written += len(text)
-        self._untold = self._kept = 0.0
-        tokens, self._told = len(self.ids) - self._told, len(self.ids)
-        return TextChunk(self.row, text, self.finished, logprob, kept, tokens=tokens)
+        told = None if logprob is None else tuple(self._logprobs[self._told - self._begun :])
+        chunk = TextChunk(self.row, text, self.finished, tuple(self.ids[self._told :]), told, kept)
+        self._kept, self._told = 0.0, len(self.ids)
+        return chunk
+
+    def whole(self, *, logprobs: bool, tries: int | None = None) -> TextChunk:
+        """All that was written, as one chunk; with what was told of its tokens, if that is asked for."""
+        told = tuple(self._logprobs) if logprobs else None
+        return TextChunk(self.row, self.text, self.finished, tuple(self.ids[self._begun :]), told, tries=tries)
 
     def copy(self, *, seed: int | None = None) -> "TextSequence":
         """The same again, to go on by itself: alike or, with a seed, by other uniforms."""
         twin = copy.copy(self)
         twin.ids, twin.states, twin._written = self.ids.copy(), self.states.copy(), self._written.copy()
+        twin._logprobs = self._logprobs.copy()
         twin.uniforms = copy.copy(self.uniforms) if seed is None else Uniforms(seed)
         twin._detokenizer, twin._stop = self._detokenizer.copy(), copy.copy(self._stop)
         return twin

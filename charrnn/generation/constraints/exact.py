@@ -61,10 +61,7 @@ class _Search:
             found = self.once(known=tries > 0)
             tries += 1
             if found is not None:
-                sequence, logprob = found
-                told = logprob if self.chain.told else None
-                tokens = len(sequence.ids) - len(self.row.ids)
-                return TextChunk(self.row.row, sequence.text, sequence.finished, told, None, tries, tokens)
+                return found.whole(logprobs=self.chain.told, tries=tries)
         raise CharrnnError(
             f"none of {tries:,} texts matched, so rare is the pattern: `sampler='smc'` or `sampler='masked'` finds some"
         )
@@ -75,10 +72,10 @@ class _Search:
         free, left = self.chain.apart(own, [sequence])
         return Beginning(sequence, state, own, np.exp(left - log_sums(free))[0])
 
-    def once(self, *, known: bool) -> tuple[TextSequence, float] | None:
-        """A text that matches, and its log-probability; where it failed None, and the failure is remembered."""
+    def once(self, *, known: bool) -> TextSequence | None:
+        """A text that matches; where it failed None, and the failure is remembered."""
         path: list[tuple[Beginning, int, Beginning]] = []
-        node, kept, total = self.root, True, 0.0
+        node, kept = self.root, True
         while True:
             reached = np.add.accumulate(node.left)
             # What is known to fail is not drawn; where nothing is known yet, it may be, and the try fails.
@@ -87,14 +84,13 @@ class _Search:
                 break
             token = int(reached.searchsorted(place, "right"))
             (logprob,) = self.chain.logprobs(node.own, np.array([token]))
-            total += logprob
             child = node.after.get(token)
             known = child is not None
             if child is None:
                 sequence = node.sequence.copy()
                 sequence.push(token, logprob)
                 if sequence.finished:
-                    return sequence, total
+                    return sequence
                 self.steps += 1
                 child = self.beginning(sequence, *self.serving.step(np.array([token]), node.state))
                 kept = kept and self.remembered < MOST_REMEMBERED

@@ -27,11 +27,10 @@ UNIFORM_BITS = 53
 
 @dataclass
 class Particle:
-    """One text under way: the log of its weight, and its log-probability."""
+    """One text under way, and the log of its weight."""
 
     sequence: TextSequence
     weight: float = 0.0
-    logprob: float = 0.0
 
     @property
     def going(self) -> bool:
@@ -62,7 +61,7 @@ class _Swarm:
     def copied(self, particle: Particle) -> Particle:
         """The same again, to go on by itself."""
         self.seed += 2**UNIFORM_BITS
-        return Particle(particle.sequence.copy(seed=self.seed), particle.weight, particle.logprob)
+        return Particle(particle.sequence.copy(seed=self.seed), particle.weight)
 
     def text(self, logits: Floats, state: EngineState) -> TextChunk:
         """One of all that have ended, drawn by its weight; `logits` and `state` are those of the particles going."""
@@ -82,11 +81,8 @@ class _Swarm:
                 self.particles = [self.copied(one) for one in again]
                 for particle in self.particles:
                     particle.weight = 0.0
-        (chosen,) = draw(self.weights()[None], np.array([self.row.uniforms.next()]))
-        last = self.particles[chosen]
-        told = last.logprob if self.chain.told else None
-        drawn = len(last.sequence.ids) - len(self.row.ids)
-        return TextChunk(self.row.row, last.sequence.text, last.sequence.finished, told, tokens=drawn)
+        chosen = int(draw(self.weights()[None], np.array([self.row.uniforms.next()]))[0])
+        return self.particles[chosen].sequence.whole(logprobs=self.chain.told)
 
     def grow(self, going: Sequence[Particle], logits: Floats) -> Ids:
         """One more token for each: weights fall by what the pattern takes away; the tokens (B,)."""
@@ -101,7 +97,6 @@ class _Swarm:
             particle.weight += mass
             if particle.going:
                 particle.sequence.push(token, logprob)
-                particle.logprob += logprob
         return tokens
 
     def weights(self) -> Doubles:
