@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PYTEST = $(BIN)/pytest --numprocesses auto --dist worksteal
 
-.PHONY: demo check test extras lint docs clean
+.PHONY: demo check test extras browser lint docs clean
 
 demo: $(VENV)/.installed
 	rm -rf checkpoints/demo
@@ -28,7 +28,12 @@ test: lint
 # Against packages that nobody needs: lm-evaluation-harness, scikit-learn, pyarrow. They are large, and not pinned.
 extras: $(VENV)/.installed-test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[harness,examples,parquet]"
-	$(BIN)/pytest tests/extras
+	$(BIN)/pytest tests/extras --ignore tests/extras/test_pages.py
+
+# Pages in Chromium, which must be on the machine, through Playwright.
+browser: $(VENV)/.installed-test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[browser]"
+	$(BIN)/pytest tests/extras/test_pages.py
 
 docs: $(VENV)/.installed-test
 	$(BIN)/python docs/make_cli.py

@@ -12,7 +12,8 @@ import pytest
 from charrnn import api
 from charrnn.plotting import report as module
 from charrnn.plotting.bars import LINES, Bars, nice
-from charrnn.plotting.report import ASKED, CLASSES, STEPS, Report
+from charrnn.plotting.report import Report
+from charrnn.plotting.shading import ASKED, CLASSES, STEPS
 from charrnn.scoring.predict import predict
 from charrnn.scoring.predictions import Predictions
 from charrnn.text.dataset import encode_scored

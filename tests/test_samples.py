@@ -70,8 +70,9 @@ def test_what_is_chosen_does_not_depend_on_how_many_are_tried_at_once(
 
 
 def test_the_likeliest_come_first_token_for_token_and_equals_by_their_rows() -> None:
-    told = [(-9.0, 3), (-2.0, 2), (-30.0, 40), (-4.0, 4), (-1.0, 1), (None, 2)]
-    found = [Sample(row, row, "", "end", logprob, ids=(0,) * tokens) for row, (logprob, tokens) in enumerate(told)]
+    told = [(-3.0,) * 3, (-1.0,) * 2, (-0.75,) * 40, (-1.0,) * 4, (-1.0,)]
+    found = [Sample(row, row, "", "end", (0,) * len(each), each) for row, each in enumerate(told)]
+    found.append(Sample(5, 5, "", "end", (0, 0)))
     assert [sample.row for sample in likeliest(found)] == [2, 1, 3, 4, 0, 5]
     assert [sample.row for sample in likeliest(found, 2)] == [2, 1]
     assert found[0].mean_surprisal == pytest.approx(3 / math.log(2)) and found[5].mean_surprisal is None
@@ -120,8 +121,8 @@ def test_all_tokens_are_told_whatever_their_text_becomes(kind: str) -> None:
 def test_the_search_for_what_never_comes_ends() -> None:
     tried = count()
     assert list(chosen(written(lambda row: "a"), 3, 0, lambda sample: next(tried) < 2)) == [
-        Sample(0, 0, "a", "end", -1.5, ids=(0, 9)),
-        Sample(1, 1, "a", "end", -1.5, ids=(0, 9)),
+        Sample(0, 0, "a", "end", (0, 9), (-1.0, -0.5)),
+        Sample(1, 1, "a", "end", (0, 9), (-1.0, -0.5)),
     ]
     assert next(tried) == 3 * module.MOST_TRIED
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from charrnn.api.opened import Opened
     from charrnn.api.source import Source
 
+# Shorter spans than this are what any text of a language has in common with another.
+MARKED = 20
+
 
 def training_lines(source: "Source") -> TrainingLines | None:
     """The lines of the text that its models have learned from; None where one is gone, changed, unknown or too long."""
@@ -58,6 +61,17 @@ def longest_copy(indices: Iterable[CopyIndex], text: str, prompt: str = "") -> C
     """The longest span of a text that stands in one of several training texts; it may begin in the prompt."""
     found = (index.longest_copy(text, prompt) for index in indices)
     return max(filter(None, found), key=lambda copied: copied.length, default=None)
+
+
+def copied_spans(indices: Sequence[CopyIndex], text: str, prompt: str = "", *, line: bool) -> list[Copied]:
+    """The spans of a text that stand in one of several training texts, `MARKED` characters or more of each, in order.
+
+    With `line`, a text that is a whole line of one counts, however short.
+    """
+    found = [copied for index in indices for copied in index.copies(text, prompt, least=MARKED)]
+    if line and not prompt:
+        found += [copied for index in indices if (copied := index.line(text)) and copied.length < MARKED]
+    return sorted(found, key=lambda copied: copied.start)
 
 
 def with_copies(samples: Iterable[Sample], indices: Sequence[CopyIndex], prompt: str = "") -> Iterator[Sample]:

@@ -25,7 +25,8 @@ def report(
 
     The beginning, as much as is shown, is read once more, for what the model held likely in each place.
     """
-    from charrnn.plotting.report import ASKED, SHOWN, Report
+    from charrnn.plotting.report import Report
+    from charrnn.plotting.shading import ASKED, SHOWN
     from charrnn.scoring.predict import predict
     from charrnn.scoring.predictions import Predictions
     from charrnn.scoring.token_nll import BATCH

@@ -1,25 +1,19 @@
 """charrnn sample"""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 from charrnn.cli import options as opt
+from charrnn.cli.pictures import write_page
 from charrnn.cli.standard_input import warn_unread
 from charrnn.config import draw_seed
 from charrnn.config.verbs import VerbArguments
-from charrnn.console import say, working, write
+from charrnn.console import say, working
 from charrnn.errors import CharrnnError, CorpusError
 from charrnn.generation.config import SampleConfig
-from charrnn.schema import to_json_text
 
 if TYPE_CHECKING:
     from charrnn.api.writer import Writer
-    from charrnn.generation.samples import Sample
-    from charrnn.generation.sequence import TextChunk
-    from charrnn.text.copies import TrainingLines
-    from charrnn.text.copy_index import Copied
 
 EXAMPLES = """Examples:
 
@@ -43,10 +37,6 @@ EXAMPLES = """Examples:
 
     charrnn sample --state-in book.state -n 20
 """
-
-# None where what the model has learned from cannot be looked through.
-Known: TypeAlias = "TrainingLines | None"
-Told = TypeVar("Told", "TextChunk", "Sample")
 
 
 @opt.with_fields(SampleConfig)
@@ -80,6 +70,20 @@ def sample(
     report_copy: Annotated[
         bool, opt.option("Output", "The longest span of each text that stands in the training text.", "--report-copy")
     ] = False,
+    colour: Annotated[
+        bool,
+        opt.option("Output", "Shade each character by its surprisal, on a terminal.", "--colour", "--color"),
+    ] = False,
+    html: Annotated[
+        Path | None,
+        opt.option(
+            "Output",
+            "A page: the texts shaded, alternatives on hover, copies underlined.",
+            "--html",
+            default="none",
+            check=opt.in_a_folder,
+        ),
+    ] = None,
     echo: Annotated[bool, opt.option("Output", "Print the prompt in front.", "--echo/--no-echo")] = True,
     model: opt.Model = None,
     shares: Annotated[str | None, opt.from_field(VerbArguments, "shares")] = None,
@@ -119,7 +123,8 @@ def sample(
         warn_unread("--prompt-file - takes the prompt from there")
 
     working("reading the model")
-    from charrnn.api.copies import longest_copy, training_lines, with_copies
+    from charrnn.api.sample_page import sample_page
+    from charrnn.cli.written import Written
     from charrnn.generation.samples import MOST_TRIED
 
     loaded = _opened(model, shares, against, checkpoints=checkpoints, threads=threads)
@@ -135,42 +140,32 @@ def sample(
     seed = draw_seed() if seed is None else seed
     numbers = state.precision if state else precision or loaded.precision
     say(f"model: {loaded.title}, {numbers}, seed {seed}")
-    front = prompt if echo else ""
-    known = cache(lambda: training_lines(loaded))
     sampling: dict[str, Any] = {"rows": rows, "state": state, "seed": seed, "config": config, "precision": numbers}
-    before = (state.text if state else "") + prompt
-    separator = "" if loaded.documents == "lines" else "\n"
     wanted: dict[str, Any] = {"unique": unique, "novel": novel, "exclude": _lines_of(exclude)}
     if report_copy or config.max_copy is not None:
         working("reading the training text")
-    indices = [one.copy_index for one in loaded.opened] if report_copy else []
-    tries: list[int] = []
-    if as_json or best or sort or any(wanted.values()):
+    out = Written(
+        source=loaded,
+        prompt=(state.text if state else "") + prompt,
+        front=prompt if echo else "",
+        colour=colour,
+        indices=[one.copy_index for one in loaded.opened] if report_copy else (),
+    )
+    if as_json or best or sort or html or any(wanted.values()):
         drawn = loaded.samples(prompt, **sampling, **wanted, ignore_case=ignore_case, best=best, sort=sort)
-        found = _counted(drawn, tries)
-        if indices:
-            found = with_copies(found, indices, before)
-        copies: list[Copied | None] = []
-        count = _write_json(found, before, front, known) if as_json else _write_samples(found, front, separator, copies)
-        _tell(tries)
-        _say_copied(copies)
-        if count < (expected := best or rows):
+        shown = out.records(drawn) if as_json else out.whole(drawn)
+        out.tell()
+        if html is not None and shown:
+            working(f"writing {html}")
+            write_page(html, sample_page(loaded, shown, prompt, state=state, precision=numbers, config=config))
+        if len(shown) < (expected := best or rows):
             raise CharrnnError(
-                f"{count:,} of {expected:,} texts were new in {MOST_TRIED:,} times as many: a higher `temperature` "
-                "brings more, and so does a model that has learned for less time"
+                f"{len(shown):,} of {expected:,} texts were new in {MOST_TRIED:,} times as many: "
+                "a higher `temperature` brings more, and so does a model that has learned for less time"
             )
         return
-    written: list[str] = []
-    texts = [""] * rows
-    chunks = _counted(loaded.stream(prompt, **sampling), tries)
-    _write_text(_watched(chunks, before, texts, written), front, rows, separator)
-    _tell(tries)
-    if indices:
-        _say_copied([longest_copy(indices, text, before) for text in texts])
-    if not quiet and written and (learned := known()) is not None:
-        from charrnn.text.copies import verdict
-
-        say(verdict(learned.copied(written), len(written)))
+    out.stream(loaded.stream(prompt, logprobs=colour, **sampling), rows)
+    out.tell(lines=not quiet)
 
 
 def _opened(model: str | None, shares: Any, against: Any, **where: Any) -> "Writer":
@@ -192,24 +187,6 @@ def _lines_of(file: str | None) -> list[str] | None:
     return None if file is None else Corpus([file], corpora=False).read().splitlines()
 
 
-def _write_samples(found: Iterable["Sample"], front: str, separator: str, copies: "list[Copied | None]") -> int:
-    """Whole samples one after another, what each copies added to `copies`; how many they were."""
-    count = 0
-    for sample in found:
-        write((separator if count else "") + front + sample.text + "\n")
-        count += 1
-        copies.append(sample.copied)
-    return count
-
-
-def _say_copied(copies: "Sequence[Copied | None]") -> None:
-    """The longest span of each sample that stands in the training text, and where."""
-    for number, copied in enumerate(copies, 1):
-        if copied is not None:
-            where = f"{copied.text!r}, stand in line {copied.line:,} of the training text: {copied.line_text!r}"
-            say(f"sample {number}: {copied.length:,} characters, {where}")
-
-
 def _read_prompt(file: str, model: "Writer") -> str:
     """A prompt is read as a corpus is: compressed or not, UTF-8, line ends mended.
 
@@ -226,71 +203,3 @@ def _read_prompt(file: str, model: "Writer") -> str:
     if not text:
         raise CorpusError(f"{corpus.title} holds no prompt")
     return text
-
-
-def _write_text(chunks: Iterable["TextChunk"], front: str, rows: int, separator: str) -> None:
-    """Stream the first sample as it comes; the others wait their turn, in order."""
-    turn = 0
-    waiting = [front] * rows
-    done = [False] * rows
-    for chunk in chunks:
-        waiting[chunk.row] += chunk.text
-        done[chunk.row] = chunk.finished is not None
-        while turn < rows:
-            write(waiting[turn])
-            if not done[turn]:
-                waiting[turn] = ""
-                break
-            turn += 1
-            write("\n" + (separator if turn < rows else ""))
-
-
-def _counted(found: Iterable[Told], tries: list[int]) -> Iterator[Told]:
-    """What is found, as it comes; the tries that each text took are added to `tries`."""
-    for one in found:
-        tries += [] if one.tries is None else [one.tries]
-        yield one
-
-
-def _tell(tries: list[int]) -> None:
-    """Say how many of all tries matched a pattern, where texts were tried."""
-    if tries:
-        say(f"{len(tries):,} of {sum(tries):,} tries matched: {len(tries) / sum(tries):.2%}")
-
-
-def _watched(chunks: Iterable["TextChunk"], prompt: str, texts: list[str], lines: list[str]) -> Iterator["TextChunk"]:
-    """The chunks as they come; each is added to the `texts` of its row, and whole lines to `lines`."""
-    from charrnn.text.copies import whole_lines
-
-    for chunk in chunks:
-        texts[chunk.row] += chunk.text
-        if chunk.finished:
-            lines += whole_lines(texts[chunk.row], prompt=prompt, cut=chunk.finished == "length")
-        yield chunk
-
-
-def _write_json(found: Iterable["Sample"], prompt: str, front: str, known: Callable[[], Known]) -> int:
-    """A sample a line, with its seed; how many they were."""
-    from charrnn.text.copies import whole_lines
-
-    count = 0
-    for sample in found:
-        lines = whole_lines(sample.text, prompt=prompt, cut=sample.finished == "length")
-        learned = known()
-        record = {
-            "row": sample.row,
-            "seed": sample.seed,
-            "text": front + sample.text,
-            "finished": sample.finished,
-            "logprob": sample.logprob,
-            "tokens": sample.tokens,
-            "mean_surprisal": sample.mean_surprisal,
-            "kept": sample.kept,
-            "tries": sample.tries,
-            "lines": len(lines),
-            "copied_lines": None if learned is None else learned.copied(lines),
-            **({} if sample.copied is None else {"copied": sample.copied.to_json()}),
-        }
-        write(to_json_text(record) + "\n")
-        count += 1
-    return count

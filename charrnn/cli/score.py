@@ -136,7 +136,8 @@ def score(
     made = units(per, loaded.tokenizer, space)
     asked, page = made.asked(top), None
     if html is not None:
-        from charrnn.plotting.report import TOP, Report
+        from charrnn.plotting.report import Report
+        from charrnn.plotting.shading import TOP
 
         asked, page = replace(asked, rank=True, top=max(TOP, top)), Report(loaded.tokenizer)
     reader = LineReader(loaded, asked=asked, context=_context(context, loaded), carry=carry, unknown=unknown)

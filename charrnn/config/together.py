@@ -51,7 +51,7 @@ DRAWING = (
     "length", "stop", "max_copy", "report_copy", "temperature", "allow", "ban", *PENALTIES, "repetition_window",
     "top_k", "top_p", "min_p",
     "typical_p", "eta", "surprise", *PATTERNS, "sampler", "rows", "best", "sort", "seed", "unique", "novel", "exclude",
-    "ignore_case", "echo", "as_json",
+    "ignore_case", "echo", "as_json", "colour", "html",
 )  # fmt: skip
 SAMPLING = ("Writer.sample", "Writer.stream", "Writer.samples")
 
@@ -63,6 +63,7 @@ RULES = (
     Rule(verbs=("sample",), options=("model",), beside=("shares",)),
     Rule(verbs=("sample", "Writer.samples"), options=("sort",), beside=("best",), because="the best come sorted"),
     Rule(verbs=("sample",), options=("prompt",), beside=("prompt_file",)),
+    Rule(verbs=("sample",), options=("colour",), beside=("as_json",)),
     Rule(verbs=("sample",), options=DRAWING, beside=("state_out",), because="which reads, and writes no text"),
     Rule(verbs=("sample",), options=("repetition_window",), without=PENALTIES),
     Rule(verbs=("Writer.sample", "Writer.stream"), options=("repetition_window",), without=(*PENALTIES, "config")),

@@ -20,7 +20,7 @@ MOST_TRIED = 100
 class Sample:
     """One sample: `seed` alone gives it again.
 
-    `logprob`, where it was asked for: the model's own log-probability (nats, temperature 1, no filter) of its tokens.
+    `logprobs`, where they were asked for: the model's own log-probability (nats, temperature 1, no filter) of each.
     Under a pattern: `kept`, the log-probability (nats, temperature 1) of all that the mask left, step by step, which is
     the sample's importance weight; of `exact`, `tries`.
     """
@@ -30,13 +30,18 @@ class Sample:
     text: str
     finished: str
     """Why it ended: length, stop or end."""
-    logprob: float | None = None
-    kept: float | None = None
-    tries: int | None = None
     ids: tuple[int, ...] = field(default=(), repr=False)
     """The tokens drawn for it; those whose text was cut off, and the end of a document, with them."""
+    logprobs: tuple[float, ...] | None = field(default=None, repr=False)
+    kept: float | None = None
+    tries: int | None = None
     copied: Copied | None = None
     """Where it was looked for, the longest span that stands in the training text."""
+
+    @property
+    def logprob(self) -> float | None:
+        """That of all its tokens, nats; None where it was not asked for."""
+        return None if self.logprobs is None else sum(self.logprobs)
 
     @property
     def tokens(self) -> int:
@@ -86,12 +91,10 @@ def likeliest(found: Iterable[Sample], most: int | None = None) -> Iterator[Samp
 def _whole(chunks: list[TextChunk], seed: int) -> Sample:
     row, last = chunks[0].row, chunks[-1]
     text = "".join(chunk.text for chunk in chunks)
-    logprob, kept = _sum(chunk.logprob for chunk in chunks), _sum(chunk.kept for chunk in chunks)
     ids = tuple(token for chunk in chunks for token in chunk.ids)
-    return Sample(row, seed_of_row(seed, row), text, last.finished or "", logprob, kept, last.tries, ids)
-
-
-def _sum(told: Iterable[float | None]) -> float | None:
-    """The sum of what was told; None where nothing was."""
-    found = [one for one in told if one is not None]
-    return sum(found) if found else None
+    told = [chunk.logprobs for chunk in chunks if chunk.logprobs is not None]
+    logprobs = tuple(one for each in told for one in each) if told else None
+    kept = [chunk.kept for chunk in chunks if chunk.kept is not None]
+    return Sample(
+        row, seed_of_row(seed, row), text, last.finished or "", ids, logprobs, sum(kept) if kept else None, last.tries
+    )

@@ -9,19 +9,22 @@ from charrnn.schema import to_json_text
 
 PLACEHOLDER = "/*DATA*/"
 SLOT = re.compile(r"\{\{(\w+)\}\}")
+# Another file of this folder, which several pages share.
+INCLUDE = re.compile(r"\{\{include ([\w.]+)\}\}")
 
 
 def page(name: str, data: dict[str, Any]) -> str:
     """The template `name`.html with `data` (JSON) where its script looks for it."""
     # A script element ends at the first "</", whatever stands around it.
     text = to_json_text(data).replace("<", "\\u003c")
-    return _template(name).replace(PLACEHOLDER, text)
+    return _file(f"{name}.html").replace(PLACEHOLDER, text)
 
 
 def filled(name: str, parts: Mapping[str, str]) -> str:
     """The template `name`.html with `parts`, which are HTML, where it has {{their names}}."""
-    return SLOT.sub(lambda slot: parts[slot[1]], _template(name))
+    return SLOT.sub(lambda slot: parts[slot[1]], _file(f"{name}.html"))
 
 
-def _template(name: str) -> str:
-    return resources.files("charrnn.plotting").joinpath(f"{name}.html").read_text(encoding="utf-8")
+def _file(name: str) -> str:
+    text = resources.files("charrnn.plotting").joinpath(name).read_text(encoding="utf-8")
+    return INCLUDE.sub(lambda included: _file(included[1]).rstrip("\n"), text)

@@ -4,46 +4,33 @@ The page fetches nothing and needs no script: colours are classes, and what is k
 long text the beginning is shown; passages, charts and figures are of the whole.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from html import escape
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from charrnn.plotting.bars import Bars
 from charrnn.plotting.page import filled
+from charrnn.plotting.shading import SHOWN, Marks, legend, safe, steps_of
 from charrnn.scoring.figures import FIGURES, flat
-from charrnn.scoring.predictions import Asked, Predictions
+from charrnn.scoring.predictions import Predictions
 from charrnn.scoring.profile import BIN, Means, Passage, Profile
 from charrnn.scoring.spans import ScoredSpans, spans_of
 from charrnn.text.alignment import Alignment
 from charrnn.text.tokenizers import Tokenizer
 
-# What a page tells of a place beside its bits.
-TOP = 5
-ASKED = Asked(rank=True, top=TOP)
-# Characters that are shown: some 10 MB of page.
-SHOWN = 100_000
-# Bits from which the next colour holds, and the classes of all colours.
-STEPS = (0.5, 1.0, 2.0, 4.0, 6.0, 8.0, 12.0)
-CLASSES = "abcdefgh"
 # Characters of a block: what is out of sight is not laid out.
 BLOCK = 1500
 
-# What HTML cannot hold, and what would turn the direction of letters round.
-UNSHOWN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 # Of `Profile.totals`, what the figures of a score have no words for.
 TOTALS = {"surprisal": "total in bits", "per_char": "mean bits per character, line ends among them"}
-SIGNS = {" ": "␣", "\n": "↵", "\t": "⇥", "": "∎"}
 
 
 class Report:
     """Takes a scored text piece by piece and keeps what a page shows of it."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        self._tokenizer, self._align = tokenizer, Alignment(tokenizer)
+        self._places, self._align = Marks(tokenizer), Alignment(tokenizer)
         # With whether they begin a line that no line end in the text begins.
         self._shown: list[tuple[bool, ScoredSpans]] = []
         self._room, self._broken = SHOWN, False
@@ -80,13 +67,13 @@ class Report:
         passages = [*profile.worst, *profile.best]
         shown = sum(len(spans.text) for _, spans in self._shown)
         parts = {
-            "title": _safe(title),
+            "title": safe(title),
             "about": f"{profile.chars:,} characters. Surprisal is -log2 of the probability that the model gave to what "
             "came, all before it known.",
             "figures": "".join(_figures(figures)),
             "charts": "".join(chart.html() for chart in charts(profile, unit)),
             "shown": "" if shown == profile.chars else f"The first {shown:,} of {profile.chars:,} characters.",
-            "legend": _legend(),
+            "legend": legend(),
             "text": "".join(self._blocks({passage.start for passage in passages})),
         }
         for name, some in (("worst", profile.worst), ("best", profile.best)):
@@ -117,26 +104,11 @@ class Report:
 
     def _marks(self, spans: ScoredSpans) -> Iterator[str]:
         """Each as what follows `<i`: its colour, what is known of it, its text."""
-        steps = np.searchsorted(STEPS, spans.bits, side="right").tolist()
+        steps = steps_of(spans.bits)
         rows = zip(spans.texts, steps, spans.bits.tolist(), spans.tokens.tolist(), spans.single.tolist(), strict=True)
         for text, step, bits, token, single in rows:
-            classes = CLASSES[step] + (" n" if text.startswith("\n") else "" if text else " z")
-            known = self._known(spans.detail, token) if single else ""
-            yield f' class="{classes}" title="{bits:.2f} bits{known}">{_safe(text)}</i>'
-
-    def _known(self, detail: Predictions, token: int) -> str:
-        """', rank 4; e 31%, a 12%', as far as that was asked for."""
-        words = ""
-        if token < len(detail) and detail.rank is not None:
-            words = f", rank {detail.rank[token]}" if detail.rank[token] else ", not in the vocabulary"
-        if token < len(detail) and detail.top is not None and detail.top_nll is not None:
-            likeliest = zip(detail.top[token].tolist(), np.exp(-detail.top_nll[token]).tolist(), strict=True)
-            words += "; " + ", ".join(f"{self._sign(symbol)} {100 * p:.2g}%" for symbol, p in likeliest)
-        return words
-
-    def _sign(self, token: int) -> str:
-        symbol = self._tokenizer.symbol(token) if token < self._tokenizer.size else ""
-        return SIGNS.get(symbol) or _safe("".join(SIGNS.get(char, char) for char in symbol))
+            known = self._places.known(spans.detail, token) if single else ""
+            yield self._places.mark(text, step, bits, known)
 
 
 def charts(profile: Profile, unit: str) -> list[Bars]:
@@ -163,27 +135,8 @@ def _by_position(title: str, across: str, up: str, labels: list[str], means: Mea
 
 def _figures(figures: Mapping[str, Any]) -> Iterable[str]:
     for name, value in flat(figures):
-        shown = "-" if value is None else f"{value:.6g}" if isinstance(value, float) else _safe(str(value))
+        shown = "-" if value is None else f"{value:.6g}" if isinstance(value, float) else safe(str(value))
         help = FIGURES[name].help if name in FIGURES else TOTALS.get(name, "")
-        cell = f'title="{_safe(str(value))}">{shown}'
-        cells = f'<td {cell}<td class="quiet">{_safe(help)}' if help else f'<td colspan="2" {cell}'
-        yield f"<tr><th scope=row>{_safe(name)}{cells}"
-
-
-def _legend() -> str:
-    bounds = [f"{step:g}" for step in STEPS]
-    names = [
-        f"under {bounds[0]}",
-        *(f"{low}–{high}" for low, high in pairwise(bounds)),
-        f"{bounds[-1]} and more",
-    ]
-    return " ".join(f'<i class="{of}">{name}</i>' for of, name in zip(CLASSES, names, strict=True))
-
-
-def _safe(text: str) -> str:
-    """Text as HTML, within elements and attributes alike: control characters as their pictures, or as U+FFFD."""
-    return escape(UNSHOWN.sub(lambda found: _picture(ord(found[0])), text))
-
-
-def _picture(code: int) -> str:
-    return chr(0x2400 + code) if code < 32 else "␡" if code == 127 else "\ufffd"
+        cell = f'title="{safe(str(value))}">{shown}'
+        cells = f'<td {cell}<td class="quiet">{safe(help)}' if help else f'<td colspan="2" {cell}'
+        yield f"<tr><th scope=row>{safe(name)}{cells}"

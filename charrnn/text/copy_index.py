@@ -123,11 +123,37 @@ class CopyIndex:
             size = max(best + 1, behind - start)
             while start + size <= len(whole) and whole[start : start + size] in self:
                 best, at, size = size, start, size + 1
-        if not best:
+        return self._copied(whole[at : at + best], at - len(prompt)) if best else None
+
+    def copies(self, text: str, prompt: str = "", *, least: int) -> list[Copied]:
+        """The spans of a text of `least` characters or more that stand in it and in no longer one that does, in order.
+
+        A span may begin in the prompt, but not end there.
+        """
+        whole, found, reached = prompt + text, [], len(prompt)
+        lengths = self.longest_beginnings(whole, len(whole))
+        for start in np.flatnonzero(lengths >= least).tolist():
+            length = int(lengths[start])
+            if start + length > reached:  # what begins later and ends there is part of it
+                reached = start + length
+                found.append(self._copied(whole[start:reached], start - len(prompt)))
+        return found
+
+    def line(self, text: str) -> Copied | None:
+        """A text that is a whole line of it."""
+        low, high = self.find(text)
+        places = self.suffixes[low:high].astype(np.int64)
+        ends = np.concatenate([[-1], self._line_ends, [len(self.codes)]])
+        whole = places[np.isin(places - 1, ends) & np.isin(places + len(text), ends)]
+        if not whole.size or not text:
             return None
-        low, high = self.find(whole[at : at + best])
-        line, line_text = self._line(int(self.suffixes[low:high].min()))
-        return Copied(best, whole[at : at + best], at - len(prompt), line, line_text)
+        number, line = self._line(int(whole.min()))
+        return Copied(len(text), text, 0, number, line)
+
+    def _copied(self, text: str, start: int) -> Copied:
+        """A text that stands in it, by the first place of several."""
+        low, high = self.find(text)
+        return Copied(len(text), text, start, *self._line(int(self.suffixes[low:high].min())))
 
     def _line(self, place: int) -> tuple[int, str]:
         ends = self._line_ends
