@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from charrnn.api.lines import LineScore
     from charrnn.api.model import Model, load
     from charrnn.api.runs import RunSummary, runs
+    from charrnn.api.session import Session
     from charrnn.api.state import State
     from charrnn.api.surprisal import Surprisal
     from charrnn.api.training import Training, resume, train
@@ -66,6 +67,7 @@ _HOMES = {
     "Sample": "charrnn.generation.samples",
     "SampleConfig": "charrnn.generation.config",
     "Score": "charrnn.scoring.figures",
+    "Session": "charrnn.api.session",
     "State": "charrnn.api.state",
     "Stopped": "charrnn.training.events",
     "Surprisal": "charrnn.api.surprisal",
@@ -103,6 +105,7 @@ __all__ = [
     "Sample",
     "SampleConfig",
     "Score",
+    "Session",
     "State",
     "Stopped",
     "Surprisal",

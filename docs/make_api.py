@@ -38,6 +38,7 @@ CHAPTERS = {
         "Sample",
         "TextChunk",
         "State",
+        "Session",
         "Blend",
     ],
     "A training": ["Training", "RunSummary", "Report", "Note", "Stopped"],

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from charrnn import api
 from charrnn.api.copies import copied_spans
-from charrnn.api.sample_page import reread, sample_page
+from charrnn.api.sample_page import reread
 from charrnn.console.shading import GROUNDS, Shades
 from charrnn.generation.config import SampleConfig
 from charrnn.generation.loop import generate
@@ -207,7 +207,7 @@ def test_a_page_shows_each_text_with_what_the_model_held_likely(trained: Path) -
     model = api.load("small", checkpoints=trained)
     options: dict[str, Any] = {"rows": 3, "seed": 5, "length": 60, "temperature": 1.1}
     drawn = list(model.samples("The ", **options))
-    page = sample_page(model, drawn, "The ", config=SampleConfig.of(length=60, temperature=1.1))
+    page = model.page(drawn, "The ", config=SampleConfig.of(length=60, temperature=1.1))
     assert "temperature 1.1, length 60" in page and "seed 6" in page
     bodies = re.findall(r"<div><b>The </b>(.*?)</div>", page, re.S)
     assert len(bodies) == 3
@@ -230,7 +230,7 @@ def test_a_page_marks_what_is_copied_and_says_where_that_cannot_be_known(
     model = api.load("small", checkpoints=trained)
     prompt, text = corpus.read_text(encoding="utf-8")[200:210], corpus.read_text(encoding="utf-8")[210:240] + "zqzqx"
     copy = Sample(0, 1, text, "length", tuple(model.tokenizer.encode(text).tolist()))
-    html = sample_page(model, [copy], prompt)
+    html = model.page([copy], prompt)
     marked = unescape("".join(re.findall(r"<i [^>]*data-line=\d+[^>]*>(.*?)</i>", html, re.S)))
     (copied, *_) = model.copy_index.copies(text, prompt, least=20)
     assert copied.length >= 40 and marked == text[: copied.start + copied.length]
@@ -246,7 +246,7 @@ def test_a_page_marks_what_is_copied_and_says_where_that_cannot_be_known(
     (folder / "small/model.safetensors").write_bytes((trained / "small/model.safetensors").read_bytes())
     (trained.parent / "corpus.txt").rename(trained.parent / "away.txt")
     try:
-        html = sample_page(api.load("small", checkpoints=folder), [copy], prompt)
+        html = api.load("small", checkpoints=folder).page([copy], prompt)
     finally:
         (trained.parent / "away.txt").rename(trained.parent / "corpus.txt")
     assert "What is copied is not marked: " in html and not re.search(r"<i [^>]*data-line", html)

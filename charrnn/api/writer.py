@@ -1,7 +1,7 @@
 """What a model writes."""
 
-from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from charrnn.api.arguments import AnyPath, known_options, sample_config
 from charrnn.api.source import Source
@@ -14,6 +14,9 @@ from charrnn.generation.samples import samples as whole_samples
 from charrnn.generation.sequence import TextChunk
 from charrnn.inference.base import Engine
 from charrnn.inference.reading import Reading, read
+
+if TYPE_CHECKING:
+    from charrnn.api.session import Session
 
 
 class Writer(Source):
@@ -112,6 +115,37 @@ class Writer(Source):
             wanted = newness(self, before, unique=unique, novel=novel, exclude=exclude or (), ignore_case=ignore_case)
             found = chosen(write, rows, seed, wanted)
         return likeliest(found, best) if best is not None or sort else found
+
+    def session(
+        self,
+        *,
+        seed: int | None = None,
+        config: SampleConfig | None = None,
+        precision: str | None = None,
+        state: State | AnyPath | None = None,
+    ) -> "Session":
+        """A text written in turns, by somebody who types and the model that goes on: `charrnn.Session`."""
+        from charrnn.api.session import Session
+
+        return Session(self, seed=seed, config=config, precision=precision, state=state)
+
+    def page(
+        self,
+        samples: Sequence[Sample],
+        prompt: str = "",
+        *,
+        state: State | AnyPath | None = None,
+        precision: str | None = None,
+        config: SampleConfig | None = None,
+    ) -> str:
+        """Samples as one self-contained page of HTML, given what they were written behind and by.
+
+        Each place is shaded by its surprisal and has what the model held likely; what stands in the training text is
+        underlined, where that can be read.
+        """
+        from charrnn.api.sample_page import sample_page
+
+        return sample_page(self, samples, prompt, state=state, precision=precision, config=config)
 
     def _read(self, prompt: str, state: State | AnyPath | None, precision: str | None) -> "_Begun":
         """The prompt, read from the start of a text or behind what a state has read."""

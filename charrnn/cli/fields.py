@@ -150,6 +150,25 @@ def annotation(field: Field) -> Any:
     return kind | None
 
 
+def read_value(field: Field, text: str) -> Any:
+    """A text as the field's value, whose parts white space tells apart where it takes several; `off` where it has none.
+
+    Raises ConfigError when it is none.
+    """
+    if text == "off":
+        return field.default if tuple_of(field) or type(None) not in kinds(field) else None
+    if tuple_of(field):
+        return tuple(text.split())
+    kind = annotation(field).__args__[0]
+    try:
+        value = kind(text)
+    except ValueError:
+        value = text
+    value = parsed(field, value)
+    check(field, value)
+    return value
+
+
 def reader(field: Field, choices: Sequence[str]) -> Check:
     """What was typed as the field's value; each of several. Raises ConfigError when it is none."""
 

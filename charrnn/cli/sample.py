@@ -36,6 +36,10 @@ EXAMPLES = """Examples:
     charrnn sample --prompt-file book.txt --state-out book.state
 
     charrnn sample --state-in book.state -n 20
+
+    charrnn sample -n 5 --html page.html
+
+    charrnn sample --interactive --colour
 """
 
 
@@ -69,6 +73,10 @@ def sample(
     ignore_case: Annotated[bool, opt.from_field(VerbArguments, "ignore_case")] = False,
     report_copy: Annotated[
         bool, opt.option("Output", "The longest span of each text that stands in the training text.", "--report-copy")
+    ] = False,
+    interactive: Annotated[
+        bool,
+        opt.option("Text", "Type, see how it goes on, keep what is good; /help there says how.", "--interactive", "-i"),
     ] = False,
     colour: Annotated[
         bool,
@@ -119,11 +127,10 @@ def sample(
     run's folder.
     """
     config = SampleConfig.of(**fields)
-    if prompt_file is None and not prompt and state_in is None:
+    if prompt_file is None and not prompt and state_in is None and not interactive:
         warn_unread("--prompt-file - takes the prompt from there")
 
     working("reading the model")
-    from charrnn.api.sample_page import sample_page
     from charrnn.cli.written import Written
     from charrnn.generation.samples import MOST_TRIED
 
@@ -140,6 +147,13 @@ def sample(
     seed = draw_seed() if seed is None else seed
     numbers = state.precision if state else precision or loaded.precision
     say(f"model: {loaded.title}, {numbers}, seed {seed}")
+    if interactive:
+        from charrnn.cli.interactive import interact
+        from charrnn.cli.written import Painter
+
+        session = loaded.session(seed=seed, config=config, precision=numbers, state=state)
+        interact(session, prompt, echo=echo, paint=Painter() if colour else None)
+        return
     sampling: dict[str, Any] = {"rows": rows, "state": state, "seed": seed, "config": config, "precision": numbers}
     wanted: dict[str, Any] = {"unique": unique, "novel": novel, "exclude": _lines_of(exclude)}
     if report_copy or config.max_copy is not None:
@@ -157,7 +171,7 @@ def sample(
         out.tell()
         if html is not None and shown:
             working(f"writing {html}")
-            write_page(html, sample_page(loaded, shown, prompt, state=state, precision=numbers, config=config))
+            write_page(html, loaded.page(shown, prompt, state=state, precision=numbers, config=config))
         if len(shown) < (expected := best or rows):
             raise CharrnnError(
                 f"{len(shown):,} of {expected:,} texts were new in {MOST_TRIED:,} times as many: "

@@ -53,6 +53,10 @@ DRAWING = (
     "typical_p", "eta", "surprise", *PATTERNS, "sampler", "rows", "best", "sort", "seed", "unique", "novel", "exclude",
     "ignore_case", "echo", "as_json", "colour", "html",
 )  # fmt: skip
+# What becomes of whole texts.
+WHOLE = (
+    "rows", "best", "sort", "unique", "novel", "exclude", "ignore_case", "report_copy", "as_json", "html", "state_out",
+)  # fmt: skip
 SAMPLING = ("Writer.sample", "Writer.stream", "Writer.samples")
 
 RULES = (
@@ -64,6 +68,7 @@ RULES = (
     Rule(verbs=("sample", "Writer.samples"), options=("sort",), beside=("best",), because="the best come sorted"),
     Rule(verbs=("sample",), options=("prompt",), beside=("prompt_file",)),
     Rule(verbs=("sample",), options=("colour",), beside=("as_json",)),
+    Rule(verbs=("sample",), options=WHOLE, beside=("interactive",), because="which writes one text, turn by turn"),
     Rule(verbs=("sample",), options=DRAWING, beside=("state_out",), because="which reads, and writes no text"),
     Rule(verbs=("sample",), options=("repetition_window",), without=PENALTIES),
     Rule(verbs=("Writer.sample", "Writer.stream"), options=("repetition_window",), without=(*PENALTIES, "config")),

@@ -79,7 +79,7 @@ def _print(text: str, style: str, command: str = "") -> None:
 
 def working(text: str) -> None:
     """On a terminal, what is being done while there is nothing to show yet; gone with the next line of anything."""
-    if Talk.quiet or not console.is_terminal:
+    if Talk.quiet or not console.is_terminal or console.is_dumb_terminal:  # which erases nothing
         return
     forget_working()
     line = Text(set_cell_size(visible(text), min(Text(visible(text)).cell_len, console.width - 1)), style="dim")

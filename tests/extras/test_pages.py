@@ -13,7 +13,6 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from charrnn import api
-from charrnn.api.sample_page import sample_page
 from tests.cases import each
 
 # What a browser would do of its own accord on a network.
@@ -37,8 +36,8 @@ def pages(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     lines = api.load("lines", checkpoints=trained)
     text = "The heron stood in the shallows. <b>No</b> “market” was kinder.\n" * 20
     made = {
-        "samples": sample_page(model, list(model.samples("The ", rows=3, seed=1, length=300)), "The "),
-        "lines": sample_page(lines, list(lines.samples(rows=20, seed=1))),
+        "samples": model.page(list(model.samples("The ", rows=3, seed=1, length=300)), "The "),
+        "lines": lines.page(list(lines.samples(rows=20, seed=1))),
         "report": api.report(model, text, model.score(text, unknown=True)).html("a <text>", {}),
     }
     for name, page in made.items():
