@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         VocabularyError,
     )
     from charrnn.generation.config import SampleConfig
+    from charrnn.generation.infill import Infilled
     from charrnn.generation.samples import Sample
     from charrnn.generation.sequence import TextChunk
     from charrnn.scoring.compare import Comparison
@@ -55,6 +56,7 @@ _HOMES = {
     "ConfigError": "charrnn.errors",
     "CorpusError": "charrnn.errors",
     "DivergedError": "charrnn.errors",
+    "Infilled": "charrnn.generation.infill",
     "LineScore": "charrnn.api.lines",
     "Model": "charrnn.api.model",
     "ModelConfig": "charrnn.config.model",
@@ -93,6 +95,7 @@ __all__ = [
     "ConfigError",
     "CorpusError",
     "DivergedError",
+    "Infilled",
     "LineScore",
     "Model",
     "ModelConfig",

@@ -36,6 +36,7 @@ CHAPTERS = {
         "PairScores",
         "Comparison",
         "Sample",
+        "Infilled",
         "TextChunk",
         "State",
         "Session",

@@ -336,8 +336,9 @@ def test_a_model_is_loaded_and_writes_for_python_without_torch(trained: Path) ->
 
 def test_the_public_names_are_these() -> None:
     verbs = ["compare", "contrast", "load", "mix", "resume", "runs", "train"]
-    records = ["Blend", "Model", "RunSummary", "Training", "Comparison", "LineScore", "PairScores", "Sample", "Score", "Session",
-               "State", "Surprisal", "TextChunk", "Note", "Report", "Stopped"]  # fmt: skip
+    records = ["Blend", "Model", "RunSummary", "Training", "Comparison", "Infilled", "LineScore", "PairScores",
+               "Sample", "Score", "Session", "State", "Surprisal", "TextChunk", "Note", "Report",
+               "Stopped"]  # fmt: skip
     options = ["ModelConfig", "ResumeOptions", "SampleConfig", "TrainOptions"]
     errors = [name for name, error in vars(charrnn.errors).items() if isinstance(error, type)]
     assert charrnn.__all__ == sorted([*verbs, *records, *options, *errors])

@@ -1,18 +1,21 @@
 """What fits into a gap."""
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
-from charrnn.api.arguments import known_options
+from charrnn.api.arguments import known_options, sample_config
 from charrnn.api.opened import Opened
+from charrnn.config import draw_seed
+from charrnn.generation.config import GAP, SampleConfig
 from charrnn.generation.propose import propose
 
 if TYPE_CHECKING:
+    from charrnn.generation.infill import Infilled
     from charrnn.scoring.filling import Filled
 
 
 class Filler(Opened):
-    """The verb that fills gaps."""
+    """The verbs that fill gaps."""
 
     @known_options()
     def fill(
@@ -28,3 +31,41 @@ class Filler(Opened):
         if candidates is None:
             candidates = propose(self.config, self.weights, self.tokenizer, left, right, drawn=drawn, seed=seed)
         return fill(self.network, self.tokenizer, left, right, list(candidates))
+
+    @known_options(SampleConfig)
+    def infill(
+        self,
+        left: str,
+        right: str,
+        *,
+        rows: int = 1,
+        seed: int | None = None,
+        config: SampleConfig | None = None,
+        precision: str | None = None,
+        **options: Any,
+    ) -> "Iterator[Infilled]":
+        """Text between two others, of up to `length` characters (40), drawn by how well it fits both sides.
+
+        Options are those of `sample` that know no pattern. A model that reads from both ends weighs both alike. Raises
+        ConfigError where nothing stands on the right, CharrnnError where nothing fits.
+        """
+        from charrnn.generation.infill import infill
+        from charrnn.inference.engine import open_engine
+
+        numbers = precision or self.precision
+        if config is None:
+            options = {"length": GAP, **options}
+        settings = sample_config(config, options)
+        return infill(
+            self.open_engine(numbers),
+            self.tokenizer,
+            settings,
+            left,
+            right,
+            rows=rows,
+            seed=draw_seed() if seed is None else seed,
+            backwards=open_engine(self.config, self.weights, numbers, "backwards")
+            if self.config.bidirectional
+            else None,
+            learned=[] if settings.max_copy is None else [self.copy_index],
+        )

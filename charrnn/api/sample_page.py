@@ -3,16 +3,13 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from charrnn.api.arguments import AnyPath
 from charrnn.api.state import State
 from charrnn.errors import CharrnnError
 from charrnn.generation.config import SampleConfig
 from charrnn.generation.samples import Sample
-from charrnn.inference.backends import Serving
 from charrnn.inference.base import Engine
-from charrnn.inference.reading import Reading
+from charrnn.inference.reading import Reading, read_side_by_side
 from charrnn.scoring.predictions import Asked, Predictions, predictions_of
 
 if TYPE_CHECKING:
@@ -75,14 +72,8 @@ def reread(engine: Engine, begun: Reading, samples: Sequence[Sample], asked: Ask
 def _side_by_side(engine: Engine, begun: Reading, samples: Sequence[Sample], asked: Asked) -> list[Predictions]:
     # An end that the model does not have is none of its tokens.
     rows = [[token for token in sample.ids if token < engine.config.vocab_size] for sample in samples]
-    longest = max(1, *map(len, rows))
-    tokens = np.array([row + [0] * (longest - len(row)) for row in rows], np.int64)
-    logits, state = begun.logits.repeat(len(rows), axis=0), engine.select_rows(begun.state, [0] * len(rows))
-    found: list[Predictions] = []
-    with Serving(engine, len(rows), longest) as serving:
-        for drawn in tokens.T:
-            found.append(predictions_of(logits, drawn, engine.config.start_id, asked))
-            logits, state = serving.step(drawn, state)
+    read = read_side_by_side(engine, begun, rows)
+    found = [predictions_of(logits, drawn, engine.config.start_id, asked) for drawn, logits in read]
     whole = Predictions.concatenate(found)
     return [whole[at :: len(rows)][: len(row)] for at, row in enumerate(rows)]
 

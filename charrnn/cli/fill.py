@@ -62,7 +62,7 @@ def fill(
     working("reading the model")
     from charrnn import api
 
-    left, right = _around_the_gap(text)
+    left, right = around_the_gap(text)
     loaded = api.load(model, checkpoints=checkpoints)
     seed = draw_seed() if seed is None else seed
     say(f"model: {loaded.header.path}" + ("" if candidates else f", seed {seed}"))
@@ -79,7 +79,7 @@ def fill(
             write("\t".join([*parts, f"backward {bits(one.backward):.2f}"]) + "\n")
 
 
-def _around_the_gap(text: str | None) -> tuple[str, str]:
+def around_the_gap(text: str | None) -> tuple[str, str]:
     """What stands before and behind it; the line end that ends a file or an `echo` is no part of the text."""
     if text == "-" or (text is None and or_standard_input(None)):
         from charrnn.text.corpus import Corpus

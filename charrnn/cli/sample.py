@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
+
 from charrnn.cli import options as opt
 from charrnn.cli.pictures import write_page
 from charrnn.cli.standard_input import warn_unread
@@ -10,7 +12,7 @@ from charrnn.config import draw_seed
 from charrnn.config.verbs import VerbArguments
 from charrnn.console import say, working
 from charrnn.errors import CharrnnError, CorpusError
-from charrnn.generation.config import SampleConfig
+from charrnn.generation.config import GAP, SampleConfig
 
 if TYPE_CHECKING:
     from charrnn.api.writer import Writer
@@ -37,6 +39,8 @@ EXAMPLES = """Examples:
 
     charrnn sample --state-in book.state -n 20
 
+    charrnn sample --infill "The [...] stood in the shallows." -n 5
+
     charrnn sample -n 5 --html page.html
 
     charrnn sample --interactive --colour
@@ -45,10 +49,21 @@ EXAMPLES = """Examples:
 
 @opt.with_fields(SampleConfig)
 def sample(
+    context: typer.Context,
     *,
     prompt: Annotated[str, opt.option("Text", "Prompt: text to go on from.", "--prompt", "-p", check=opt.utf8)] = "",
     prompt_file: Annotated[
         str | None, opt.option("Text", "The same from a file, or - for stdin; for a model of lines, its one line.")
+    ] = None,
+    infill: Annotated[
+        str | None,
+        opt.option(
+            "Text",
+            "A text with one gap, written [...], that is filled with text that fits both sides; - for stdin.",
+            default="none",
+            metavar="<text>",
+            check=opt.utf8,
+        ),
     ] = None,
     state_in: Annotated[
         Path | None,
@@ -134,6 +149,16 @@ def sample(
     from charrnn.cli.written import Written
     from charrnn.generation.samples import MOST_TRIED
 
+    seed = draw_seed() if seed is None else seed
+    if infill is not None:
+        from charrnn import api
+        from charrnn.cli.infill import write_infilled
+
+        one = api.load(model, checkpoints=checkpoints, threads=threads)
+        longest = {} if opt.typed(context, "length") else {"length": GAP}
+        gap: dict[str, Any] = {"rows": rows, "seed": seed, "precision": precision or one.precision}
+        write_infilled(one, infill, echo=echo, as_json=as_json, config=config, **gap, **longest)
+        return
     loaded = _opened(model, shares, against, checkpoints=checkpoints, threads=threads)
     if prompt_file is not None:
         prompt = _read_prompt(prompt_file, loaded)
@@ -144,7 +169,6 @@ def sample(
         kept.save(state_out)
         say(f"{kept.tokens:,} {loaded.tokenizer.unit} were read in {kept.precision}: {state_out}")
         return
-    seed = draw_seed() if seed is None else seed
     numbers = state.precision if state else precision or loaded.precision
     say(f"model: {loaded.title}, {numbers}, seed {seed}")
     if interactive:

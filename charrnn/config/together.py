@@ -54,9 +54,7 @@ DRAWING = (
     "ignore_case", "echo", "as_json", "colour", "html",
 )  # fmt: skip
 # What becomes of whole texts.
-WHOLE = (
-    "rows", "best", "sort", "unique", "novel", "exclude", "ignore_case", "report_copy", "as_json", "html", "state_out",
-)  # fmt: skip
+WHOLE = ("best", "sort", "unique", "novel", "exclude", "ignore_case", "report_copy", "html", "state_out")
 SAMPLING = ("Writer.sample", "Writer.stream", "Writer.samples")
 
 RULES = (
@@ -68,7 +66,11 @@ RULES = (
     Rule(verbs=("sample", "Writer.samples"), options=("sort",), beside=("best",), because="the best come sorted"),
     Rule(verbs=("sample",), options=("prompt",), beside=("prompt_file",)),
     Rule(verbs=("sample",), options=("colour",), beside=("as_json",)),
-    Rule(verbs=("sample",), options=WHOLE, beside=("interactive",), because="which writes one text, turn by turn"),
+    Rule(verbs=("sample",), options=(*WHOLE, *PATTERNS, "sampler", "stop", "colour", "interactive", "prompt",
+                                     "prompt_file", "state_in", "shares", "against"),
+         beside=("infill",), because="which writes what fits a gap"),
+    Rule(verbs=("sample",), options=(*WHOLE, "rows", "as_json"), beside=("interactive",),
+         because="which writes one text, turn by turn"),
     Rule(verbs=("sample",), options=DRAWING, beside=("state_out",), because="which reads, and writes no text"),
     Rule(verbs=("sample",), options=("repetition_window",), without=PENALTIES),
     Rule(verbs=("Writer.sample", "Writer.stream"), options=("repetition_window",), without=(*PENALTIES, "config")),

@@ -10,6 +10,9 @@ from charrnn.config import Config, Range, option, require
 from charrnn.config.fields import several
 from charrnn.generation.processors import PROCESSORS
 
+# Characters that a gap is filled with, unless told.
+GAP = 40
+
 
 @dataclass(frozen=True, kw_only=True)
 class TextConfig(Config):

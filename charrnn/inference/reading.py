@@ -1,12 +1,12 @@
 """A text that an engine has read, once, to be gone on from as often as one likes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from charrnn.inference.backends import Serving
-from charrnn.inference.base import Engine, EngineState
+from charrnn.inference.base import Engine, EngineState, Ids
 from charrnn.inference.products import Floats
 
 # Shorter texts are read before it would be known who multiplies fastest.
@@ -40,3 +40,19 @@ def read(engine: Engine, ids: Sequence[int], after: Reading | None = None) -> Re
                 logits, state = step(token, state)
     assert logits is not None
     return Reading([*(after.ids if after else ()), *ids], logits, state)
+
+
+def read_side_by_side(engine: Engine, begun: Reading, rows: Sequence[Sequence[int]]) -> Iterator[tuple[Ids, Floats]]:
+    """Read B rows of ids behind what was read: the tokens (B,) of each place, and the logits (B, V) that foretold them.
+
+    Behind its last token a shorter row goes on with the first of all; whoever reads it looks no further. One place at
+    least comes.
+    """
+    longest = max(1, *map(len, rows))
+    tokens = np.array([[*row, *[0] * (longest - len(row))] for row in rows], np.int64)
+    logits, state = begun.logits.repeat(len(rows), axis=0), engine.select_rows(begun.state, [0] * len(rows))
+    with Serving(engine, len(rows), longest) as serving:
+        for place, given in enumerate(tokens.T):
+            yield given, logits
+            if place + 1 < longest:
+                logits, state = serving.step(given, state)
