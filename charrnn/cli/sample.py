@@ -59,7 +59,7 @@ def sample(
         str | None,
         opt.option(
             "Text",
-            "A text with one gap, written [...], that is filled with text that fits both sides; - for stdin.",
+            "A text with one gap, written [...], to be filled so that both sides fit; - for stdin.",
             default="none",
             metavar="<text>",
             check=opt.utf8,
