@@ -6,13 +6,10 @@ automaton can do (back-references), and what looks back further, is refused.
 """
 
 import re
-import warnings
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from typing import Any, NamedTuple, TypeAlias
 
 from charrnn.config import require
-from charrnn.config.fields import shown
 from charrnn.generation.constraints.languages import (
     EMPTY,
     EVERYTHING,
@@ -26,23 +23,18 @@ from charrnn.generation.constraints.languages import (
     repeated,
     then,
 )
+from charrnn.generation.constraints.symbols import Symbols
+from charrnn.generation.constraints.syntax import NEWLINE, PARSER, Items, Part, flags_within, named, parsed, parts, word
 
-# `re` hands a pattern from one of these to the other.
-PARSER: Any = import_module("re._parser")
-COMPILER: Any = import_module("re._compiler")
 BEHIND = (PARSER.AT_BEGINNING, PARSER.AT_BOUNDARY, PARSER.AT_NON_BOUNDARY, PARSER.AT_BEGINNING_STRING)
 LOOKING = (PARSER.ASSERT, PARSER.ASSERT_NOT, PARSER.AT)
-WORD = (PARSER.IN, [(PARSER.CATEGORY, PARSER.CATEGORY_WORD)])
 # In a text without a character, Python finds no place that is no boundary, until 3.14.
 EMPTY_HAS_NONE = re.fullmatch(r"\B", "") is None
 MOST_ROUNDS = 10_000
-# Of these a group has one alone.
-TYPES = re.ASCII | re.LOCALE | re.UNICODE
 REFUSED = {
     "GROUPREF": "a back-reference", "GROUPREF_EXISTS": "a back-reference", "ASSERT": "look-behind",
     "ASSERT_NOT": "look-behind", "ATOMIC_GROUP": "an atomic group", "POSSESSIVE_REPEAT": "a possessive repeat",
 }  # fmt: skip
-Items: TypeAlias = Sequence[tuple[Any, Any]]
 # What follows a place: one language for each kind of character that may stand before it.
 Rest: TypeAlias = tuple[Language, ...]
 
@@ -56,41 +48,35 @@ class Kind(NamedTuple):
     ascii_word: bool = False
 
 
-def language_of(pattern: str, alphabet: Sequence[str]) -> Language:
-    """The texts over an alphabet, symbol i being character i, that a pattern matches as a whole.
+def language_of(patterns: Sequence[str], alphabet: str) -> tuple[Language, Symbols]:
+    """The texts over an alphabet that all patterns match as a whole, and what their symbols stand for.
 
-    Raises ConfigError, naming the fault, when it is no pattern or cannot be an automaton.
+    Raises ConfigError, naming the fault, when one is no pattern or cannot be an automaton.
     """
-    try:
-        with warnings.catch_warnings(action="ignore"):  # of what may mean something else one day
-            tree = PARSER.parse(pattern)
-        reader = _Reader(pattern, alphabet)
-        return reader.sequence(tree.data, reader.all(EMPTY), tree.state.flags)[0]
-    except (re.error, OverflowError) as problem:
-        require(False, f"{named(pattern)} is no regular expression: {problem}")
-    except RecursionError:
-        require(False, f"{named(pattern)} is nested too deeply")
-    return NOTHING
+    trees = {pattern: parsed(pattern) for pattern in patterns}
+    every = (part for tree in trees.values() for part in parts(tree.data, tree.state.flags))
+    symbols = Symbols(alphabet, [NEWLINE, word(re.UNICODE), word(re.ASCII), *filter(_stands_for_characters, every)])
+    languages = []
+    for pattern, tree in trees.items():
+        reader = _Reader(pattern, symbols)
+        languages.append(reader.sequence(tree.data, reader.all(EMPTY), tree.state.flags)[0])
+    return both(*languages), symbols
 
 
-def named(pattern: str) -> str:
-    """A pattern as messages call it, its backslashes as they were typed."""
-    return f"`match` {shown(pattern)}".replace(2 * "\\", "\\")
+def _stands_for_characters(part: Part) -> bool:
+    return str(part.operation) not in READERS
 
 
 class _Reader:
     """Reads a tree from its end: what follows is known where a part looks ahead to it."""
 
-    def __init__(self, pattern: str, alphabet: Sequence[str]) -> None:
-        self.pattern, self.alphabet = pattern, alphabet
-        self._sets: dict[str, int] = {}
-        newline, word, ascii_word = (
-            self.set_of(*item) for item in ((PARSER.LITERAL, 10, 0), (*WORD, re.UNICODE), (*WORD, re.ASCII))
-        )
+    def __init__(self, pattern: str, symbols: Symbols) -> None:
+        self.pattern, self.symbols = pattern, symbols
+        newline, *words = (symbols.set_of(part) for part in (NEWLINE, word(re.UNICODE), word(re.ASCII)))
         # The symbols of each kind; before the first character there is none.
         self.kinds: dict[Kind, int] = {Kind(first=True): 0}
-        for symbol in (1 << number for number in range(len(alphabet))):
-            kind = Kind(False, bool(symbol & newline), bool(symbol & word), bool(symbol & ascii_word))
+        for symbol in (1 << number for number in range(symbols.count)):
+            kind = Kind(False, *(bool(symbol & one) for one in (newline, *words)))
             self.kinds[kind] = self.kinds.get(kind, 0) | symbol
         self.newline = one_of(newline)
 
@@ -111,9 +97,7 @@ class _Reader:
 
     def group(self, operation: Any, value: Any, rest: Rest, flags: int) -> Rest:
         """A sequence with flags of its own."""
-        _, added, removed, inner = value
-        flags = (flags & ~TYPES if added & TYPES else flags) | added
-        return self.sequence(inner.data, rest, flags & ~removed)
+        return self.sequence(value[-1].data, rest, flags_within(value, flags))
 
     def repeat(self, operation: Any, value: Any, rest: Rest, flags: int) -> Rest:
         """An item again and again: written out round by round, where one round must know what is around it."""
@@ -165,7 +149,7 @@ class _Reader:
     def boundary(self, kind: Kind, flags: int) -> Language:
         """What may follow the beginning or the end of a word."""
         behind = kind.ascii_word if flags & re.ASCII else kind.word
-        ahead = then(one_of(self.set_of(*WORD, flags & TYPES)), EVERYTHING)
+        ahead = then(one_of(self.symbols.set_of(word(flags))), EVERYTHING)
         return other_than(ahead) if behind else ahead
 
     def no_boundary(self, kind: Kind, flags: int) -> Language:
@@ -183,18 +167,10 @@ class _Reader:
 
     def characters(self, operation: Any, value: Any, rest: Rest, flags: int) -> Rest:
         """One character of those that an item stands for; of what kind it is, what follows knows."""
-        symbols, known = self.set_of(operation, value, flags), dict.fromkeys(rest, 0)
+        symbols, known = self.symbols.set_of(Part(operation, value, flags)), dict.fromkeys(rest, 0)
         for of_kind, language in zip(self.kinds.values(), rest, strict=True):
             known[language] |= symbols & of_kind
         return self.all(either(*(then(one_of(chosen), language) for language, chosen in known.items())))
-
-    def set_of(self, operation: Any, value: Any, flags: int) -> int:
-        """The symbols that an item stands for."""
-        key = repr((operation, value, flags))
-        if key not in self._sets:
-            holds = COMPILER.compile(PARSER.SubPattern(PARSER.State(), [(operation, value)]), flags).fullmatch
-            self._sets[key] = sum(1 << number for number, one in enumerate(self.alphabet) if holds(one))
-        return self._sets[key]
 
     def refuse(self, fault: str) -> Rest:
         """Raise ConfigError."""
