@@ -44,6 +44,16 @@ PATTERNS = [
     r"(?:a\B)*b?\b", "a^b", "(?m)(?:^a.?$\n?)+", "(?m)(?s:.)*^b", r"a*\Ab", "(?:^a|b)*", "(?=^a|^b)..",
     r"(?!.*\bb)[ab\n]*", r"(?:\b.){2,4}",
     r"(?:(?!\bA)(?s:.))*b", r"(?a:\b)a(?:\B|\b)b*",
+    # and further back
+    ".*(?<=a)b", ".*(?<!a)b", "(?:a|b(?<=ab))*", "(?:(?<!ab)[abA])*", "(?<!a)b*", "(?<=a)b*", "[ab]*(?<=ab|ba)A",
+    "(?:a|b)*(?<=a.b)(?!a).*", "(?:(?<!a)a|(?<=a)b|(?<!b)A){2,4}", "(?:(?<=(?i:a))b|a|A)*", "(?s)(?i:.(?<=a))+.",
+    "(?=a(?<=a)b).+(?<!b)", "[ab]{3}(?<=a[ab])A?", "(?:a(?<!aa)|b(?<=abb|bab))+", "(?s:.)*(?<=\n)b.*",
+    "(?:ab)+(?<=(?:ab){2})A",
+    # where a text or a line begins, and what stands before what stands before
+    "(?:a|b(?<!^b))*", r".*(?<=\Aa)b.*", "(?m)(?:[ab\n](?<=^.))+", "(?:.(?<=(?<!a)[ab])A?)*", r"(?:(?<!(?<!\A)a)[ab])+",
+    r".*(?<=\bab)b*\n?", r"(?:[ab\n](?<!\n\Ba)(?<!\b\Bb))+", r"(?:[ab\n](?<!a\bb)(?<!a\b\n))+",
+    "(?<=(?<=^)a)b|a(?<=(?<=^)a)b", "(?<!^)a|b", "(?s)(?:.(?<=(?<=b)a|(?<!b)b)){3}", r"\b.*(?<=a)\b\n?(?<!\n)\Bb?",
+    "(?<=)a(?<!)",
 ]  # fmt: skip
 
 
@@ -91,6 +101,11 @@ def test_several_patterns_a_least_length_and_a_prompt() -> None:
     for text in ("".join(letters) for n in range(7) for letters in itertools.product("ab", repeat=n)):
         wanted = len(text) >= 3 and all(re.fullmatch(one, "ba" + text) for one in patterns)
         assert accepts(automaton, text) == wanted, text
+    # What stands before may be the prompt's.
+    for pattern in (".*(?<=ba)b*", "(?:(?<!ba)b|a)*", r".*(?<=\Ab.)[ab]"):
+        automaton = automaton_of((pattern,), 0, "ab", "ba")
+        for text in (text for text in TEXTS if {*text} <= {*"ab"}):
+            assert accepts(automaton, text) == bool(re.fullmatch(pattern, "ba" + text)), (pattern, text)
     # What the model cannot write may stand in the prompt.
     assert accepts(automaton_of(("é.",), 0, "ab", "é"), "a")
     assert automaton_of(("é.",), 0, "ab", "é").alphabet == "ab"
@@ -119,13 +134,16 @@ def test_the_distance_is_that_of_the_shortest_text(pattern: str) -> None:
         (r"(a)\1", r"`match` '(a)\1': a back-reference cannot be kept to"),
         ("(?P<x>a)(?P=x)", "a back-reference cannot"),
         ("(a)?(?(1)b|c)", "a back-reference cannot"),
-        ("(?<=a)b", "look-behind cannot"),
-        ("(?<!a)b", "look-behind cannot"),
+        ("(?<=a+)b", "is no regular expression: look-behind requires fixed-width pattern"),
+        ("a(?<=a(?=b))b", "look-behind that looks ahead of where it ends cannot"),
+        (r"(?<!a\b)b", "look-behind that looks ahead of where it ends cannot"),
+        ("(?<=a$)b", "look-behind that looks ahead of where it ends cannot"),
+        (".*(?<=a.{10})b", "look-behind that tells more than 1,000 beginnings apart cannot"),
         ("(?>a|ab)c", "an atomic group cannot"),
         ("a*+a", "a possessive repeat cannot"),
         ("(?:(?!b)a){1,10001}", "more than 10,000 rounds of what looks around itself cannot"),
         ("(?:a?(?!b))*", "an endless repeat of what may be empty and looks around itself cannot"),
-        ("(?:" * 400 + "a" + ")?" * 400, "nested too deeply"),
+        ("(?:" * 600 + "a" + ")?" * 600, "nested too deeply"),
     ],
 )
 def test_what_no_automaton_does_is_refused(pattern: str, fault: str) -> None:

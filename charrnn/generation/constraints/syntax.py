@@ -44,6 +44,7 @@ def parsed(pattern: str) -> Any:
     """The tree. Raises ConfigError, naming the fault, when it is no pattern."""
     try:
         with warnings.catch_warnings(action="ignore"):  # of what may mean something else one day
+            re.compile(pattern)  # which refuses more than the parser
             return PARSER.parse(pattern)
     except (re.error, OverflowError) as problem:
         require(False, f"{named(pattern)} is no regular expression: {problem}")
@@ -54,12 +55,19 @@ def named(pattern: str) -> str:
     return f"`match` {shown(pattern)}".replace(2 * "\\", "\\")
 
 
-def parts(items: Items, flags: int) -> Iterator[Part]:
-    """Everything that stands anywhere in a tree, what holds others before these."""
+def parts(items: Items, flags: int, *, behind: bool = True) -> Iterator[Part]:
+    """Everything that stands anywhere in a tree, what holds others before these; within look-`behind` if wanted."""
     for operation, value in items:
-        yield Part(operation, value, flags)
-        for inner in _trees(value):
-            yield from parts(inner.data, flags_within(value, flags) if operation is PARSER.SUBPATTERN else flags)
+        part = Part(operation, value, flags)
+        yield part
+        within = flags_within(value, flags) if operation is PARSER.SUBPATTERN else flags
+        for inner in _trees(value) if behind or not looks_behind(part) else ():
+            yield from parts(inner.data, within, behind=behind)
+
+
+def looks_behind(part: Part) -> bool:
+    """Whether it is look-behind."""
+    return part.operation in (PARSER.ASSERT, PARSER.ASSERT_NOT) and part.value[0] < 0
 
 
 def flags_within(group: tuple[Any, int, int, Any], flags: int) -> int:
