@@ -78,6 +78,66 @@ def test_a_sonnet_never_fails(sampler: str) -> None:
             assert re.fullmatch(sonnet, one.text) and len(one.text) <= length
 
 
+@each("pattern, some", [("[а-я]{2,3} ?[а-я]+!", "абвг !"), ("[\u0980-\u09fe]{3,}", "অআই"), ("a+[😀-😎]\\n", "😀😁a\n")])
+@each("sampler", ["masked", "exact", "smc"])
+def test_bytes_make_whole_characters(pattern: str, some: str, sampler: str, pieces: SubwordTokenizer) -> None:
+    for tokenizer in (ByteTokenizer(), pieces):
+        model = network(cast(Tokenizer, tokenizer))
+        if sampler != "masked":  # these write what the model would
+            with torch.no_grad():
+                model.get_parameter("forwards.bias")[tokenizer.encode(some).tolist()] += 6
+        options: dict[str, Any] = {"match": (pattern, "(?s).{3,5}"), "length": 5, "sampler": sampler}
+        found = written(engine_of(model, "int8"), cast(Tokenizer, tokenizer), 6, **options)
+        for one in found:
+            assert re.fullmatch(pattern, one.text) and 3 <= len(one.text) <= 5, one
+        assert len({one.text for one in found}) > 3 or sampler != "masked"
+
+
+def test_lengths_and_lines_are_those_of_characters_not_of_bytes(pieces: SubwordTokenizer) -> None:
+    for tokenizer in (ByteTokenizer(), pieces):
+        engine = engine_of(network(cast(Tokenizer, tokenizer)), "int8")
+        found = written(engine, cast(Tokenizer, tokenizer), 30, lines=2, min_length=8, length=9)
+        assert all(one.text.count("\n") == 1 and len(one.text) in (8, 9) for one in found)
+        assert sum(not one.text.isascii() for one in found) > 20
+        assert {len(one.text) for one in found} == {8, 9}
+        # As many as the length allows, none of them in a single byte.
+        (full,) = written(engine, cast(Tokenizer, tokenizer), 1, match=("[ж-щ]{5}😀+",), min_length=12, length=12)
+        assert re.fullmatch("[ж-щ]{5}😀{7}", full.text)
+
+
+def test_half_a_character_at_the_end_of_a_prompt_is_none() -> None:
+    engine = engine_of(network(ByteTokenizer()), "int8")
+    for one in written(engine, ByteTokenizer(), 9, prompt="a\udcd0", match=("a\ufffd[а-я]{2}",)):
+        assert re.fullmatch("[а-я]{2}", one.text)
+    for one in written(engine, ByteTokenizer(), 9, prompt="щ", match=("щ[а-я]{2}",)):
+        assert re.fullmatch("[а-я]{2}", one.text)
+
+
+def test_masks_of_characters_leave_no_bytes_of_others() -> None:
+    russian = SubwordTokenizer.train([PROSE + "съешь ещё этих мягких булок\n" * 3], 360)
+    for tokenizer in (ByteTokenizer(), russian):
+        engine = engine_of(network(cast(Tokenizer, tokenizer)), "int8")
+        banned: dict[str, Any] = {"ban": ("ж",), "min_length": 20}
+        assert all("ж" not in one.text for one in written(engine, cast(Tokenizer, tokenizer), 9, **banned))
+        with pytest.raises(ConfigError, match="no text that the model can write matches"):
+            written(engine, cast(Tokenizer, tokenizer), 1, match=("[ф-я]+ж",), **banned)
+        for one in written(engine, cast(Tokenizer, tokenizer), 9, allow=("abc",), match=("(?s).{5}",)):
+            assert re.fullmatch("[abc]{5}", one.text)
+    # Those of the vocabulary are written by themselves.
+    engine = engine_of(network(cast(Tokenizer, russian)), "int8")
+    for one in written(engine, cast(Tokenizer, russian), 9, allow=("гще",), match=("[^щ]+щ.{3}",)):
+        assert re.fullmatch("[ге]+щ[гще]{3}", one.text)
+
+
+def test_the_sign_for_no_character_is_one_where_it_is_in_the_vocabulary() -> None:
+    signs = CharTokenizer("a\ufffd\ud83d")
+    found = written(engine_of(network(signs)), signs, 9, match=("[^a]{3}a",))
+    assert {one.text for one in found} <= {
+        "".join(three) + "a" for three in itertools.product("\ufffd\ud83d", repeat=3)
+    }
+    assert len(found) == 9
+
+
 # -- with what probability -------------------------------------------------------------------------------------------
 
 

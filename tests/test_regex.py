@@ -3,12 +3,14 @@
 import itertools
 import re
 import warnings
+from functools import cache
 
 import pytest
 
 from charrnn.errors import ConfigError
 from charrnn.generation.constraints import automaton as module
 from charrnn.generation.constraints.automaton import NEVER, Automaton, automaton_of, distances
+from charrnn.generation.constraints.utf8 import alphabet_of
 
 from .cases import each
 
@@ -42,13 +44,28 @@ PATTERNS = [
     r"(?:a\B)*b?\b", "a^b", "(?m)(?:^a.?$\n?)+", "(?m)(?s:.)*^b", r"a*\Ab", "(?:^a|b)*", "(?=^a|^b)..",
     r"(?!.*\bb)[ab\n]*", r"(?:\b.){2,4}",
     r"(?:(?!\bA)(?s:.))*b", r"(?a:\b)a(?:\B|\b)b*",
+    # and further back
+    ".*(?<=a)b", ".*(?<!a)b", "(?:a|b(?<=ab))*", "(?:(?<!ab)[abA])*", "(?<!a)b*", "(?<=a)b*", "[ab]*(?<=ab|ba)A",
+    "(?:a|b)*(?<=a.b)(?!a).*", "(?:(?<!a)a|(?<=a)b|(?<!b)A){2,4}", "(?:(?<=(?i:a))b|a|A)*", "(?s)(?i:.(?<=a))+.",
+    "(?=a(?<=a)b).+(?<!b)", "[ab]{3}(?<=a[ab])A?", "(?:a(?<!aa)|b(?<=abb|bab))+", "(?s:.)*(?<=\n)b.*",
+    "(?:ab)+(?<=(?:ab){2})A",
+    # where a text or a line begins, and what stands before what stands before
+    "(?:a|b(?<!^b))*", r".*(?<=\Aa)b.*", "(?m)(?:[ab\n](?<=^.))+", "(?:.(?<=(?<!a)[ab])A?)*", r"(?:(?<!(?<!\A)a)[ab])+",
+    r".*(?<=\bab)b*\n?", r"(?:[ab\n](?<!\n\Ba)(?<!\b\Bb))+", r"(?:[ab\n](?<!a\bb)(?<!a\b\n))+",
+    "(?<=(?<=^)a)b|a(?<=(?<=^)a)b", "(?<!^)a|b", "(?s)(?:.(?<=(?<=b)a|(?<!b)b)){3}", r"\b.*(?<=a)\b\n?(?<!\n)\Bb?",
+    "(?<=)a(?<!)",
 ]  # fmt: skip
 
 
+@cache
+def classes_of(automaton: Automaton) -> dict[str, int]:
+    return dict(zip(automaton.alphabet, automaton.classes.tolist(), strict=True))
+
+
 def accepts(automaton: Automaton, text: str) -> bool:
-    state = 0
+    state, classes = 0, classes_of(automaton)
     for character in text:
-        state = automaton.table[state, automaton.classes[character]]
+        state = automaton.table[state, classes[character]]
     return bool(automaton.accepting[state])
 
 
@@ -68,15 +85,30 @@ def test_signs_are_what_python_takes_them_for(pattern: str) -> None:
     assert [text for text in SHORT if accepts(automaton, text) != bool(re.fullmatch(pattern, text))] == []
 
 
+@each("pattern", [r"\w", r"(?a)\W", "(?i)[à-þ]", "(?s).", r"\s|[^\0-\U000e0000]", "k|(?i:s)"])
+def test_classes_of_all_characters_are_what_python_takes_them_for(pattern: str) -> None:
+    alphabet = alphabet_of(bytes([byte]) for byte in range(256))
+    automaton = automaton_of((pattern,), 0, alphabet)
+    matches, accepted = re.compile(pattern).fullmatch, automaton.accepting[automaton.table[0, automaton.classes]]
+    some = {*range(0x3000), *range(0, len(alphabet), 97)}
+    assert [alphabet[at] for at in some if accepted[at] != bool(matches(alphabet[at]))] == []
+    assert len(automaton.table[0]) < 20
+
+
 def test_several_patterns_a_least_length_and_a_prompt() -> None:
     patterns = ("(?:a|b)*", ".*ab.*")
     automaton = automaton_of(patterns, 3, "ab", "bXa"[::2])
     for text in ("".join(letters) for n in range(7) for letters in itertools.product("ab", repeat=n)):
         wanted = len(text) >= 3 and all(re.fullmatch(one, "ba" + text) for one in patterns)
         assert accepts(automaton, text) == wanted, text
+    # What stands before may be the prompt's.
+    for pattern in (".*(?<=ba)b*", "(?:(?<!ba)b|a)*", r".*(?<=\Ab.)[ab]"):
+        automaton = automaton_of((pattern,), 0, "ab", "ba")
+        for text in (text for text in TEXTS if {*text} <= {*"ab"}):
+            assert accepts(automaton, text) == bool(re.fullmatch(pattern, "ba" + text)), (pattern, text)
     # What the model cannot write may stand in the prompt.
     assert accepts(automaton_of(("é.",), 0, "ab", "é"), "a")
-    assert set(automaton_of(("é.",), 0, "ab", "é").classes) == {"a", "b"}
+    assert automaton_of(("é.",), 0, "ab", "é").alphabet == "ab"
 
 
 @each("pattern", ["(?:a|b)*abb", "a{3}|b", "(?=.*b.*b)[ab]{4,}", "(?:(?!ab).)*b"])
@@ -86,7 +118,7 @@ def test_the_distance_is_that_of_the_shortest_text(pattern: str) -> None:
     for begun in (text for text in texts if len(text) < 3):
         state = 0
         for character in begun:
-            state = automaton.table[state, automaton.classes[character]]
+            state = automaton.table[state, classes_of(automaton)[character]]
         lengths = [len(text) - len(begun) for text in texts if text.startswith(begun) and re.fullmatch(pattern, text)]
         assert automaton.distance[state] == min(lengths, default=NEVER), begun
     assert automaton.distance[automaton.dead] == NEVER
@@ -102,13 +134,16 @@ def test_the_distance_is_that_of_the_shortest_text(pattern: str) -> None:
         (r"(a)\1", r"`match` '(a)\1': a back-reference cannot be kept to"),
         ("(?P<x>a)(?P=x)", "a back-reference cannot"),
         ("(a)?(?(1)b|c)", "a back-reference cannot"),
-        ("(?<=a)b", "look-behind cannot"),
-        ("(?<!a)b", "look-behind cannot"),
+        ("(?<=a+)b", "is no regular expression: look-behind requires fixed-width pattern"),
+        ("a(?<=a(?=b))b", "look-behind that looks ahead of where it ends cannot"),
+        (r"(?<!a\b)b", "look-behind that looks ahead of where it ends cannot"),
+        ("(?<=a$)b", "look-behind that looks ahead of where it ends cannot"),
+        (".*(?<=a.{10})b", "look-behind that tells more than 1,000 beginnings apart cannot"),
         ("(?>a|ab)c", "an atomic group cannot"),
         ("a*+a", "a possessive repeat cannot"),
         ("(?:(?!b)a){1,10001}", "more than 10,000 rounds of what looks around itself cannot"),
         ("(?:a?(?!b))*", "an endless repeat of what may be empty and looks around itself cannot"),
-        ("(?:" * 400 + "a" + ")?" * 400, "nested too deeply"),
+        ("(?:" * 600 + "a" + ")?" * 600, "nested too deeply"),
     ],
 )
 def test_what_no_automaton_does_is_refused(pattern: str, fault: str) -> None:

@@ -1,6 +1,6 @@
 """The deterministic automaton of a pattern: all derivatives of its language, and how far each is from the end.
 
-Shapes: S states, C classes of characters that no pattern tells apart.
+Shapes: S states, A characters that can be written, C classes of those that no pattern tells apart.
 """
 
 from dataclasses import dataclass
@@ -10,15 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.config import require
-from charrnn.generation.constraints.languages import (
-    Language,
-    both,
-    derivative,
-    one_of,
-    repeated,
-    sets_of_symbols,
-)  # fmt: skip
-from charrnn.generation.constraints.regex import language_of, named
+from charrnn.generation.constraints.languages import Language, both, derivative, one_of, repeated
+from charrnn.generation.constraints.regex import language_of
+from charrnn.generation.constraints.syntax import named
 
 MOST_STATES, MOST_EXPRESSIONS = 50_000, 1_000_000
 # What is farther from the end than any text is long never gets there.
@@ -35,8 +29,9 @@ class Automaton:
     """(S,): whether a text may end here."""
     distance: npt.NDArray[np.int64]
     """(S,): the least number of characters to a state where it may; `NEVER` where there is none."""
-    classes: dict[str, int]
-    """Of each character that can be written."""
+    alphabet: str
+    classes: npt.NDArray[np.int32]
+    """(A,): that of each character of the alphabet."""
 
     @property
     def dead(self) -> int:
@@ -50,32 +45,32 @@ def automaton_of(patterns: tuple[str, ...], least: int, alphabet: str, prompt: s
 
     Raises ConfigError when a pattern is none, or all of them together have too many states.
     """
-    known = "".join(sorted({*alphabet, *prompt}))
-    language = both(*(language_of(pattern, known) for pattern in patterns))
+    known = alphabet + "".join(sorted(character for character in set(prompt) if character not in alphabet))
     try:
+        language, symbols = language_of(patterns, known)
+        of_prompt = {character: symbols.symbol(known.index(character)) for character in set(prompt)}
         for character in prompt:
-            language = derivative(language, known.index(character))
-        language = both(language, repeated(one_of((1 << len(known)) - 1), least, None))
-        return _explored(language, known, alphabet)
+            language = derivative(language, of_prompt[character])
+        language = both(language, repeated(one_of((1 << symbols.count) - 1), least, None))
+        return _explored(language, alphabet, symbols.of_all()[: len(alphabet)])
     except RecursionError:
         require(False, f"{' and '.join(map(named, patterns))} is nested too deeply")
         raise
 
 
-def _explored(language: Language, known: str, alphabet: str) -> Automaton:
-    """All derivatives by characters of the alphabet."""
-    sets, writable = sorted(sets_of_symbols(language)), set(alphabet)
-    members: dict[tuple[int, ...], list[int]] = {}
-    for symbol, character in enumerate(known):
-        if character in writable:
-            members.setdefault(tuple(one >> symbol & 1 for one in sets), []).append(symbol)
+def _explored(language: Language, alphabet: str, symbols: npt.NDArray[np.int32]) -> Automaton:
+    """All derivatives by characters of the alphabet, whose symbols these are (A,)."""
+    writable = np.flatnonzero(np.bincount(symbols))
+    classes = np.zeros(writable.max(initial=-1) + 1, np.int32)
+    classes[writable] = np.arange(len(writable))
+    members = writable.tolist()
     found = {language: 0}
     rows: list[list[int]] = []
     waiting = [language]
     for state in waiting:
         row = []
-        for first, *_ in members.values():
-            follows = derivative(state, first)
+        for symbol in members:
+            follows = derivative(state, symbol)
             if follows not in found:
                 found[follows] = len(found)
                 waiting.append(follows)
@@ -88,8 +83,7 @@ def _explored(language: Language, known: str, alphabet: str) -> Automaton:
     table = np.array(rows, np.int32).reshape(dead + 1, len(members))
     accepting = np.array([*(state.holds_empty for state in waiting), False])
     distance = distances(table, accepting)
-    classes = {known[symbol]: number for number, each in enumerate(members.values()) for symbol in each}
-    return Automaton(table, accepting, distance, classes)
+    return Automaton(table, accepting, distance, alphabet, classes[symbols])
 
 
 def distances(table: npt.NDArray[np.int32], accepting: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:

@@ -177,16 +177,3 @@ _DERIVED: dict[str, Callable[[Language, int], Language]] = {
     "repeated": _of_repeated,
     "again": lambda language, symbol: derivative(language.parts[0], symbol),
 }
-
-
-def sets_of_symbols(language: Language) -> set[int]:
-    """All sets of symbols that an expression names: symbols that no set tells apart have the same derivatives."""
-    found, waiting, seen = set(), [language], {language}
-    while waiting:
-        part = waiting.pop()
-        if part.kind == "one of":
-            found.add(part.symbols)
-        fresh = [one for one in part.parts if one not in seen]
-        seen.update(fresh)
-        waiting += fresh
-    return found

@@ -4,7 +4,7 @@ from charrnn.config import require
 from charrnn.config.fields import shown
 from charrnn.generation.config import SampleConfig
 from charrnn.generation.constraints.automaton import NEVER, Automaton, automaton_of
-from charrnn.generation.constraints.regex import named
+from charrnn.generation.constraints.syntax import named
 
 
 def begun(config: SampleConfig, alphabet: str, prompt: str) -> Automaton:

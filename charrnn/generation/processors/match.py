@@ -9,14 +9,13 @@ from charrnn.config import Range, require
 from charrnn.config.fields import several
 from charrnn.generation.lazy import LazyModule
 from charrnn.generation.processors.base import DROPPED, Processor, pattern
-from charrnn.generation.processors.characters import NO_CHARACTER, Allow, Ban
+from charrnn.generation.processors.characters import Allow, Ban
 
 if TYPE_CHECKING:
     import numpy as np
-    import numpy.typing as npt
 
     from charrnn.generation.config import SampleConfig
-    from charrnn.generation.constraints.automaton import Automaton
+    from charrnn.generation.constraints.walk import Walk
     from charrnn.generation.processors.base import Logits
     from charrnn.generation.sequence import TextSequence
     from charrnn.text.tokenizers import Tokenizer
@@ -25,23 +24,21 @@ else:
 
 SAMPLERS = ("masked", "exact", "smc")
 FEW = Range(at_least=1, at_most=10_000)
-# Of what follows the states of an automaton, so many numbers are kept.
-MOST_KEPT = 4_000_000
 
 
-class Place(NamedTuple):
-    """Where a text stands: behind this prompt, in this state of its automaton; so many characters may still come."""
+class Standing(NamedTuple):
+    """Where a text stands: behind this prompt, here in its walk; so many characters may still come."""
 
     prompt: str
-    state: int
+    place: int
     left: int
 
 
 class Match(Processor):
     """Keep the symbols behind which a text can still be ended, in the characters left, so that it matches as a whole.
 
-    The whole is the prompt and what is written; an end comes in an accepting state alone. Bytes of other than ASCII are
-    characters only together, and do not come.
+    The whole is the prompt and what is written; an end comes in an accepting state alone. Bytes come as
+    parts of characters, which become whole.
     """
 
     options = (
@@ -64,41 +61,40 @@ class Match(Processor):
         if not (config.match or config.lines or config.min_length):
             return None
         require(not config.stop, "`stop` means nothing beside a pattern, which says where a text ends: leave it out")
-        texts = [tokenizer.decode([token]) for token in range(tokenizer.size)]
+        pieces = list(tokenizer.pieces)
         for mask in (Allow.build(config, tokenizer), Ban.build(config, tokenizer)):
-            texts = [text if mask is None or mask.kept[token] else "" for token, text in enumerate(texts)]
-        return cls(config, tokenizer, texts)
+            if mask is not None:
+                pieces = [piece if kept else b"" for piece, kept in zip(pieces, mask.kept, strict=False)]
+        return cls(config, tokenizer, pieces)
 
-    def __init__(self, config: SampleConfig, tokenizer: Tokenizer, texts: Sequence[str]) -> None:
-        """`texts` are what the V symbols write; those without any never come."""
-        self.config, self.end, self._decode = config, len(texts), tokenizer.decode
-        # Where every character is a symbol too, what can be written letter by letter can be written.
-        letters = {text for text in texts if len(text) == 1 and text != NO_CHARACTER}
-        self._alphabet = "".join(sorted(letters))
-        self._texts = [text if letters.issuperset(text) else "" for text in texts]
+    def __init__(self, config: SampleConfig, tokenizer: Tokenizer, pieces: Sequence[bytes]) -> None:
+        """`pieces` are the bytes of the V symbols; those without any never come."""
+        self.config, self.end, self._decode, self._pieces = config, len(pieces), tokenizer.decode, pieces
         self._walks: dict[str, Walk] = {}
 
-    def start(self, prompt: Sequence[int]) -> Place:
-        """Raises ConfigError when no text within the length can follow the prompt."""
+    def start(self, prompt: Sequence[int]) -> Standing:
+        """Half a character at its end is U+FFFD, as decoding has it. Raises ConfigError when no text can follow."""
         from charrnn.generation.constraints.start import begun
+        from charrnn.generation.constraints.utf8 import alphabet_of
+        from charrnn.generation.constraints.walk import Walk
 
         text = self._decode(prompt)
         if text not in self._walks:
-            self._walks[text] = Walk(begun(self.config, self._alphabet, text), self._texts)
-        return Place(text, 0, self.config.length)
+            self._walks[text] = Walk(begun(self.config, alphabet_of(self._pieces), text), self._pieces)
+        return Standing(text, 0, self.config.length)
 
-    def advance(self, state: Place, token: int, logprob: float | None) -> Place:
+    def advance(self, state: Standing, token: int, logprob: float | None) -> Standing:
         if token == self.end:
             return state
         prompt, place, left = state
         walk = self._walks[prompt]
-        return Place(prompt, int(walk.follows(place)[token]), left - walk.lengths[token])
+        return Standing(prompt, int(walk.follows(place)[token]), left - walk.lengths[token])
 
     def __call__(self, logits: Logits, sequences: Sequence[TextSequence]) -> Logits:
-        places: list[Place] = [sequence.states[self] for sequence in sequences]
+        standing: list[Standing] = [sequence.states[self] for sequence in sequences]
         symbols = min(self.end, logits.shape[1])
-        needed = np.array([self._walks[prompt].needed(state) for prompt, state, _ in places])[:, :symbols]
-        kept = needed <= np.array([[left] for _, _, left in places])
+        needed = np.array([self._walks[prompt].needed(place) for prompt, place, _ in standing])[:, :symbols]
+        kept = needed <= np.array([[left] for _, _, left in standing])
         result = np.full_like(logits, DROPPED)
         np.copyto(result[:, :symbols], logits[:, :symbols], where=kept)
         if symbols < logits.shape[1]:
@@ -107,44 +103,5 @@ class Match(Processor):
         return result
 
     def may_end(self, sequence: TextSequence) -> bool:
-        place: Place = sequence.states[self]
-        return self._walks[place.prompt].accepting[place.state]
-
-
-class Walk:
-    """An automaton over symbols of several characters: V of them."""
-
-    def __init__(self, automaton: Automaton, texts: Sequence[str]) -> None:
-        self.accepting: list[bool] = automaton.accepting.tolist()
-        self.lengths = [*map(len, texts)]
-        self._sizes = np.array(self.lengths)
-        dead, stays = automaton.dead, automaton.table.shape[1]
-        # Behind its last character a symbol leaves the state as it is.
-        here = np.arange(dead + 1, dtype=np.int32)[:, None]
-        self._table = np.concatenate([automaton.table, here], axis=1)
-        self._distance = automaton.distance
-        self._steps = np.full((max(self.lengths), len(texts)), stays)
-        for token, text in enumerate(texts):
-            self._steps[: len(text), token] = [automaton.classes[character] for character in text]
-        self._silent = self._sizes == 0
-        self._dead = dead
-        self._known: dict[int, tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]] = {}
-
-    def follows(self, state: int) -> npt.NDArray[np.int32]:
-        """(V,): the state behind each symbol."""
-        return self._of(state)[0]
-
-    def needed(self, state: int) -> npt.NDArray[np.int64]:
-        """(V,): the characters that it takes, by way of each symbol, to where the text may end."""
-        return self._of(state)[1]
-
-    def _of(self, state: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
-        if state not in self._known:
-            if len(self._known) * len(self.lengths) > MOST_KEPT:
-                self._known.clear()
-            reached = np.full(len(self.lengths), state, np.int32)
-            for step in self._steps:
-                reached = self._table[reached, step]
-            reached[self._silent] = self._dead
-            self._known[state] = reached, self._sizes + self._distance[reached]
-        return self._known[state]
+        standing: Standing = sequence.states[self]
+        return self._walks[standing.prompt].may_end(standing.place)

@@ -42,6 +42,8 @@ class Tokenizer(Protocol):
     any_bytes: ClassVar[bool]
     """Whether it takes any bytes, those that are no UTF-8 too, as `Corpus(any_bytes=True)` reads them."""
     size: int
+    pieces: list[bytes]
+    """The UTF-8 of each id's text, which may be part of a character."""
 
     @classmethod
     def train(cls, chunks: Iterable[str], vocab_size: int, *, threads: int = 1) -> Self:

@@ -32,6 +32,7 @@ class CharTokenizer:
             raise CheckpointError("a character vocabulary must hold distinct characters, at least one")
         self.symbols = symbols
         self.size = len(symbols)
+        self.pieces = [symbol.encode("utf-8", "surrogatepass") for symbol in symbols]
         self._ids = np.full(CODE_POINTS, self.size + 1, dtype=np.int32)
         self._ids[code_points(symbols)] = np.arange(self.size, dtype=np.int32)
 
