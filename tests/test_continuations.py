@@ -53,7 +53,7 @@ def test_greedy_is_what_is_the_likeliest_at_every_step() -> None:
 def test_a_token_across_the_border_is_the_continuations(tokenizer: Tokenizer, context: str, continuation: str) -> None:
     """The slow twin: the longest run of tokens from the beginning that decodes to a beginning of the context."""
     ids = tokenizer.encode(context + continuation)
-    pieces = [tokenizer.pieces[token] for token in ids]  # type: ignore[attr-defined]
+    pieces = [tokenizer.pieces[token] for token in ids]
     longest = max(n for n in range(len(ids) + 1) if context.encode().startswith(b"".join(pieces[:n])))
     assert context_tokens(Alignment(tokenizer), context, context + continuation, ids) == longest
 

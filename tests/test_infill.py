@@ -112,6 +112,34 @@ def test_a_gap_of_bytes_is_whole_characters() -> None:
         assert 1 <= len(one.text) <= 3 and one.text.count("\ufffd") <= len(one.text)
 
 
+def test_no_copy_goes_on_into_the_right_side(trained: Path) -> None:
+    """By brute force: every span of six characters that begins before the right side and ends in it."""
+    model = api.load("small", checkpoints=trained)
+    learned = index_text(model)
+
+    def copies(**options: Any) -> int:
+        found = 0
+        for one in model.infill("He ", " the ", rows=8, seed=2, length=6, **options):
+            whole, border = f"He {one.text} the ", 3 + len(one.text)
+            spans = [whole[at : at + 6] for at in range(max(0, border - 5), min(border, len(whole) - 5))]
+            assert spans
+            found += any(span in learned for span in spans)
+        return found
+
+    assert copies() > 3 and copies(max_copy=5) == 0
+
+
+def index_text(model: api.Model) -> str:
+    """What the model has learned from."""
+    index = model.copy_index
+    return "".join(chr(index.alphabet[code]) for code in index.codes)
+
+
+def test_a_target_surprisal_is_followed_in_a_gap(trained: Path) -> None:
+    model = api.load("small", checkpoints=trained)
+    assert len(list(model.infill("The ", " stood", rows=2, seed=1, surprise=3.0))) == 2
+
+
 def test_what_cannot_be_filled_is_said() -> None:
     engine = engine_of(network(LETTERS))
 
@@ -122,6 +150,8 @@ def test_what_cannot_be_filled_is_said() -> None:
         filled("ab", "")
     with pytest.raises(VocabularyError):
         filled("a", "xyz")
+    with pytest.raises(ConfigError, match="`length` of a gap must be at most 1,000"):
+        list(infill(engine, LETTERS, SampleConfig(length=10**6), "a", "b"))
     for options in ({"match": ("a+",)}, {"stop": ("b",)}, {"min_length": 2}, {"lines": 2}):
         with pytest.raises(ConfigError, match="a gap ends where the right side fits"):
             filled("a", "b", **options)
@@ -142,7 +172,7 @@ def test_the_command_fills_a_gap(charrnn: CommandLine, trained: Path, tmp_path: 
     short = charrnn(*line, "The [...] stood", "-l", "2", "--no-echo").out.splitlines()
     assert short and all(len(gap) <= 2 for gap in short)
     for more, words in {
-        ("The stood",): "one gap, written [...]",
+        ("The stood",): "one gap, written [...], and here are 0",
         ("The [...] stood", "--lines", "2"): "means nothing beside --infill",
         ("The [...] stood", "-p", "x"): "means nothing beside --infill",
         ("The [...]",): "nothing stands behind the gap",

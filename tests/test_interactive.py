@@ -92,10 +92,31 @@ def test_what_cannot_be_done_leaves_all_as_it_was(session: Session) -> None:
     before = session.text, session.proposal, session.turn
     with pytest.raises(VocabularyError):
         session.write("Ω")
-    session.config = SampleConfig(length=5, match=("z{90}",))
     with pytest.raises(ConfigError):
-        session.write(" heron")
+        session.use(SampleConfig(length=5, match=("z{90}",)))
+    session.config = SampleConfig(length=5, match=("z{90}",))
+    for turn in (session.write, session.more):
+        with pytest.raises(ConfigError):
+            turn(" heron")
     assert before == (session.text, session.proposal, session.turn)
+
+
+def test_an_older_turn_that_is_read_on_adds_nothing_to_a_newer_one(session: Session) -> None:
+    older = session.write("The")
+    next(older)
+    newer = session.again()
+    first = next(newer).text
+    assert list(older) == [] and session.proposal == first
+
+
+def test_a_pattern_ends_a_text_of_one_stream_and_the_text_goes_on(trained: Path) -> None:
+    model = api.load("small", checkpoints=trained)
+    session = model.session(seed=4, length=40, match=(r"[^z]{5,9}",))
+    written(session.write("The "))
+    session.keep()
+    assert len(session.text) <= 9 and not session.text.endswith("\n")
+    session.use(SampleConfig(length=10))
+    assert written(session.write()) == model.sample(session.text, seed=5, length=10)
 
 
 def test_it_goes_on_behind_a_text_that_was_read_before(trained: Path, tmp_path: Path) -> None:
@@ -139,19 +160,27 @@ def test_turns_come_through_a_pipe(
     assert silent == f"{first}\n"
     begun, _ = piped(monkeypatch, charrnn, trained, more="-p The")
     assert begun == f"The{first}\n"
-    assert piped(monkeypatch, charrnn, trained, "/undo", "/help")[1].count("\n") > 10
+    assert piped(monkeypatch, charrnn, trained, "/undo", "/help", more="-q")[1].count("\n") > 10
+    prompt = charrnn("sample", "-i", "-m", "small", "--checkpoints", str(trained), "-p", "/text")
+    assert prompt.code == 1 and "no '/'" in prompt.err, "a prompt is a text, and this one cannot be read"
+    mended, _ = piped(monkeypatch, charrnn, trained, "The\r", "/quit\r", "x")
+    assert mended == f"The{first}\n"
 
 
 @each(
     "line, words",
     [
+        ("/html x", "there is no command /html"),
         ("/tmp 0.4", "there is no command /tmp; the nearest is /temp"),
         ("/temp warm", "/temp must be a number, or two as in 0.5:1.2, not 'warm'"),
         ("/top-p 2", "/top-p must be above 0 and at most 1, not 2.0"),
         ("/length 1.5", "/length must be a whole number, not '1.5'"),
         ("Ω", "'Ω'"),
         ("/save", "/save needs a file"),
-        ("/save /nowhere/at/all", "No such file or directory: /nowhere/at/all"),
+        ("/save /nowhere/at/all", "'/nowhere/at/all' cannot be written: No such file or directory"),
+        ("/save ~nobody-of-this-name/x", "cannot be written: "),
+        ("/save a\0b", "cannot be written: "),
+        ("/match (", "is no regular expression"),
     ],
 )
 def test_a_line_that_nobody_understands_costs_nothing(
@@ -171,13 +200,13 @@ def test_options_go_by_their_flags_and_off_undoes_them(
     told = [line for line in err.splitlines() if line.startswith("length")]
     assert told == [
         "length 20, temp 0.8, top-k 3",
-        "length 20, ban a b, temp 0.8, top-k 3",
-        "length 20, ban a b, temp 0.5:1.5, top-k 3",
-        "length 20, ban a b, temp 0.5:1.5",
+        "length 20, ban 'a b', temp 0.8, top-k 3",
+        "length 20, ban 'a b', temp 0.5:1.5, top-k 3",
+        "length 20, ban 'a b', temp 0.5:1.5",
         "length 20, temp 0.5:1.5",
         "length 20, temp 0.5:1.5",
     ]
-    assert described(SampleConfig(stop=("a b",))) == "length 500, stop a b, temp 0.8"
+    assert described(SampleConfig(stop=("a b",))) == "length 500, stop 'a b', temp 0.8"
 
 
 def test_what_is_of_many_texts_means_nothing_there(charrnn: CommandLine, trained: Path) -> None:

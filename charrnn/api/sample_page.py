@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from charrnn.api.arguments import AnyPath
 from charrnn.api.state import State
+from charrnn.config.fields import tuple_of
 from charrnn.errors import CharrnnError
 from charrnn.generation.config import SampleConfig
 from charrnn.generation.samples import Sample
@@ -60,7 +61,7 @@ def _asked(config: SampleConfig | None) -> Iterator[str]:
     for name, field in sorted(SampleConfig.__dataclass_fields__.items(), key=lambda each: each[0] != "temperature"):
         value = getattr(config, name, None)
         if value not in (None, ()) and (name in ("temperature", "length") or value != field.default):
-            yield f"{name.replace('_', ' ')} {', '.join(value) if name in ('stop', 'allow', 'ban', 'match') else value}"
+            yield f"{name.replace('_', ' ')} {' '.join(map(repr, value)) if tuple_of(field) else value}"
 
 
 def reread(engine: Engine, begun: Reading, samples: Sequence[Sample], asked: Asked) -> Iterator[Predictions]:

@@ -8,6 +8,7 @@ from charrnn.api.state import State
 from charrnn.api.writer import Writer
 from charrnn.config import draw_seed, seed_of_row
 from charrnn.generation.config import SampleConfig
+from charrnn.generation.processors import compose
 from charrnn.generation.sequence import TextChunk
 
 
@@ -24,9 +25,9 @@ class Session:
 
         session = Session(model, seed=1)
         for chunk in session.write("The heron"):
-            ...
+            print(chunk.text, end="")
 
-    Turn i has the seed plus i, so that the same turns give the same text. `config` may be another at any time.
+    Turn i has the seed plus i, so that the same turns give the same text.
     """
 
     def __init__(
@@ -47,6 +48,14 @@ class Session:
         begun = None if state is None else source.read(state=state, precision=precision)
         self._kept = [Kept(begun.text, begun) if begun else Kept()]
         self._ended = False
+
+    def use(self, config: SampleConfig) -> None:
+        """Write by these options from here on. Raises ConfigError where no text that begins as this one can."""
+        learned = [] if config.max_copy is None else [model.copy_index for model in self.source.opened]
+        state = self._kept[-1].state
+        for processor in compose(config, self.source.tokenizer, learned):
+            processor.start(state.reading.ids if state else [])
+        self.config = config
 
     @property
     def text(self) -> str:
@@ -76,9 +85,14 @@ class Session:
         return self.write()
 
     def more(self, typed: str = "") -> Iterator[TextChunk]:
-        """Keep the proposal and go on behind it."""
+        """Keep the proposal and go on behind it, and this. Raises what `write` does; then all is as it was."""
+        before = self.proposal, self._ended, list(self._kept)
         self.keep()
-        return self.write(typed)
+        try:
+            return self.write(typed)
+        except BaseException:
+            self.proposal, self._ended, self._kept = before
+            raise
 
     def keep(self) -> None:
         """The proposal is part of the text; where its document has ended, what comes is another."""
@@ -105,12 +119,12 @@ class Session:
         precision = None if last.state else self.precision
         return Kept(last.text + text, self.source.read(text, state=last.state, precision=precision))
 
-    def _proposed(self, chunk: TextChunk, chunks: Iterator[TextChunk]) -> Iterator[TextChunk]:
-        while True:
-            self.proposal += chunk.text
-            self._ended = chunk.finished == "end"
-            yield chunk
+    def _proposed(self, first: TextChunk, chunks: Iterator[TextChunk]) -> Iterator[TextChunk]:
+        following: TextChunk | None = first
+        turn = self.turn
+        while following is not None and self.turn == turn:
+            self.proposal += following.text
+            # A pattern ends a text of one stream, and no document.
+            self._ended = following.finished == "end" and self.source.documents != "stream"
+            yield following
             following = next(chunks, None)
-            if following is None:
-                return
-            chunk = following

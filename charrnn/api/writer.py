@@ -1,6 +1,6 @@
 """What a model writes."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from charrnn.api.arguments import AnyPath, known_options, sample_config
@@ -116,22 +116,24 @@ class Writer(Source):
             found = chosen(write, rows, seed, wanted)
         return likeliest(found, best) if best is not None or sort else found
 
+    @known_options(SampleConfig)
     def session(
         self,
         *,
+        state: State | AnyPath | None = None,
         seed: int | None = None,
         config: SampleConfig | None = None,
         precision: str | None = None,
-        state: State | AnyPath | None = None,
+        **options: Any,
     ) -> "Session":
-        """A text written in turns, by somebody who types and the model that goes on: `charrnn.Session`."""
+        """A text written in turns, by somebody who types and the model that goes on; options are those of `sample`."""
         from charrnn.api.session import Session
 
-        return Session(self, seed=seed, config=config, precision=precision, state=state)
+        return Session(self, seed=seed, config=sample_config(config, options), precision=precision, state=state)
 
     def page(
         self,
-        samples: Sequence[Sample],
+        samples: Iterable[Sample],
         prompt: str = "",
         *,
         state: State | AnyPath | None = None,
@@ -145,7 +147,7 @@ class Writer(Source):
         """
         from charrnn.api.sample_page import sample_page
 
-        return sample_page(self, samples, prompt, state=state, precision=precision, config=config)
+        return sample_page(self, list(samples), prompt, state=state, precision=precision, config=config)
 
     def _read(self, prompt: str, state: State | AnyPath | None, precision: str | None) -> "_Begun":
         """The prompt, read from the start of a text or behind what a state has read."""

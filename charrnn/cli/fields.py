@@ -151,15 +151,10 @@ def annotation(field: Field) -> Any:
 
 
 def read_value(field: Field, text: str) -> Any:
-    """A text as the field's value, whose parts white space tells apart where it takes several; `off` where it has none.
-
-    Raises ConfigError when it is none.
-    """
-    if text == "off":
-        return field.default if tuple_of(field) or type(None) not in kinds(field) else None
+    """A text as the field's value, one where it takes several. Raises ConfigError when it is none."""
     if tuple_of(field):
-        return tuple(text.split())
-    kind = annotation(field).__args__[0]
+        return (text,)
+    text, kind = text.strip(), annotation(field).__args__[0]
     try:
         value = kind(text)
     except ValueError:

@@ -85,8 +85,9 @@ def around_the_gap(text: str | None) -> tuple[str, str]:
         from charrnn.text.corpus import Corpus
 
         text = Corpus(["-"]).read().removesuffix("\n")
-    require(text is not None and text.count(GAP) == 1, f"there must be a text with one gap, written {GAP}")
-    left, right = (text or "").split(GAP)
+    text = (text or "").replace("[…]", GAP)  # as a telephone makes it of three dots
+    require(text.count(GAP) == 1, f"there must be a text with one gap, written {GAP}, and here are {text.count(GAP)}")
+    left, right = text.split(GAP)
     return left, right
 
 

@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING, Any
 
-from charrnn.cli.fill import around_the_gap
 from charrnn.console import say, write
 from charrnn.schema import to_json_text
 
@@ -13,10 +12,9 @@ if TYPE_CHECKING:
 FEW = 2.0
 
 
-def write_infilled(model: "Model", text: str, *, echo: bool, as_json: bool, **sampling: Any) -> None:
-    """A text with one gap, as often as asked for, with what may stand there; without `echo`, that alone."""
-    left, right = around_the_gap(text)
-    say(f"model: {model.title}, {sampling['precision']}, seed {sampling['seed']}")
+def write_infilled(model: "Model", left: str, right: str, *, echo: bool, as_json: bool, **sampling: Any) -> None:
+    """A text with a gap, as often as asked for, with what may stand there; without `echo`, that alone."""
+    say(f"model: {model.header.path}, {sampling['precision']}, seed {sampling['seed']}")
     forced = 0
     for filled in model.infill(left, right, **sampling):
         whole = left + filled.text + right if echo else filled.text

@@ -10,6 +10,8 @@ from prompt_toolkit.history import InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.output import create_output
 
+from charrnn.console import answer
+
 if TYPE_CHECKING:
     from charrnn.api.session import Session
 
@@ -30,17 +32,17 @@ class Prompt:
     def __iter__(self) -> Iterator[str]:
         while True:
             try:
-                yield self._prompt.prompt(self._message)
-            except (EOFError, KeyboardInterrupt):
+                yield self._prompt.prompt("> ")
+            except KeyboardInterrupt:
+                answer("Ctrl-D or /quit ends; /save keeps the text")
+            except EOFError:
                 return
-
-    def _message(self) -> AnyFormattedText:
-        return [("bold", "kept> " if self._session.text and not self._session.proposal else "> ")]
 
     def _toolbar(self) -> AnyFormattedText:
         from charrnn.cli.interactive import described
 
-        keys = "Tab keep  Enter go on  Ctrl-R retry" if self._session.proposal else "Enter go on"
+        keys = "Enter go on  Tab keep  Ctrl-R retry" if self._session.proposal else "Enter go on"
+        keys = f"kept: {keys}" if self._session.text and not self._session.proposal else keys
         return f" {keys}  /help  Ctrl-D end   {described(self._session.config)}"
 
     def _keys(self) -> KeyBindings:
@@ -53,6 +55,7 @@ class Prompt:
 
         @bindings.add("c-r")
         def retry(event: KeyPressEvent) -> None:
+            event.current_buffer.append_to_history()  # what was typed so far is not lost
             event.app.exit(result="/retry")
 
         return bindings

@@ -29,6 +29,8 @@ def in_a_folder(file: Path | None) -> Path | None:
     """A file to be written at the end; that its folder lacks is said at the beginning. Raises CharrnnError."""
     if file is not None and not file.parent.is_dir():
         raise CharrnnError(f"there is no folder {file.parent} to write {file.name} into: make it first")
+    if file is not None and file.is_dir():
+        raise CharrnnError(f"{file} is a folder: name a file in it")
     return file
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from charrnn.cli import options as opt
+from charrnn.cli.fill import around_the_gap
 from charrnn.cli.pictures import write_page
 from charrnn.cli.standard_input import warn_unread
 from charrnn.config import draw_seed
@@ -59,7 +60,7 @@ def sample(
         str | None,
         opt.option(
             "Text",
-            "A text with one gap, written [...], to be filled so that both sides fit; - for stdin.",
+            "A text with a gap, [...], to be filled so that both sides fit (--length 40); - for stdin.",
             default="none",
             metavar="<text>",
             check=opt.utf8,
@@ -91,17 +92,24 @@ def sample(
     ] = False,
     interactive: Annotated[
         bool,
-        opt.option("Text", "Type, see how it goes on, keep what is good; /help there says how.", "--interactive", "-i"),
+        opt.option(
+            "Text",
+            "Type, see how it goes on, keep what is good, /save it; /help there says how.",
+            "--interactive",
+            "-i",
+        ),
     ] = False,
     colour: Annotated[
         bool,
-        opt.option("Output", "Shade each character by its surprisal, on a terminal.", "--colour", "--color"),
+        opt.option(
+            "Output", "Shade each character by its surprisal: the redder, the less expected.", "--colour", "--color"
+        ),
     ] = False,
     html: Annotated[
         Path | None,
         opt.option(
             "Output",
-            "A page: the texts shaded, alternatives on hover, copies underlined.",
+            "A page: texts shaded by surprisal, alternatives on hover, copies of the training text.",
             "--html",
             default="none",
             check=opt.in_a_folder,
@@ -142,22 +150,23 @@ def sample(
     run's folder.
     """
     config = SampleConfig.of(**fields)
-    if prompt_file is None and not prompt and state_in is None and not interactive:
+    if prompt_file is None and not prompt and state_in is None and infill is None and not interactive:
         warn_unread("--prompt-file - takes the prompt from there")
 
+    gap = None if infill is None else around_the_gap(infill)
     working("reading the model")
     from charrnn.cli.written import Written
     from charrnn.generation.samples import MOST_TRIED
 
     seed = draw_seed() if seed is None else seed
-    if infill is not None:
+    if gap is not None:
         from charrnn import api
         from charrnn.cli.infill import write_infilled
 
         one = api.load(model, checkpoints=checkpoints, threads=threads)
-        longest = {} if opt.typed(context, "length") else {"length": GAP}
-        gap: dict[str, Any] = {"rows": rows, "seed": seed, "precision": precision or one.precision}
-        write_infilled(one, infill, echo=echo, as_json=as_json, config=config, **gap, **longest)
+        asked: dict[str, Any] = {"rows": rows, "seed": seed, "precision": precision or one.precision}
+        asked |= {} if opt.typed(context, "length") else {"length": GAP}
+        write_infilled(one, *gap, echo=echo, as_json=as_json, config=config, **asked)
         return
     loaded = _opened(model, shares, against, checkpoints=checkpoints, threads=threads)
     if prompt_file is not None:
@@ -191,14 +200,16 @@ def sample(
     )
     if as_json or best or sort or html or any(wanted.values()):
         drawn = loaded.samples(prompt, **sampling, **wanted, ignore_case=ignore_case, best=best, sort=sort)
-        shown = out.records(drawn) if as_json else out.whole(drawn)
-        out.tell()
-        if html is not None and shown:
-            working(f"writing {html}")
-            write_page(html, loaded.page(shown, prompt, state=state, precision=numbers, config=config))
-        if len(shown) < (expected := best or rows):
+        try:
+            (out.records if as_json else out.whole)(drawn)
+            out.tell()
+        finally:  # also where the reader of the texts has gone
+            if html is not None and out.shown:
+                working(f"writing {html}")
+                write_page(html, loaded.page(out.shown, prompt, state=state, precision=numbers, config=config))
+        if len(out.shown) < (expected := best or rows):
             raise CharrnnError(
-                f"{len(shown):,} of {expected:,} texts were new in {MOST_TRIED:,} times as many: "
+                f"{len(out.shown):,} of {expected:,} texts were new in {MOST_TRIED:,} times as many: "
                 "a higher `temperature` brings more, and so does a model that has learned for less time"
             )
         return

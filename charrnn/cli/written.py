@@ -37,6 +37,8 @@ class Written:
     copies: "list[Copied | None]" = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
     """The whole lines that were streamed."""
+    shown: list[Sample] = field(default_factory=list)
+    """The texts that came whole, as far as they came."""
 
     @cached_property
     def known(self) -> Known:
@@ -78,22 +80,20 @@ class Written:
         if self.indices:
             self.copies = [longest_copy(self.indices, text, self.prompt) for text in texts]
 
-    def whole(self, found: Iterable[Sample]) -> list[Sample]:
+    def whole(self, found: Iterable[Sample]) -> None:
         """Text by text."""
         paint = self._painter()
-        shown: list[Sample] = []
         for sample in self._each(found):
             text = sample.text
             if paint is not None and sample.logprobs is not None:
                 text = paint(SpanReader(self.source.tokenizer), sample)
-            write((self.separator if shown else "") + self.front + text + "\n")
-            shown.append(sample)
-        self.copies = [sample.copied for sample in shown]
-        return shown
+            separator = self.separator if self.shown else ""
+            self.shown.append(sample)
+            write(separator + self.front + text + "\n")
+        self.copies = [sample.copied for sample in self.shown]
 
-    def records(self, found: Iterable[Sample]) -> list[Sample]:
+    def records(self, found: Iterable[Sample]) -> None:
         """Text by text as JSON, with its seed."""
-        shown: list[Sample] = []
         for sample in self._each(found):
             lines = whole_lines(sample.text, prompt=self.prompt, cut=sample.finished == "length")
             record = {
@@ -110,9 +110,8 @@ class Written:
                 "copied_lines": None if self.known is None else self.known.copied(lines),
                 **({} if sample.copied is None else {"copied": sample.copied.to_json()}),
             }
+            self.shown.append(sample)
             write(to_json_text(record) + "\n")
-            shown.append(sample)
-        return shown
 
     def tell(self, *, lines: bool = False) -> None:
         """Say how many tries matched a pattern, what each text copies at most and, with `lines`, how many lines do."""
@@ -148,7 +147,7 @@ class Painter:
 
         self._shades = Shades()
         if self._shades.system is None:
-            say("colours show on a terminal alone: standard output is none")
+            say("standard output shows no colours: it is no terminal, or one without them")
 
     def __call__(self, reader: SpanReader, written: TextChunk | Sample) -> str:
         """A chunk, or a whole text."""

@@ -50,6 +50,11 @@ def say(text: str, command: str = "") -> None:
         _print(text, "dim", command)
 
 
+def answer(text: str) -> None:
+    """One line that was asked for: also when quiet."""
+    _print(text, "dim")
+
+
 def warn(text: str, command: str = "") -> None:
     """One line that should not be overlooked."""
     if not Talk.quiet:

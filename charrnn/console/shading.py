@@ -9,10 +9,11 @@ from rich.text import Text
 
 from charrnn.console import forget_working, visible
 
-# By the steps of a page's colours: what was expected stays as it is; from 8 bits on it is readable without colour too.
+# By the steps of a page's colours, on grounds that glare neither in the dark nor in the light: what was expected stays
+# as it is; from 8 bits on it is readable without colour too.
 GROUNDS = (
-    "none", "black on #fdf3e0", "black on #fce6c4", "black on #fad3a0", "black on #f7bb78", "black on #f29f55",
-    "underline black on #ea803a", "bold underline black on #e2662c",
+    "none", "none", "black on #d5c7a3", "black on #dcb877", "black on #e3a253", "black on #ea8540",
+    "underline black on #ef6a38", "bold underline white on #b92b1f",
 )  # fmt: skip
 SYSTEMS = {"standard": ColorSystem.STANDARD, "256": ColorSystem.EIGHT_BIT, "truecolor": ColorSystem.TRUECOLOR}
 

@@ -6,7 +6,8 @@ distribution of gaps, given both sides, the nearer the more there are. All lengt
 Of the many, those are looked at whole that the first symbol of the right side fits, in proportion.
 """
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +28,8 @@ from charrnn.text.tokenizers import Tokenizer
 # Texts that are begun, and beginnings of them that are looked at whole.
 BEGUN, LOOKED_AT = 128, 256
 # So many tokens of a side say what fits there: what is farther hardly differs from gap to gap.
-FAR = 200
+FAR = 60
+LONGEST = 1000
 UNIFORM_BITS = 53
 
 
@@ -40,7 +42,7 @@ class Infilled:
     text: str
     """What stands in the gap."""
     logprob: float
-    """Of the gap and of what follows it, up to 200 tokens, given all before (nats, temperature 1)."""
+    """Of the gap and of what follows it, up to 60 tokens, given all before (nats, temperature 1)."""
     effective: float
     """Among how many gaps, had all fitted alike, it was chosen (the effective sample size): few say that none fits."""
 
@@ -65,11 +67,20 @@ def infill(
     """
     patterns = bool(config.match or config.lines or config.min_length or config.stop)
     require(not patterns, "a gap ends where the right side fits: leave out `stop`, `match`, `lines` and `min_length`")
+    require(config.length <= LONGEST, f"`length` of a gap must be at most {LONGEST:,}, not {config.length:,}")
     require(bool(right), "nothing stands behind the gap: `prompt` is for a text that is to be gone on from")
     ends = [tokenizer.size] * engine.config.documents
     sides = tokenizer.encode(left).tolist(), [*tokenizer.encode(right).tolist(), *ends]
     chain = Chain(compose(config, tokenizer, learned), tokenizer.size, endless=False, told=False)
-    gap = _Gap(engine, tokenizer, config, chain, sides, backwards)
+
+    def allowed(gap: str) -> bool:
+        """What the chain does not see: no copy that is too long goes on into the right side."""
+        most = config.max_copy or 0
+        before, behind = (left + gap)[-most:], right[:most]
+        places = range(max(1, most + 1 - len(behind)), len(before) + 1)
+        return not any((before[-at:] + behind)[: most + 1] in index for index in learned for at in places)
+
+    gap = _Gap(engine, tokenizer, config, chain, sides, backwards, allowed)
     for row in range(rows):
         yield gap.filled(row, seed_of_row(seed, row))
 
@@ -85,8 +96,10 @@ class _Gap:
         chain: Chain,
         sides: tuple[list[int], list[int]],
         backwards: Engine | None,
+        allowed: Callable[[str], bool],
     ) -> None:
         self.engine, self.tokenizer, self.config, self.chain = engine, tokenizer, config, chain
+        self.allowed = allowed
         left, right = sides
         self.before, self.right = read(engine, left), right[:FAR]
         self.backwards = backwards
@@ -108,10 +121,15 @@ class _Gap:
         gaps = [tokens[place // first.shape[1]][: place % first.shape[1] + 1] for place in chosen.tolist()]
         own, weights = self.weigh(gaps)
         weights += np.log(times) - first.ravel()[chosen]
+        written = ["".join(map(self.tokenizer.detokenizer().push, gap)) for gap in gaps]
+        weights[[not self.allowed(text) for text in written]] = DROPPED
+        if weights.max() == DROPPED:
+            raise CharrnnError(
+                "all that was begun would copy too much with what stands behind the gap: a larger `max_copy` may do"
+            )
         shares = np.exp(weights - weights.max())
         at = int(draw(weights[None], np.array([uniforms.next()]))[0])
-        text = "".join(map(self.tokenizer.detokenizer().push, gaps[at]))
-        return Infilled(row, seed, text, float(own[at]), float(shares.sum() ** 2 / (shares**2 / times).sum()))
+        return Infilled(row, seed, written[at], float(own[at]), float(shares.sum() ** 2 / (shares**2 / times).sum()))
 
     def begin(self, seed: int) -> tuple[list[list[int]], Doubles]:
         """Many texts behind the left side, their tokens; and behind each token the log-probability that the right side
@@ -127,10 +145,12 @@ class _Gap:
         with Serving(self.engine, BEGUN, self.config.length) as serving:
             while going:
                 sequences = [texts[one] for one in going]
-                processed, _ = self.chain(self.chain.own(logits), sequences)
+                own = self.chain.own(logits)
+                processed, _ = self.chain(own, sequences)
                 tokens = draw(processed, np.array([sequence.uniforms.next() for sequence in sequences]))
-                for sequence, token in zip(sequences, tokens.tolist(), strict=True):
-                    sequence.push(token)
+                logprobs = self.chain.logprobs(own, tokens) if self.chain.told else itertools.repeat(None)
+                for sequence, token, logprob in zip(sequences, tokens.tolist(), logprobs, strict=False):
+                    sequence.push(token, logprob)
                 left = [at for at, sequence in enumerate(sequences) if sequence.finished != "end"]
                 if not left:
                     break

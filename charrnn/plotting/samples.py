@@ -13,6 +13,9 @@ from charrnn.scoring.predictions import Predictions
 from charrnn.text.copy_index import Copied
 from charrnn.text.tokenizers import Tokenizer
 
+# Copies that are listed below a text: the longest.
+LISTED = 20
+
 
 class SamplePage:
     """Takes samples, as many as there is room for, and what the model held likely in the place of each token."""
@@ -33,8 +36,10 @@ class SamplePage:
         ended = {"length": "cut at its length", "stop": "ended by a stop string", "end": "ended by itself"}
         head = f"seed {sample.seed}{surprisal} · {ended.get(sample.finished, sample.finished)}"
         front = f"<b>{safe(self._front)}</b>" if self._front else ""
-        body = "".join(f"<i{mark}" for mark in self._places(sample, detail, copies))
-        said = "".join(f"<li>{safe(_said(copied))}</li>" for copied in copies)
+        body = "".join(f"<i{mark}" for mark in self._places(sample, detail, copies)) or "<b>(no text)</b>"
+        longest = sorted(copies, key=lambda copied: -copied.length)[:LISTED]
+        said = "".join(f"<li>{safe(_said(copied))}</li>" for copied in copies if copied in longest)
+        said += f"<li>and {len(copies) - LISTED:,} shorter ones</li>" if len(copies) > LISTED else ""
         self._sections.append(
             f"<section><h2>{head}</h2><div>{front}{body}</div>{f'<ol>{said}</ol>' if said else ''}</section>"
         )
