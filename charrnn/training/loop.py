@@ -61,7 +61,7 @@ class Trainer:
         self.bits = tokens_per_char / math.log(2)
         self.time = TimeBudget(config, self.epochs, world.now)
         self._stand_at(Progress())
-        self._judge_first = False
+        self.trained = False
         self._validate, self._save, self._saves = validate, save, SaveSchedule(config.save_every, world.now)
         self._train_step = TrainStep(model, config, machine, streams.batch_size, world)
         self._updates = Updates(model)
@@ -78,7 +78,7 @@ class Trainer:
     def begin(self, seconds: float, *, trained: bool) -> None:
         """A new run that has spent so many seconds of its budget on its text; `trained` weights are judged first."""
         self._stand_at(Progress(time=Spent(seconds=seconds, overhead_seconds=seconds)))
-        self._judge_first = trained
+        self.trained = trained
 
     @property
     def progress(self) -> Progress:
@@ -121,16 +121,15 @@ class Trainer:
 
         Raises DivergedError when no finite loss is found again after a few returns to the last good state.
         """
-        world = self.world
         self.time.start()
-        if self._judge_first and self._validate is not None:
+        if self.trained and self._validate is not None:
             self.best = Best(loss=self._validate())
             self.time.tick(validation=True)
             yield Note(f"before the first step: valid {self.best.loss:.4f} nats per token")
         self._keep(best=self.position.step == 0)
         self.time.tick(overhead=True)
         while True:
-            done, stop = self._share() >= 1, world.any(self.stop)
+            done, stop = self._share() >= 1, self.world.any(self.stop)
             if (done or stop) and self._waits and not self._settle():
                 yield self._roll_back()
                 continue
@@ -176,12 +175,8 @@ class Trainer:
         windows = [stream.window(position.epoch, position.index) for stream in streams]
         count = sum(int((window.targets != IGNORED).sum()) for window in windows)
         self._read = windows
-        measured = (position.step + 1) % (REPORTS_TO_MEASURE * self.config.report_every) == 0
-        if measured:
-            self._updates.before()
-        loss, norm, clipped = self._train_step.learn(windows, count, lr=self._lr(), number=position.step)
-        if measured:
-            self._updates.after()
+        with self._updates.measured((position.step + 1) % (REPORTS_TO_MEASURE * self.config.report_every) == 0):
+            loss, norm, clipped = self._train_step.learn(windows, count, lr=self._lr(), number=position.step)
         average = self.config.average
         self._train_step.average_in(average is not None and self._share() >= 1 - average)
 

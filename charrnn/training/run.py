@@ -29,6 +29,7 @@ from charrnn.training.loop import Trainer
 from charrnn.training.measure import Measurement
 from charrnn.training.plan import VALIDATION_CHUNKS, plan
 from charrnn.training.recording import Training, saver
+from charrnn.training.world import ALONE, World
 
 T = TypeVar("T")
 
@@ -137,6 +138,8 @@ def assemble(
     notes: list[str],
     lock: Lock,
     threads: AdaptiveThreads | None = None,
+    *,
+    world: World = ALONE,
 ) -> Training:
     """A run's training: its network on windows of its text, judged on what is held out, saved in its folder."""
 
@@ -171,8 +174,9 @@ def assemble(
         threads,
         tokens_per_char=data.train.tokens.size / max(1, data.train.chars),
         validate=validate if valid is not None else None,
-        save=saver(run, network.config, data, config, machine),
+        save=saver(run, network.config, data, config, machine) if world.rank == 0 else lambda *_: None,
         reverse=windows(data.train.reversed(network.config.start_id)) if both else None,
+        world=world,
     )
     return Training(run, trainer, data, notes, machine, lock)
 
