@@ -10,7 +10,7 @@ import torch
 from charrnn import machine as precision
 from charrnn.config import TrainConfig, TrainOptions, draw_seed, require
 from charrnn.machine.threads import AdaptiveThreads
-from charrnn.models.ensemble import Network, backwards_of
+from charrnn.models.ensemble import Network, Predictor, backwards_of
 from charrnn.models.ensemble import build as build_network
 from charrnn.scoring.token_nll import token_nll
 from charrnn.storage import runs
@@ -157,14 +157,18 @@ def assemble(
     both = network.config.bidirectional
     valid = data.valid.beginning(config.validated) if data.valid is not None else None
 
+    def mean_nll(model: Predictor, part: Part) -> float:
+        nats = token_nll(model, part.tokens, part.starts, chunks=VALIDATION_CHUNKS, own=world.own)
+        total = torch.tensor([nats.sum()], dtype=torch.float64)
+        world.sum([total])
+        return float(total.item()) / nats.size
+
     def validate() -> float:
         assert valid is not None
-        loss = float(token_nll(network, valid.tokens, valid.starts, chunks=VALIDATION_CHUNKS).mean())
+        loss = mean_nll(network, valid)
         if not both:
             return loss
-        backwards = valid.reversed(network.config.start_id)
-        other = token_nll(backwards_of(network), backwards.tokens, backwards.starts, chunks=VALIDATION_CHUNKS)
-        return (loss + float(other.mean())) / 2
+        return (loss + mean_nll(backwards_of(network), valid.reversed(network.config.start_id))) / 2
 
     trainer = Trainer(
         network,
