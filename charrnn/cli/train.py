@@ -40,7 +40,7 @@ def train(
         list[str] | None,
         typer.Argument(
             metavar="CORPUS",
-            help="Text files (.gz, .xz, .bz2, .zst too), a bundled corpus's name, or - for stdin.",
+            help="Text files (.gz, .xz, .bz2, .zst too), folders, a bundled corpus's name, or - for stdin.",
             show_default="what is piped in; else fables",
             autocompletion=complete_text,
         ),
@@ -102,11 +102,11 @@ def _begun(
 
 def _reading(corpus: Sequence[str]) -> str:
     """What is read, and how much: 'reading corpus.txt, 1.1 MB'. Raises CorpusError when it is not there."""
-    from charrnn.text.sources import called, find
+    from charrnn.text.sources import called, find, listed
 
-    paths = [find(name) for name in corpus]
+    paths = [find(name) for name in listed(corpus)]
     size = sum(path.stat().st_size for path in paths if path and path.is_file())
-    what = called(corpus[0]) if len(corpus) == 1 else f"{len(corpus)} texts"
+    what = called(corpus[0]) if len(paths) == 1 else f"{len(paths):,} texts"
     return f"reading {what}" + (f", {megabytes(size)}" if size else "")
 
 

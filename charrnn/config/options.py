@@ -49,7 +49,7 @@ class TrainOptions(Config):
     """
 
     corpus: tuple[str, ...] = option(
-        "Text files (.gz, .xz, .bz2, .zst too), a bundled corpus's name, or - for stdin.", "Text", "fables",
+        "Text files (.gz, .xz, .bz2, .zst too), folders, a bundled corpus's name, or - for stdin.", "Text", "fables",
         default=("fables",), parse=sources, metavar="CORPUS",
     )  # fmt: skip
     seconds: float | None = training(

@@ -10,6 +10,7 @@ from pathlib import Path
 from charrnn.errors import RunError
 from charrnn.storage.lock import NAME, Lock
 from charrnn.storage.metrics import Metrics, read_metrics
+from charrnn.text.sources import GLOB
 
 VARIABLE = "CHARRNN_CHECKPOINTS"
 # What texts that can be read once are kept as.
@@ -166,7 +167,10 @@ def _claim(run: Run) -> tuple[Run, Lock]:
 def _name_from(source: str) -> str:
     if source == "-":
         return "stdin"
-    stem = Path(source).name
+    path = Path(source)
+    while GLOB.search(path.name):  # of a pattern, the folder
+        path = path.parent
+    stem = path.name
     for suffix in (".gz", ".xz", ".bz2", ".zst", ".txt"):
         stem = stem.removesuffix(suffix)
     return re.sub(r"[^\w.-]+", "-", stem).strip("-.") or "run"

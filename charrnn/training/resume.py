@@ -98,7 +98,9 @@ def _text_of(run: Run, split: Split, corpus: tuple[str, ...] | None, *, any_byte
         raise CorpusError(f"{error}; where it has moved, name its new place: `corpus` beside `resume`") from None
     if found != split.sha256:
         which = "is not the text that" if corpus else "has changed since"
-        raise CorpusError(f"{' '.join(text.sources)} {which} the run {run.name} began with: it cannot go on exactly")
+        pairs = zip(text.sources, text.statistics.hashes, split.hashes, strict=False)
+        changed = [source for source, now, then in pairs if now != then] or text.sources
+        raise CorpusError(f"{' '.join(changed[:3])} {which} the run {run.name} began with: it cannot go on exactly")
     return text
 
 

@@ -20,7 +20,7 @@ from charrnn.storage.texts import whole_path
 from charrnn.text.corpus import Corpus
 from charrnn.text.dataset import VOCAB_SIZE, Dataset, Part, build, documents_to_learn
 from charrnn.text.documents import looks_like_lines
-from charrnn.text.sources import STDIN, keep, read_once
+from charrnn.text.sources import STDIN, keep, listed, read_once
 from charrnn.text.split import split_corpus
 from charrnn.text.tokenizers import tokenizer_class
 from charrnn.training.batches import Streams, open_streams
@@ -41,6 +41,7 @@ def start(options: TrainOptions, *, checkpoints: Path | None = None) -> Training
     """
     began = time.monotonic()
     folder = runs.checkpoints_folder(checkpoints)
+    named, options = options.corpus[0], dataclasses.replace(options, corpus=tuple(listed(options.corpus)))
     source = None
     if options.start_from is not None:
         source = Source.read(runs.model_file(folder, options.start_from))
@@ -51,7 +52,7 @@ def start(options: TrainOptions, *, checkpoints: Path | None = None) -> Training
         corpus = Corpus(list(options.corpus), any_bytes=any_bytes)
         corpus.survey()
     machine = precision.choose(options.device, options.precision, options.threads, tune=options.tune)
-    run, lock = runs.create(folder, options.name, "stdin" if read_once(options.corpus[0]) else options.corpus[0])
+    run, lock = runs.create(folder, options.name, "stdin" if read_once(named) else named)
     try:
         kept = _kept(options, run)
         if corpus is None:
