@@ -1,5 +1,6 @@
 """charrnn corpus check | list"""
 
+from inspect import cleandoc
 from typing import Annotated
 
 import typer
@@ -24,7 +25,12 @@ LIST = """Examples:
     charrnn corpus list
 """
 
-corpus_app = typer.Typer(cls=Group, no_args_is_help=True, help="Look at texts before training; the bundled ones.")
+corpus_app = typer.Typer(
+    cls=Group,
+    no_args_is_help=True,
+    help="Look at a text before anything is trained on it.",
+    epilog=cleandoc(CHECK) + cleandoc(LIST).removeprefix("Examples:"),
+)
 
 
 def check(
