@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from charrnn.generation.config import SampleConfig
 from charrnn.generation.processors import Processor
@@ -50,6 +51,25 @@ class Uniforms:
         return self._block[place]
 
 
+class Counts:
+    """How often each id stands among the last ones, so many or all; kept up as they come."""
+
+    def __init__(self, ids: Sequence[int], window: int | None, size: int) -> None:
+        self._window, self._seen = window, len(ids)
+        last = ids if window is None else ids[-window:]
+        self._counts = np.bincount(last, minlength=size).astype(np.float64)
+
+    def of(self, ids: Sequence[int]) -> npt.NDArray[np.float64]:
+        """Of these ids, which begin with those of before."""
+        counts, window = self._counts, self._window
+        for place in range(self._seen, len(ids)):
+            counts[ids[place]] += 1
+            if window is not None and place >= window:
+                counts[ids[place - window]] -= 1
+        self._seen = len(ids)
+        return counts
+
+
 class TextSequence:
     """One row: its ids (prompt and all that was drawn), its text, its uniforms, and the processors' states.
 
@@ -79,11 +99,18 @@ class TextSequence:
         self.written = 0  # characters, the prompt not among them
         self._untold = self._kept = 0.0  # the log-probabilities since the last chunk
         self._told = len(self.ids)  # how many ids there were then
+        self._counts: dict[int | None, Counts] = {}
 
     @property
     def text(self) -> str:
         """What was written so far, the prompt not among it."""
         return "".join(self._written)
+
+    def counts(self, window: int | None) -> npt.NDArray[np.float64]:
+        """How often each id stands among the last, so many or all: (V + 2,), which belongs to the sequence."""
+        if window not in self._counts:
+            self._counts[window] = Counts(self.ids, window, self._end + 2)
+        return self._counts[window].of(self.ids)
 
     def push(self, token: int, logprob: float | None = None, kept: float | None = None) -> TextChunk | None:
         """Go on by the token drawn -> the text that is certain now, None where there is none.
@@ -114,5 +141,6 @@ class TextSequence:
         twin = copy.copy(self)
         twin.ids, twin.states, twin._written = self.ids.copy(), self.states.copy(), self._written.copy()
         twin.uniforms = copy.copy(self.uniforms) if seed is None else Uniforms(seed)
+        twin._counts = {}  # made anew where they are asked for
         twin._detokenizer, twin._stop = self._detokenizer.copy(), copy.copy(self._stop)
         return twin

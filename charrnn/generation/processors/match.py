@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from charrnn.config import Range, require
 from charrnn.config.fields import several
 from charrnn.generation.lazy import LazyModule
-from charrnn.generation.processors.base import DROPPED, Processor, pattern
+from charrnn.generation.processors.base import Processor, pattern, without
 from charrnn.generation.processors.characters import NO_CHARACTER, Allow, Ban
 
 if TYPE_CHECKING:
@@ -77,6 +77,8 @@ class Match(Processor):
         self._alphabet = "".join(sorted(letters))
         self._texts = [text if letters.issuperset(text) else "" for text in texts]
         self._walks: dict[str, Walk] = {}
+        # By prompt and state: what each symbol needs (V + 1,), what the most of them do, those that never can.
+        self._known: dict[tuple[str, int], tuple[npt.NDArray[np.int64], int, npt.NDArray[np.bool_]]] = {}
 
     def start(self, prompt: Sequence[int]) -> Place:
         """Raises ConfigError when no text within the length can follow the prompt."""
@@ -95,16 +97,22 @@ class Match(Processor):
         return Place(prompt, int(walk.follows(place)[token]), left - walk.lengths[token])
 
     def __call__(self, logits: Logits, sequences: Sequence[TextSequence]) -> Logits:
-        places: list[Place] = [sequence.states[self] for sequence in sequences]
-        symbols = min(self.end, logits.shape[1])
-        needed = np.array([self._walks[prompt].needed(state) for prompt, state, _ in places])[:, :symbols]
-        kept = needed <= np.array([[left] for _, _, left in places])
-        result = np.full_like(logits, DROPPED)
-        np.copyto(result[:, :symbols], logits[:, :symbols], where=kept)
-        if symbols < logits.shape[1]:
-            ends = [self.may_end(sequence) for sequence in sequences]
-            np.copyto(result[:, self.end], logits[:, self.end], where=ends)
-        return result
+        dropped = [self._dropped(*sequence.states[self]) for sequence in sequences]
+        together = dropped[0][None] if len(dropped) == 1 else np.array(dropped)
+        return without(together[:, : logits.shape[1]], logits)
+
+    def _dropped(self, prompt: str, state: int, left: int) -> npt.NDArray[np.bool_]:
+        """Which of the V symbols, and whether the end, may not come (V + 1,): the same wherever enough is left."""
+        known = self._known.get((prompt, state))
+        if known is None:
+            walk = self._walks[prompt]
+            needed = np.append(walk.needed(state), 0 if walk.accepting[state] else self.config.length + 1)
+            never = needed > self.config.length
+            if len(self._known) * len(needed) > MOST_KEPT:
+                self._known.clear()
+            known = self._known[prompt, state] = needed, int(needed.max(initial=0, where=~never)), never
+        needed, enough, never = known
+        return never if left >= enough else needed > left
 
     def may_end(self, sequence: TextSequence) -> bool:
         place: Place = sequence.states[self]
