@@ -89,6 +89,10 @@ class CopyIndex:
         low = bisect_left(self._places, wanted, low, high, key=begins)
         return low, bisect_right(self._places, wanted, low, high, key=begins)
 
+    def read(self, first: int, end: int) -> str:
+        """Its characters from a place up to another."""
+        return "".join(map(self._characters.__getitem__, self.codes[first:end].tolist()))
+
     def followers(self, text: str) -> str:
         """Every character that comes behind a text somewhere in it, in order."""
         (low, high), found, length = self.find(text), "", len(text)
@@ -153,5 +157,7 @@ class CopyIndex:
         text, width = self._text, self._width
         first, end = skipped * width, (skipped + length) * width
         if width == 1:
+            if not first:
+                return lambda place: text[place : place + end].tobytes()
             return lambda place: text[place + first : place + end].tobytes()
         return lambda place: text[place * width + first : place * width + end].tobytes()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,6 +25,8 @@ else:
 # Windows whose forbidden symbols are remembered: the same come again and again, in a row and in many.
 REMEMBERED = 1 << 14
 HALF = 3
+# Places in the training text that are looked at one by one.
+FEW = 64
 
 
 class Written(NamedTuple):
@@ -33,27 +35,6 @@ class Written(NamedTuple):
     window: str
     copied: int
     half: Detokenizer | None
-
-
-class Branch:
-    """The symbols whose text leads here, what follows on them, and how many characters the longest has from here."""
-
-    def __init__(self) -> None:
-        self.tokens: list[int] = []
-        self.further: dict[str, Branch] = {}
-        self.depth = 0
-
-    def add(self, token: int, text: str) -> None:
-        """A symbol whose text is this, from here."""
-        self.depth = max(self.depth, len(text))
-        if text:
-            self.further.setdefault(text[0], Branch()).add(token, text[1:])
-        else:
-            self.tokens.append(token)
-
-    def all_tokens(self) -> list[int]:
-        """Every symbol here and further on."""
-        return [*self.tokens, *(token for branch in self.further.values() for token in branch.all_tokens())]
 
 
 class MaxCopy(Processor):
@@ -68,12 +49,14 @@ class MaxCopy(Processor):
     def __init__(self, learned: CopyIndex, most: int, tokenizer: Tokenizer) -> None:
         self._learned, self._most, self._tokenizer = learned, most, tokenizer
         self._texts = [_whole_text(tokenizer, token) for token in range(tokenizer.size)]
-        self._root = Branch()
+        self._longest = max(1, *(len(text or "") for text in self._texts))
+        # By length: beginnings of symbols, and the symbols that begin so.
+        self._beginnings: list[dict[str, list[int]]] = [{} for _ in range(self._longest + 1)]
         for token, text in enumerate(self._texts):
-            if text:
-                self._root.add(token, text)
-        self._longest = max(self._root.depth, 1)
+            for length in range(1, len(text or "") + 1):
+                self._beginnings[length].setdefault((text or "")[:length], []).append(token)
         self._forbidden = lru_cache(REMEMBERED)(self._find_forbidden)
+        self._followed = lru_cache(REMEMBERED)(self._find_followed)
         self._copied = lru_cache(REMEMBERED)(self._find_copied)
 
     def start(self, prompt: Sequence[int]) -> Written:
@@ -130,20 +113,38 @@ class MaxCopy(Processor):
         return known
 
     def _find_forbidden(self, window: str, copied: int) -> npt.NDArray[np.int64]:
-        return np.array(sorted(self._walk(self._root, window, copied)), np.int64)
+        """The symbols one of whose characters is too much behind a window of which so many are copied at most.
 
-    def _walk(self, branch: Branch, window: str, copied: int) -> Iterable[int]:
-        """The symbols below a branch that are one character too much, behind a window of which so many are copied."""
-        if copied + branch.depth <= self._most:
-            return
-        too_much = self._learned.followers(window) if copied == self._most else ""
-        for character, further in branch.further.items():
-            if character in too_much:
-                yield from further.all_tokens()
-            elif further.depth:
-                after = (window + character)[-self._most :]
-                bound = min(copied + 1, self._most)
-                yield from self._walk(further, after, self._copied(after) if bound + further.depth > self._most else 0)
+        A span that is too long is an end of the window and a beginning of the symbol. The shorter the end, the more
+        often it stands in the training text, but the fewer symbols have so long a beginning.
+        """
+        found: set[int] = set()
+        for size in range(max(0, self._most + 1 - self._longest), copied + 1):
+            end = window[len(window) - size :]
+            low, high = self._learned.find(end)
+            if high - low <= FEW:
+                found.update(*self._at_places(window, size, self._learned.suffixes[low:high].tolist()))
+                break
+            found.update(self._followed(end))
+        return np.array(sorted(found), np.int64)
+
+    def _at_places(self, window: str, size: int, places: Iterable[int]) -> Iterator[list[int]]:
+        """The symbols that would go on as the text does at places where so many characters of the window's end stand.
+
+        However many more stand there in front of them.
+        """
+        read, span = self._learned.read, self._most + 1
+        before = len(window) - size
+        for place in places:
+            common = size + common_end(window[:before], read(max(0, place - before), place))
+            yield self._beginnings[span - common].get(read(place + size, place + size + span - common), [])
+
+    def _find_followed(self, end: str) -> list[int]:
+        """The symbols whose beginning makes a span that is too long of this end of a window, which stands in many
+        places.
+        """
+        beginnings = self._beginnings[self._most + 1 - len(end)]
+        return [token for text, tokens in beginnings.items() if end + text in self._learned for token in tokens]
 
     def _completing(self, state: Written) -> list[int]:
         """The symbols that are too much where half a character waits for its other half."""
@@ -161,3 +162,9 @@ def _whole_text(tokenizer: Tokenizer, token: int) -> str | None:
     detokenizer = tokenizer.detokenizer()
     text = detokenizer.push(token)
     return None if detokenizer.finish() else text
+
+
+def common_end(one: str, other: str) -> int:
+    """How many of the last characters of two texts are the same."""
+    most = min(len(one), len(other))
+    return next((size for size in range(most) if one[-1 - size] != other[-1 - size]), most)
