@@ -56,6 +56,7 @@ class CopyIndex:
         self._text = codes.view(np.uint8).data
         self._places = suffixes.data
         self._prefix = lru_cache(REMEMBERED)(self._find)
+        self._begins = lru_cache(REMEMBERED)(self._beginning)
 
     @classmethod
     def of(cls, chunks: Iterable[str]) -> "CopyIndex":
@@ -152,7 +153,7 @@ class CopyIndex:
         except KeyError:
             return None
 
-    def _begins(self, length: int, skipped: int = 0) -> Any:
+    def _beginning(self, length: int, skipped: int = 0) -> Any:
         """What gives so many characters from a place on, some skipped; fewer at the end."""
         text, width = self._text, self._width
         first, end = skipped * width, (skipped + length) * width
