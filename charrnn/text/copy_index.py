@@ -88,6 +88,8 @@ class CopyIndex:
         low, high = self._prefix(wanted[:short]) if len(wanted) > short else (0, len(self.suffixes))
         begins = self._begins(len(wanted) // self._width)
         low = bisect_left(self._places, wanted, low, high, key=begins)
+        if low == high or begins(self._places[low]) != wanted:
+            return low, low
         return low, bisect_right(self._places, wanted, low, high, key=begins)
 
     def read(self, first: int, end: int) -> str:

@@ -27,7 +27,9 @@ REMEMBERED = 1 << 14
 HALF = 3
 # Places in the training text that are looked at one by one.
 FEW = 8
-# Beginnings of symbols that are not.
+# Characters that make no difference to the depth of a search.
+NEAR = 2
+# Beginnings of symbols that are not looked for one by one.
 MANY = 8
 # So many characters, which come again and again, tell whether a long symbol may follow.
 CONTEXT = 2
@@ -126,8 +128,7 @@ class MaxCopy(Processor):
         the fewer symbols have so long a beginning.
         """
         known, least = 0, max(0, self._most + 1 - self._longest)
-        while known < least:
-            size = min((known + len(window) + 1) // 2, least)
+        while (size := (known + len(window) + 1) // 2) + NEAR < least:
             if window[-size:] not in self._learned:
                 return size - 1, []
             known = size
@@ -149,8 +150,11 @@ class MaxCopy(Processor):
         """How many of the window's last characters stand where `size` of them do."""
         before = window[: len(window) - size]
         other = self._learned.read(max(0, place - len(before)), place)
-        pairs = zip(reversed(before), reversed(other), strict=False)
-        return size + next((count for count, (one, two) in enumerate(pairs) if one != two), min(len(before), len(other)))
+        for one, two in zip(reversed(before), reversed(other), strict=False):
+            if one != two:
+                break
+            size += 1
+        return size
 
     def _find_followed(self, end: str) -> list[int]:
         """The symbols whose beginning makes a span that is too long of this end of a window, which stands in many

@@ -94,7 +94,7 @@ class Match(Processor):
             return state
         prompt, place, left = state
         walk = self._walks[prompt]
-        return Place(prompt, int(walk.follows(place)[token]), left - walk.lengths[token])
+        return Place(prompt, walk.follows(place).item(token), left - walk.lengths[token])
 
     def __call__(self, logits: Logits, sequences: Sequence[TextSequence]) -> Logits:
         dropped = [self._dropped(*sequence.states[self]) for sequence in sequences]
