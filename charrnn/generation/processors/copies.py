@@ -12,7 +12,6 @@ from charrnn.generation.processors.base import DROPPED, Processor
 
 if TYPE_CHECKING:
     import numpy as np
-    import numpy.typing as npt
 
     from charrnn.generation.processors.base import Logits
     from charrnn.generation.sequence import TextSequence
@@ -182,4 +181,3 @@ def _whole_text(tokenizer: Tokenizer, token: int) -> str | None:
     detokenizer = tokenizer.detokenizer()
     text = detokenizer.push(token)
     return None if detokenizer.finish() else text
-
