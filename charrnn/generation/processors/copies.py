@@ -41,7 +41,7 @@ class Written(NamedTuple):
 
     window: str
     copied: int
-    forbidden: Sequence[int]
+    forbidden: Sequence[int] = ()
     half: Detokenizer | None = None
 
 
@@ -58,6 +58,7 @@ class MaxCopy(Processor):
         self._learned, self._most, self._tokenizer = learned, most, tokenizer
         self._texts = [_whole_text(tokenizer, token) for token in range(tokenizer.size)]
         self._longest = max(1, *(len(text or "") for text in self._texts))
+        self._harmless = most - self._longest
         self._context = min(CONTEXT, max(0, most + 1 - self._longest))
         # By length: beginnings of symbols, and the symbols that begin so.
         self._beginnings: list[dict[str, list[int]]] = [{} for _ in range(self._longest + 1)]
@@ -85,7 +86,10 @@ class MaxCopy(Processor):
             text = half.push(token)
             half = half if half.copy().finish() else None
         window = (state.window + text)[-self._most :]
-        return self._state(window, min(state.copied + len(text), len(window)), half)
+        copied = state.copied + len(text)
+        if copied <= self._harmless and half is None:
+            return Written(window, copied)
+        return self._state(window, min(copied, len(window)), half)
 
     def _state(self, window: str, copied: int, half: Detokenizer | None) -> Written:
         """Behind a window of which so many characters are copied at most."""
@@ -97,8 +101,7 @@ class MaxCopy(Processor):
         result = logits
         for row, sequence in enumerate(sequences):
             state: Written = sequence.states[self]
-            forbidden = state.forbidden if state.half is None else self._completing(state)
-            if forbidden:
+            if forbidden := state.forbidden if state.half is None else self._completing(state):
                 result = logits.copy() if result is logits else result
                 result[row, forbidden] = DROPPED
                 if result[row].max() == DROPPED:

@@ -40,7 +40,7 @@ class TopK(Processor):
 
     def __call__(self, logits: Logits, sequences: Sequence[TextSequence]) -> Logits:
         result = logits.copy()
-        result.put(ranked(-logits)[:, self.k :], DROPPED)
+        result.reshape(-1)[ranked(-logits)[:, self.k :]] = DROPPED
         return result
 
 
@@ -112,7 +112,7 @@ class Eta(Processor):
 
     def __init__(self, eta: float) -> None:
         self.eta = eta
-        self._least = float(np.log(eta))
+        self._least = float(np.log(eta))  # math.log may round in another way
 
     def __call__(self, logits: Logits, sequences: Sequence[TextSequence]) -> Logits:
         shifted = shift(logits)
@@ -130,7 +130,7 @@ def reaching(p: float, order: npt.NDArray[np.int64], share: Logits, logits: Logi
     before = np.add.accumulate(share, 1)
     before -= share
     result = logits.copy()
-    result.put(order[before >= spread(p * np.add.reduce(share, 1))], DROPPED)
+    result.reshape(-1)[order[before >= spread(p * np.add.reduce(share, 1))]] = DROPPED
     return result
 
 
