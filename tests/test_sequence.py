@@ -28,10 +28,10 @@ LETTERS = CharTokenizer("abcd")
 LOOSE = SampleConfig(length=10**6)
 
 
-@pytest.mark.parametrize("window", [1, 3, 64, None])
+@pytest.mark.parametrize("window", [1, 3, 8, None])
 def test_counts_are_those_of_the_last_ids_whenever_they_are_asked_for(window: int | None) -> None:
     draws = np.random.default_rng(0)
-    rows = [TextSequence(0, [0, 1, 4, 5], LETTERS, LOOSE)]
+    rows = [TextSequence(0, [5], LETTERS, LOOSE)]
     for _ in range(200):
         one = rows[draws.integers(len(rows))]
         if draws.random() < 0.1:
