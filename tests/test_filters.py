@@ -121,6 +121,8 @@ def test_a_ramp_goes_from_the_first_to_the_last_temperature_over_the_length() ->
         row.written = written
     left = one(table(*[[1.0, -2.0]] * 5), rows)
     assert left[:, 0] == pytest.approx([1 / 0.5, 1 / 1.0, 1 / 1.5, 1 / 2.0, 1 / 2.0])
+    mixed = Temperature(Ramp(0, 2), 3)(table([1.0, 2.0], [1.0, 2.0]), rows[:3:2])
+    assert mixed.tolist() == [[-math.inf, 0.0], [0.5, 1.0]]
     assert Temperature(Ramp(0, 0), 4)(table([1.0, 2.0]), rows[:1]).tolist() == [[-math.inf, 0.0]]
 
 

@@ -55,6 +55,8 @@ def draws(tokenizer: Tokenizer, most: int, prompt: str, seed: int, *, steps: int
         before = logits.copy()
         left = one(logits, [sequence])
         assert np.array_equal(before, logits) and np.array_equal(left[left > -np.inf], logits[left > -np.inf])
+        state = sequence.states[one]
+        assert state.copied >= index.longest_end(state.window), "what is copied is never thought less"
         check_what_is_dropped(tokenizer, sequence, most, np.flatnonzero(left[0] == -np.inf).tolist())
         sequence.push(int(left[0].argmax()))
     return sequence.text

@@ -28,6 +28,20 @@ LETTERS = CharTokenizer("abcd")
 LOOSE = SampleConfig(length=10**6)
 
 
+@pytest.mark.parametrize("window", [1, 3, 8, None])
+def test_counts_are_those_of_the_last_ids_whenever_they_are_asked_for(window: int | None) -> None:
+    draws = np.random.default_rng(0)
+    rows = [TextSequence(0, [5], LETTERS, LOOSE)]
+    for _ in range(200):
+        one = rows[draws.integers(len(rows))]
+        if draws.random() < 0.1:
+            rows.append(one.copy())
+        for row in rows[:: draws.integers(1, 4)]:
+            last = row.ids if window is None else row.ids[-window:]
+            assert row.counts(window).tolist() == [last.count(symbol) for symbol in range(6)]
+        one.push(int(draws.integers(4)))
+
+
 class Pattern(Processor):
     """A constraint: only what a deterministic automaton has an edge for. (ab|c)*, as one."""
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.generation.drawing import Doubles, log_probabilities
-from charrnn.generation.processors import DROPPED, Processor, log_sums
+from charrnn.generation.processors import DROPPED, Processor, log_sums, without
 from charrnn.generation.sequence import TextSequence
 from charrnn.inference.products import Floats
 
@@ -21,10 +21,12 @@ class Chain:
     def __init__(self, processors: Sequence[Processor], end: int, *, endless: bool, told: bool) -> None:
         """`end` is the id of an end, which the model of an `endless` stream lacks.
 
-        With `told`, what is drawn and what the pattern keeps is told in nats.
+        With `told`, what is drawn and what the pattern keeps is told in nats; what is drawn also where a processor
+        uses it.
         """
         self.processors, self.end = processors, end
         self.told = told or any(one.uses_logprob for one in processors)
+        self._kept_told = told
         self._ending = endless and any(one.ends for one in processors)
 
     def own(self, logits: Floats) -> Doubles:
@@ -40,7 +42,7 @@ class Chain:
         kept = None
         for processor in self.processors:
             given, own = own, self._through(processor, own, sequences)
-            if processor.ends and self.told:
+            if processor.ends and self._kept_told:
                 kept = (log_sums(own) - log_sums(given)).tolist()
         return own, kept
 
@@ -55,8 +57,9 @@ class Chain:
         left = processor(logits, sequences)
         if processor.ends and self._ending:
             open_rows = [row for row, sequence in enumerate(sequences) if processor.may_end(sequence)]
-            dropped = np.where(left[open_rows] == DROPPED, logits[open_rows], DROPPED)
-            left[open_rows, self.end] = log_sums(dropped)
+            if open_rows:
+                dropped = without(left > DROPPED, logits)
+                left[open_rows, self.end] = log_sums(dropped)[open_rows]
         return left
 
     def logprobs(self, own: Doubles, tokens: npt.NDArray[np.int64]) -> list[float]:

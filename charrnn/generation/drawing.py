@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.generation.processors import relative_probabilities
+from charrnn.generation.processors import relative_probabilities, shift
 
 Doubles = npt.NDArray[np.float64]
 
@@ -23,6 +23,6 @@ def draw(logits: Doubles, uniforms: Doubles) -> npt.NDArray[np.int64]:
 
 def log_probabilities(logits: Doubles, tokens: npt.NDArray[np.int64]) -> Doubles:
     """The natural logarithm of the probability of one token in each row: logits (B, V), tokens (B,) -> (B,)."""
-    likeliest = np.maximum.reduce(logits, 1)
-    own = logits[np.arange(len(tokens)), tokens] - likeliest
-    return np.asarray(own - np.log(np.add.reduce(relative_probabilities(logits), 1)))
+    shifted = shift(logits)
+    own = shifted[np.arange(len(tokens)), tokens]
+    return np.asarray(own - np.log(np.add.reduce(np.exp(shifted, shifted), 1)))

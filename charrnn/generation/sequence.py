@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from charrnn.generation.config import SampleConfig
 from charrnn.generation.processors import Processor
@@ -55,6 +56,25 @@ class Uniforms:
         return self._block[place]
 
 
+class Counts:
+    """How often each id stands among the last ones, so many or all; kept up as they come."""
+
+    def __init__(self, ids: Sequence[int], window: int | None, size: int) -> None:
+        self._window, self._seen = window, len(ids)
+        last = ids if window is None else ids[-window:]
+        self._counts = np.bincount(last, minlength=size).astype(np.float64)
+
+    def of(self, ids: Sequence[int]) -> npt.NDArray[np.float64]:
+        """Of these ids, which begin with those of before."""
+        counts, window = self._counts, self._window
+        for place in range(self._seen, len(ids)):
+            counts[ids[place]] += 1
+            if window is not None and place >= window:
+                counts[ids[place - window]] -= 1
+        self._seen = len(ids)
+        return counts
+
+
 class TextSequence:
     """One row: its ids (prompt and all that was drawn), its text, its uniforms, and the processors' states.
 
@@ -82,16 +102,22 @@ class TextSequence:
         self._stop = StopSearch(config.stop, config.length)
         self._written: list[str] = []
         self.written = 0  # characters, the prompt not among them
-        self._begun = self._told = len(
-            self.ids
-        )  # how many ids the prompt has, and how many there were at the last chunk
+        # How many ids the prompt has, and how many there were at the last chunk.
+        self._begun = self._told = len(self.ids)
         self._logprobs: list[float] = []  # of what was drawn, where they are told
         self._kept = 0.0  # since the last chunk
+        self._counts: dict[int | None, Counts] = {}
 
     @property
     def text(self) -> str:
         """What was written so far, the prompt not among it."""
         return "".join(self._written)
+
+    def counts(self, window: int | None) -> npt.NDArray[np.float64]:
+        """How often each id stands among the last, so many or all: (V + 2,), which belongs to the sequence."""
+        if window not in self._counts:
+            self._counts[window] = Counts(self.ids, window, self._end + 2)
+        return self._counts[window].of(self.ids)
 
     def push(self, token: int, logprob: float | None = None, kept: float | None = None) -> TextChunk | None:
         """Go on by the token drawn -> the text that is certain now, None where there is none.
@@ -129,5 +155,6 @@ class TextSequence:
         twin.ids, twin.states, twin._written = self.ids.copy(), self.states.copy(), self._written.copy()
         twin._logprobs = self._logprobs.copy()
         twin.uniforms = copy.copy(self.uniforms) if seed is None else Uniforms(seed)
+        twin._counts = {}  # made anew where they are asked for
         twin._detokenizer, twin._stop = self._detokenizer.copy(), copy.copy(self._stop)
         return twin

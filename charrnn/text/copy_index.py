@@ -56,6 +56,7 @@ class CopyIndex:
         self._text = codes.view(np.uint8).data
         self._places = suffixes.data
         self._prefix = lru_cache(REMEMBERED)(self._find)
+        self._begins = lru_cache(REMEMBERED)(self._beginning)
 
     @classmethod
     def of(cls, chunks: Iterable[str]) -> "CopyIndex":
@@ -87,7 +88,13 @@ class CopyIndex:
         low, high = self._prefix(wanted[:short]) if len(wanted) > short else (0, len(self.suffixes))
         begins = self._begins(len(wanted) // self._width)
         low = bisect_left(self._places, wanted, low, high, key=begins)
+        if low == high or begins(self._places[low]) != wanted:
+            return low, low
         return low, bisect_right(self._places, wanted, low, high, key=begins)
+
+    def read(self, first: int, end: int) -> str:
+        """Its characters from a place up to another."""
+        return "".join(map(self._characters.__getitem__, self.codes[first:end].tolist()))
 
     def followers(self, text: str) -> str:
         """Every character that comes behind a text somewhere in it, in order."""
@@ -174,10 +181,12 @@ class CopyIndex:
         except KeyError:
             return None
 
-    def _begins(self, length: int, skipped: int = 0) -> Any:
+    def _beginning(self, length: int, skipped: int = 0) -> Any:
         """What gives so many characters from a place on, some skipped; fewer at the end."""
         text, width = self._text, self._width
         first, end = skipped * width, (skipped + length) * width
         if width == 1:
+            if not first:
+                return lambda place: text[place : place + end].tobytes()
             return lambda place: text[place + first : place + end].tobytes()
         return lambda place: text[place * width + first : place * width + end].tobytes()

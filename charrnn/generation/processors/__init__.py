@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from charrnn.config import require
-from charrnn.generation.processors.base import DROPPED, Processor, log_sums, relative_probabilities
+from charrnn.generation.processors.base import DROPPED, Processor, log_sums, relative_probabilities, shift, without
 from charrnn.generation.processors.characters import Allow, Ban, refuse_what_leaves_nothing
 from charrnn.generation.processors.copies import MaxCopy
 from charrnn.generation.processors.match import Match
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DROPPED", "PROCESSORS", "Allow", "Ban", "Eta", "FrequencyPenalty", "Match", "MaxCopy", "MinP", "PresencePenalty",
     "Processor", "RepetitionPenalty", "Surprise", "Temperature", "TopK", "TopP", "TypicalP", "compose", "log_sums",
-    "relative_probabilities",
+    "relative_probabilities", "shift", "without",
 ]  # fmt: skip
 
 # In the order that users of the field know: what may not come at all, penalties, temperature, filters.

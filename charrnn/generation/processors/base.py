@@ -82,24 +82,41 @@ class Processor:
 
 def relative_probabilities(logits: Logits) -> Logits:
     """Probabilities but for a factor: the likeliest symbol's is 1."""
-    shifted = logits - np.maximum.reduce(logits, 1, keepdims=True)
+    shifted = shift(logits)
     return np.exp(shifted, shifted)
+
+
+def shift(logits: Logits) -> Logits:
+    """The same, with 0 for the likeliest symbol of each row."""
+    shifted: Logits = logits - spread(np.maximum.reduce(logits, 1))
+    return shifted
+
+
+def spread(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """One number for each row (B,), to be used with (B, V): of a single row without a dimension, which costs least."""
+    return values.reshape(()) if len(values) == 1 else values[:, None]
 
 
 def log_sums(logits: Logits) -> npt.NDArray[np.float64]:
     """The natural logarithm of the sum of exp(logits) in each row (B, V) -> (B,); -inf where all are dropped."""
     likeliest = np.maximum(np.maximum.reduce(logits, 1), LEAST_LOGIT)
     with np.errstate(divide="ignore"):
-        return np.asarray(likeliest + np.log(np.add.reduce(np.exp(logits - likeliest[:, None]), 1)))
+        return np.asarray(likeliest + np.log(np.add.reduce(np.exp(logits - spread(likeliest)), 1)))
 
 
-def likeliest_first(logits: Logits) -> npt.NDArray[np.int64]:
-    """The symbols of each row (B, V), the likeliest first, equals by their ids."""
-    return np.argsort(-logits, axis=-1, kind="stable")
-
-
-def only(kept: npt.NDArray[np.int64], logits: Logits) -> Logits:
-    """The logits of these symbols (B, k); the others are dropped."""
-    result = np.full_like(logits, DROPPED)
-    np.put_along_axis(result, kept, np.take_along_axis(logits, kept, axis=-1), axis=-1)
+def without(dropped: npt.NDArray[np.bool_], logits: Logits) -> Logits:
+    """The logits but for what is dropped, (B, V) both."""
+    result = logits.copy()
+    np.putmask(result, dropped, DROPPED)
     return result
+
+
+def ranked(keys: Logits) -> npt.NDArray[np.int64]:
+    """The symbols of each row, the smallest key (B, V) first, equals by their ids.
+
+    As places among all B x V, which NumPy takes from and puts to much faster than along an axis.
+    """
+    order = keys.argsort(1, "stable")
+    if len(keys) > 1:
+        order += np.arange(0, keys.size, keys.shape[1])[:, None]
+    return order

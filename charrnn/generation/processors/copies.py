@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,7 +12,6 @@ from charrnn.generation.processors.base import DROPPED, Processor
 
 if TYPE_CHECKING:
     import numpy as np
-    import numpy.typing as npt
 
     from charrnn.generation.processors.base import Logits
     from charrnn.generation.sequence import TextSequence
@@ -25,35 +24,25 @@ else:
 # Windows whose forbidden symbols are remembered: the same come again and again, in a row and in many.
 REMEMBERED = 1 << 14
 HALF = 3
+# Places in the training text that are looked at one by one.
+FEW = 8
+# Characters that make no difference to the depth of a search.
+NEAR = 2
+# Beginnings of symbols that are not looked for one by one.
+MANY = 8
+# So many characters, which come again and again, tell whether a long symbol may follow.
+CONTEXT = 2
 
 
 class Written(NamedTuple):
-    """What is known of a row: its last characters, how many of them are copied at most, what is in half a character."""
+    """What is known of a row: its last characters, how many of them are copied at most, the symbols that are too much
+    behind them, and what is in half a character.
+    """
 
     window: str
     copied: int
-    half: Detokenizer | None
-
-
-class Branch:
-    """The symbols whose text leads here, what follows on them, and how many characters the longest has from here."""
-
-    def __init__(self) -> None:
-        self.tokens: list[int] = []
-        self.further: dict[str, Branch] = {}
-        self.depth = 0
-
-    def add(self, token: int, text: str) -> None:
-        """A symbol whose text is this, from here."""
-        self.depth = max(self.depth, len(text))
-        if text:
-            self.further.setdefault(text[0], Branch()).add(token, text[1:])
-        else:
-            self.tokens.append(token)
-
-    def all_tokens(self) -> list[int]:
-        """Every symbol here and further on."""
-        return [*self.tokens, *(token for branch in self.further.values() for token in branch.all_tokens())]
+    forbidden: Sequence[int] = ()
+    half: Detokenizer | None = None
 
 
 class MaxCopy(Processor):
@@ -68,17 +57,21 @@ class MaxCopy(Processor):
     def __init__(self, learned: CopyIndex, most: int, tokenizer: Tokenizer) -> None:
         self._learned, self._most, self._tokenizer = learned, most, tokenizer
         self._texts = [_whole_text(tokenizer, token) for token in range(tokenizer.size)]
-        self._root = Branch()
+        self._longest = max(1, *(len(text or "") for text in self._texts))
+        self._harmless = most - self._longest
+        self._context = min(CONTEXT, max(0, most + 1 - self._longest))
+        # By length: beginnings of symbols, and the symbols that begin so.
+        self._beginnings: list[dict[str, list[int]]] = [{} for _ in range(self._longest + 1)]
         for token, text in enumerate(self._texts):
-            if text:
-                self._root.add(token, text)
-        self._longest = max(self._root.depth, 1)
-        self._forbidden = lru_cache(REMEMBERED)(self._find_forbidden)
-        self._copied = lru_cache(REMEMBERED)(self._find_copied)
+            for length in range(1, len(text or "") + 1):
+                self._beginnings[length].setdefault((text or "")[:length], []).append(token)
+        self._looked = lru_cache(REMEMBERED)(self._look)
+        self._followed = lru_cache(REMEMBERED)(self._find_followed)
+        self._possible = lru_cache(REMEMBERED)(self._find_possible)
 
     def start(self, prompt: Sequence[int]) -> Written:
         """The state behind the prompt."""
-        state = Written("", 0, None)
+        state = self._state("", 0, None)
         for token in prompt:
             state = self.advance(state, token, None)
         return state
@@ -93,20 +86,22 @@ class MaxCopy(Processor):
             text = half.push(token)
             half = half if half.copy().finish() else None
         window = (state.window + text)[-self._most :]
-        copied = min(state.copied + len(text), len(window))
-        if copied + self._longest > self._most:
-            copied = self._copied(window)
-        return Written(window, copied, half)
+        copied = state.copied + len(text)
+        if copied <= self._harmless and half is None:
+            return Written(window, copied)
+        return self._state(window, min(copied, len(window)), half)
+
+    def _state(self, window: str, copied: int, half: Detokenizer | None) -> Written:
+        """Behind a window of which so many characters are copied at most."""
+        if half is None and self._may_matter(window, copied):
+            return Written(window, *self._looked(window, copied))
+        return Written(window, copied, (), half)
 
     def __call__(self, logits: Logits, sequences: Sequence[TextSequence]) -> Logits:
         result = logits
         for row, sequence in enumerate(sequences):
             state: Written = sequence.states[self]
-            # Half a character may yet be up to three that stand for what is no UTF-8.
-            if state.copied + self._longest + (0 if state.half is None else HALF) <= self._most:
-                continue
-            forbidden = self._forbidden(state.window, state.copied) if state.half is None else self._completing(state)
-            if len(forbidden):
+            if forbidden := state.forbidden if state.half is None else self._completing(state):
                 result = logits.copy() if result is logits else result
                 result[row, forbidden] = DROPPED
                 if result[row].max() == DROPPED:
@@ -116,38 +111,66 @@ class MaxCopy(Processor):
                     )
         return result
 
-    def _find_copied(self, window: str) -> int:
-        """How many of its last characters are copied at most; all of them only where they are.
+    def _may_matter(self, window: str, copied: int) -> bool:
+        """Whether any symbol may be too much behind a window of which so many characters are copied at most."""
+        least = self._most + 1 - copied
+        return least <= self._longest and self._possible(window[len(window) - self._context :], least)
 
-        Where half of them are not, it takes as many again until they may be: a search less deep costs less.
+    def _find_possible(self, end: str, least: int) -> bool:
+        """Whether a symbol of so many characters may come behind this in the training text: looked up for a few."""
+        beginnings = self._beginnings[least]
+        return len(beginnings) > MANY or any(end + text in self._learned for text in beginnings)
+
+    def _look(self, window: str, copied: int) -> tuple[int, list[int]]:
+        """How many of a window's last characters are copied at most, and the symbols that are too much behind it.
+
+        A span that is too long is an end of the window and a beginning of a symbol. Where half of the window is not
+        copied, or as much of it as the longest symbol calls for, none is; as many again are looked for until they may
+        be, for a search less deep costs less. The shorter the end, the more often it stands in the training text, but
+        the fewer symbols have so long a beginning.
         """
-        known = 0
-        while known < len(window):
-            size = (known + len(window) + 1) // 2
+        known, least = 0, max(0, self._most + 1 - self._longest)
+        while (size := (known + len(window) + 1) // 2) + NEAR < least:
             if window[-size:] not in self._learned:
-                return size - 1
+                return size - 1, []
             known = size
-        return known
+        found: set[int] = set()
+        for size in range(least, copied + 1):
+            end = window[len(window) - size :]
+            low, high = self._learned.find(end)
+            if high - low <= max(FEW, len(self._beginnings[self._most + 1 - size])):
+                places = self._learned.suffixes[low:high].tolist()
+                sizes = [self._common(window, size, place) for place in places]
+                for place, common in zip(places, sizes, strict=True):
+                    ahead = self._learned.read(place + size, place + size + self._most + 1 - common)
+                    found.update(self._beginnings[self._most + 1 - common].get(ahead, ()))
+                return max(sizes, default=size - 1), sorted(found)
+            found.update(self._followed(end))
+        return copied, sorted(found)
 
-    def _find_forbidden(self, window: str, copied: int) -> npt.NDArray[np.int64]:
-        return np.array(sorted(self._walk(self._root, window, copied)), np.int64)
+    def _common(self, window: str, size: int, place: int) -> int:
+        """How many of the window's last characters stand where `size` of them do."""
+        before = window[: len(window) - size]
+        other = self._learned.read(max(0, place - len(before)), place)
+        for one, two in zip(reversed(before), reversed(other), strict=False):
+            if one != two:
+                break
+            size += 1
+        return size
 
-    def _walk(self, branch: Branch, window: str, copied: int) -> Iterable[int]:
-        """The symbols below a branch that are one character too much, behind a window of which so many are copied."""
-        if copied + branch.depth <= self._most:
-            return
-        too_much = self._learned.followers(window) if copied == self._most else ""
-        for character, further in branch.further.items():
-            if character in too_much:
-                yield from further.all_tokens()
-            elif further.depth:
-                after = (window + character)[-self._most :]
-                bound = min(copied + 1, self._most)
-                yield from self._walk(further, after, self._copied(after) if bound + further.depth > self._most else 0)
+    def _find_followed(self, end: str) -> list[int]:
+        """The symbols whose beginning makes a span that is too long of this end of a window, which stands in many
+        places.
+        """
+        beginnings = self._beginnings[self._most + 1 - len(end)]
+        return [token for text, tokens in beginnings.items() if end + text in self._learned for token in tokens]
 
     def _completing(self, state: Written) -> list[int]:
         """The symbols that are too much where half a character waits for its other half."""
         assert state.half is not None
+        # It may yet be up to three that stand for what is no UTF-8.
+        if state.copied + self._longest + HALF <= self._most:
+            return []
         texts = (state.half.copy().push(token) for token in range(self._tokenizer.size))
         return [token for token, text in enumerate(texts) if text and self._too_long(state.window + text)]
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from charrnn.config import Range, require
 from charrnn.config.fields import several
 from charrnn.generation.lazy import LazyModule
-from charrnn.generation.processors.base import DROPPED, Processor, pattern
+from charrnn.generation.processors.base import Processor, pattern, without
 from charrnn.generation.processors.characters import Allow, Ban
 
 if TYPE_CHECKING:
     import numpy as np
+    import numpy.typing as npt
 
     from charrnn.generation.config import SampleConfig
     from charrnn.generation.constraints.walk import Walk
@@ -24,6 +25,8 @@ else:
 
 SAMPLERS = ("masked", "exact", "smc")
 FEW = Range(at_least=1, at_most=10_000)
+# Of what the places need, so many numbers are kept.
+MOST_KEPT = 4_000_000
 
 
 class Standing(NamedTuple):
@@ -71,6 +74,8 @@ class Match(Processor):
         """`pieces` are the bytes of the V symbols; those without any never come."""
         self.config, self.end, self._decode, self._pieces = config, len(pieces), tokenizer.decode, pieces
         self._walks: dict[str, Walk] = {}
+        # By prompt and place: what each symbol needs (V + 1,), what the most of them do, those that never can.
+        self._known: dict[tuple[str, int], tuple[npt.NDArray[np.int64], int, npt.NDArray[np.bool_]]] = {}
 
     def start(self, prompt: Sequence[int]) -> Standing:
         """Half a character at its end is U+FFFD, as decoding has it. Raises ConfigError when no text can follow."""
@@ -88,19 +93,25 @@ class Match(Processor):
             return state
         prompt, place, left = state
         walk = self._walks[prompt]
-        return Standing(prompt, int(walk.follows(place)[token]), left - walk.lengths[token])
+        return Standing(prompt, walk.follows(place).item(token), left - walk.lengths[token])
 
     def __call__(self, logits: Logits, sequences: Sequence[TextSequence]) -> Logits:
-        standing: list[Standing] = [sequence.states[self] for sequence in sequences]
-        symbols = min(self.end, logits.shape[1])
-        needed = np.array([self._walks[prompt].needed(place) for prompt, place, _ in standing])[:, :symbols]
-        kept = needed <= np.array([[left] for _, _, left in standing])
-        result = np.full_like(logits, DROPPED)
-        np.copyto(result[:, :symbols], logits[:, :symbols], where=kept)
-        if symbols < logits.shape[1]:
-            ends = [self.may_end(sequence) for sequence in sequences]
-            np.copyto(result[:, self.end], logits[:, self.end], where=ends)
-        return result
+        dropped = [self._dropped(*sequence.states[self]) for sequence in sequences]
+        together = dropped[0][None] if len(dropped) == 1 else np.array(dropped)
+        return without(together[:, : logits.shape[1]], logits)
+
+    def _dropped(self, prompt: str, place: int, left: int) -> npt.NDArray[np.bool_]:
+        """Which of the V symbols, and whether the end, may not come (V + 1,): the same wherever enough is left."""
+        known = self._known.get((prompt, place))
+        if known is None:
+            walk = self._walks[prompt]
+            needed = np.append(walk.needed(place), 0 if walk.may_end(place) else self.config.length + 1)
+            never = needed > self.config.length
+            if len(self._known) * len(needed) > MOST_KEPT:
+                self._known.clear()
+            known = self._known[prompt, place] = needed, int(needed.max(initial=0, where=~never)), never
+        needed, enough, never = known
+        return never if left >= enough else needed > left
 
     def may_end(self, sequence: TextSequence) -> bool:
         standing: Standing = sequence.states[self]

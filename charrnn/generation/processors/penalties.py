@@ -42,10 +42,11 @@ class RepetitionPenalty(Processor):
         self.penalty, self.window = penalty, window
 
     def __call__(self, logits: Logits, sequences: Sequence[TextSequence]) -> Logits:
-        used = np.zeros(logits.shape, np.bool_)
-        for row, sequence in zip(used, sequences, strict=True):
-            row[last(sequence, self.window)] = True
-        return np.where(used, np.where(logits > 0, logits / self.penalty, logits * self.penalty), logits)
+        result = logits.copy()
+        # Of the two, what is less is l / penalty where l > 0: a penalty is at least 1.
+        less = np.minimum(logits / self.penalty, logits * self.penalty)
+        np.putmask(result, counts(logits, sequences, self.window) > 0, less)
+        return result
 
 
 class CountedPenalty(Processor):
@@ -62,11 +63,6 @@ class CountedPenalty(Processor):
         penalty = getattr(config, cls.options[0][0])
         return None if penalty is None else cls(penalty, config.repetition_window)
 
-    def counts(self, shape: tuple[int, ...], sequences: Sequence[TextSequence]) -> Logits:
-        """How often each symbol was used (B, V)."""
-        used = [np.bincount(last(sequence, self.window), minlength=shape[1])[: shape[1]] for sequence in sequences]
-        return np.array(used, np.float64)
-
 
 class FrequencyPenalty(CountedPenalty):
     """Take so much from a logit for each time that its symbol was used."""
@@ -77,7 +73,7 @@ class FrequencyPenalty(CountedPenalty):
     )  # fmt: skip
 
     def __call__(self, logits: Logits, sequences: Sequence[TextSequence]) -> Logits:
-        return logits - self.penalty * self.counts(logits.shape, sequences)
+        return logits - self.penalty * counts(logits, sequences, self.window)
 
 
 class PresencePenalty(CountedPenalty):
@@ -89,9 +85,12 @@ class PresencePenalty(CountedPenalty):
     )  # fmt: skip
 
     def __call__(self, logits: Logits, sequences: Sequence[TextSequence]) -> Logits:
-        return logits - self.penalty * (self.counts(logits.shape, sequences) > 0)
+        return logits - self.penalty * (counts(logits, sequences, self.window) > 0)
 
 
-def last(sequence: TextSequence, window: int | None) -> list[int]:
-    """The ids that a penalty looks at: so many of the last, or all."""
-    return sequence.ids if window is None else sequence.ids[-window:]
+def counts(logits: Logits, sequences: Sequence[TextSequence], window: int | None) -> Logits:
+    """How often each symbol was used (B, V)."""
+    symbols = logits.shape[1]
+    if len(sequences) == 1:
+        return sequences[0].counts(window)[None, :symbols]
+    return np.array([sequence.counts(window) for sequence in sequences])[:, :symbols]

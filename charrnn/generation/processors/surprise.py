@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from charrnn.config import Range
 from charrnn.generation.lazy import LazyModule
-from charrnn.generation.processors.base import DROPPED, Processor, sampling
+from charrnn.generation.processors.base import Processor, sampling, shift, spread, without
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 else:
     np = LazyModule("numpy")
 
-RATE = 0.1
+RATE, LN2 = 0.1, math.log(2)
 # Where the model can give no more surprise than it has, the bound does not run away.
 MOST = 60.0
 
@@ -45,10 +45,11 @@ class Surprise(Processor):
 
     def advance(self, state: float, token: int, logprob: float | None) -> float:
         assert logprob is not None
-        return min(max(0.0, state - RATE * (-logprob / math.log(2) - self.target)), MOST)
+        return min(max(0.0, state - RATE * (-logprob / LN2 - self.target)), MOST)
 
     def __call__(self, logits: Logits, sequences: Sequence[TextSequence]) -> Logits:
-        most = np.array([[sequence.states[self]] for sequence in sequences]) * math.log(2)
-        shifted = logits - np.maximum.reduce(logits, 1, keepdims=True)
-        surprisal = np.log(np.exp(shifted).sum(axis=-1, keepdims=True)) - shifted
-        return np.where((surprisal <= most) | (shifted == 0), logits, DROPPED)
+        most = np.array([sequence.states[self] * LN2 for sequence in sequences])
+        shifted = shift(logits)
+        dropped = spread(np.log(np.add.reduce(np.exp(shifted), 1))) - shifted > spread(most)
+        dropped &= shifted < 0  # the likeliest always stays
+        return without(dropped, logits)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from charrnn.config import Range, require
 from charrnn.generation.lazy import LazyModule
-from charrnn.generation.processors.base import Processor, only, sampling
+from charrnn.generation.processors.base import DROPPED, Processor, sampling
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,16 +71,23 @@ class Temperature(Processor):
 
     def __call__(self, logits: Logits, sequences: Sequence[TextSequence]) -> Logits:
         if isinstance(self.t, Ramp):
-            rows = zip(logits[:, None], sequences, strict=True)
-            return np.concatenate([_divided(row, self._now(self.t, sequence)) for row, sequence in rows])
-        return _divided(logits, self.t)
+            return _divided(logits, np.array([[self._now(self.t, sequence)] for sequence in sequences]))
+        return logits / self.t if self.t > LEAST_TEMPERATURE else _greedy(logits)
 
     def _now(self, ramp: Ramp, sequence: TextSequence) -> float:
         share = min(1.0, sequence.written / max(1, self.length - 1))
         return ramp.first + share * (ramp.last - ramp.first)
 
 
-def _divided(logits: Logits, t: float) -> Logits:
-    if t > LEAST_TEMPERATURE:
+def _divided(logits: Logits, t: Logits) -> Logits:
+    """Each row by its own t (B, 1)."""
+    warm = t > LEAST_TEMPERATURE
+    if warm.all():
         return logits / t
-    return only(logits.argmax(axis=-1)[:, None], np.zeros_like(logits))
+    return np.where(warm, logits / np.where(warm, t, 1), _greedy(logits))
+
+
+def _greedy(logits: Logits) -> Logits:
+    result = np.full_like(logits, DROPPED)
+    result[np.arange(len(logits)), logits.argmax(1)] = 0.0
+    return result

@@ -9,12 +9,15 @@ from charrnn.generation.lazy import LazyModule
 from charrnn.generation.processors.base import (
     COUNT,
     DROPPED,
+    LEAST_LOGIT,
     PROBABILITY,
     Processor,
-    likeliest_first,
-    only,
+    ranked,
     relative_probabilities,
     sampling,
+    shift,
+    spread,
+    without,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -36,7 +39,9 @@ class TopK(Processor):
         self.k = k
 
     def __call__(self, logits: Logits, sequences: Sequence[TextSequence]) -> Logits:
-        return only(likeliest_first(logits)[:, : self.k], logits)
+        result = logits.copy()
+        result.reshape(-1)[ranked(-logits)[:, self.k :]] = DROPPED
+        return result
 
 
 class TopP(Processor):
@@ -52,7 +57,9 @@ class TopP(Processor):
         self.p = p
 
     def __call__(self, logits: Logits, sequences: Sequence[TextSequence]) -> Logits:
-        return reaching(self.p, likeliest_first(logits), logits)
+        order = ranked(-logits)
+        ordered = logits.take(order)
+        return reaching(self.p, order, np.exp(ordered - spread(ordered[:, 0])), logits)
 
 
 class MinP(Processor):
@@ -68,7 +75,7 @@ class MinP(Processor):
         self.p = p
 
     def __call__(self, logits: Logits, sequences: Sequence[TextSequence]) -> Logits:
-        return np.where(relative_probabilities(logits) >= self.p, logits, DROPPED)
+        return without(relative_probabilities(logits) < self.p, logits)
 
 
 class TypicalP(Processor):
@@ -87,9 +94,11 @@ class TypicalP(Processor):
         self.p = p
 
     def __call__(self, logits: Logits, sequences: Sequence[TextSequence]) -> Logits:
-        log_p, entropy = surprisals(logits)
-        far = np.abs(-log_p - entropy)
-        return reaching(self.p, np.argsort(far, axis=-1, kind="stable"), logits)
+        shifted = shift(logits)
+        share = np.exp(shifted)
+        log_p, entropy = surprisals(shifted, share)
+        order = ranked(np.abs(log_p + spread(entropy)))
+        return reaching(self.p, order, share.take(order), logits)
 
 
 class Eta(Processor):
@@ -103,28 +112,34 @@ class Eta(Processor):
 
     def __init__(self, eta: float) -> None:
         self.eta = eta
+        self._least = float(np.log(eta))  # math.log may round in another way
 
     def __call__(self, logits: Logits, sequences: Sequence[TextSequence]) -> Logits:
-        log_p, entropy = surprisals(logits)
-        least = np.minimum(np.log(self.eta), np.log(self.eta) / 2 - entropy)
-        return np.where((log_p >= least) | (logits == logits.max(axis=-1, keepdims=True)), logits, DROPPED)
+        shifted = shift(logits)
+        log_p, entropy = surprisals(shifted, np.exp(shifted))
+        dropped = log_p < spread(np.minimum(self._least, self._least / 2 - entropy))
+        dropped &= shifted < 0  # the likeliest always stays
+        return without(dropped, logits)
 
 
-def reaching(p: float, order: npt.NDArray[np.int64], logits: Logits) -> Logits:
-    """Keep the first symbols in this order (B, V) whose probability reaches p: the first always stays."""
-    ordered = np.take_along_axis(logits, order, axis=-1)
-    share = relative_probabilities(logits)
-    share = np.take_along_axis(share, order, axis=-1)
-    before = share.cumsum(axis=-1) - share
-    kept = np.where(before < p * share.sum(axis=-1, keepdims=True), ordered, DROPPED)
-    result = np.empty_like(logits)
-    np.put_along_axis(result, order, kept, axis=-1)
+def reaching(p: float, order: npt.NDArray[np.int64], share: Logits, logits: Logits) -> Logits:
+    """Keep the first symbols in this order whose probability reaches p: the first always stays.
+
+    `order` as `ranked` gives it, `share` the relative probabilities in that order, (B, V) all.
+    """
+    before = np.add.accumulate(share, 1)
+    before -= share
+    result = logits.copy()
+    result.reshape(-1)[order[before >= spread(p * np.add.reduce(share, 1))]] = DROPPED
     return result
 
 
-def surprisals(logits: Logits) -> tuple[Logits, Logits]:
-    """log p (B, V) and the entropy (B, 1), in nats; what was dropped has p = 0 and no part in it."""
-    shifted = logits - np.maximum.reduce(logits, 1, keepdims=True)
-    log_p = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+def surprisals(shifted: Logits, share: Logits) -> tuple[Logits, Logits]:
+    """log p (B, V) and the entropy (B,), in nats; what was dropped has p = 0 and no part in it.
+
+    Of logits of which the largest is 0, and their exponentials.
+    """
+    log_p = shifted - spread(np.log(np.add.reduce(share, 1)))
     p = np.exp(log_p)
-    return log_p, -np.where(p > 0, p * np.where(p > 0, log_p, 0), 0).sum(axis=-1, keepdims=True)
+    p *= np.maximum(log_p, LEAST_LOGIT)  # 0 times what is finite
+    return log_p, -np.add.reduce(p, 1)
