@@ -65,6 +65,7 @@ class Training:
         """
         if self.trainer.world.rank:
             yield from self.trainer.run()
+            self.trainer.world.leave()
             return
         shown = self.trainer.time.spent.validations
         with self.lock, write_metrics(self.run.metrics, self.earlier) as append:
@@ -80,6 +81,7 @@ class Training:
                 if isinstance(event, Stopped) and event.reason != "interrupted":
                     self.run.launch.unlink(missing_ok=True)
                 yield event
+        self.trainer.world.leave()
 
     def save(self) -> None:
         """Save it as it stands before its first step."""

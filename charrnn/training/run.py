@@ -160,7 +160,7 @@ def assemble(
 
     def mean_nll(model: Predictor, part: Part) -> float:
         nats = token_nll(model, part.tokens, part.starts, chunks=VALIDATION_CHUNKS, own=world.own)
-        total = torch.tensor([nats.sum()], dtype=torch.float64)
+        total = torch.tensor([nats.sum()], dtype=torch.float64, device=machine.device)
         world.sum([total])
         return float(total.item()) / nats.size
 

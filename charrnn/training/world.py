@@ -51,6 +51,9 @@ class World:
         """What the first process says."""
         return text
 
+    def leave(self) -> None:
+        """Behind the last thing that is done together."""
+
 
 ALONE = World()
 
@@ -119,5 +122,4 @@ class Joined(World):
         return bytes(data.cpu().numpy()).decode()
 
     def leave(self) -> None:
-        """Behind the last thing that is done together."""
         self._distributed.destroy_process_group()
