@@ -45,5 +45,5 @@ def test_steps_and_times_are_told_apart(given: str | int | None, value: str | in
 
 @each("given", ["0", 0, -3, "5x", "", 1.5, "m"])
 def test_anything_else_is_refused(given: str | float) -> None:
-    with pytest.raises(ConfigError, match="save_every|is no time"):
+    with pytest.raises(ConfigError, match=r"save_every|is no time"):
         TrainOptions.of(save_every=given)
