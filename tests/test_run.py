@@ -27,9 +27,8 @@ from charrnn.storage.checkpoint import build_model, read, read_header, write
 from charrnn.storage.runs import Run
 from charrnn.text.dataset import encode_part
 from charrnn.text.token_files import Tokens
-from charrnn.training import loop, recording, save_schedule
+from charrnn.training import loop, recording, world
 from charrnn.training import run as session
-from charrnn.training import time_budget as clocks
 from charrnn.training.events import Report
 from charrnn.training.int8_check import arrays, int8_cost
 from charrnn.training.recording import Training
@@ -462,7 +461,7 @@ def test_a_run_against_the_clock_goes_on_by_its_plan_and_when_it_is_complete_for
     tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ticking = Ticking()
-    for module in (loop, clocks, save_schedule, session):
+    for module in (loop, world, session):
         monkeypatch.setattr(module, "time", ticking)
     stop_dead(start(options(corpus, seconds=6.0, save_every=10), checkpoints=tmp_path), 35)
     again = resume("run", checkpoints=tmp_path)

@@ -204,9 +204,20 @@ def test_what_can_be_read_once_is_known_and_kept(tmp_path: Path) -> None:
 # What is not there
 
 
-def test_a_folder_is_refused_with_a_hint(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match=r"is a folder: .*/\*\.txt"):
-        Corpus([str(tmp_path)])
+def test_a_folder_and_a_pattern_are_the_files_that_they_name_in_order(tmp_path: Path) -> None:
+    for name in ("b.txt", "a.txt", "deep/c.txt", ".hidden.txt", "d.md"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name, encoding="utf-8")
+    assert Corpus([str(tmp_path)]).read() == "a.txtb.txtd.mddeep/c.txt"
+    assert Corpus([str(tmp_path / "*.txt"), str(tmp_path / "d.md")]).read() == "a.txtb.txtd.md"
+    assert Corpus([str(tmp_path / "**" / "*.txt")]).read() == "a.txtb.txtdeep/c.txt"
+    (tmp_path / "odd[1].txt").write_text("odd", encoding="utf-8")
+    assert Corpus([str(tmp_path / "odd[1].txt")]).read() == "odd", "a file's name is no pattern"
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CorpusError, match=r"the folder .*empty holds no file"):
+        Corpus([str(tmp_path / "empty")])
+    with pytest.raises(CorpusError, match=r"no file is like .*\*\.zst"):
+        Corpus([str(tmp_path / "*.zst")])
 
 
 @each("source", ["missing.txt", "no/such/folder/text.txt", "", "a\0b", "x" * 300, "é" * 200, "two\nlines", "x" * 5000])

@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.training import loop, save_schedule
-from charrnn.training import time_budget as clocks
+from charrnn.training import loop, world
 from charrnn.training.batches import Batch
 from charrnn.training.events import Event, Note, Report, Stopped
 from charrnn.training.loop import Trainer
 from charrnn.training.optim import learning_rate
 from charrnn.training.progress import Position, Progress, Rescue, Snapshot
 from charrnn.training.step_plan import LEAST_STEPS, MEASURED, StepPlan
+from charrnn.training.time_budget import TimeBudget
 
 from .test_loop import Cycle, Saved, make, reports, weights
 
@@ -110,7 +110,7 @@ def simulate(monkeypatch: pytest.MonkeyPatch) -> Simulate:
         **fields: float | int | None,
     ) -> Simulation:
         clock = Clock()
-        for module in (loop, clocks, save_schedule):
+        for module in (loop, world):
             monkeypatch.setattr(module, "time", clock)
         config: dict[str, float | int | None] = {"seconds": BUDGET, "report_every": 1, "patience": None, **fields}
         streams = Timed(clock, cost)
@@ -196,15 +196,15 @@ def test_a_machine_that_becomes_slower_or_faster_still_ends_in_time(
 def test_a_new_plan_goes_on_from_the_share_where_the_old_one_stood(
     simulate: Simulate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keep, leaps = clocks.TimeBudget.replan, []
+    keep, leaps = TimeBudget.replan, []
 
-    def watched(budget: clocks.TimeBudget, position: Position) -> None:
+    def watched(budget: TimeBudget, position: Position) -> None:
         share, total = budget.share(position), budget.spent.plan.total
         keep(budget, position)
         if budget.spent.plan.total != total:
             leaps.append(budget.share(position) - share)
 
-    monkeypatch.setattr(clocks.TimeBudget, "replan", watched)
+    monkeypatch.setattr(TimeBudget, "replan", watched)
     for times in (3.0, 1 / 3):
         leaps.clear()
         simulate(lambda step, times=times: 1.0 if step < 0.5 * BUDGET else times).finish()

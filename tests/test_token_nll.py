@@ -4,6 +4,7 @@ import copy
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -413,3 +414,17 @@ def test_scoring_leaves_no_gradient_and_no_changed_weight() -> None:
     token_nll(model, draw(50))
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+@each("kind", ["stream", "documents", "resets"])
+@each("size", [2, 3, 9])
+def test_what_several_score_of_a_text_is_each_token_once(kind: str, size: int) -> None:
+    """Shares of chunks, of documents and of pieces between resets, and the tail of a stream."""
+    model = make_model(documents=kind == "documents")
+    tokens = np.random.default_rng(1).integers(0, 5, 256 * 5 + 3).astype(np.uint8)
+    starts = np.arange(0, tokens.size, 90) if kind == "documents" else None
+    more: dict[str, Any] = {"reset_every": 100} if kind == "resets" else {}
+    whole = token_nll(model, tokens, starts, chunks=5, **more)
+    shares = [token_nll(model, tokens, starts, chunks=5, own=slice(rank, None, size), **more) for rank in range(size)]
+    assert (np.sum([share > 0 for share in shares], axis=0) == 1).all()
+    np.testing.assert_allclose(np.sum(shares, axis=0), whole, rtol=1e-5)

@@ -23,11 +23,11 @@ def test_the_ratio_is_the_length_of_the_move_over_the_length_of_the_weights() ->
         network.bias.zero_()
     updates = Updates(network)
     assert updates.take() is None
-    updates.before()
-    with torch.no_grad():
+    with updates.measured(True), torch.no_grad():
         network.weight.add_(torch.tensor([[0.0, 0.5]]))
         network.bias.add_(1)
-    updates.after()
+    with updates.measured(False), torch.no_grad():
+        network.weight.add_(1)
     found = updates.take()
     assert found is not None and list(found) == ["weight"]  # the bias had no length
     assert found["weight"] == pytest.approx(0.1)

@@ -54,9 +54,9 @@ class Training:
         or CheckpointError.
         """
         asked = train_options(corpus, options)
-        from charrnn.training import run
+        from charrnn.training.distributed import begin
 
-        return cls(run.start(asked, checkpoints=folder(checkpoints)))
+        return cls(begin(asked, checkpoints=folder(checkpoints)))
 
     @classmethod
     @known_options(ResumeOptions)
@@ -76,10 +76,10 @@ class Training:
         """
         asked = ResumeOptions.of(**options)
         sources = None if corpus is None else train_options(corpus, {}).corpus
-        from charrnn.training.resume import resume
+        from charrnn.training.distributed import go_on
 
         name = None if name is None else os.fspath(name)
-        return cls(resume(name, corpus=sources, checkpoints=folder(checkpoints), **asked.to_json()))
+        return cls(go_on(name, corpus=sources, checkpoints=folder(checkpoints), **asked.to_json()))
 
     def __iter__(self) -> "Iterator[Event]":
         return self._events
@@ -161,6 +161,8 @@ class Training:
         """The curve of it all; a picture is no reason to fail, for everything is trained and saved."""
         from charrnn.training.events import Note
 
+        if self._session.trainer.world.rank:
+            return None
         try:
             draw(self.run)
         except Exception as problem:

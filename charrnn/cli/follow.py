@@ -9,6 +9,7 @@ from pathlib import Path
 from types import FrameType
 
 from charrnn.api import Training
+from charrnn.config.launch import launched
 from charrnn.console import say, warn, write
 from charrnn.console.display import TrainingDisplay
 from charrnn.schema import to_json_text
@@ -55,18 +56,24 @@ def farewell(training: Training, reason: str, checkpoints: Path | None, *, bare:
 
 @contextmanager
 def _stopping(training: Training) -> Iterator[None]:
-    """The first signal ends the run after its step; the second leaves at once."""
+    """The first signal ends the run after its step; the second leaves at once.
+
+    A launcher of several processes hands every signal on, and leaves by itself those that take too long.
+    """
+    asking = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGUSR1"):  # which Slurm sends some time before it ends a job
+        asking.append(signal.SIGUSR1)
 
     def ask(number: int, frame: FrameType | None) -> None:
         training.stop()
-        warn("stopping after this step; once more leaves at once")
-        for each in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(each, leave)
+        warn("stopping after this step" + ("" if launched() else "; once more leaves at once"))
+        for each in asking:
+            signal.signal(each, signal.SIG_IGN if launched() else leave)
 
     def leave(number: int, frame: FrameType | None) -> None:
         os._exit(128 + number)
 
-    before = {each: signal.signal(each, ask) for each in (signal.SIGINT, signal.SIGTERM)}
+    before = {each: signal.signal(each, ask) for each in asking}
     try:
         yield
     finally:

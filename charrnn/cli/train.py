@@ -2,16 +2,19 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from charrnn.cli import options as opt
 from charrnn.cli.completion import complete_text
-from charrnn.cli.exit_codes import INTERRUPTED
+from charrnn.cli.exit_codes import FAILED, INTERRUPTED
 from charrnn.cli.standard_input import or_standard_input
-from charrnn.config import ResumeOptions, TrainOptions
-from charrnn.console import megabytes, say
+from charrnn.config import ResumeOptions, TrainOptions, launch
+from charrnn.console import Talk, megabytes, say
+
+if TYPE_CHECKING:
+    from charrnn.api import Training
 
 EXAMPLES = """Examples:
 
@@ -37,7 +40,7 @@ def train(
         list[str] | None,
         typer.Argument(
             metavar="CORPUS",
-            help="Text files (.gz, .xz, .bz2, .zst too), a bundled corpus's name, or - for stdin.",
+            help="Text files (.gz, .xz, .bz2, .zst too), folders, a bundled corpus's name, or - for stdin.",
             show_default="what is piped in; else fables",
             autocompletion=complete_text,
         ),
@@ -62,33 +65,48 @@ def train(
     Needs no option: every hyperparameter of the network, its regularisation and the schedule is chosen from the text
     and the time. Ctrl-C saves and says how to go on. -q prints the best bits per character alone.
     """
-    if not resume:
+    if launch.rank():
+        Talk.quiet, as_json = True, False
+    elif not resume:
         corpus = or_standard_input(corpus) or list(TrainOptions().corpus)
-    say(_reading_run(fields["name"], checkpoints) if resume else _reading(corpus or []))
+    if launch.rank() == 0:
+        say(_reading_run(fields["name"], checkpoints) if resume else _reading(corpus or []))
     # torch is loaded behind that line, and takes longer than the text.
-    from charrnn.api import Training
     from charrnn.cli.follow import farewell, follow
+    from charrnn.training.distributed import Elsewhere
 
-    if resume:
-        changes = {name: fields[name] for name in ResumeOptions.__dataclass_fields__ if name in fields}
-        training = Training.resume(fields["name"], corpus=corpus or None, checkpoints=checkpoints, more=more, **changes)
-    else:
-        training = Training.start(corpus, checkpoints=checkpoints, **fields)
+    try:
+        training = _begun(resume, corpus, checkpoints, more, fields)
+    except Elsewhere as problem:  # which the first process says
+        raise typer.Exit(FAILED) from problem
     for note in training.notes:
         say(note)
     reason = follow(training, json_lines=as_json)
-    farewell(training, reason, checkpoints, bare=quiet and not as_json)
-    if reason == "interrupted":
+    if launch.rank() == 0:
+        farewell(training, reason, checkpoints, bare=quiet and not as_json)
+    # A launcher takes any other code for a failure, and begins its processes again.
+    if reason == "interrupted" and not launch.launched():
         raise typer.Exit(INTERRUPTED)
+
+
+def _begun(
+    resume: bool, corpus: list[str] | None, checkpoints: Path | None, more: str | None, fields: Any
+) -> "Training":
+    from charrnn.api import Training
+
+    if resume:
+        changes = {name: fields[name] for name in ResumeOptions.__dataclass_fields__ if name in fields}
+        return Training.resume(fields["name"], corpus=corpus or None, checkpoints=checkpoints, more=more, **changes)
+    return Training.start(corpus, checkpoints=checkpoints, **fields)
 
 
 def _reading(corpus: Sequence[str]) -> str:
     """What is read, and how much: 'reading corpus.txt, 1.1 MB'. Raises CorpusError when it is not there."""
-    from charrnn.text.sources import called, find
+    from charrnn.text.sources import called, find, listed
 
-    paths = [find(name) for name in corpus]
+    paths = [find(name) for name in listed(corpus)]
     size = sum(path.stat().st_size for path in paths if path and path.is_file())
-    what = called(corpus[0]) if len(corpus) == 1 else f"{len(corpus)} texts"
+    what = called(corpus[0]) if len(paths) == 1 else f"{len(paths):,} texts"
     return f"reading {what}" + (f", {megabytes(size)}" if size else "")
 
 

@@ -36,6 +36,16 @@ def share_or_file(part: Any) -> Any:
         return part
 
 
+def steps_or_time(value: Any) -> Any:
+    """'200' -> 200 steps; '5m' stays a time. Raises ConfigError when it is neither."""
+    if isinstance(value, str) and not value.isdecimal():
+        parse_duration(value)
+        return value
+    value = int(value) if isinstance(value, str) else value
+    require(not isinstance(value, int) or value in COUNT, f"`save_every` must be {COUNT} steps or a time, not {value}")
+    return value
+
+
 def none_is_off(name: Any) -> Any:
     """'none' -> None"""
     return None if name == "none" else name
@@ -49,7 +59,7 @@ class TrainOptions(Config):
     """
 
     corpus: tuple[str, ...] = option(
-        "Text files (.gz, .xz, .bz2, .zst too), a bundled corpus's name, or - for stdin.", "Text", "fables",
+        "Text files (.gz, .xz, .bz2, .zst too), folders, a bundled corpus's name, or - for stdin.", "Text", "fables",
         default=("fables",), parse=sources, metavar="CORPUS",
     )  # fmt: skip
     seconds: float | None = training(
@@ -154,9 +164,10 @@ class TrainOptions(Config):
         "Gradient clipping: the largest element as well.", says="none", range=Range(above=0, at_most=LARGEST)
     )
     eval_every: int | None = training("Steps between validations.", says="15 times, evenly", range=COUNT)
-    save_every: int | None = training(
-        "Steps between checkpoints.", says="every minute, and at validations", range=COUNT
-    )
+    save_every: int | str | None = training(
+        "Steps between checkpoints, or a time: 5m.", says="every minute, and at validations", metavar="N|TIME",
+        parse=steps_or_time,
+    )  # fmt: skip
 
     precision: str | None = machine(
         "Number format of the training step; weights are kept in fp32.", says="bf16 where it is fast",

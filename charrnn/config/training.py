@@ -32,7 +32,7 @@ class TrainConfig(Config):
     eval_every: int | None = field(default=None, metadata=same_as(TrainOptions, "eval_every"))
     evaluations: int = field(default=15, metadata=within(at_least=1))
     validated: int = field(default=1 << 17, metadata=within(at_least=1))
-    save_every: int | None = field(default=None, metadata=same_as(TrainOptions, "save_every"))
+    save_every: int | str | None = field(default=None, metadata=same_as(TrainOptions, "save_every"))
     report_every: int = field(default=10, metadata=within(at_least=1))
     patience: int | None = field(default=5, metadata=same_as(TrainOptions, "patience"))
     precision: str = field(default="fp32", metadata=same_as(TrainOptions, "precision"))

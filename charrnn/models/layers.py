@@ -130,15 +130,21 @@ class ConnectionLayer(nn.Module):
 
 
 class LockedDropout(nn.Module):
-    """Dropout whose mask is drawn once for a window and held over time (Gal & Ghahramani 2016)."""
+    """Dropout whose mask is drawn once for a window and held over time (Gal & Ghahramani 2016).
+
+    Where the window has `rows` rows of which these are `own`, masks are drawn for all: so they are the same however
+    many processes share the rows.
+    """
 
     def __init__(self, p: float | None) -> None:
         super().__init__()
         self.p = p
+        self.rows: int | None = None
+        self.own = slice(None)
 
     def forward(self, x: Tensor) -> Tensor:
         """x (B, T, F) -> the same, whole features of a row zeroed, the others scaled by 1 / (1 - p)."""
         if self.p is None or not self.training:
             return x
-        mask = x.new_empty(x.shape[0], 1, x.shape[2]).bernoulli_(1 - self.p).div_(1 - self.p)
-        return x * mask
+        mask = x.new_empty(self.rows or x.shape[0], 1, x.shape[2]).bernoulli_(1 - self.p).div_(1 - self.p)
+        return x * mask[self.own]

@@ -32,6 +32,7 @@ BATCH = 32
 LOGITS_AT_ONCE = 1 << 24
 WARM_UP = 256
 SHORTEST_CHUNK = 256
+WHOLE = slice(None)
 
 
 def token_nll(
@@ -44,6 +45,7 @@ def token_nll(
     window: int = WINDOW,
     chunks: int = 1,
     temperature: float = 1.0,
+    own: slice = WHOLE,
 ) -> Nats:
     """Nats of every token (N,), each once.
 
@@ -55,16 +57,27 @@ def token_nll(
     `batch_size` (of documents, of pieces between resets) and `window` change the time it takes, not the figures (to
     about 1e-7 relative). `chunks` cuts one stream into so many pieces side by side, each warmed up on the 256 tokens
     before it: an estimate (about 1e-5 relative) for validation while training, several times as fast. `temperature`
-    divides the logits; a figure at any other than 1 is to be reported as what it is.
+    divides the logits; a figure at any other than 1 is to be reported as what it is. `own`: which of the pieces or
+    documents are to be scored, where others score the rest, which is 0.
     """
-    result, start_id = np.empty(tokens.size), model.config.start_id
+    result, start_id = np.zeros(tokens.size), model.config.start_id
 
     def keep(positions: Positions, inside: Inside, logits: Tensor, targets: Tensor) -> None:
         if temperature != 1.0:
             logits /= temperature
         result[positions[inside]] = target_nll(logits, targets, start_id)[inside]
 
-    read(model, tokens, starts, keep, reset_every=reset_every, batch_size=batch_size, window=window, chunks=chunks)
+    read(
+        model,
+        tokens,
+        starts,
+        keep,
+        reset_every=reset_every,
+        batch_size=batch_size,
+        window=window,
+        chunks=chunks,
+        own=own,
+    )
     return result
 
 
@@ -79,6 +92,7 @@ def read(
     batch_size: int = BATCH,
     window: int = WINDOW,
     chunks: int = 1,
+    own: slice = WHOLE,
 ) -> None:
     """Read a text as `token_nll` does, and hand on what is predicted of each token, once."""
     was_training = model.training
@@ -86,12 +100,12 @@ def read(
     try:
         reader = _Reader(model, tokens, window, take)
         if starts is not None:
-            reader.independent(starts, np.append(starts[1:], tokens.size), True, batch_size)
+            reader.independent(starts[own], np.append(starts[1:], tokens.size)[own], True, batch_size)
         elif reset_every is not None:
             firsts = np.arange(0, tokens.size, reset_every)
-            reader.independent(firsts, np.append(firsts[1:], tokens.size), False, batch_size)
+            reader.independent(firsts[own], np.append(firsts[1:], tokens.size)[own], False, batch_size)
         else:
-            reader.stream(chunks)
+            reader.stream(chunks, own)
     finally:
         model.train(was_training)
 
@@ -111,21 +125,23 @@ class _Reader:
             states = self.model.initial_states(len(some))
             self._read(firsts[some], ends[some], states, self.take, from_start=documents)
 
-    def stream(self, chunks: int) -> None:
+    def stream(self, chunks: int, own: slice) -> None:
         """One stream, or equal chunks of it side by side, each from the state that its neighbour's tail leads to."""
         chunks = max(1, min(chunks, self.tokens.size // SHORTEST_CHUNK))
-        length = self.tokens.size // chunks
-        firsts = np.arange(chunks) * length
-        ends = firsts + length
-        states = self.model.initial_states(chunks)
+        length, chosen = self.tokens.size // chunks, np.arange(chunks)[own]
+        if not chosen.size:
+            return
+        states, rows = self.model.initial_states(len(chosen)), torch.arange(len(chosen), device=self.device)
         if chunks > 1:
-            states = select_rows(
-                self._read(ends - WARM_UP, ends, states, None), torch.arange(-1, chunks - 1, device=self.device)
+            # Nothing stands before the first.
+            tails = np.maximum(chosen, 1) * length
+            states = self._read(tails - WARM_UP, tails, states, None)
+            states = select_rows(states, torch.where(torch.from_numpy(chosen > 0).to(self.device), rows, -1))
+        states = self._read(chosen * length, (chosen + 1) * length, states, self.take)
+        if chosen[-1] == chunks - 1 and length * chunks < self.tokens.size:
+            self._read(
+                np.array([length * chunks]), np.array([self.tokens.size]), select_rows(states, rows[-1:]), self.take
             )
-        states = self._read(firsts, ends, states, self.take)
-        if length * chunks < self.tokens.size:
-            last = select_rows(states, torch.tensor([chunks - 1], device=self.device))
-            self._read(ends[-1:], np.array([self.tokens.size]), last, self.take)
 
     def _read(
         self,

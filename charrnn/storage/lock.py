@@ -70,6 +70,14 @@ class Lock:
             self.release()
 
 
+class HeldElsewhere(Lock):
+    """That of a folder which the first of several processes has locked: the others write nothing there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / NAME
+        self._file = None
+
+
 def locked(folder: Path) -> bool:
     """Whether somebody writes to the folder at this moment."""
     if not (folder / NAME).exists():

@@ -10,6 +10,7 @@ from pathlib import Path
 from charrnn.errors import RunError
 from charrnn.storage.lock import NAME, Lock
 from charrnn.storage.metrics import Metrics, read_metrics
+from charrnn.text.sources import GLOB
 
 VARIABLE = "CHARRNN_CHECKPOINTS"
 # What texts that can be read once are kept as.
@@ -52,6 +53,11 @@ class Run:
         """The index of its training text, once copies were looked for."""
         return self.folder / "copies.safetensors"
 
+    @property
+    def launch(self) -> Path:
+        """Which launch of several processes began it, while it is not complete."""
+        return self.folder / "launch.txt"
+
     def copy(self, part: str, number: int = 1) -> Path:
         """What was read from standard input or a pipe, kept so that the run can be resumed and evaluated."""
         return self.folder / (f"{part}.txt" if number == 1 else f"{part}-{number}.txt")
@@ -72,7 +78,7 @@ class Run:
         A copy of standard input is a training's where one has been: a text that a user has put there never is.
         """
         found = sorted(self.folder.iterdir()) if self.folder.is_dir() else []
-        written = {path.name for path in (self.model, self.resume, self.metrics, self.curve, self.copies)}
+        written = {path.name for path in (self.model, self.resume, self.metrics, self.curve, self.copies, self.launch)}
         trained = self.exists or (self.folder / NAME).exists()
         unfinished = tuple(f".{name}." for name in written)
         own = [
@@ -161,7 +167,10 @@ def _claim(run: Run) -> tuple[Run, Lock]:
 def _name_from(source: str) -> str:
     if source == "-":
         return "stdin"
-    stem = Path(source).name
+    path = Path(source)
+    while GLOB.search(path.name):  # of a pattern, the folder
+        path = path.parent
+    stem = path.name
     for suffix in (".gz", ".xz", ".bz2", ".zst", ".txt"):
         stem = stem.removesuffix(suffix)
     return re.sub(r"[^\w.-]+", "-", stem).strip("-.") or "run"

@@ -6,13 +6,13 @@ A `Corpus` is a list of sources (`sources.py`) that can be read again and again,
 
 import codecs
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from charrnn.errors import CorpusError
 from charrnn.text.encodings import advice, utf16
-from charrnn.text.sources import DAMAGED, called, find, unpacked
+from charrnn.text.sources import DAMAGED, called, find, listed, unpacked
 
 CHUNK_BYTES = 1 << 22
 CHECKED_LINES = 200_000
@@ -34,11 +34,13 @@ class TextStatistics:
     words: int = 0
     kept: int = 0
     sha256: str = ""
+    hashes: tuple[str, ...] = ()
+    """Of each source."""
     notes: list[str] = field(default_factory=list)
 
 
 class Corpus:
-    """One text from files, bundled corpora or stdin ('-'), in the order given, read chunk by chunk.
+    """One text from files, folders and patterns of them, bundled corpora or stdin ('-'), in the order given, in chunks.
 
     `names` are what messages call the sources. With `any_bytes`, what is no UTF-8 is read too, a lone surrogate for
     each such byte ("surrogateescape"), and zero bytes. Without `corpora`, a bundled corpus's name is none.
@@ -54,11 +56,11 @@ class Corpus:
         any_bytes: bool = False,
         corpora: bool = True,
     ) -> None:
-        self.sources = sources
-        self.names = [called(source) for source in names or sources]
+        self.sources = listed(sources) if corpora else sources
+        self.names = [called(source) for source in names or self.sources]
         self.any_bytes = any_bytes
         self.statistics = TextStatistics()
-        self._paths = [find(source, corpora=corpora) for source in sources]
+        self._paths = [find(source, corpora=corpora) for source in self.sources]
 
     @property
     def title(self) -> str:
@@ -77,8 +79,10 @@ class Corpus:
             if number and border:
                 yield border
             with unpacked(path, name, statistics.notes.append) as raw:
-                decoded = _decode(raw, name, digest.update, statistics, self.any_bytes)
+                own = hashlib.sha256()
+                decoded = _decode(raw, name, [digest, own], statistics, self.any_bytes)
                 yield from _normalise(decoded, name, statistics, survey)
+                statistics.hashes += (own.hexdigest(),)
         statistics.sha256 = digest.hexdigest()
         if survey is not None:
             survey.finish()
@@ -98,7 +102,7 @@ class Corpus:
 
 
 def _decode(
-    raw: BinaryIO, source: str, digest: Callable[[bytes], None], statistics: TextStatistics, any_bytes: bool
+    raw: BinaryIO, source: str, digests: Sequence["hashlib._Hash"], statistics: TextStatistics, any_bytes: bool
 ) -> Iterator[str]:
     """UTF-8, strict unless `any_bytes`, a leading BOM dropped."""
     utf8 = codecs.getincrementaldecoder("utf-8")("surrogateescape" if any_bytes else "strict")
@@ -108,7 +112,8 @@ def _decode(
             block = raw.read(CHUNK_BYTES)
         except DAMAGED as error:
             raise CorpusError(f"{source} cannot be read to its end: {error}") from None
-        digest(block)
+        for digest in digests:
+            digest.update(block)
         if b"\0" in block and not any_bytes:
             raise CorpusError(f"{source} {zeros_told(block)}")
         if offset == 0 and block.startswith(codecs.BOM_UTF8):

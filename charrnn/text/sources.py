@@ -4,11 +4,13 @@ import bz2
 import io
 import lzma
 import os
+import re
 import stat
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from glob import iglob
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -22,6 +24,7 @@ else:
 STDIN = "-"
 BLOCK = 1 << 20
 LONGEST_NAME = 255
+GLOB = re.compile(r"[*?[]")
 # What reading a damaged file raises.
 DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError, zstd.ZstdError)
 
@@ -74,6 +77,39 @@ def find(source: str, *, corpora: bool = True) -> Path | None:
     raise CorpusError(
         f"there is no file {source}" + (f"; bundled corpora are {' and '.join(bundled_names())}" if corpora else "")
     )
+
+
+def listed(sources: Iterable[str]) -> list[str]:
+    """The files that sources name: those of a folder and below it, and of a pattern (*.zst), in their order by name.
+
+    Hidden files are left out. Raises CorpusError where there is none.
+    """
+    found: list[str] = []
+    for source in sources:
+        path = Path(source) if source and "\n" not in source else None
+        if path is None or source == STDIN or bundled(source) is not None:
+            found.append(source)
+        elif _is(path, Path.is_dir):
+            found += _files(path.rglob("*"), f"the folder {source} holds no file")
+        elif GLOB.search(source) and not _is(path, Path.exists):
+            found += _files(map(Path, iglob(source, recursive=True)), f"no file is like {source}")
+        else:
+            found.append(source)
+    return found
+
+
+def _files(paths: Iterable[Path], otherwise: str) -> list[str]:
+    found = sorted(str(path) for path in paths if path.is_file() and not path.name.startswith("."))
+    if not found:
+        raise CorpusError(otherwise)
+    return found
+
+
+def _is(path: Path, kind: Callable[[Path], bool]) -> bool:
+    try:
+        return kind(path)
+    except (OSError, ValueError):  # what cannot be a file's name is told of where it is opened
+        return False
 
 
 def read_once(source: str) -> bool:

@@ -31,7 +31,7 @@ class Split(Schema):
     `train_end` and `valid_end` cut it into stretches, in code points of the normalised text. Where documents are
     `drawn`, with that seed, `held_out` of all `count` are for validation and for test, and there is one stretch;
     None: they are cut as a stream is, as they were before they were drawn. A part that is a file of its own is named
-    instead, with the SHA-256 of its bytes, which runs of older versions lack.
+    instead, with the SHA-256 of its bytes, which runs of older versions lack, as they lack the `hashes` of the sources.
     """
 
     sources: tuple[str, ...]
@@ -47,6 +47,7 @@ class Split(Schema):
     held_out: tuple[int, ...] = (0, 0)
     valid_sha256: str | None = None
     test_sha256: str | None = None
+    hashes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         require(
@@ -132,6 +133,7 @@ def split_corpus(
         held_out=_whole_documents(count, shares),
         valid_sha256=_sha256(valid, corpus),
         test_sha256=_sha256(test, corpus),
+        hashes=statistics.hashes,
     )
 
 

@@ -28,6 +28,7 @@ from charrnn.training.save_schedule import SaveSchedule
 from charrnn.training.time_budget import TimeBudget
 from charrnn.training.train_step import TrainStep
 from charrnn.training.updates import Updates
+from charrnn.training.world import ALONE, World
 
 # Measuring how far a step moves the weights copies them: at one report of so many.
 REPORTS_TO_MEASURE = 10
@@ -52,16 +53,17 @@ class Trainer:
         validate: Callable[[], float] | None,
         save: Callable[[Snapshot, bool], None],
         reverse: Streams | None = None,
+        world: World = ALONE,
     ) -> None:
         """`reverse`: of a bidirectional model, the same text from its end, in windows as many as `streams` has."""
-        self.model, self.streams, self.config, self.machine = model, streams, config, machine
+        self.world, self.model, self.streams, self.config, self.machine = world, model, streams, config, machine
         self.stop = False
         self.bits = tokens_per_char / math.log(2)
-        self.time = TimeBudget(config, self.epochs)
+        self.time = TimeBudget(config, self.epochs, world.now)
         self._stand_at(Progress())
-        self._judge_first = False
-        self._validate, self._save, self._saves = validate, save, SaveSchedule(config.save_every)
-        self._train_step = TrainStep(model, config, machine, streams.batch_size)
+        self.trained = False
+        self._validate, self._save, self._saves = validate, save, SaveSchedule(config.save_every, world.now)
+        self._train_step = TrainStep(model, config, machine, streams.batch_size, world)
         self._updates = Updates(model)
         self._threads = threads or AdaptiveThreads(machine)
         exact = torch.float32 if machine.device.type == "mps" else torch.float64  # which Apple's GPUs lack
@@ -76,7 +78,7 @@ class Trainer:
     def begin(self, seconds: float, *, trained: bool) -> None:
         """A new run that has spent so many seconds of its budget on its text; `trained` weights are judged first."""
         self._stand_at(Progress(time=Spent(seconds=seconds, overhead_seconds=seconds)))
-        self._judge_first = trained
+        self.trained = trained
 
     @property
     def progress(self) -> Progress:
@@ -120,14 +122,14 @@ class Trainer:
         Raises DivergedError when no finite loss is found again after a few returns to the last good state.
         """
         self.time.start()
-        if self._judge_first and self._validate is not None:
+        if self.trained and self._validate is not None:
             self.best = Best(loss=self._validate())
             self.time.tick(validation=True)
             yield Note(f"before the first step: valid {self.best.loss:.4f} nats per token")
         self._keep(best=self.position.step == 0)
         self.time.tick(overhead=True)
         while True:
-            done, stop = self._share() >= 1, self.stop
+            done, stop = self._share() >= 1, self.world.any(self.stop)
             if (done or stop) and self._waits and not self._settle():
                 yield self._roll_back()
                 continue
@@ -173,12 +175,8 @@ class Trainer:
         windows = [stream.window(position.epoch, position.index) for stream in streams]
         count = sum(int((window.targets != IGNORED).sum()) for window in windows)
         self._read = windows
-        measured = (position.step + 1) % (REPORTS_TO_MEASURE * self.config.report_every) == 0
-        if measured:
-            self._updates.before()
-        loss, norm, clipped = self._train_step.learn(windows, count, lr=self._lr(), number=position.step)
-        if measured:
-            self._updates.after()
+        with self._updates.measured((position.step + 1) % (REPORTS_TO_MEASURE * self.config.report_every) == 0):
+            loss, norm, clipped = self._train_step.learn(windows, count, lr=self._lr(), number=position.step)
         average = self.config.average
         self._train_step.average_in(average is not None and self._share() >= 1 - average)
 
@@ -275,7 +273,7 @@ class Trainer:
 
     def _keep(self, *, best: bool) -> bool:
         """Save where it stands; False, and nothing is kept, where a number is not finite, or what it gives is not."""
-        started = time.monotonic()
+        started = self._saves.clock()
         snapshot = self.snapshot()
         if self._good is None:
             if not snapshot.finite():

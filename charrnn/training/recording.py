@@ -59,7 +59,14 @@ class Training:
     earlier: list[Metrics] = field(default_factory=list)
 
     def events(self) -> Iterator[Event]:
-        """Train; every report goes into metrics.jsonl as it comes. The end, or leaving it, lets others write."""
+        """Train; every report goes into metrics.jsonl as it comes. The end, or leaving it, lets others write.
+
+        Of several processes the first alone writes.
+        """
+        if self.trainer.world.rank:
+            yield from self.trainer.run()
+            self.trainer.world.leave()
+            return
         shown = self.trainer.time.spent.validations
         with self.lock, write_metrics(self.run.metrics, self.earlier) as append:
             for event in self.trainer.run():
@@ -71,7 +78,16 @@ class Training:
                     append(event.to_json())
                 if isinstance(event, Stopped) and self.run.model.exists():
                     yield from self._judge_best()
+                if isinstance(event, Stopped) and event.reason != "interrupted":
+                    self.run.launch.unlink(missing_ok=True)
                 yield event
+        self.trainer.world.leave()
+
+    def save(self) -> None:
+        """Save it as it stands before its first step."""
+        saver(self.run, self.trainer.model.config, self.data, self.trainer.config, self.machine)(
+            self.trainer.snapshot(), True
+        )
 
     def stop(self) -> None:
         """End after the step that is running, with everything saved."""

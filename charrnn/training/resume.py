@@ -8,7 +8,7 @@ from charrnn.config import TrainConfig, require
 from charrnn.config.durations import format_duration
 from charrnn.errors import CorpusError, RunError
 from charrnn.storage import checkpoint, runs
-from charrnn.storage.lock import Lock
+from charrnn.storage.lock import HeldElsewhere, Lock
 from charrnn.storage.runs import Run
 from charrnn.storage.texts import at_hand, whole_path
 from charrnn.text.corpus import Corpus
@@ -20,6 +20,7 @@ from charrnn.training.progress import Progress
 from charrnn.training.recording import Training, moved
 from charrnn.training.run import assemble
 from charrnn.training.time_budget import with_new_budget
+from charrnn.training.world import ALONE, World
 
 
 def resume(
@@ -33,25 +34,27 @@ def resume(
     epochs: float | None = None,
     seconds: float | None = None,
     more: float | None = None,
+    world: World = ALONE,
 ) -> Training:
     """Go on exactly where a run stopped, with a new budget where one is given; `more` seconds are added to those spent.
 
-    `corpus` is where its text is now. Raises RunError when there is nothing to resume, the budget is spent or another
-    process trains the run, CorpusError when the corpus has changed or is not there.
+    `corpus` is where its text is now; of a `world` the first process alone writes. Raises RunError when there is
+    nothing to resume, the budget is spent or another process trains the run, CorpusError when the corpus has changed
+    or is not there.
     """
     folder = runs.checkpoints_folder(checkpoints)
     run = runs.latest(folder) if name is None else runs.find(folder, name)
     if not run.resume.exists():
         raise RunError(f"{run.folder} has no {run.resume.name}: it cannot be resumed, only sampled from")
-    lock = Lock(run.folder)
+    lock = Lock(run.folder) if world.rank == 0 else HeldElsewhere(run.folder)
     try:
-        for unfinished in run.folder.glob(".*.safetensors.*"):  # what a kill in the middle of saving leaves behind
-            unfinished.unlink()
+        for unfinished in run.folder.glob(".*.safetensors.*") if world.rank == 0 else ():
+            unfinished.unlink()  # what a kill in the middle of saving leaves behind
         header, tensors, record = resume_file.read(run)
         progress, config, split = record.progress, record.train, at_hand(record.split, run.folder)
         tokenizer = checkpoint.tokenizer_of(header)
         text = _text_of(run, split, corpus, any_bytes=tokenizer.any_bytes)
-        if corpus is not None:
+        if corpus is not None and world.rank == 0:
             split = moved(run, split, text)
         renewed = (steps, epochs, seconds, more) != (None,) * 4
         if renewed:
@@ -69,7 +72,7 @@ def resume(
         notes = [f"resumed: {run.name} at step {progress.position.step:,}", f"machine: {machine}, seed {config.seed}"]
         if header.differences:
             notes.insert(1, f"begun by an older charrnn: from here on {', '.join(header.differences)}")
-        training = assemble(run, network.to(machine.device), config, data, machine, notes, lock)
+        training = assemble(run, network.to(machine.device), config, data, machine, notes, lock, world=world)
         resume_file.restore(training.trainer, header, tensors, progress)
         if renewed:
             _refuse_spent(training)
@@ -95,7 +98,9 @@ def _text_of(run: Run, split: Split, corpus: tuple[str, ...] | None, *, any_byte
         raise CorpusError(f"{error}; where it has moved, name its new place: `corpus` beside `resume`") from None
     if found != split.sha256:
         which = "is not the text that" if corpus else "has changed since"
-        raise CorpusError(f"{' '.join(text.sources)} {which} the run {run.name} began with: it cannot go on exactly")
+        pairs = zip(text.sources, text.statistics.hashes, split.hashes, strict=False)
+        changed = [source for source, now, then in pairs if now != then] or text.sources
+        raise CorpusError(f"{' '.join(changed[:3])} {which} the run {run.name} began with: it cannot go on exactly")
     return text
 
 

@@ -10,7 +10,7 @@ import torch
 from charrnn import machine as precision
 from charrnn.config import TrainConfig, TrainOptions, draw_seed, require
 from charrnn.machine.threads import AdaptiveThreads
-from charrnn.models.ensemble import Network, backwards_of
+from charrnn.models.ensemble import Network, Predictor, backwards_of
 from charrnn.models.ensemble import build as build_network
 from charrnn.scoring.token_nll import token_nll
 from charrnn.storage import runs
@@ -20,7 +20,7 @@ from charrnn.storage.texts import whole_path
 from charrnn.text.corpus import Corpus
 from charrnn.text.dataset import VOCAB_SIZE, Dataset, Part, build, documents_to_learn
 from charrnn.text.documents import looks_like_lines
-from charrnn.text.sources import STDIN, keep, read_once
+from charrnn.text.sources import STDIN, keep, listed, read_once
 from charrnn.text.split import split_corpus
 from charrnn.text.tokenizers import tokenizer_class
 from charrnn.training.batches import Streams, open_streams
@@ -29,6 +29,7 @@ from charrnn.training.loop import Trainer
 from charrnn.training.measure import Measurement
 from charrnn.training.plan import VALIDATION_CHUNKS, plan
 from charrnn.training.recording import Training, saver
+from charrnn.training.world import ALONE, World
 
 T = TypeVar("T")
 
@@ -40,6 +41,7 @@ def start(options: TrainOptions, *, checkpoints: Path | None = None) -> Training
     """
     began = time.monotonic()
     folder = runs.checkpoints_folder(checkpoints)
+    named, options = options.corpus[0], dataclasses.replace(options, corpus=tuple(listed(options.corpus)))
     source = None
     if options.start_from is not None:
         source = Source.read(runs.model_file(folder, options.start_from))
@@ -50,7 +52,7 @@ def start(options: TrainOptions, *, checkpoints: Path | None = None) -> Training
         corpus = Corpus(list(options.corpus), any_bytes=any_bytes)
         corpus.survey()
     machine = precision.choose(options.device, options.precision, options.threads, tune=options.tune)
-    run, lock = runs.create(folder, options.name, "stdin" if read_once(options.corpus[0]) else options.corpus[0])
+    run, lock = runs.create(folder, options.name, "stdin" if read_once(named) else named)
     try:
         kept = _kept(options, run)
         if corpus is None:
@@ -137,6 +139,8 @@ def assemble(
     notes: list[str],
     lock: Lock,
     threads: AdaptiveThreads | None = None,
+    *,
+    world: World = ALONE,
 ) -> Training:
     """A run's training: its network on windows of its text, judged on what is held out, saved in its folder."""
 
@@ -154,14 +158,18 @@ def assemble(
     both = network.config.bidirectional
     valid = data.valid.beginning(config.validated) if data.valid is not None else None
 
+    def mean_nll(model: Predictor, part: Part) -> float:
+        nats = token_nll(model, part.tokens, part.starts, chunks=VALIDATION_CHUNKS, own=world.own)
+        total = torch.tensor([nats.sum()], dtype=torch.float64, device=machine.device)
+        world.sum([total])
+        return float(total.item()) / nats.size
+
     def validate() -> float:
         assert valid is not None
-        loss = float(token_nll(network, valid.tokens, valid.starts, chunks=VALIDATION_CHUNKS).mean())
+        loss = mean_nll(network, valid)
         if not both:
             return loss
-        backwards = valid.reversed(network.config.start_id)
-        other = token_nll(backwards_of(network), backwards.tokens, backwards.starts, chunks=VALIDATION_CHUNKS)
-        return (loss + float(other.mean())) / 2
+        return (loss + mean_nll(backwards_of(network), valid.reversed(network.config.start_id))) / 2
 
     trainer = Trainer(
         network,
@@ -171,8 +179,9 @@ def assemble(
         threads,
         tokens_per_char=data.train.tokens.size / max(1, data.train.chars),
         validate=validate if valid is not None else None,
-        save=saver(run, network.config, data, config, machine),
+        save=saver(run, network.config, data, config, machine) if world.rank == 0 else lambda *_: None,
         reverse=windows(data.train.reversed(network.config.start_id)) if both else None,
+        world=world,
     )
     return Training(run, trainer, data, notes, machine, lock)
 

@@ -1,25 +1,29 @@
 """When a run is saved between its validations: every so many steps, or by the clock."""
 
-import time
+from collections.abc import Callable
+
+from charrnn.config.durations import parse_duration
+from charrnn.training.world import ALONE
 
 # A large model takes a while to save: then more seldom, so that saving takes no more than this share of the time.
 SAVE_SECONDS, SAVE_SHARE = 60.0, 0.01
 
 
 class SaveSchedule:
-    """Every `every` steps; every minute where that is None."""
+    """Every `every` steps, or every so often ('5m'); every minute where that is None."""
 
-    def __init__(self, every: int | None) -> None:
-        self.every = every
-        self._wait, self._saved_at = SAVE_SECONDS, time.monotonic()
+    def __init__(self, every: int | str | None, clock: Callable[[], float] = ALONE.now) -> None:
+        self.every, self.clock = every, clock
+        self._asked = parse_duration(every) if isinstance(every, str) else None
+        self._wait, self._saved_at = self._asked or SAVE_SECONDS, clock()
 
     def due(self, step: int) -> bool:
         """Whether it is time, behind this step."""
-        if self.every is not None:
+        if isinstance(self.every, int):
             return step % self.every == 0
-        return time.monotonic() - self._saved_at > self._wait
+        return self.clock() - self._saved_at > self._wait
 
     def saved(self, began: float) -> None:
         """A save that began at this time is done."""
-        self._saved_at = time.monotonic()
-        self._wait = max(SAVE_SECONDS, (self._saved_at - began) / SAVE_SHARE)
+        self._saved_at = self.clock()
+        self._wait = self._asked or max(SAVE_SECONDS, (self._saved_at - began) / SAVE_SHARE)

@@ -14,6 +14,7 @@ from charrnn.training.optim import Descent
 from charrnn.training.optim.averaging import PREFIX, Average
 from charrnn.training.optim.soap import Soap
 from charrnn.training.randomness import Randomness
+from charrnn.training.world import ALONE, World
 
 
 def memory_name(model: int, direction: int, layer: int, part: int) -> str:
@@ -23,7 +24,10 @@ def memory_name(model: int, direction: int, layer: int, part: int) -> str:
 
 @dataclass
 class TrainingState:
-    """Weights, their mean, the optimiser's slots, the memory of each direction of each model, the random generators."""
+    """Weights, their mean, the optimiser's slots, the memory of each direction of each model, the random generators.
+
+    Of `rows` rows, processes that train together each hold the memory of their own; what is saved is the whole.
+    """
 
     model: Network
     optimizer: Soap | Descent
@@ -31,6 +35,8 @@ class TrainingState:
     scaler: torch.amp.GradScaler
     randomness: Randomness
     memories: list[list[States]]
+    rows: int
+    world: World = ALONE
 
     def tensors(self) -> dict[str, Tensor]:
         """Copies of everything, by name, as it stands between two steps."""
@@ -38,7 +44,7 @@ class TrainingState:
         for name, parameter in self.model.named_parameters():
             for slot, value in self.optimizer.state.get(parameter, {}).items():
                 found[f"optimizer.{name}.{slot}"] = value
-        found |= self._remembered()
+        found |= {name: self.world.whole(value, self.rows) for name, value in self._remembered().items()}
         found |= self.average.tensors()
         found |= self.randomness.states
         for name, number in self.scaler.state_dict().items():
@@ -59,14 +65,16 @@ class TrainingState:
                 for slot, value in tensors.items()
                 if slot.startswith(prefix)
             }
-        values = iter([tensors[name].to(value) for name, value in self._remembered().items()])
+        values = iter([tensors[name][self.world.own].to(value) for name, value in self._remembered().items()])
         self.memories = [[map_state(lambda _: next(values), states) for states in own] for own in self.memories]
         self.average.restore(tensors, averaged)
         self.randomness.restore(tensors)
         self.scaler.load_state_dict({name: tensors[f"scaler.{name}"].item() for name in self.scaler.state_dict()})
 
     def _check(self, tensors: Mapping[str, Tensor], averaged: int) -> None:
-        expected = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()} | self._remembered()
+        expected = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
+        for name, value in self._remembered().items():
+            expected[name] = value.new_empty((self.rows, *value.shape[1:]))
         expected["random"] = torch.get_rng_state()
         for name, parameter in self.model.named_parameters():
             if averaged:

@@ -2,12 +2,12 @@
 
 import dataclasses
 import math
-import time
 from collections.abc import Callable
 
 from charrnn.config import TrainConfig
 from charrnn.training.progress import Position, Spent
 from charrnn.training.step_plan import StepPlan
+from charrnn.training.world import ALONE
 
 # The share of a time budget that may be spent on all that is no step, the last validation and the end included.
 MOST_OVERHEAD = 0.15
@@ -16,19 +16,21 @@ MOST_OVERHEAD = 0.15
 class TimeBudget:
     """The budget of a configuration and what is `spent` of it; `epochs` tells how many passes a position stands for."""
 
-    def __init__(self, config: TrainConfig, epochs: Callable[[Position], float]) -> None:
-        self.config = config
+    def __init__(
+        self, config: TrainConfig, epochs: Callable[[Position], float], clock: Callable[[], float] = ALONE.now
+    ) -> None:
+        self.config, self._clock = config, clock
         self.spent = Spent()
         self._epochs = epochs
         self.start()
 
     def start(self) -> None:
         """What passes from here on is the run's."""
-        self._ticked = time.monotonic()
+        self._ticked = self._clock()
 
     def tick(self, *, overhead: bool = False, validation: bool = False) -> None:
         """Count the time since the last tick: spent on steps, or beside them, of which the last validation is known."""
-        now = time.monotonic()
+        now = self._clock()
         passed, self._ticked = now - self._ticked, now
         self.spent = dataclasses.replace(
             self.spent,

@@ -12,13 +12,16 @@ from charrnn.machine import Machine
 from charrnn.models.cells import States
 from charrnn.models.ensemble import Network
 from charrnn.models.language_model import LanguageModel, detach, select_rows
+from charrnn.models.layers import LockedDropout
 from charrnn.models.loss import cross_entropy
-from charrnn.training.batches import Batch
+from charrnn.models.states import map_state
+from charrnn.training.batches import FRESH, Batch
 from charrnn.training.mixed_precision import MixedPrecision
 from charrnn.training.optim import clip, make_optimizer
 from charrnn.training.optim.averaging import Average
 from charrnn.training.randomness import Randomness
 from charrnn.training.state import TrainingState
+from charrnn.training.world import ALONE, World
 
 
 class TrainStep:
@@ -28,9 +31,9 @@ class TrainStep:
     learns, bit for bit, what it would learn alone.
     """
 
-    def __init__(self, model: Network, config: TrainConfig, machine: Machine, rows: int) -> None:
-        """`rows`: how many streams a window has."""
-        self.config, self.machine = config, machine
+    def __init__(self, model: Network, config: TrainConfig, machine: Machine, rows: int, world: World = ALONE) -> None:
+        """`rows`: how many streams a window has, of which this process of the world has its own."""
+        self.config, self.machine, self.rows, self.world = config, machine, rows, world
         self.precision = MixedPrecision(model, config.precision)
         self._directions = [one.directions for one in self.precision.model.models]
         self._weights = [weights_to_clip(one) for one in model.models]
@@ -40,8 +43,16 @@ class TrainStep:
             Average(model),
             torch.amp.GradScaler(machine.device.type, enabled=config.precision == "fp16"),
             Randomness(config.seed, machine.device),
-            memories=[[direction.initial_states(rows) for direction in own] for own in self._directions],
+            memories=[
+                [direction.initial_states(len(range(rows)[world.own])) for direction in own] for own in self._directions
+            ],
+            rows=rows,
+            world=world,
         )
+        if world.size > 1:
+            for module in self.precision.model.modules():
+                if isinstance(module, LockedDropout):
+                    module.rows, module.own = rows, world.own
 
     def learn(self, windows: list[Batch], tokens: int, *, lr: float, number: int) -> tuple[Tensor, Tensor, Tensor]:
         """Step `number` (the first is 0) on one window of each direction, which have so many tokens to predict.
@@ -53,8 +64,9 @@ class TrainStep:
         windows = [self._on_device(window) for window in windows]
         with self.state.randomness.in_place():
             losses = [self._differentiate(place, windows, tokens) for place in range(len(self._directions))]
-        loss = torch.stack(losses).mean()
         self.precision.hand_over_gradients()
+        self.world.sum([*losses, *(weight.grad for own in self._weights for weight in own if weight.grad is not None)])
+        loss = torch.stack(losses).mean()
         optimizer = self.state.optimizer
         optimizer.number = number
         for group in optimizer.param_groups:
@@ -69,7 +81,7 @@ class TrainStep:
         self.precision.model.eval()
         windows = [self._on_device(window) for window in windows]
         losses = [self._loss(place, windows, 1)[0] for place in range(len(self._directions))]
-        return bool(torch.stack(losses).isfinite().all())
+        return not self.world.any(not torch.stack(losses).isfinite().all())
 
     def average_in(self, begun: bool) -> int:
         """Where averaging has begun, take the weights into their mean; how many are in it now."""
@@ -96,11 +108,21 @@ class TrainStep:
         total, after = torch.zeros((), device=self.machine.device), []
         memories = self.state.memories[place]
         for direction, memory, window in zip(self._directions[place], memories, windows, strict=True):
-            states = memory if window.state_rows is None else select_rows(memory, window.state_rows)
+            states = memory if window.state_rows is None else self._continued(memory, window.state_rows)
             logits, states = direction(window.inputs, detach(states))
             total = total + cross_entropy(logits, window.targets).sum()
             after.append(states)
         return total / tokens, after
+
+    def _continued(self, memory: States, rows: Tensor) -> States:
+        """The memory of this process's rows, where each of all B rows goes on with that of another, or begins."""
+        if self.world.size > 1 and ((rows >= 0) & (rows != torch.arange(self.rows, device=rows.device))).any():
+            memory = map_state(lambda part: self.world.whole(part, self.rows), memory)
+            return select_rows(memory, rows[self.world.own])
+        if self.world.size > 1:  # each goes on with its own
+            fresh = rows[self.world.own] < 0
+            rows = torch.where(fresh, FRESH, torch.arange(len(fresh), device=rows.device))
+        return select_rows(memory, rows)
 
     def _move(self, loss: Tensor) -> tuple[Tensor, Tensor]:
         """Clip and move the master weights; the gradient's norm before, and 1 where something was clipped.
@@ -124,8 +146,8 @@ class TrainStep:
         return norm, clipped
 
     def _on_device(self, window: Batch) -> Batch:
-        carried = None if window.state_rows is None else self._moved(window.state_rows)
-        return Batch(self._moved(window.inputs), self._moved(window.targets), carried)
+        carried, own = None if window.state_rows is None else self._moved(window.state_rows), self.world.own
+        return Batch(self._moved(window.inputs[own]), self._moved(window.targets[own]), carried)
 
     def _moved(self, tensor: Tensor) -> Tensor:
         if self.machine.device.type == "cuda":

@@ -1,5 +1,8 @@
 """How far one step moves each part of a network, against how long its weights are: about a thousandth is healthy."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
@@ -19,27 +22,23 @@ class Updates:
         self._parts: dict[str, list[Tensor]] = {}
         for name, weight in network.named_parameters():
             self._parts.setdefault(part(name), []).append(weight)
-        self._before: dict[str, Tensor] = {}
         self._ratios: dict[str, Tensor] = {}
 
-    @torch.no_grad()
-    def before(self) -> None:
-        """Remember the weights as they stand in front of the step."""
-        self._before = {name: _flat(weights) for name, weights in self._parts.items()}
+    @contextmanager
+    def measured(self, wanted: bool) -> Iterator[None]:
+        """Where it is wanted, measure the step that is done within."""
+        before = self._flat() if wanted else {}
+        yield
+        after = self._flat() if wanted else {}
+        for name, weights in before.items():
+            self._ratios[name] = (after[name] - weights).norm() / weights.norm()
 
     @torch.no_grad()
-    def after(self) -> None:
-        """Compare them with the weights behind it."""
-        for name, before in self._before.items():
-            self._ratios[name] = (_flat(self._parts[name]) - before).norm() / before.norm()
-        self._before = {}
+    def _flat(self) -> dict[str, Tensor]:
+        return {name: torch.cat([weight.flatten() for weight in weights]) for name, weights in self._parts.items()}
 
     def take(self) -> dict[str, float] | None:
         """The ratios, once; None where no step was measured since."""
         ratios, self._ratios = self._ratios, {}
         # A part that was zero, as the head's bias is at first, has no length to be compared with.
         return {name: float(ratio) for name, ratio in ratios.items() if ratio.isfinite()} or None
-
-
-def _flat(weights: list[Tensor]) -> Tensor:
-    return torch.cat([weight.flatten() for weight in weights])

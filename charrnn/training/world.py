@@ -1,0 +1,125 @@
+"""The processes that train one network together (data parallelism), each on its own rows of every window.
+
+All of them hold the same weights and come to the same decisions, for gradients are added up over all rows, and the time
+and the wish to stop are agreed on. How many rows a window has belongs to the run: rank r of W takes rows r, r + W, ...
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from charrnn.errors import RunError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+# One process reads a large text while the others wait; one that dies is noticed at once.
+PATIENCE = timedelta(days=7)
+
+
+class World:
+    """One process alone, which agrees with itself."""
+
+    rank, size = 0, 1
+
+    def now(self) -> float:
+        """The time of one clock, in seconds."""
+        return time.monotonic()
+
+    def any(self, flag: bool) -> bool:
+        """Whether it holds for any process."""
+        return flag
+
+    def sum(self, tensors: Sequence[Tensor]) -> None:
+        """Add up each over all processes, in place."""
+
+    @property
+    def own(self) -> slice:
+        """Of all rows, this process's."""
+        return slice(self.rank, None, self.size)
+
+    def whole(self, part: Tensor, rows: int) -> Tensor:
+        """Of this process's rows, all B."""
+        return part
+
+    def told(self, text: str) -> str:
+        """What the first process says."""
+        return text
+
+    def leave(self) -> None:
+        """Behind the last thing that is done together."""
+
+
+ALONE = World()
+
+
+def _together(method: Callable[P, R]) -> Callable[P, R]:
+    """What all processes do at once. Raises RunError where one of them has gone."""
+
+    @wraps(method)
+    def call(*args: P.args, **options: P.kwargs) -> R:
+        try:
+            return method(*args, **options)
+        except RuntimeError as problem:
+            words = " ".join(str(problem).split())
+            raise RunError(f"another process of this training has gone: `resume` goes on ({words[:120]})") from problem
+
+    return call
+
+
+class Joined(World):
+    """This process among others, by torch.distributed: gloo between processors, NCCL between GPUs."""
+
+    def __init__(self, device: torch.device) -> None:
+        """Meet the others, where the environment says (as torchrun sets it)."""
+        from torch import distributed
+
+        self._distributed, self._device = distributed, device
+        _together(distributed.init_process_group)("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+        self.rank, self.size = distributed.get_rank(), distributed.get_world_size()
+
+    @_together
+    def now(self) -> float:
+        """That of the first process's clock."""
+        clock = torch.tensor([time.monotonic()], dtype=torch.float64, device=self._device)
+        self._distributed.broadcast(clock, 0)
+        return float(clock.item())
+
+    @_together
+    def any(self, flag: bool) -> bool:
+        raised = torch.tensor([float(flag)], device=self._device)
+        self._distributed.all_reduce(raised)
+        return bool(raised.item())
+
+    @_together
+    def sum(self, tensors: Sequence[Tensor]) -> None:
+        # One call for all: between processes each call takes its time.
+        flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
+        self._distributed.all_reduce(flat)
+        for tensor, part in zip(tensors, torch.split(flat, [one.numel() for one in tensors]), strict=True):
+            tensor.copy_(part.view_as(tensor))
+
+    @_together
+    def whole(self, part: Tensor, rows: int) -> Tensor:
+        # Sums of one number and zeros are exact.
+        whole = torch.zeros((rows, *part.shape[1:]), device=part.device)
+        whole[self.own] = part.float()
+        self._distributed.all_reduce(whole)
+        return whole.to(part.dtype)
+
+    @_together
+    def told(self, text: str) -> str:
+        data = torch.from_numpy(np.frombuffer(text.encode(), np.uint8).copy()).to(self._device)
+        size = torch.tensor([data.numel()], device=self._device)
+        self._distributed.broadcast(size, 0)
+        data = data if self.rank == 0 else torch.empty(int(size.item()), dtype=torch.uint8, device=self._device)
+        self._distributed.broadcast(data, 0)
+        return bytes(data.cpu().numpy()).decode()
+
+    def leave(self) -> None:
+        self._distributed.destroy_process_group()
