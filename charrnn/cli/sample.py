@@ -143,8 +143,8 @@ def sample(
     A long text is read once with --state-out, and gone on from as often as one likes with --state-in: by the same
     model, and to the letter as if it had been read again.
 
-    With --infill, what is written fits both sides of a gap; with --interactive, you and the model write in turns. Filters
-    hold for both.
+    With --infill, what is written fits both sides of a gap; with --interactive, you and the model write in turns.
+    Filters hold for both.
 
     Filters of the probabilities apply in the order in which they stand under Sampling. Several samples are separated
     by an empty line, or stand one a line where the model was trained on lines. A pattern is one of the whole text, the

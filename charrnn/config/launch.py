@@ -24,6 +24,11 @@ def here() -> int:
     return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
+def attempt() -> int:
+    """How often the launcher has begun its processes again."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
+
+
 def name() -> str:
     """What tells this launch from others, also when it begins its processes again: its id, or else the launcher."""
     given = os.environ.get("TORCHELASTIC_RUN_ID", "none")

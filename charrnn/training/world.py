@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from charrnn.config import launch
 from charrnn.errors import RunError
 
 P = ParamSpec("P")
@@ -78,10 +79,16 @@ class Joined(World):
     def __init__(self, device: torch.device) -> None:
         """Meet the others, where the environment says (as torchrun sets it)."""
         from torch import distributed
+        from torch.distributed.rendezvous import rendezvous
 
         self._distributed, self._device = distributed, device
-        _together(distributed.init_process_group)("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
-        self.rank, self.size = distributed.get_rank(), distributed.get_world_size()
+        store, self.rank, self.size = next(iter(rendezvous("env://", timeout=PATIENCE)))
+        # A launcher that begins its processes again may keep the store, in which stands where the dead ones were.
+        ours = distributed.PrefixStore(f"attempt {launch.attempt()}", store)  # type: ignore[attr-defined]
+        kind = "nccl" if device.type == "cuda" else "gloo"
+        _together(distributed.init_process_group)(
+            kind, store=ours, rank=self.rank, world_size=self.size, timeout=PATIENCE
+        )
 
     @_together
     def now(self) -> float:
