@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -48,8 +49,8 @@ def pages(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
 class Opened:
     """A page that was opened, and what the browser complained of and asked for."""
 
-    def __init__(self, browser: Browser, file: Path, **how: object) -> None:
-        self.page: Page = browser.new_page(**how)  # type: ignore[arg-type]
+    def __init__(self, browser: Browser, file: Path, **how: Any) -> None:
+        self.page: Page = browser.new_page(**how)
         self.complaints: list[str] = []
         self.requests: list[str] = []
         self.page.on("console", lambda message: self.complaints.append(message.text))
