@@ -111,8 +111,8 @@ class Turns:
         reader = SpanReader(self.session.source.tokenizer)
         try:
             chunks = begin()
-            before = self.session.text.rpartition("\n")[2][-SHOWN:] if sys.stdout.isatty() and not typed else ""
-            write(typed if self.echo else before)
+            line = self.session.text.rpartition("\n")[2][-SHOWN:]
+            write(typed if self.echo and typed else line if sys.stdout.isatty() and not typed else "")
             for chunk in chunks:
                 write(self.paint(reader, chunk) if self.paint else chunk.text)
         except KeyboardInterrupt:
