@@ -122,7 +122,7 @@ def test_processes_learn_together_what_one_learns_alone_and_a_run_goes_on_in_a_w
 def test_a_world_whose_process_is_killed_begins_again_where_it_was_saved_and_ends_as_if_undisturbed(
     charrnn: CommandLine, corpus: Path, tmp_path: Path
 ) -> None:
-    line = ["train", str(corpus), *NETWORK, "--checkpoints", str(tmp_path), "--save-every", "5", "--steps", "400"]
+    line = ["train", str(corpus), *NETWORK, "--checkpoints", str(tmp_path), "--save-every", "5", "--steps", "200"]
     process = torchrun(2, *line, "--name", "killed", more=["--max-restarts", "3"])
     wait_until(lambda: (tmp_path / "killed" / "metrics.jsonl").exists() and metrics(tmp_path / "killed"), process)
     os.kill(workers(process)[1], signal.SIGKILL)
