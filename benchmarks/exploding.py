@@ -22,7 +22,7 @@ from charrnn.errors import DivergedError
 from charrnn.machine import choose
 from charrnn.models.language_model import LanguageModel
 from charrnn.plotting.style import COLOURS, picture
-from charrnn.text.dataset import Part
+from charrnn.text.part import Part
 from charrnn.text.tokenizers.char import CharTokenizer
 from charrnn.training.batches import open_streams
 from charrnn.training.events import Note, Report

@@ -20,7 +20,7 @@ from charrnn.scoring.figures import Nats
 from charrnn.scoring.score import score
 from charrnn.scoring.token_nll import token_nll
 from charrnn.text.corpus import TextStatistics
-from charrnn.text.dataset import Part
+from charrnn.text.part import Part
 
 from .cases import each
 from .test_token_nll import agree, documents_of, draw, make_model

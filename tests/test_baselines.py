@@ -17,7 +17,7 @@ from charrnn.api.learned import training_text
 from charrnn.errors import ConfigError
 from charrnn.models.counts import KneserNey
 from charrnn.scoring.baselines import COMPRESSORS, Baselines, Training, baselines
-from charrnn.text.dataset import Part
+from charrnn.text.part import Part
 
 from .cases import each
 from .conftest import CommandLine

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charrnn.models.loss import IGNORED
-from charrnn.text.dataset import Part
+from charrnn.text.part import Part
 from charrnn.training.batches import (
     FRESH,
     SORTED_GROUPS,

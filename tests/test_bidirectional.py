@@ -23,7 +23,7 @@ from charrnn.models.states import state_parts
 from charrnn.scoring.filling import fill
 from charrnn.scoring.texts import log_probabilities
 from charrnn.scoring.token_nll import token_nll
-from charrnn.text.dataset import Part
+from charrnn.text.part import Part
 from charrnn.text.tokenizers.char import CharTokenizer
 from charrnn.training.batches import FRESH, Batch
 from charrnn.training.events import Report

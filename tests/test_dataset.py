@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from charrnn.errors import CorpusError, VocabularyError
-from charrnn.text.dataset import Dataset, Part, build, encode_part
+from charrnn.text.dataset import Dataset, build, encode_part
 from charrnn.text.documents import SEPARATORS
+from charrnn.text.part import Part
 from charrnn.text.tokenizers.byte import ByteTokenizer
 from charrnn.text.tokenizers.char import CharTokenizer
 from charrnn.text.tokenizers.subword import SubwordTokenizer

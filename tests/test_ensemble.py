@@ -20,7 +20,7 @@ from charrnn.models.language_model import LanguageModel
 from charrnn.models.states import state_parts
 from charrnn.scoring.adaptation import adapted_token_nll
 from charrnn.scoring.token_nll import token_nll
-from charrnn.text.dataset import Part
+from charrnn.text.part import Part
 from charrnn.training.events import Report
 from charrnn.training.int8_check import arrays
 from charrnn.training.loop import Trainer

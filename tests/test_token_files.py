@@ -10,7 +10,7 @@ import pytest
 from charrnn.text import token_files as module
 from charrnn.text.dataset import build, encode_part
 from charrnn.text.documents import SEPARATORS
-from charrnn.text.token_files import smallest_dtype
+from charrnn.text.token_files import TokenWriter, smallest_dtype
 from charrnn.text.tokenizers.byte import ByteTokenizer
 from charrnn.text.tokenizers.char import CharTokenizer
 
@@ -48,7 +48,7 @@ def test_a_part_beyond_the_threshold_is_mapped_from_a_file_that_has_no_name(
         patch.setattr(module, "IN_MEMORY_BYTES", 1000)
         # The folder is the one that is named, not the system's.
         patch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
-        large = encode_part(tokenizer, pieces, documents, folder=folder)
+        large = encode_part(tokenizer, pieces, documents, writer=TokenWriter(tokenizer.size + 2, folder))
 
     assert isinstance(large.tokens, np.memmap)
     assert not isinstance(small.tokens, np.memmap)
@@ -65,7 +65,7 @@ def test_the_threshold_is_counted_in_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int, mapped: bool
 ) -> None:
     monkeypatch.setattr(module, "IN_MEMORY_BYTES", 2000)  # two bytes an id
-    part = encode_part(ByteTokenizer(), ["a" * 900, "b" * (length - 900)], "stream", folder=tmp_path)
+    part = encode_part(ByteTokenizer(), ["a" * 900, "b" * (length - 900)], "stream", writer=TokenWriter(258, tmp_path))
     assert isinstance(part.tokens, np.memmap) == mapped
     assert part.tokens.tolist() == [97] * 900 + [98] * (length - 900)
     assert os.listdir(tmp_path) == []
@@ -73,11 +73,11 @@ def test_the_threshold_is_counted_in_bytes(
 
 def test_a_mapped_part_cannot_be_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "IN_MEMORY_BYTES", 10)
-    part = encode_part(ByteTokenizer(), ["a" * 100], "stream", folder=tmp_path)
+    part = encode_part(ByteTokenizer(), ["a" * 100], "stream", writer=TokenWriter(258, tmp_path))
     assert not part.tokens.flags.writeable
 
 
-def test_both_parts_of_a_large_corpus_are_mapped_in_the_folder_named(
+def test_both_parts_of_a_large_corpus_are_mapped_in_the_folder_named_and_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "IN_MEMORY_BYTES", 50)
@@ -89,7 +89,7 @@ def test_both_parts_of_a_large_corpus_are_mapped_in_the_folder_named(
     assert data.valid is not None
     np.testing.assert_array_equal(data.train.tokens, data.valid.tokens)
     assert all(isinstance(part.tokens, np.memmap) for part in (data.train, data.valid))
-    assert os.listdir(folder) == []
+    assert {name.split(".")[-1] for name in os.listdir(folder)} == {"tokens", "json"}
 
 
 def test_an_empty_part_has_no_tokens() -> None:

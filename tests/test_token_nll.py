@@ -22,7 +22,7 @@ from charrnn.scoring.token_nll import Positions, inputs_and_targets, target_nll,
 from charrnn.storage.checkpoint import Header
 from charrnn.storage.formats import FORMAT
 from charrnn.text.corpus import TextStatistics
-from charrnn.text.dataset import Part
+from charrnn.text.part import Part
 from charrnn.text.token_files import Tokens, smallest_dtype
 from charrnn.text.tokenizers.char import CharTokenizer
 from charrnn.training.int8_check import arrays

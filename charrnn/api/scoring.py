@@ -5,8 +5,9 @@ from os import PathLike, fspath
 from typing import TYPE_CHECKING
 
 from charrnn.text.corpus import Corpus, TextStatistics, in_memory
-from charrnn.text.dataset import Part, encode_scored
+from charrnn.text.dataset import encode_scored
 from charrnn.text.documents import missing_ends
+from charrnn.text.part import Part
 from charrnn.text.unknown import refuse_unknown
 
 if TYPE_CHECKING:

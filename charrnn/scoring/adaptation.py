@@ -19,7 +19,7 @@ from charrnn.models.language_model import detach
 from charrnn.models.loss import IGNORED, cross_entropy
 from charrnn.scoring.figures import Nats, Score
 from charrnn.scoring.token_nll import inputs_and_targets, target_nll
-from charrnn.text.dataset import Part
+from charrnn.text.part import Part
 
 SEGMENT = 32
 RATE = 2e-4

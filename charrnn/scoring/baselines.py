@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from importlib import import_module
 
 from charrnn.models.counts import KneserNey
-from charrnn.text.dataset import Part
+from charrnn.text.part import Part
 from charrnn.text.sources import zstd
 
 ORDER = 8

@@ -6,7 +6,7 @@ from charrnn.models.ensemble import Predictor
 from charrnn.scoring.figures import Score
 from charrnn.scoring.token_nll import BATCH, token_nll
 from charrnn.text.corpus import TextStatistics
-from charrnn.text.dataset import Part
+from charrnn.text.part import Part
 
 
 def score(

@@ -13,6 +13,8 @@ from charrnn.storage.metrics import Metrics, read_metrics
 from charrnn.text.sources import GLOB
 
 VARIABLE = "CHARRNN_CHECKPOINTS"
+# What the tokens of a large text are kept as.
+TOKENS = re.compile(r"(train|valid)-[0-9a-f]{16}\.(tokens|starts|json)")
 # What texts that can be read once are kept as.
 COPY = re.compile(r"(corpus|valid|test)(-\d+)?\.txt")
 
@@ -78,7 +80,9 @@ class Run:
         A copy of standard input is a training's where one has been: a text that a user has put there never is.
         """
         found = sorted(self.folder.iterdir()) if self.folder.is_dir() else []
-        written = {path.name for path in (self.model, self.resume, self.metrics, self.curve, self.copies, self.launch)}
+        kept = {path.name for path in found if TOKENS.fullmatch(path.name)}
+        own_files = (self.model, self.resume, self.metrics, self.curve, self.copies, self.launch)
+        written = kept | {path.name for path in own_files}
         trained = self.exists or (self.folder / NAME).exists()
         unfinished = tuple(f".{name}." for name in written)
         own = [

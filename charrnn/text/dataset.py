@@ -5,17 +5,18 @@ Shapes: N tokens, D documents.
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from charrnn.errors import CorpusError
 from charrnn.text.corpus import Corpus, TextStatistics
 from charrnn.text.documents import SEPARATORS, split_documents
+from charrnn.text.kept_tokens import KeptTokens
+from charrnn.text.part import Part
 from charrnn.text.split import Split
-from charrnn.text.token_files import Tokens, TokenWriter
+from charrnn.text.token_files import TokenWriter
 from charrnn.text.tokenizers import Tokenizer, tokenizer_class, train_tokenizer
 
 # Lines, each with its end.
@@ -24,38 +25,6 @@ LINES = re.compile(r"[^\n]*\n|[^\n]+")
 VOCAB_SIZE = 1000
 # In fewer tokens, which model is the better one is little more than chance.
 LEAST_TO_JUDGE = 200
-
-
-@dataclass(frozen=True, eq=False)
-class Part:
-    """Token ids (N,) of one part. `starts` (D,) are the first ids of its documents, None for one stream."""
-
-    tokens: Tokens
-    chars: int
-    starts: npt.NDArray[np.int64] | None = None
-    unknown: int = 0
-
-    def beginning(self, tokens: int) -> "Part":
-        """The first `tokens` tokens, or the documents that begin among them."""
-        if self.tokens.size <= tokens:
-            return self
-        if self.starts is None:
-            return replace(self, tokens=self.tokens[:tokens])
-        kept = int(np.searchsorted(self.starts, tokens))
-        end = int(self.starts[kept]) if kept < self.starts.size else self.tokens.size
-        return replace(self, tokens=self.tokens[:end], starts=self.starts[:kept])
-
-    def reversed(self, start_id: int) -> "Part":
-        """The same read from its end: the whole stream, or each document, whose end id stays at its end."""
-        if self.starts is None:
-            return replace(self, tokens=self.tokens[::-1])
-        ends = np.append(self.starts[1:], self.tokens.size)
-        # Where each position of a document finds its token: from the last one back, the end id last.
-        positions = np.arange(self.tokens.size)
-        inner = ends - (self.tokens[ends - 1] == start_id)
-        document = np.searchsorted(self.starts, positions, side="right") - 1
-        mirrored = self.starts[document] + inner[document] - 1 - positions
-        return replace(self, tokens=self.tokens[np.where(positions < inner[document], mirrored, positions)])
 
 
 @dataclass(frozen=True)
@@ -82,7 +51,8 @@ def build(
 ) -> Dataset:
     """Tokenize the training and validation parts. A tokenizer that is given is used as it is (resume).
 
-    Large parts go to a nameless file in `folder`. Raises CorpusError when there is nothing to learn from.
+    Those of a large text are kept in `folder`, and taken from there. Raises CorpusError when there is nothing to learn
+    from.
     """
     notes = list(corpus.statistics.notes)
     if tokenizer is None:
@@ -92,10 +62,21 @@ def build(
         tokenizer = train_tokenizer(kind, learned, vocab_size, threads=threads)
         if to_size and tokenizer.size != vocab_size:
             notes.append(f"the text gives {tokenizer.size} {kind} {tokenizer.unit}, not {vocab_size}")
-    train = encode_part(tokenizer, split.part("train", corpus), split.documents, folder=folder)
+    kept, encoder = KeptTokens(folder, split, tokenizer), tokenizer
+
+    def part(name: str) -> Part:
+        def encoded(writer: TokenWriter) -> Part:
+            return encode_part(encoder, split.part(name, corpus), split.documents, writer=writer)
+
+        return kept.part(name, encoded)
+
+    train = part("train")
     if train.tokens.size < 2:
         raise CorpusError(f"{corpus.title} holds one character to train on: a model needs at least two")
-    valid = encode_part(tokenizer, split.part("valid", corpus), split.documents, folder=folder)
+    valid = part("valid")
+    if kept.large:
+        size = (train.tokens.nbytes + valid.tokens.nbytes) / 1e6
+        notes.append(f"its tokens are kept in {folder}, {size:,.0f} MB: who goes on need not read the text again")
     if 0 < valid.tokens.size < LEAST_TO_JUDGE:
         notes.append(
             f"only {valid.tokens.size} {tokenizer.unit} are held out, too few to judge by: which model is called best "
@@ -115,10 +96,15 @@ def documents_to_learn(split: Split, corpus: Corpus) -> Iterable[str]:
 
 
 def encode_part(
-    tokenizer: Tokenizer, chunks: Iterable[str], documents: str, *, unknown: bool = True, folder: Path | None = None
+    tokenizer: Tokenizer,
+    chunks: Iterable[str],
+    documents: str,
+    *,
+    unknown: bool = True,
+    writer: TokenWriter | None = None,
 ) -> Part:
     """Token ids of a text; in document modes each document is followed by its end, id `tokenizer.size`."""
-    writer = TokenWriter(tokenizer.size + 2, folder)
+    writer = writer or TokenWriter(tokenizer.size + 2)
     chars = lacking = 0
     starts: list[int] = []
     separator = SEPARATORS[documents]

@@ -3,6 +3,7 @@
 A file that is mapped can be larger than memory. Shapes: N tokens.
 """
 
+import os
 import tempfile
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -21,10 +22,14 @@ def smallest_dtype(ids: int) -> np.dtype[np.unsignedinteger[Any]]:
 
 
 class TokenWriter:
-    """Collects ids below `ids`; its files are made in `folder` (None: where temporary files are)."""
+    """Collects ids below `ids`; its files are made in `folder` (None: where temporary files are).
 
-    def __init__(self, ids: int, folder: Path | None = None) -> None:
+    With `keep` there is a file in any case, which has that name when all are written.
+    """
+
+    def __init__(self, ids: int, folder: Path | None = None, *, keep: Path | None = None) -> None:
         self.size = 0
+        self._keep = keep
         self._dtype = smallest_dtype(ids)
         self._folder = folder
         self._blocks: list[Tokens] = []
@@ -34,18 +39,26 @@ class TokenWriter:
         """Append ids (any number of them)."""
         self._blocks.append(ids.astype(self._dtype))
         self.size += ids.size
-        if self.size * self._dtype.itemsize > IN_MEMORY_BYTES:
+        if self._keep is not None or self.size * self._dtype.itemsize > IN_MEMORY_BYTES:
             if self._file is None:
-                self._file = cast(BinaryIO, tempfile.TemporaryFile(dir=self._folder))  # noqa: SIM115
+                self._file = self._opened()
             for block in self._blocks:
                 self._file.write(block.tobytes())
             self._blocks.clear()
+
+    def _opened(self) -> BinaryIO:
+        """A nameless file, or the one to be kept, beside its name."""
+        if self._keep is None:
+            return cast(BinaryIO, tempfile.TemporaryFile(dir=self._folder))
+        return open(self._keep.with_name(f".{self._keep.name}.{os.getpid()}"), "w+b")
 
     def finish(self) -> Tokens:
         """All ids (N,)."""
         if self._file is None:
             return np.concatenate([*self._blocks, np.empty(0, self._dtype)])
         self._file.flush()
+        if self._keep is not None:
+            os.replace(self._file.name, self._keep)
         # The map keeps the file alive after it is closed; nothing is left behind when the process ends.
         tokens: Tokens = np.memmap(self._file, dtype=self._dtype, mode="r", shape=(self.size,))
         self._file.close()

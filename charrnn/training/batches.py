@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from charrnn.models.loss import IGNORED
-from charrnn.text.dataset import Part
+from charrnn.text.part import Part
 from charrnn.text.token_files import Tokens
 
 FRESH = -1

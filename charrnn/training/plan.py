@@ -15,7 +15,8 @@ from charrnn.config.durations import format_duration
 from charrnn.machine import Machine
 from charrnn.models.weights import formula
 from charrnn.scoring.token_nll import SHORTEST_CHUNK, WARM_UP
-from charrnn.text.dataset import Dataset, Part
+from charrnn.text.dataset import Dataset
+from charrnn.text.part import Part
 from charrnn.training.batches import fit
 from charrnn.training.explain import explain
 from charrnn.training.optim import final_share

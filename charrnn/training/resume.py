@@ -13,8 +13,10 @@ from charrnn.storage.runs import Run
 from charrnn.storage.texts import at_hand, whole_path
 from charrnn.text.corpus import Corpus
 from charrnn.text.dataset import build
+from charrnn.text.kept_tokens import KeptTokens
 from charrnn.text.sources import read_once
 from charrnn.text.split import Split
+from charrnn.text.tokenizers import Tokenizer
 from charrnn.training import resume_file
 from charrnn.training.progress import Progress
 from charrnn.training.recording import Training, moved
@@ -53,7 +55,7 @@ def resume(
         header, tensors, record = resume_file.read(run)
         progress, config, split = record.progress, record.train, at_hand(record.split, run.folder)
         tokenizer = checkpoint.tokenizer_of(header)
-        text = _text_of(run, split, corpus, any_bytes=tokenizer.any_bytes)
+        text = _text_of(run, split, corpus, tokenizer)
         if corpus is not None and world.rank == 0:
             split = moved(run, split, text)
         renewed = (steps, epochs, seconds, more) != (None,) * 4
@@ -83,8 +85,11 @@ def resume(
         raise
 
 
-def _text_of(run: Run, split: Split, corpus: tuple[str, ...] | None, *, any_bytes: bool) -> Corpus:
-    """The text that a run began with, at its place or at a new one: the hash decides."""
+def _text_of(run: Run, split: Split, corpus: tuple[str, ...] | None, tokenizer: Tokenizer) -> Corpus:
+    """The text that a run began with, at its place or at a new one: the hash decides, where it must be read at all."""
+    any_bytes = tokenizer.any_bytes
+    if corpus is None and KeptTokens(run.folder, split, tokenizer).fresh(split.sources):
+        return Corpus(list(split.sources), any_bytes=any_bytes)
     require(
         not any(map(read_once, corpus or ())),
         "standard input and pipes can be read once, and `resume` reads its text twice: name a file",

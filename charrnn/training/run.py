@@ -18,8 +18,9 @@ from charrnn.storage.lock import Lock
 from charrnn.storage.runs import Run
 from charrnn.storage.texts import whole_path
 from charrnn.text.corpus import Corpus
-from charrnn.text.dataset import VOCAB_SIZE, Dataset, Part, build, documents_to_learn
+from charrnn.text.dataset import VOCAB_SIZE, Dataset, build, documents_to_learn
 from charrnn.text.documents import looks_like_lines
+from charrnn.text.part import Part
 from charrnn.text.sources import STDIN, keep, listed, read_once
 from charrnn.text.split import split_corpus
 from charrnn.text.tokenizers import tokenizer_class

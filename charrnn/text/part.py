@@ -1,0 +1,40 @@
+"""One part of a text as tokens."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn.text.token_files import Tokens
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Token ids (N,) of one part. `starts` (D,) are the first ids of its documents, None for one stream."""
+
+    tokens: Tokens
+    chars: int
+    starts: npt.NDArray[np.int64] | None = None
+    unknown: int = 0
+
+    def beginning(self, tokens: int) -> "Part":
+        """The first `tokens` tokens, or the documents that begin among them."""
+        if self.tokens.size <= tokens:
+            return self
+        if self.starts is None:
+            return replace(self, tokens=self.tokens[:tokens])
+        kept = int(np.searchsorted(self.starts, tokens))
+        end = int(self.starts[kept]) if kept < self.starts.size else self.tokens.size
+        return replace(self, tokens=self.tokens[:end], starts=self.starts[:kept])
+
+    def reversed(self, start_id: int) -> "Part":
+        """The same read from its end: the whole stream, or each document, whose end id stays at its end."""
+        if self.starts is None:
+            return replace(self, tokens=self.tokens[::-1])
+        ends = np.append(self.starts[1:], self.tokens.size)
+        # Where each position of a document finds its token: from the last one back, the end id last.
+        positions = np.arange(self.tokens.size)
+        inner = ends - (self.tokens[ends - 1] == start_id)
+        document = np.searchsorted(self.starts, positions, side="right") - 1
+        mirrored = self.starts[document] + inner[document] - 1 - positions
+        return replace(self, tokens=self.tokens[np.where(positions < inner[document], mirrored, positions)])
