@@ -16,6 +16,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
+from charrnn.config import launch
 from charrnn.models.layers import LockedDropout
 from charrnn.training.world import ALONE, World
 
@@ -76,6 +77,15 @@ def test_a_process_alone_agrees_with_itself() -> None:
     assert torch.equal(part, torch.arange(6.0).view(3, 2))
 
 
+def test_a_variable_that_somebody_else_has_set_makes_no_launch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
+    monkeypatch.setenv("RANK", "3")
+    assert not launch.launched() and launch.rank() == 0
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    assert launch.launched() and launch.rank() == 3
+
+
 def test_rows_are_dropped_alike_however_many_processes_share_them() -> None:
     x = torch.ones(7, 4, 50)
     torch.manual_seed(3)
@@ -105,6 +115,7 @@ def test_processes_learn_together_what_one_learns_alone_and_a_run_goes_on_in_a_w
     assert code == 0, err
     assert [json.loads(event)["step"] for event in out.splitlines()] == [10, 20, 30, 40], "said once"
     assert err.count("saved in") == 1 and err.count("2 processes train it together, 1 thread each") == 1
+    assert err.count("machine: cpu, 1 thread,") == 1
     assert not (tmp_path / "together" / "launch.txt").exists() and not (tmp_path / "together" / ".lock").exists()
     assert charrnn(*line, "--name", "alone", "--steps", "40", "-q").code == 0
     assert metrics(tmp_path / "alone")[-1]["epoch"] > 1

@@ -16,7 +16,7 @@ def size() -> int:
 
 def rank() -> int:
     """Which of them this is: 0, the first, alone writes and talks."""
-    return int(os.environ.get("RANK", "0"))
+    return int(os.environ.get("RANK", "0")) if launched() else 0
 
 
 def here() -> int:

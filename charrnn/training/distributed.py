@@ -21,6 +21,8 @@ from charrnn.training.resume import resume
 from charrnn.training.run import start
 from charrnn.training.world import ALONE, Joined, World
 
+MACHINE = "machine: "
+
 
 class Elsewhere(CharrnnError):
     """The first process has failed, and says why."""
@@ -48,7 +50,9 @@ def begin(options: TrainOptions, *, checkpoints: Path | None = None) -> Training
     told = _agreed(world, first)
     training = resume(told["run"], device=options.device, threads=threads, world=world)
     training.trainer.trained = told.get("trained", False)
-    training.notes = told.get("notes", training.notes)
+    if "notes" in told:  # what was decided; the machine is that of each process
+        own = [note for note in training.notes if note.startswith(MACHINE)]
+        training.notes = [note for note in told["notes"] if not note.startswith(MACHINE)] + own
     if world.size > 1:
         training.notes.append(f"{world.size} processes train it together, {threads} thread{'s'[: threads > 1]} each")
     return training
