@@ -177,6 +177,7 @@ def test_a_text_that_has_moved_is_named_and_the_hash_decides(
     other.write_text("another text", encoding="utf-8")
     refused(charrnn("train", str(other), "--resume", "--name", "one", "--steps", "6"), 1, "other.txt is not the text")
     refused(charrnn("train", "-", "--resume", "--name", "one", "--steps", "6"), 2, "standard input")
+    refused(charrnn("train", "--resume", "one", "--steps", "6"), 1, "one is a run: it is named by --name")
     # A complete run learns where its text is, too.
     refused(charrnn("train", str(moved), "--resume", "--name", "one"), 1, "complete", "is remembered")
     assert charrnn("eval", "-m", "one", "-q").out == before

@@ -45,6 +45,7 @@ def resume(
     or is not there.
     """
     folder = runs.checkpoints_folder(checkpoints)
+    _refuse_a_run(corpus, folder)
     run = runs.latest(folder) if name is None else runs.find(folder, name)
     if not run.resume.exists():
         raise RunError(f"{run.folder} has no {run.resume.name}: it cannot be resumed, only sampled from")
@@ -83,6 +84,13 @@ def resume(
     except BaseException:
         lock.release()
         raise
+
+
+def _refuse_a_run(corpus: tuple[str, ...] | None, folder: Path) -> None:
+    """A run's name where its text was asked for."""
+    for source in corpus or ():
+        if not Path(source).is_file() and Run(folder / source).exists:
+            raise RunError(f"{source} is a run: it is named by `name`; a text beside `resume` is where its text is now")
 
 
 def _text_of(run: Run, split: Split, corpus: tuple[str, ...] | None, tokenizer: Tokenizer) -> Corpus:
