@@ -99,3 +99,33 @@ def test_a_run_goes_on_from_what_is_kept_and_hears_of_a_text_that_changed(
     assert changed.code == 1 and f"{corpus} has changed since the run a began" in changed.err
     run = Run(tmp_path / "c/a")
     assert run.files()[1] == [] and run.remove() == [] and not run.folder.exists()
+
+
+@pytest.mark.slow
+def test_runs_of_one_text_share_a_cache(
+    charrnn: CommandLine, tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "cache"
+    train = [
+        "train",
+        str(corpus),
+        "--checkpoints",
+        str(tmp_path / "c"),
+        "--hidden",
+        "16",
+        "--seed",
+        "1",
+        "--steps",
+        "4",
+    ]
+    assert charrnn(*train, "--name", "a", "--cache", str(cache)).code == 0
+    made = {file.name: file.stat().st_mtime_ns for file in cache.iterdir()}
+    assert len(made) == 4 and not list((tmp_path / "c/a").glob("*.tokens"))
+    assert charrnn(*train, "--name", "b", "--cache", str(cache)).code == 0
+    assert {file.name: file.stat().st_mtime_ns for file in cache.iterdir()} == made
+    with monkeypatch.context() as patch:
+        patch.setattr(Split, "part", unreadable)
+        resumed = charrnn("train", "--resume", "--checkpoints", str(tmp_path / "c"), "--name", "b", "--steps", "6")
+    assert resumed.code == 0, resumed.err
+    assert charrnn(*train, "--name", "d", "--tokenizer", "byte", "--cache", str(cache)).code == 0
+    assert len(list(cache.glob("*.tokens"))) == 4

@@ -94,6 +94,11 @@ class TrainOptions(Config):
         metavar="FILE|SHARE", range=Range(above=0, below=1), parse=share_or_file,
     )  # fmt: skip
 
+    cache: str | None = text(
+        "Folder for the tokens of a large text, shared by runs of the same text.", says="the run's own", parse=text_of,
+        metavar="DIR",
+    )  # fmt: skip
+
     cell: str | None = network("Recurrent cell.", says="lstm", metavar="CELL")
     layers: int | None = network(
         "Recurrent layers, one above the other.", says="2", range=Range(at_least=1, at_most=64)

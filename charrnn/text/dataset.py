@@ -37,6 +37,8 @@ class Dataset:
     train: Part
     valid: Part | None
     notes: list[str]
+    folder: Path | None = None
+    """Where tokens are kept, where they are many."""
 
 
 def build(
@@ -87,7 +89,7 @@ def build(
             f"{valid.unknown} characters of the validation part do not occur in the training part; each counts as one "
             "in the vocabulary's size"
         )
-    return Dataset(split, corpus.statistics, tokenizer, train, valid if valid.tokens.size else None, notes)
+    return Dataset(split, corpus.statistics, tokenizer, train, valid if valid.tokens.size else None, notes, folder)
 
 
 def documents_to_learn(split: Split, corpus: Corpus) -> Iterable[str]:

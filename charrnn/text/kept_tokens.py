@@ -25,7 +25,10 @@ PARTS = ("train", "valid")
 
 
 class KeptTokens:
-    """The token files of one split and tokenizer in a folder; without one nothing is kept."""
+    """The token files of one split and tokenizer in a folder; without one nothing is kept.
+
+    Runs may share a folder: what belongs to a text, and no run, makes a file's name.
+    """
 
     def __init__(self, folder: Path | None, split: Split, tokenizer: Tokenizer) -> None:
         told = json.dumps([{**split.to_json(), "sources": None}, tokenizer.spec()], sort_keys=True, default=str)

@@ -145,6 +145,8 @@ def saver(
         record = _metadata(network, data, split, config, snapshot.progress)
         resume_record = {"progress": snapshot.progress, "train": config, "split": split}
         saved: dict[str, Any] = {key: value.to_json() for key, value in resume_record.items()}
+        if data.folder not in (None, run.folder):
+            saved["cache"] = str(data.folder)
         saved |= {"threads": machine.threads, "adaptive": machine.adaptive, "tune": machine.tuned}
         if best:
             checkpoint.write(run.model, snapshot.model(), record)

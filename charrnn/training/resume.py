@@ -56,7 +56,8 @@ def resume(
         header, tensors, record = resume_file.read(run)
         progress, config, split = record.progress, record.train, at_hand(record.split, run.folder)
         tokenizer = checkpoint.tokenizer_of(header)
-        text = _text_of(run, split, corpus, tokenizer)
+        kept_in = Path(record.cache) if record.cache else run.folder
+        text = _text_of(run, split, corpus, tokenizer, kept_in)
         if corpus is not None and world.rank == 0:
             split = moved(run, split, text)
         renewed = (steps, epochs, seconds, more) != (None,) * 4
@@ -70,7 +71,7 @@ def resume(
             )
         adaptive, threads = threads is None and record.adaptive, threads or record.threads
         machine = precision.choose(device, config.precision, threads, tune=record.tune, adaptive=adaptive)
-        data = build(text, split, tokenizer=tokenizer, folder=run.folder)
+        data = build(text, split, tokenizer=tokenizer, folder=kept_in)
         network, _ = checkpoint.build_model(header, tensors)
         notes = [f"resumed: {run.name} at step {progress.position.step:,}", f"machine: {machine}, seed {config.seed}"]
         if header.differences:
@@ -93,10 +94,10 @@ def _refuse_a_run(corpus: tuple[str, ...] | None, folder: Path) -> None:
             raise RunError(f"{source} is a run: it is named by `name`; a text beside `resume` is where its text is now")
 
 
-def _text_of(run: Run, split: Split, corpus: tuple[str, ...] | None, tokenizer: Tokenizer) -> Corpus:
+def _text_of(run: Run, split: Split, corpus: tuple[str, ...] | None, tokenizer: Tokenizer, kept_in: Path) -> Corpus:
     """The text that a run began with, at its place or at a new one: the hash decides, where it must be read at all."""
     any_bytes = tokenizer.any_bytes
-    if corpus is None and KeptTokens(run.folder, split, tokenizer).fresh(split.sources):
+    if corpus is None and KeptTokens(kept_in, split, tokenizer).fresh(split.sources):
         return Corpus(list(split.sources), any_bytes=any_bytes)
     require(
         not any(map(read_once, corpus or ())),

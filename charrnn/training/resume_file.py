@@ -33,6 +33,7 @@ class ResumeRecord(Config):
     threads: int | None = dataclasses.field(default=None, metadata=same_as(TrainOptions, "threads"))
     tune: bool = True
     adaptive: bool = False
+    cache: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

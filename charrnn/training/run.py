@@ -99,7 +99,7 @@ def _dataset(
         tokenizer=source.tokenizer.extended(documents_to_learn(split, corpus)) if source else None,
         kind=options.tokenizer or "char",
         vocab_size=options.vocab_size or VOCAB_SIZE,
-        folder=run.folder,
+        folder=run.folder if options.cache is None else Path(options.cache).absolute(),
         threads=machine.threads,
     )
     if data.valid is None:
