@@ -13,7 +13,7 @@ import torch
 
 from charrnn import api
 from charrnn.errors import ConfigError, VocabularyError
-from charrnn.generation.config import GAP, SampleConfig
+from charrnn.generation.config import GAP_LENGTH, SampleConfig
 from charrnn.generation.infill import Infilled, infill, logprobs
 from charrnn.inference.base import Engine
 from charrnn.inference.engine import open_engine
@@ -163,7 +163,7 @@ def test_the_command_fills_a_gap(charrnn: CommandLine, trained: Path, tmp_path: 
     told = charrnn(*line, "The [...] stood")
     model = api.load("small", checkpoints=trained)
     gaps = [one.text for one in model.infill("The ", " stood", rows=2, seed=3)]
-    assert told.out == "".join(f"The {gap} stood\n" for gap in gaps) and max(map(len, gaps)) <= GAP
+    assert told.out == "".join(f"The {gap} stood\n" for gap in gaps) and max(map(len, gaps)) <= GAP_LENGTH
     assert charrnn(*line, "The [...] stood", "--no-echo").out == "".join(f"{gap}\n" for gap in gaps)
     records = [json.loads(record) for record in charrnn(*line, "The [...] stood", "--json").out.splitlines()]
     assert [(one["seed"], one["gap"], one["text"]) for one in records] == [

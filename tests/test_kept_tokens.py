@@ -51,7 +51,7 @@ def test_what_is_kept_is_what_would_be_made_and_the_text_is_not_read_again(
             assert other.tokens.dtype == one.tokens.dtype and (other.chars, other.unknown) == (one.chars, one.unknown)
             assert (other.starts is None) == (one.starts is None)
             np.testing.assert_array_equal(np.asarray(other.starts), np.asarray(one.starts))
-    assert KeptTokens(folder, split, made.tokenizer).fresh(split.sources)
+    assert KeptTokens(folder, split, made.tokenizer).fresh
 
 
 def test_files_of_another_text_tokenizer_or_split_or_in_part_are_not_taken(tmp_path: Path, corpus: Path) -> None:
@@ -63,17 +63,17 @@ def test_files_of_another_text_tokenizer_or_split_or_in_part_are_not_taken(tmp_p
     assert data.valid is not None
     valid = np.array(data.valid.tokens)
     tokens.write_bytes(whole[:-1])
-    assert not kept.fresh(split.sources)
+    assert not kept.fresh
     np.testing.assert_array_equal(built(corpus, folder)[0].train.tokens, train)
     (told,) = folder.glob("valid-*.json")
     told.write_text("{", encoding="utf-8")
-    assert not kept.fresh(split.sources)
+    assert not kept.fresh
     again = built(corpus, folder)[0].valid
     assert again is not None
     np.testing.assert_array_equal(again.tokens, valid)
-    assert kept.fresh(split.sources)
+    assert kept.fresh
     corpus.write_text(corpus.read_text(encoding="utf-8").replace("e", "x"), encoding="utf-8")
-    assert not kept.fresh(split.sources)
+    assert not kept.fresh
     other, _ = built(corpus, folder)
     assert len(list(folder.glob("train-*.tokens"))) == 2 and not np.array_equal(other.train.tokens, train)
 
@@ -99,6 +99,50 @@ def test_a_run_goes_on_from_what_is_kept_and_hears_of_a_text_that_changed(
     assert changed.code == 1 and f"{corpus} has changed since the run a began" in changed.err
     run = Run(tmp_path / "c/a")
     assert run.files()[1] == [] and run.remove() == [] and not run.folder.exists()
+
+
+@pytest.mark.slow
+def test_a_held_out_file_that_has_changed_is_told_though_the_text_has_not(
+    charrnn: CommandLine, tmp_path: Path, corpus: Path
+) -> None:
+    valid = tmp_path / "valid.txt"
+    valid.write_text(corpus.read_text(encoding="utf-8")[:3000], encoding="utf-8")
+    run = ["--checkpoints", str(tmp_path / "c"), "--name", "a"]
+    train = charrnn("train", str(corpus), "--valid", str(valid), "--hidden", "16", "--steps", "4", *run)
+    assert train.code == 0 and "its tokens are kept in" in train.err
+    assert charrnn("train", "--resume", "--steps", "6", *run).code == 0
+    valid.write_text("other " * 400, encoding="utf-8")
+    changed = charrnn("train", "--resume", "--steps", "8", *run)
+    assert changed.code == 1 and f"{valid} has changed since the run began" in changed.err
+    assert not list((tmp_path / "c/a").glob(".*.tokens.*"))
+
+
+@pytest.mark.slow
+def test_what_a_kill_leaves_of_tokens_is_the_runs_own(charrnn: CommandLine, tmp_path: Path, corpus: Path) -> None:
+    train = [
+        "train",
+        str(corpus),
+        "--checkpoints",
+        str(tmp_path / "c"),
+        "--hidden",
+        "16",
+        "--name",
+        "a",
+        "--steps",
+        "4",
+    ]
+    assert charrnn(*train).code == 0
+    run = Run(tmp_path / "c/a")
+    left = [
+        run.folder / f"{name}0123456789abcdef.{kind}" for name, kind in ((".train-", "tokens.77"), ("valid-", "77"))
+    ]
+    for file in left:
+        file.write_bytes(b"half")
+    assert set(left) <= set(run.files()[0])
+    assert charrnn("train", "--resume", "--checkpoints", str(tmp_path / "c"), "--steps", "6").code == 0
+    assert not left[0].exists()
+    left[1].write_bytes(b"half")
+    assert run.remove() == [] and not run.folder.exists()
 
 
 @pytest.mark.slow

@@ -2,13 +2,11 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from charrnn.api.learned import corpus_at_hand
 from charrnn.errors import CharrnnError
 from charrnn.generation.samples import Sample
-from charrnn.schema import to_json_text
 from charrnn.storage.copies import keep_index, kept_index
 from charrnn.storage.runs import Run
 from charrnn.text.copies import TrainingLines, Unlike, whole_lines
@@ -44,8 +42,8 @@ def copy_index(model: "Opened") -> CopyIndex:
 
     Raises CharrnnError where there is none yet and the text cannot be read as it was.
     """
-    path, told = model.header.path, {**model.header.split.to_json(), "sources": None}
-    run, key = Run(path.parent), sha256(to_json_text(told).encode()).hexdigest()
+    path, key = model.header.path, model.header.split.digest
+    run = Run(path.parent)
     own = path in (run.model, run.resume)
     if own and (kept := kept_index(run.copies, key)) is not None:
         return kept

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from charrnn.api.arguments import known_options, sample_config
 from charrnn.api.opened import Opened
 from charrnn.config import draw_seed
-from charrnn.generation.config import GAP, SampleConfig
+from charrnn.generation.config import GAP_LENGTH, SampleConfig
 from charrnn.generation.propose import propose
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Filler(Opened):
 
         numbers = precision or self.precision
         if config is None:
-            options = {"length": GAP, **options}
+            options = {"length": GAP_LENGTH, **options}
         settings = sample_config(config, options)
         return infill(
             self.open_engine(numbers),

@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING
 
 from charrnn.api.arguments import AnyPath
 from charrnn.api.state import State
-from charrnn.config.fields import tuple_of
 from charrnn.errors import CharrnnError
-from charrnn.generation.config import SampleConfig
+from charrnn.generation.config import SampleConfig, said
 from charrnn.generation.samples import Sample
 from charrnn.inference.base import Engine
 from charrnn.inference.reading import Reading, read_side_by_side
@@ -51,17 +50,11 @@ def sample_page(
         copies = (
             f"Underlined with dots: what stands word for word in the training text, from {MARKED} characters on{whole}."
         )
-    about = [f"{len(samples):,} sample{'s'[: len(samples) != 1]}", read.precision, *_asked(config)]
+    options = [] if config is None else sorted(said(config), key=lambda option: option[0] != "temperature")
+    about = [f"{len(samples):,} sample{'s'[: len(samples) != 1]}", read.precision]
+    about += [f"{name.replace('_', ' ')} {value}" for name, value in options]
     name = " + ".join(model.name for model in source.opened)
     return page.html(f"Written by {name}", f"{', '.join(about)}. {source.title}", copies)
-
-
-def _asked(config: SampleConfig | None) -> Iterator[str]:
-    """The options that a reader wants to know: temperature and length, and what is not as it would be by itself."""
-    for name, field in sorted(SampleConfig.__dataclass_fields__.items(), key=lambda each: each[0] != "temperature"):
-        value = getattr(config, name, None)
-        if value not in (None, ()) and (name in ("temperature", "length") or value != field.default):
-            yield f"{name.replace('_', ' ')} {' '.join(map(repr, value)) if tuple_of(field) else value}"
 
 
 def reread(engine: Engine, begun: Reading, samples: Sequence[Sample], asked: Asked) -> Iterator[Predictions]:

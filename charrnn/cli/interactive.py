@@ -12,7 +12,7 @@ from charrnn.config.fields import kinds, tuple_of
 from charrnn.config.suggest import nearest
 from charrnn.console import answer, error, say, write
 from charrnn.errors import CharrnnError, CorpusError
-from charrnn.generation.config import SampleConfig
+from charrnn.generation.config import SampleConfig, said
 
 if TYPE_CHECKING:
     from charrnn.api.session import Session
@@ -188,12 +188,7 @@ def _off(name: str, begun: SampleConfig) -> Any:
 
 def described(config: SampleConfig) -> str:
     """The options of a sampling that say something, by their flags."""
-    words = []
-    for name, field in FIELDS.items():
-        value = getattr(config, name)
-        if value not in (None, ()) and (value != field.default or name in ("temperature", "length")):
-            words.append(f"{FLAGS[name]} {' '.join(map(repr, value)) if tuple_of(field) else value}")
-    return ", ".join(words)
+    return ", ".join(f"{FLAGS[name]} {value}" for name, value in said(config))
 
 
 def slashed(message: str) -> str:

@@ -13,7 +13,7 @@ from charrnn.config import draw_seed
 from charrnn.config.verbs import VerbArguments
 from charrnn.console import say, working
 from charrnn.errors import CharrnnError, CorpusError
-from charrnn.generation.config import GAP, SampleConfig
+from charrnn.generation.config import GAP_LENGTH, SampleConfig
 
 if TYPE_CHECKING:
     from charrnn.api.writer import Writer
@@ -168,7 +168,7 @@ def sample(
 
         one = api.load(model, checkpoints=checkpoints, threads=threads)
         asked: dict[str, Any] = {"rows": rows, "seed": seed, "precision": precision or one.precision}
-        asked |= {} if opt.typed(context, "length") else {"length": GAP}
+        asked |= {} if opt.typed(context, "length") else {"length": GAP_LENGTH}
         write_infilled(one, *gap, echo=echo, as_json=as_json, config=config, **asked)
         return
     loaded = _opened(model, shares, against, checkpoints=checkpoints, threads=threads)

@@ -58,7 +58,7 @@ class Written:
 
         turn, texts = 0, [""] * rows
         paint = self._painter()
-        readers = [SpanReader(self.source.tokenizer) for _ in texts]
+        readers = [SpanReader(self.source.tokenizer) for _ in texts] if paint else []
         waiting, done = [self.front] * rows, [False] * rows
         for chunk in chunks:
             row, text = chunk.row, chunk.text

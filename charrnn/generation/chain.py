@@ -1,11 +1,11 @@
 """The processors of one sampling at work, and what the draw is told by. Shapes: B rows, V vocabulary."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.generation.drawing import Doubles, log_probabilities
+from charrnn.generation.drawing import Doubles, draw, log_probabilities
 from charrnn.generation.processors import DROPPED, Processor, log_sums, without
 from charrnn.generation.sequence import TextSequence
 from charrnn.inference.products import Floats
@@ -45,6 +45,16 @@ class Chain:
             if processor.ends and self._kept_told:
                 kept = (log_sums(own) - log_sums(given)).tolist()
         return own, kept
+
+    def draw(
+        self, logits: Floats, sequences: Sequence[TextSequence]
+    ) -> tuple[npt.NDArray[np.int64], Iterable[tuple[float | None, float | None]]]:
+        """The model's logits (B, V) -> the next token of each row (B,), and what `TextSequence.push` is told of it."""
+        own = self.own(logits)
+        processed, kept = self(own, sequences)
+        tokens = draw(processed, np.array([sequence.uniforms.next() for sequence in sequences]))
+        nothing = [None] * len(sequences)
+        return tokens, zip(self.logprobs(own, tokens) if self.told else nothing, kept or nothing, strict=True)
 
     def apart(self, own: Doubles, sequences: Sequence[TextSequence]) -> tuple[Doubles, Doubles]:
         """(B, V) -> what would be drawn from without a pattern (B, V), and what of that the pattern leaves (B, V)."""

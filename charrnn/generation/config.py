@@ -7,11 +7,11 @@ from dataclasses import dataclass, make_dataclass
 from typing import TYPE_CHECKING, Any
 
 from charrnn.config import Config, Range, option, require
-from charrnn.config.fields import several
+from charrnn.config.fields import several, tuple_of
 from charrnn.generation.processors import PROCESSORS
 
-# Characters that a gap is filled with, unless told.
-GAP = 40
+# Characters that a gap is filled with at most, unless told.
+GAP_LENGTH = 40
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +44,7 @@ class TextConfig(Config):
 SAMPLING = "One sampling: the fields of `TextConfig`, and the options of `PROCESSORS`; None is off."
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
 
     class SampleConfig(TextConfig):
         """One sampling: the fields of `TextConfig`, and every option of `PROCESSORS`, None being off."""
@@ -61,3 +62,11 @@ else:
         frozen=True,
         kw_only=True,
     )
+
+
+def said(config: SampleConfig) -> "Iterator[tuple[str, str]]":
+    """The options of a sampling that say something, and their values: temperature, length, and what is set."""
+    for name, field in SampleConfig.__dataclass_fields__.items():
+        value = getattr(config, name)
+        if value not in (None, ()) and (name in ("temperature", "length") or value != field.default):
+            yield name, " ".join(map(repr, value)) if tuple_of(field) else str(value)

@@ -6,7 +6,6 @@ distribution of gaps, given both sides, the nearer the more there are. All lengt
 Of the many, those are looked at whole that the first symbol of the right side fits, in proportion.
 """
 
-import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -30,7 +29,6 @@ BEGUN, LOOKED_AT = 128, 256
 # So many tokens of a side say what fits there: what is farther hardly differs from gap to gap.
 FAR = 60
 LONGEST = 1000
-UNIFORM_BITS = 53
 
 
 @dataclass(frozen=True)
@@ -111,7 +109,7 @@ class _Gap:
     def filled(self, row: int, seed: int) -> Infilled:
         """One text for the gap."""
         uniforms = Uniforms(seed)
-        tokens, first = self.begin(int(uniforms.next() * 2**UNIFORM_BITS))
+        tokens, first = self.begin(uniforms.seed())
         if first.max() == DROPPED:
             raise CharrnnError("nothing that was begun fits what stands behind the gap: a greater `length` may")
         likely = np.exp(first - first.max())
@@ -145,12 +143,9 @@ class _Gap:
         with Serving(self.engine, BEGUN, self.config.length) as serving:
             while going:
                 sequences = [texts[one] for one in going]
-                own = self.chain.own(logits)
-                processed, _ = self.chain(own, sequences)
-                tokens = draw(processed, np.array([sequence.uniforms.next() for sequence in sequences]))
-                logprobs = self.chain.logprobs(own, tokens) if self.chain.told else itertools.repeat(None)
-                for sequence, token, logprob in zip(sequences, tokens.tolist(), logprobs, strict=False):
-                    sequence.push(token, logprob)
+                tokens, told_of = self.chain.draw(logits, sequences)
+                for sequence, token, of_it in zip(sequences, tokens.tolist(), told_of, strict=True):
+                    sequence.push(token, *of_it)
                 left = [at for at, sequence in enumerate(sequences) if sequence.finished != "end"]
                 if not left:
                     break

@@ -3,17 +3,13 @@
 B rows are generated side by side; row i depends on seed + i alone, so it is the same text alone or in company.
 """
 
-import itertools
 from collections.abc import Iterator, Sequence
-
-import numpy as np
 
 from charrnn.config import seed_of_row
 from charrnn.generation.chain import Chain
 from charrnn.generation.config import SampleConfig
 from charrnn.generation.constraints.exact import tried
 from charrnn.generation.constraints.particles import resampled
-from charrnn.generation.drawing import draw
 from charrnn.generation.processors import compose
 from charrnn.generation.sequence import TextChunk, TextSequence
 from charrnn.inference.backends import Serving
@@ -59,16 +55,13 @@ def side_by_side(
     engine: Engine, reading: Reading, chain: Chain, sequences: Sequence[TextSequence], length: int
 ) -> Iterator[TextChunk]:
     """Draw what the chain leaves, for all rows at once, behind what was read."""
-    rows, nothing = len(sequences), itertools.repeat(None)
+    rows = len(sequences)
     with Serving(engine, rows, length) as serving:
         logits, state = reading.logits.repeat(rows, axis=0), engine.select_rows(reading.state, [0] * rows)
         while sequences:
-            own = chain.own(logits)
-            processed, kept = chain(own, sequences)
-            tokens = draw(processed, np.array([sequence.uniforms.next() for sequence in sequences]))
-            logprobs = chain.logprobs(own, tokens) if chain.told else nothing
-            for sequence, *drawn in zip(sequences, tokens.tolist(), logprobs, kept or nothing, strict=False):
-                chunk = sequence.push(*drawn)
+            tokens, told = chain.draw(logits, sequences)
+            for sequence, token, of_it in zip(sequences, tokens.tolist(), told, strict=True):
+                chunk = sequence.push(token, *of_it)
                 if chunk is not None:
                     yield chunk
             if any(sequence.finished for sequence in sequences):

@@ -13,6 +13,8 @@ from charrnn.generation.stop import StopSearch
 from charrnn.text.tokenizers import Tokenizer
 
 UNIFORMS_AT_ONCE = 256
+# A uniform has so many bits.
+UNIFORM_BITS = 53
 
 
 class TextChunk(NamedTuple):
@@ -54,6 +56,10 @@ class Uniforms:
             self._block = generator.random(UNIFORMS_AT_ONCE).tolist()
         self._drawn += 1
         return self._block[place]
+
+    def seed(self) -> int:
+        """The next number as a seed: one that no other row has."""
+        return int(self.next() * 2**UNIFORM_BITS)
 
 
 class Counts:

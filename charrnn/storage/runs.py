@@ -13,8 +13,8 @@ from charrnn.storage.metrics import Metrics, read_metrics
 from charrnn.text.sources import GLOB
 
 VARIABLE = "CHARRNN_CHECKPOINTS"
-# What the tokens of a large text are kept as.
-TOKENS = re.compile(r"(train|valid)-[0-9a-f]{16}\.(tokens|starts|json)")
+# What the tokens of a large text are kept as, and what a kill leaves of them.
+TOKENS = re.compile(r"\.?(train|valid)-[0-9a-f]{16}\.(tokens|starts|json|\d+)(\.\d+)?")
 # What texts that can be read once are kept as.
 COPY = re.compile(r"(corpus|valid|test)(-\d+)?\.txt")
 
@@ -93,6 +93,12 @@ class Run:
             or (trained and COPY.fullmatch(path.name))
         ]
         return own, [path for path in found if path not in own]
+
+    def tidy(self, *, tokens: bool) -> None:
+        """Remove what a kill in the middle of saving leaves behind; with `tokens`, and of keeping them."""
+        for kind in ("safetensors", *["tokens"] * tokens):
+            for unfinished in self.folder.glob(f".*.{kind}.*"):
+                unfinished.unlink()
 
     def remove(self) -> list[Path]:
         """Remove what a training has written, and the folder where nothing else is left; what was kept.

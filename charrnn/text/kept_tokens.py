@@ -6,7 +6,8 @@ to know, written last: where that is there, the tokens are whole.
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from charrnn.errors import CorpusError
+from charrnn.schema import to_json_text
 from charrnn.text import token_files
 from charrnn.text.part import Part
 from charrnn.text.split import Split
@@ -31,11 +33,9 @@ class KeptTokens:
     """
 
     def __init__(self, folder: Path | None, split: Split, tokenizer: Tokenizer) -> None:
-        told = json.dumps([{**split.to_json(), "sources": None}, tokenizer.spec()], sort_keys=True, default=str)
-        self._folder, self._key = folder or Path(), sha256(told.encode()).hexdigest()[:16]
-        self._split, self._ids = split, tokenizer.size + 2
-        size = split.chars * smallest_dtype(self._ids).itemsize
-        self.large = folder is not None and size > token_files.IN_MEMORY_BYTES
+        self._folder, self._split, self._tokenizer = folder, split, tokenizer
+        self._ids, self._dtype = tokenizer.size + 2, smallest_dtype(tokenizer.size + 2)
+        self.large = folder is not None and split.chars * self._dtype.itemsize > token_files.IN_MEMORY_BYTES
 
     def part(self, name: str, make: Callable[[TokenWriter], Part]) -> Part:
         """A part of a large text from its file, or made and kept; of a small one made anew each time.
@@ -43,13 +43,20 @@ class KeptTokens:
         Raises CorpusError where it cannot be kept.
         """
         if not self.large:
-            return make(TokenWriter(self._ids))
-        if (found := self._read(name)) is not None:
-            return found
+            return make(TokenWriter(self._ids, self._folder))
+        told = self._told(name)
+        # The hash of the sources has been asked for by whoever has a split; a file of its own is asked here.
+        if told is not None and (self._split.file(name)[0] is None or told["state"] == self._state(name)):
+            return self._mapped(name, told)
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            part = make(TokenWriter(self._ids, self._folder, keep=self._file(name, "tokens")))
-            told = {"size": part.tokens.size, "chars": part.chars, "unknown": part.unknown, "state": self._state()}
+            self._file(name, "tokens").parent.mkdir(parents=True, exist_ok=True)
+            writer = TokenWriter(self._ids, keep=self._file(name, "tokens"))
+            try:
+                part = make(writer)
+            except BaseException:
+                writer.drop()
+                raise
+            told = {"size": part.tokens.size, "chars": part.chars, "unknown": part.unknown, "state": self._state(name)}
             if part.starts is not None:
                 part.starts.tofile(self._file(name, "starts"))
                 told["documents"] = len(part.starts)
@@ -60,17 +67,15 @@ class KeptTokens:
             raise CorpusError(f"the tokens cannot be kept in {self._folder}: {problem.strerror or problem}") from None
         return part
 
-    def fresh(self, sources: Sequence[str]) -> bool:
+    @property
+    def fresh(self) -> bool:
         """Whether all parts are there, made of files that have kept their sizes and times: then none need be read."""
-        return self.large and all((self._told(name) or {}).get("state") == _state_of(sources) for name in PARTS)
+        return self.large and all((self._told(name) or {}).get("state") == self._state(name) for name in PARTS)
 
-    def _read(self, name: str) -> Part | None:
-        told = self._told(name)
-        if told is None:
-            return None
-        tokens: Tokens = np.empty(0, smallest_dtype(self._ids))
+    def _mapped(self, name: str, told: dict[str, Any]) -> Part:
+        tokens: Tokens = np.empty(0, self._dtype)
         if told["size"]:
-            tokens = np.memmap(self._file(name, "tokens"), dtype=tokens.dtype, mode="r", shape=(told["size"],))
+            tokens = np.memmap(self._file(name, "tokens"), dtype=self._dtype, mode="r", shape=(told["size"],))
         starts: Any = None
         if documents := told.get("documents"):
             starts = np.memmap(self._file(name, "starts"), dtype=np.int64, mode="r", shape=(documents,))
@@ -83,18 +88,21 @@ class KeptTokens:
             size = self._file(name, "tokens").stat().st_size if told["size"] else 0
         except (OSError, ValueError, KeyError):
             return None
-        return told if size == told["size"] * smallest_dtype(self._ids).itemsize else None
+        return told if size == told["size"] * self._dtype.itemsize else None
+
+    def _state(self, name: str) -> list[list[int]] | None:
+        """Sizes and times of the files that a part is made of; None where one is none."""
+        own, _ = self._split.file(name)
+        try:
+            stats = [os.stat(file) for file in ([own] if own else self._split.sources)]
+        except (OSError, ValueError):
+            return None
+        return [[stat.st_size, stat.st_mtime_ns] for stat in stats]
+
+    @cached_property
+    def _key(self) -> str:
+        told = to_json_text([self._split.digest, self._tokenizer.spec()])
+        return sha256(told.encode()).hexdigest()[:16]
 
     def _file(self, name: str, kind: str) -> Path:
-        return self._folder / f"{name}-{self._key}.{kind}"
-
-    def _state(self) -> list[list[int]] | None:
-        return _state_of(self._split.sources)
-
-
-def _state_of(sources: Sequence[str]) -> list[list[int]] | None:
-    """Sizes and times of files; None where one is none."""
-    try:
-        return [[stat.st_size, stat.st_mtime_ns] for stat in map(os.stat, sources)]
-    except (OSError, ValueError):
-        return None
+        return (self._folder or Path()) / f"{name}-{self._key}.{kind}"

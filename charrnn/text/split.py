@@ -6,11 +6,12 @@ the rest of it. Nothing of a text has to be kept in memory for either.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from random import Random
 
 from charrnn.config import require
 from charrnn.errors import CorpusError
-from charrnn.schema import Schema
+from charrnn.schema import Schema, to_json_text
 from charrnn.text.corpus import Corpus, TextStatistics
 from charrnn.text.documents import SEPARATORS, join_documents, split_documents
 
@@ -56,6 +57,11 @@ class Split(Schema):
         require(0 <= self.train_end <= self.valid_end <= self.chars, "the parts of the corpus overlap")
         parts = self.held_out
         require(len(parts) == 2 and min(parts) >= 0 and sum(parts) <= self.count, "more is held out than there is")
+
+    @property
+    def digest(self) -> str:
+        """What is learned and judged by, in one number, wherever the files are: SHA-256, in hexadecimal."""
+        return sha256(to_json_text({**self.to_json(), "sources": None}).encode()).hexdigest()
 
     def part(self, name: str, corpus: Corpus) -> Iterator[str]:
         """The text of 'train', 'valid' or 'test' in chunks; empty where there is none.

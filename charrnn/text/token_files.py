@@ -52,6 +52,13 @@ class TokenWriter:
             return cast(BinaryIO, tempfile.TemporaryFile(dir=self._folder))
         return open(self._keep.with_name(f".{self._keep.name}.{os.getpid()}"), "w+b")
 
+    def drop(self) -> None:
+        """Nothing more comes, and what came is not wanted."""
+        if self._file is not None:
+            self._file.close()
+            if self._keep is not None:
+                os.unlink(self._file.name)
+
     def finish(self) -> Tokens:
         """All ids (N,)."""
         if self._file is None:

@@ -21,8 +21,6 @@ from charrnn.training.resume import resume
 from charrnn.training.run import start
 from charrnn.training.world import ALONE, Joined, World
 
-MACHINE = "machine: "
-
 
 class Elsewhere(CharrnnError):
     """The first process has failed, and says why."""
@@ -45,16 +43,12 @@ def begin(options: TrainOptions, *, checkpoints: Path | None = None) -> Training
         with training.lock:
             training.save()
             write_atomically(training.run.launch, launch.name().encode())
-        return {"run": str(training.run.folder), "trained": training.trainer.trained, "notes": training.notes}
+        return {"run": str(training.run.folder), "trained": training.trainer.trained, "decided": training.decided}
 
     told = _agreed(world, first)
     training = resume(told["run"], device=options.device, threads=threads, world=world)
     training.trainer.trained = told.get("trained", False)
-    if "notes" in told:  # what was decided; the machine is that of each process
-        own = [note for note in training.notes if note.startswith(MACHINE)]
-        training.notes = [note for note in told["notes"] if not note.startswith(MACHINE)] + own
-    if world.size > 1:
-        training.notes.append(f"{world.size} processes train it together, {threads} thread{'s'[: threads > 1]} each")
+    training.decided = told.get("decided", training.decided)
     return training
 
 

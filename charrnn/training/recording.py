@@ -47,16 +47,23 @@ SHOWN_SAMPLE = SampleConfig(temperature=0.8, length=160)
 class Training:
     """One run under way: iterate `events`; `run.model` is then the best of it.
 
-    `earlier` are the reports of a run that is gone on with.
+    `decided` says what was before the first step, a line each; `earlier` are the reports of a run that is gone on with.
     """
 
     run: Run
     trainer: Trainer
     data: Dataset
-    notes: list[str]
+    decided: list[str]
     machine: Machine
     lock: Lock
     earlier: list[Metrics] = field(default_factory=list)
+
+    @property
+    def notes(self) -> list[str]:
+        """What was decided, and where it is computed."""
+        threads, size = self.machine.threads, self.trainer.world.size
+        several = f"{size} processes train it together, {threads} thread{'s'[: threads > 1]} each"
+        return [*self.decided, f"machine: {self.machine}, seed {self.trainer.config.seed}", *[several] * (size > 1)]
 
     def events(self) -> Iterator[Event]:
         """Train; every report goes into metrics.jsonl as it comes. The end, or leaving it, lets others write.

@@ -51,8 +51,8 @@ def resume(
         raise RunError(f"{run.folder} has no {run.resume.name}: it cannot be resumed, only sampled from")
     lock = Lock(run.folder) if world.rank == 0 else HeldElsewhere(run.folder)
     try:
-        for unfinished in run.folder.glob(".*.safetensors.*") if world.rank == 0 else ():
-            unfinished.unlink()  # what a kill in the middle of saving leaves behind
+        if world.rank == 0:
+            run.tidy(tokens=world.size == 1)  # others may be making theirs
         header, tensors, record = resume_file.read(run)
         progress, config, split = record.progress, record.train, at_hand(record.split, run.folder)
         tokenizer = checkpoint.tokenizer_of(header)
@@ -73,9 +73,9 @@ def resume(
         machine = precision.choose(device, config.precision, threads, tune=record.tune, adaptive=adaptive)
         data = build(text, split, tokenizer=tokenizer, folder=kept_in)
         network, _ = checkpoint.build_model(header, tensors)
-        notes = [f"resumed: {run.name} at step {progress.position.step:,}", f"machine: {machine}, seed {config.seed}"]
+        notes = [f"resumed: {run.name} at step {progress.position.step:,}"]
         if header.differences:
-            notes.insert(1, f"begun by an older charrnn: from here on {', '.join(header.differences)}")
+            notes.append(f"begun by an older charrnn: from here on {', '.join(header.differences)}")
         training = assemble(run, network.to(machine.device), config, data, machine, notes, lock, world=world)
         resume_file.restore(training.trainer, header, tensors, progress)
         if renewed:
@@ -97,7 +97,7 @@ def _refuse_a_run(corpus: tuple[str, ...] | None, folder: Path) -> None:
 def _text_of(run: Run, split: Split, corpus: tuple[str, ...] | None, tokenizer: Tokenizer, kept_in: Path) -> Corpus:
     """The text that a run began with, at its place or at a new one: the hash decides, where it must be read at all."""
     any_bytes = tokenizer.any_bytes
-    if corpus is None and KeptTokens(kept_in, split, tokenizer).fresh(split.sources):
+    if corpus is None and KeptTokens(kept_in, split, tokenizer).fresh:
         return Corpus(list(split.sources), any_bytes=any_bytes)
     require(
         not any(map(read_once, corpus or ())),

@@ -74,7 +74,7 @@ def start(options: TrainOptions, *, checkpoints: Path | None = None) -> Training
         )
         network = build_network(choice.model)
         network.initialise(torch.Generator().manual_seed(seed), options.spectral_radius)
-        notes = [*data.notes, *choice.reasons, f"machine: {machine}, seed {seed}"]
+        notes = [*data.notes, *choice.reasons]
         if source is not None:
             source.give(network, data.tokenizer)
             notes.insert(0, f"goes on from {source.path}")

@@ -12,7 +12,7 @@ from charrnn.errors import CharrnnError
 from charrnn.generation.chain import Chain
 from charrnn.generation.drawing import Doubles, draw
 from charrnn.generation.processors import DROPPED, log_sums
-from charrnn.generation.sequence import TextChunk, TextSequence
+from charrnn.generation.sequence import UNIFORM_BITS, TextChunk, TextSequence
 from charrnn.inference.backends import Serving
 from charrnn.inference.base import Engine, EngineState, Ids
 from charrnn.inference.products import Floats
@@ -22,7 +22,6 @@ from charrnn.inference.reading import Reading
 PARTICLES = 64
 # Drawn again where they are worth no more than so many of equal weight.
 WORTH = PARTICLES / 2
-UNIFORM_BITS = 53
 
 
 @dataclass
@@ -55,7 +54,7 @@ class _Swarm:
     def __init__(self, engine: Engine, serving: Serving, chain: Chain, row: TextSequence) -> None:
         self.engine, self.serving, self.chain, self.row = engine, serving, chain, row
         # Seeds that no other row has, nor any particle before.
-        self.seed = int(row.uniforms.next() * 2**UNIFORM_BITS)
+        self.seed = row.uniforms.seed()
         self.particles = [self.copied(Particle(row)) for _ in range(PARTICLES)]
 
     def copied(self, particle: Particle) -> Particle:
