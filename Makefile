@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PYTEST = $(BIN)/pytest --numprocesses auto --dist worksteal
 
-.PHONY: demo check test extras browser lint docs clean
+.PHONY: demo check test extras browser sanitize lint docs clean
 
 demo: $(VENV)/.installed
 	rm -rf checkpoints/demo
@@ -34,6 +34,15 @@ extras: $(VENV)/.installed-test
 browser: $(VENV)/.installed-test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[browser]"
 	$(BIN)/pytest tests/extras/test_pages.py
+
+# The compiled step under AddressSanitizer and UBSan (Linux, GCC): nothing is read or written outside.
+SANITIZED = $(VENV)/network-sanitized.so
+sanitize: $(VENV)/.installed-test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check setuptools
+	CFLAGS="-g -fsanitize=address,undefined -fno-sanitize-recover=all" LDFLAGS="-fsanitize=address,undefined" \
+		$(BIN)/python hatch_build.py $(SANITIZED)
+	CHARRNN_LIBRARY=$(SANITIZED) ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD=$$($${CC:-gcc} -print-file-name=libasan.so) \
+		$(BIN)/pytest tests/test_native.py
 
 docs: $(VENV)/.installed-test
 	$(BIN)/python docs/make_cli.py

@@ -182,7 +182,7 @@ def test_models_are_mixed_and_contrasted_in_python(three: Path, tmp_path: Path) 
 def test_the_command_mixes_and_contrasts(charrnn: CommandLine, three: Path) -> None:
     drawing = ["--checkpoints", str(three), "--seed", "5", "-n", "2", "-l", "40", "--precision", "fp32"]
     both = charrnn("sample", "--mix", "a:0.7,b:0.3", "-p", "The Ω", *drawing)
-    assert both.code == 0 and "model: 0.7 a + 0.3 b, fp32, seed 5" in both.err
+    assert both.code == 0 and "model: 0.7 a + 0.3 b, fp32 in NumPy, seed 5" in both.err
     model = package.mix({"a": 0.7, "b": 0.3}, checkpoints=three)
     texts = model.sample("The Ω", rows=2, seed=5, length=40, precision="fp32", echo=True)
     assert both.out == "\n\n".join(texts) + "\n"

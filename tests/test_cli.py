@@ -20,8 +20,8 @@ from charrnn.cli.evaluate import METRICS
 from charrnn.cli.flags import commands, flags, in_flags
 from charrnn.config import TrainOptions
 from charrnn.config.fields import setting
+from charrnn.config.verbs import PRECISIONS
 from charrnn.generation.config import SampleConfig
-from charrnn.inference.products import MATRICES
 from charrnn.models.cells import CELLS
 from charrnn.models.connections import CONNECTIONS
 
@@ -72,9 +72,10 @@ def test_the_same_seed_gives_the_same_bytes(charrnn: CommandLine, trained: Path)
 def test_the_number_format_is_said_and_gives_its_own_text_again(charrnn: CommandLine, trained: Path) -> None:
     arguments = ["sample", "-m", "small", "--checkpoints", str(trained), "--length", "40", "--seed", "3"]
     model = api.load("small", checkpoints=trained)
-    for precision in (*MATRICES, None):
+    for precision in (*PRECISIONS, None):
         result = charrnn(*arguments, *(["--precision", precision] if precision else []))
-        assert f"model.safetensors, {precision or model.precision}, seed 3" in result.err
+        chosen = precision or model.precision
+        assert f"model.safetensors, {chosen} {model.computed(chosen)}, seed 3" in result.err
         assert result.out == f"{model.sample(length=40, seed=3, precision=precision)}\n", precision
 
 

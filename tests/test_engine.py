@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from charrnn.config import ModelConfig
+from charrnn.config.verbs import PRECISIONS
 from charrnn.inference import backends
-from charrnn.inference.backends import LEAST_TIMED, NUMPY, ONE_THREAD, TIMED, TORCH, Serving
+from charrnn.inference.backends import COMPILED, LEAST_TIMED, NUMPY, ONE_THREAD, TIMED, TORCH, Serving
 from charrnn.inference.base import BackEnd, Engine, EngineState, Ids, StepState
 from charrnn.inference.engine import EnsembleEngine, open_engine
 from charrnn.inference.network import NetworkEngine
-from charrnn.inference.products import LEVELS, MATRICES, Floats, TorchProduct
+from charrnn.inference.products import LEVELS, Floats, TorchProduct
 from charrnn.models.cells import CELLS, gather
 from charrnn.models.cells.base import W_IH
 from charrnn.models.ensemble import Network, build
@@ -35,7 +36,7 @@ every_cell = pytest.mark.parametrize("cell", list(CELLS))
 BOUNDED = [cell for cell in CELLS if CELLS[cell].bounded]
 every_bounded_cell = pytest.mark.parametrize("cell", BOUNDED)
 every_way = pytest.mark.parametrize(
-    ("cell", "precision"), [(cell, name) for cell in CELLS for name in MATRICES if name == "fp32" or cell in BOUNDED]
+    ("cell", "precision"), [(cell, name) for cell in CELLS for name in PRECISIONS if name == "fp32" or cell in BOUNDED]
 )
 SHAPES: list[dict[str, Any]] = [
     {},
@@ -77,15 +78,16 @@ def tiny(**fields: Any) -> Network:
 
 def engine_of(model: Network, precision: str = "fp32", back_end: BackEnd = NUMPY) -> Engine:
     engine = open_engine(model.config, arrays(model), precision)
-    for matrix in engine.matrices:
-        matrix.use_torch(back_end == TORCH)
+    engine.use(back_end)
     return engine
 
 
 def in_each_back_end(model: Network, precision: str) -> Iterator[Engine]:
-    """By NumPy and, where the sums are exact, by torch."""
-    for back_end in (NUMPY, TORCH) if precision == "int8" else (NUMPY,):
-        yield engine_of(model, precision, back_end)
+    """By NumPy and, where the sums are exact, by torch, and by the compiled step, where there is one."""
+    for back_end in (NUMPY, TORCH, COMPILED) if precision == "int8" else (NUMPY,):
+        engine = engine_of(model, precision, back_end)
+        if back_end != COMPILED or engine.compiled:
+            yield engine
 
 
 def some_tokens(batch: int, time: int, seed: int = 0) -> Ids:
@@ -261,6 +263,27 @@ def rounded(weight: Doubles) -> Doubles:
     return multiples
 
 
+class GridOperations(SlowOperations):
+    """The same, functions at the nearest point of their grids: 1024 to the unit, of tanh 2048."""
+
+    @staticmethod
+    def nearest(x: Doubles, steps: int = 1024) -> Doubles:
+        return np.asarray(np.floor(x * steps + 0.5) / steps)
+
+    def sigmoid(self, x: Doubles) -> Doubles:
+        return super().sigmoid(self.nearest(x))
+
+    def tanh(self, x: Doubles) -> Doubles:
+        return super().tanh(self.nearest(x, 2048))
+
+    def exp(self, x: Doubles) -> Doubles:
+        return super().exp(self.nearest(x))
+
+    def log_sigmoid(self, x: Doubles) -> Doubles:
+        y: Doubles = np.minimum(x, 0) - np.log(1 + np.exp(self.nearest(-np.abs(x))))
+        return y
+
+
 class Twin:
     """What the engine should do in 8 bits: one step, layer by layer.
 
@@ -285,7 +308,7 @@ class Twin:
                 name: weight[None] if weight.ndim == 1 else weight if name == W_IH and not layer else rounded(weight)
                 for name, weight in weights.items()
             }
-            cell = formula(gather(formula, weights), SlowOperations())
+            cell = formula(gather(formula, weights), GridOperations())
             doubles = tuple(part.astype(np.float64) for part in state)
             projected, recurrent = cell.project(x), cell.recur(read(state[0]))
             cell.op = RoundingOperations()  # what a step multiplies by itself is read as a layer's output is
@@ -303,12 +326,12 @@ class Twin:
             self.unread = y.astype(np.float64)
             return read(y)
         weight, bias = (self.weights[f"connections.{layer}.carry_{name}"] for name in ("weight", "bias"))
-        t = 1 / (1 + np.exp(-(x @ rounded(weight).T + bias)))
+        t = GridOperations().sigmoid(x @ rounded(weight).T + bias)
         self.unread = t * y + (1 - t) * self.unread
         return read(self.unread.astype(np.float32))
 
 
-class RoundingOperations(SlowOperations):
+class RoundingOperations(GridOperations):
     def linear(self, x: Doubles, weight: Doubles, bias: Doubles | None) -> Doubles:
         return super().linear(read(x.astype(np.float32)), weight, bias)
 
@@ -333,11 +356,12 @@ def test_steps_in_8_bits_equal_the_slow_twins(cell: str, shape: dict[str, Any]) 
             expected = found[0][0]
             if len(twins) > 1:
                 expected = np.log(sum(softmax(one) for one, _ in found) / len(twins))
-            assert np.allclose(logits, expected, rtol=0, atol=1e-5), batch
+            # In float64, another point of a grid may be the nearest one: 2.5e-4 in one of many numbers.
+            assert np.allclose(logits, expected, rtol=0, atol=2e-3), batch
             states = [part for _, layers in found for state in layers for part in state]
             own_states = [part for one in networks(after) for state in one.layers for part in state]
             for part, other in zip(states, own_states, strict=True):
-                assert np.allclose(part, other, rtol=0, atol=1e-5), batch
+                assert np.allclose(part, other, rtol=0, atol=1e-3), batch
             before = after
 
 
@@ -399,13 +423,14 @@ LARGE = {"lstm": 192, "gru": 212, "rnn": 368}
 
 
 @pytest.mark.parametrize("cell", list(LARGE))
-def test_numpy_and_torch_give_the_same_bits_for_any_number_of_rows(cell: str) -> None:
-    plain, by_torch = in_each_back_end(tiny(cell=cell, hidden=LARGE[cell]), "int8")
+def test_all_back_ends_give_the_same_bits_for_any_number_of_rows(cell: str) -> None:
+    plain, *others = in_each_back_end(tiny(cell=cell, hidden=LARGE[cell]), "int8")
     tokens, state = some_tokens(64, 4), some_state(plain, 64)
     for batch in BATCHES:
         rows = list(range(64 - batch, 64))
         given = tokens[rows], plain.select_rows(state, rows)
-        assert same_bits(step_through(by_torch, *given), step_through(plain, *given)), batch
+        expected = step_through(plain, *given)
+        assert all(same_bits(step_through(other, *given), expected) for other in others), batch
 
 
 @every_way
@@ -473,7 +498,7 @@ class Scripted(Engine):
         self.now += self.seconds[self.used[-1]]
         return self._inner.step(tokens, state)
 
-    def write(self, rows: int, steps: int, of: int | None = None) -> list[BackEnd]:
+    def used_for(self, rows: int, steps: int, of: int | None = None) -> list[BackEnd]:
         """Who took each of so many steps, where `of` are announced."""
         self.used.clear()
         state = self.initial_state(rows)
@@ -492,26 +517,26 @@ def test_each_back_end_writes_some_tokens_and_the_fastest_goes_on(
     for unit, timed in ((1e-4, TIMED), (1.0, LEAST_TIMED)):
         times = {one: unit if one == fastest else 1.5 * unit for one in (NUMPY, ONE_THREAD, TORCH)}
         engine = Scripted(monkeypatch, times)
-        used = engine.write(2, 200, of=1_000_000)
+        used = engine.used_for(2, 200, of=1_000_000)
         assert used == [ONE_THREAD] * timed + [TORCH] * timed + [NUMPY] * timed + [fastest] * (200 - 3 * timed)
-        assert engine.write(2, 5) == [fastest] * 5
+        assert engine.used_for(2, 5) == [fastest] * 5
         # For another number of rows it is measured anew.
-        assert engine.write(3, 1, of=100) == [ONE_THREAD]
+        assert engine.used_for(3, 1, of=100) == [ONE_THREAD]
     # Where torch is faster than all cores could make NumPy, those are left alone.
     engine = Scripted(monkeypatch, {NUMPY: 1e-4, ONE_THREAD: 2e-4, TORCH: 0.9e-4})
-    assert NUMPY not in engine.write(2, 200, of=1_000_000)
+    assert NUMPY not in engine.used_for(2, 200, of=1_000_000)
 
 
 def test_all_are_timed_again_and_again_but_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backends, "CORES", 2)
     engine = Scripted(monkeypatch, {NUMPY: 0.0011, ONE_THREAD: 0.002, TORCH: 0.003})
-    assert engine.write(2, 20_000, of=1_000_000)[-1] == NUMPY
+    assert engine.used_for(2, 20_000, of=1_000_000)[-1] == NUMPY
     assert 20 * TIMED > engine.used.count(TORCH) > 2 * LEAST_TIMED
     engine.seconds |= {NUMPY: 0.004}  # another program has come
-    used = engine.write(2, 20_000, of=1_000_000)
+    used = engine.used_for(2, 20_000, of=1_000_000)
     assert used[-1] == ONE_THREAD and used.count(ONE_THREAD) > 15_000
     engine.seconds |= {NUMPY: 0.0011}  # and gone
-    assert engine.write(2, 20_000, of=1_000_000)[-1] == NUMPY
+    assert engine.used_for(2, 20_000, of=1_000_000)[-1] == NUMPY
 
 
 def test_one_slow_step_among_the_first_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -523,7 +548,7 @@ def test_one_slow_step_among_the_first_decides_nothing(monkeypatch: pytest.Monke
         return step(tokens, state)
 
     monkeypatch.setattr(engine, "step", stumbling)
-    assert engine.write(2, 60)[-1] == NUMPY
+    assert engine.used_for(2, 60)[-1] == NUMPY
 
 
 @pytest.mark.parametrize("loaded", [True, False])
@@ -536,7 +561,7 @@ def test_torch_is_tried_where_the_rest_would_clearly_take_longer_than_having_it(
     for share, tried in ((0.9, False), (1.1, True)):
         seconds = share * backends.CLEARLY * cost / (steps - TIMED)
         engine = Scripted(monkeypatch, {NUMPY: 2 * seconds, ONE_THREAD: seconds, TORCH: seconds / 2})
-        assert (TORCH in engine.write(2, 4 * TIMED, of=steps)) is tried, share
+        assert (TORCH in engine.used_for(2, 4 * TIMED, of=steps)) is tried, share
 
 
 def test_torch_is_tried_later_where_the_machine_gets_busy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -549,15 +574,15 @@ def test_torch_is_tried_later_where_the_machine_gets_busy(monkeypatch: pytest.Mo
         return step(tokens, state)
 
     monkeypatch.setattr(engine, "step", slowing)
-    used = engine.write(2, 400)
+    used = engine.used_for(2, 400)
     assert TORCH not in used[:200] and used[-1] == TORCH
 
 
 def test_what_is_not_exact_is_left_to_numpy_and_small_products_to_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     ages = {NUMPY: 1e6, ONE_THREAD: 1e6, TORCH: 1e-6}
-    assert set(Scripted(monkeypatch, ages, "fp32").write(4, 80)) == {NUMPY}
-    assert set(Scripted(monkeypatch, ages, "fp32").write(1, 80)) == {ONE_THREAD}
-    assert set(Scripted(monkeypatch, ages, "int8").write(1, 80)) == {ONE_THREAD}
+    assert set(Scripted(monkeypatch, ages, "fp32").used_for(4, 80)) == {NUMPY}
+    assert set(Scripted(monkeypatch, ages, "fp32").used_for(1, 80)) == {ONE_THREAD}
+    assert set(Scripted(monkeypatch, ages, "int8").used_for(1, 80)) == {ONE_THREAD}
 
 
 @pytest.mark.parametrize(

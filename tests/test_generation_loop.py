@@ -21,14 +21,16 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from torch import Tensor
 
 from charrnn.config import ModelConfig
+from charrnn.config.verbs import PRECISIONS
 from charrnn.errors import VocabularyError
 from charrnn.generation.config import SampleConfig
 from charrnn.generation.loop import generate
 from charrnn.generation.sequence import UNIFORMS_AT_ONCE, TextChunk
+from charrnn.inference import native
 from charrnn.inference.backends import NUMPY, ONE_THREAD, TORCH
 from charrnn.inference.base import BackEnd, Chosen, Engine
 from charrnn.inference.engine import open_engine
-from charrnn.inference.products import MATRICES, WORTH_A_CALL
+from charrnn.inference.products import WORTH_A_CALL
 from charrnn.models.cells import CELLS
 from charrnn.models.ensemble import Network, build
 from charrnn.models.language_model import LanguageModel
@@ -45,11 +47,11 @@ LETTERS = CharTokenizer(ALPHABET)
 PROSE = "".join(f"The {a} fox saw a {b} crow, and said: {a} or {b}?\n" for a in ("sly", "old", "red") for b in "ABCDEF")
 
 every_cell = pytest.mark.parametrize("cell", list(CELLS))
-every_precision = pytest.mark.parametrize("precision", list(MATRICES))
+every_precision = pytest.mark.parametrize("precision", list(PRECISIONS))
 # In 8 bits only what is bounded can be multiplied.
 every_way = pytest.mark.parametrize(
     ("cell", "precision"),
-    [(cell, name) for cell in CELLS for name in MATRICES if name == "fp32" or CELLS[cell].bounded],
+    [(cell, name) for cell in CELLS for name in PRECISIONS if name == "fp32" or CELLS[cell].bounded],
 )
 
 
@@ -710,9 +712,11 @@ def in_a_fresh_interpreter(
 
 @pytest.mark.slow
 def test_the_text_is_the_same_where_torch_is_loaded_on_the_way_and_where_it_never_is(
-    tmp_path: Path, large: Network
+    tmp_path: Path, large: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options: dict[str, Any] = {"temperature": 0.8, "length": 70}
+    by_whatever_there_is = engine_of(large, "int8")
+    monkeypatch.setenv(native.VARIABLE, "no")
     without = in_a_fresh_interpreter(tmp_path, large, rows=[1, 3, 9], **options)
     on_the_way = in_a_fresh_interpreter(tmp_path, large, rows=[1, 3, 9], loading=0.0, **options)
     assert not without["torch"] and on_the_way["torch"]
@@ -722,6 +726,7 @@ def test_the_text_is_the_same_where_torch_is_loaded_on_the_way_and_where_it_neve
         engine.chosen[rows] = Chosen(TORCH)
         here = texts(generate(engine, LETTERS, SampleConfig(**options), rows=rows), rows)
         assert one["texts"] == other["texts"] == here
+        assert here == texts(generate(by_whatever_there_is, LETTERS, SampleConfig(**options), rows=rows), rows)
 
 
 @every_precision
@@ -750,7 +755,8 @@ def blas_threads() -> int:
 
 
 @pytest.fixture
-def _two_threads() -> Iterator[None]:
+def _two_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv(native.VARIABLE, "no")  # whose products are not NumPy's
     with threadpool_limits(2, "blas"):
         assert blas_threads() == 2
         yield

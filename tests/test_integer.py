@@ -1,6 +1,7 @@
 """The number format that is the same on every machine: near the model's own numbers, and the same for any row."""
 
 import math
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,10 @@ import torch
 
 from charrnn.inference import tables
 from charrnn.inference.engine import open_engine
-from charrnn.inference.formats import INTEGER, INTEGER_WIDE
-from charrnn.inference.integer import Integer8, IntegerOperations, Wide8, integer_mixture, integer_shares
+from charrnn.inference.formats import INT8, WIDE
+from charrnn.inference.integer import IntegerOperations, Wide8, integer_mixture, integer_shares
 from charrnn.inference.operations import NumpyOperations, ensemble_logits
-from charrnn.inference.products import EXACT, LEVELS, Floats
+from charrnn.inference.products import EXACT, LEVELS, Exact8, Floats
 from charrnn.models.cells import CELLS
 from charrnn.models.ensemble import Network
 from charrnn.models.weights import bounded
@@ -20,6 +21,7 @@ from charrnn.training.int8_check import arrays
 from tests.cases import each
 from tests.test_engine import SHAPES, same_bits, some_tokens, step_through, tiny
 
+ONE = 1 << 96
 TABLES = [
     (tables.sigmoid, lambda x: 1 / (1 + math.exp(-x)), -16, 16),
     (tables.tanh, math.tanh, -8, 8),
@@ -48,18 +50,50 @@ def test_the_nearest_entry_counts_in_arrays_of_any_shape() -> None:
     assert np.array_equal(table(x[:, ::2]), table(x)[:, ::2]) and table(x[:0]).shape == (0, 40_000)
 
 
-def test_exponentials_are_powers() -> None:
-    """Within 2^-80 of e^(-i / 1024), by squaring: the entry at 2 i is that at i with itself."""
-    found = tables.exponentials()
-    assert all(abs((found[i] ** 2 >> tables.BITS) - found[2 * i]) < 1 << 16 for i in range(0, 1 << 14, 97))
-    assert abs(found[1024] / tables.ONE - math.exp(-1)) < 1e-15
+def exponentials() -> list[int]:
+    """e^(-i / 1024) for i = 0 … 2^15 with 96 fractional bits, by whole numbers alone: the series, then products."""
+    ratio, term, number = 0, ONE, 0
+    while term:
+        ratio += -term if number % 2 else term
+        number += 1
+        term //= 1024 * number
+    found = [ONE]
+    for _ in range(tables.POINTS):
+        found.append(found[-1] * ratio >> 96)
+    return found
+
+
+@pytest.mark.slow
+def test_no_library_rounds_an_entry_the_other_way() -> None:
+    """By whole numbers: each entry is the nearest, and what a library is wrong by, some 1e-16, does not matter."""
+    powers = exponentials()
+    half = powers[: tables.POINTS // 2 + 1]
+    rising = [(ONE - p << 96) // (ONE + p) for p in half]
+    exact = {
+        tables.exp: list(reversed(powers)),
+        tables.sigmoid: [(p << 96) // (ONE + p) for p in reversed(half)] + [(ONE << 96) // (ONE + p) for p in half[1:]],
+        tables.tanh: [-number for number in reversed(rising[1:])] + rising,
+    }
+    for table, numbers in exact.items():
+        scaled = [Fraction(number, 1 << 72) for number in numbers]  # in units of 2^-24
+        entries = [Fraction(float(value)) * (1 << 24) for value in table().values]
+        off = [abs(number - entry) for number, entry in zip(scaled, entries, strict=True)]
+        assert max(off) < Fraction(1, 2) - Fraction(1, 10**7), table
+
+
+def test_relative_probabilities_are_exponentials() -> None:
+    x = -np.random.default_rng(5).exponential(8, 5000)
+    found = tables.relative(x)
+    assert np.abs(found / np.exp(x) - 1)[x > -44].max() < 3e-14
+    assert tables.relative(np.array([0.0, -45, -1e300, -np.inf])).tolist() == [1.0, 0.0, 0.0, 0.0]
+    assert abs(tables.powers()[512] ** 2 - 0.5) < 2e-16 and tables.all_powers()[1024] == 0.5
 
 
 def test_what_is_added_up_is_exact() -> None:
     rng = np.random.default_rng(1)
     weight = rng.normal(size=(7, 4000)).astype(np.float32)
     weight[3] = 1  # 4000 times 127 times 127 is beyond what float32 holds
-    matrix = Integer8(weight)
+    matrix = Exact8(weight)
     assert (np.abs(matrix.weight).astype(np.int64).sum(axis=1) * LEVELS <= EXACT).all()
     assert np.abs(matrix.weight[3]).max() <= 64 and np.abs(matrix.weight[0]).max() >= 64
     x = np.rint(np.ones((2, 4000), np.float32) * LEVELS)
@@ -74,7 +108,7 @@ def test_what_has_no_bounds_is_multiplied_in_two_digits() -> None:
     matrix = Wide8(weight)
     rounded = matrix.weight * matrix.scale.T * LEVELS
     assert (np.abs(matrix(x) - x @ rounded.T) <= 1e-3 * np.abs(x).max(axis=1, keepdims=True)).all()
-    table = Integer8.table(x[1:], weight)
+    table = Exact8.table(x[1:], weight)
     assert np.allclose(table, x[1:] @ weight.T, rtol=1e-4, atol=1e-4 * np.abs(x[1:]).max())
 
 
@@ -116,7 +150,7 @@ def test_every_cell_gives_nearly_the_models_probabilities(cell: str) -> None:
         if cell != "lstm" and (number + len(cell)) % 3:
             continue
         model = tiny(cell=cell, **shape)
-        precision = INTEGER if bounded(model.config) else INTEGER_WIDE
+        precision = INT8 if bounded(model.config) else WIDE
         tokens = some_tokens(9, 12)
         found, _ = logits_of(model, precision, tokens)
         by_torch = model(torch.from_numpy(tokens), model.initial_states(9))[0].detach().numpy()
@@ -127,7 +161,7 @@ def test_every_cell_gives_nearly_the_models_probabilities(cell: str) -> None:
 @each("cell", list(CELLS))
 def test_every_cell_gives_the_same_bits_to_a_row_alone_and_by_torch(cell: str) -> None:
     model = tiny(cell=cell, **({"ensemble": 2} if cell in ("gru", "slstm") else {}))
-    precision = INTEGER if bounded(model.config) else INTEGER_WIDE
+    precision = INT8 if bounded(model.config) else WIDE
     tokens = some_tokens(9, 6)
     together = logits_of(model, precision, tokens)
     assert same_bits(together, logits_of(model, precision, tokens, torch_sums=True))

@@ -11,8 +11,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from charrnn.config.verbs import PRECISIONS
 from charrnn.inference import products
-from charrnn.inference.products import EXACT, FEW, LEVELS, MATRICES, WORTH_A_CALL, Exact8, Floats, Matrix, Plain
+from charrnn.inference.formats import FORMATS
+from charrnn.inference.products import EXACT, FEW, LEVELS, WORTH_A_CALL, Exact8, Floats, Matrix, Plain
 
 Integers = npt.NDArray[np.int64]
 
@@ -392,6 +394,6 @@ def test_plain_is_left_as_it_is_by_torch_and_changes_nothing_given() -> None:
 
 
 def test_the_table_of_precisions() -> None:
-    assert (MATRICES["int8"], MATRICES["fp32"], len(MATRICES)) == (Exact8, Plain, 2)
-    assert all(issubclass(matrix, Matrix) for matrix in MATRICES.values())
+    assert (FORMATS["int8"].matrix, FORMATS["fp32"].matrix) == (Exact8, Plain) and {*PRECISIONS} < {*FORMATS}
+    assert all(issubclass(one.matrix, Matrix) for one in FORMATS.values())
     assert set(products.FEW) < set(BATCHES) and max(products.FEW) < max(BATCHES)

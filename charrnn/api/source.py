@@ -3,7 +3,10 @@
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
+from charrnn.inference import native
 from charrnn.inference.base import Engine
+from charrnn.inference.compiled import has_step
+from charrnn.inference.formats import INT8
 from charrnn.text.tokenizers import Tokenizer
 
 if TYPE_CHECKING:
@@ -39,6 +42,11 @@ class Source(ABC):
     @abstractmethod
     def opened(self) -> "tuple[Opened, ...]":
         """The models that it is, or is made of."""
+
+    def computed(self, precision: str) -> str:
+        """Who computes its steps in these numbers, in words: compiled (AVX2), in NumPy."""
+        ours = precision == INT8 and all(has_step(model.config.single) for model in self.opened)
+        return native.used() if ours else "in NumPy"
 
     @abstractmethod
     def open_engine(self, precision: str) -> Engine:

@@ -21,6 +21,7 @@ from charrnn.cli.together import Command, Group
 from charrnn.cli.usage import complaint
 from charrnn.console import ReaderGone, Talk, error, forget_working, write
 from charrnn.errors import CharrnnError, ConfigError
+from charrnn.inference import native
 
 COMPLETION = "_CHARRNN_COMPLETE"
 
@@ -55,14 +56,17 @@ app.add_typer(corpus.corpus_app, name="corpus")
 
 def _version(wanted: bool) -> None:
     if wanted:
-        write(f"charrnn {__version__}\n")
+        write(f"charrnn {__version__}\nint8 {native.used()}\n")
         raise typer.Exit
 
 
 @app.callback()
 def charrnn(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Print the version, and how int8 is computed, and exit."
+        ),
     ] = False,
 ) -> None:
     """Train recurrent language models on your own text, sample from them, and score text with them."""

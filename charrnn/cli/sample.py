@@ -182,7 +182,7 @@ def sample(
         say(f"{kept.tokens:,} {loaded.tokenizer.unit} were read in {kept.precision}: {state_out}")
         return
     numbers = state.precision if state else precision or loaded.precision
-    say(f"model: {loaded.title}, {numbers}, seed {seed}")
+    say(f"model: {loaded.title}, {numbers} {loaded.computed(numbers)}, seed {seed}")
     if interactive:
         from charrnn.cli.interactive import interact
         from charrnn.cli.written import Painter

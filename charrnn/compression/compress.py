@@ -12,7 +12,7 @@ from charrnn.config import ModelConfig
 from charrnn.errors import CorpusError
 from charrnn.inference.base import Engine
 from charrnn.inference.engine import open_engine
-from charrnn.inference.formats import INTEGER, INTEGER_WIDE
+from charrnn.inference.formats import INT8, WIDE
 from charrnn.inference.products import Floats
 from charrnn.models.weights import bounded
 from charrnn.storage.digest import digest
@@ -46,7 +46,7 @@ class Compressor:
 
     @cached_property
     def _engine(self) -> Engine:
-        return open_engine(self.config, self.weights, INTEGER if bounded(self.config) else INTEGER_WIDE)
+        return open_engine(self.config, self.weights, INT8 if bounded(self.config) else WIDE)
 
     @cached_property
     def _alphabet(self) -> Alphabet:

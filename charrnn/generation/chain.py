@@ -8,6 +8,7 @@ import numpy.typing as npt
 from charrnn.generation.drawing import Doubles, draw, log_probabilities
 from charrnn.generation.processors import DROPPED, Processor, log_sums, without
 from charrnn.generation.sequence import TextSequence
+from charrnn.inference.base import Drawing
 from charrnn.inference.products import Floats
 
 
@@ -28,6 +29,14 @@ class Chain:
         self.told = told or any(one.uses_logprob for one in processors)
         self._kept_told = told
         self._ending = endless and any(one.ends for one in processors)
+
+    @property
+    def drawing(self) -> Drawing | None:
+        """The chain as settings of the compiled draw; None where that does not do all of it."""
+        drawing: Drawing | None = None if self._ending else Drawing()
+        for processor in self.processors:
+            drawing = None if drawing is None else processor.drawing(drawing)
+        return drawing
 
     def own(self, logits: Floats) -> Doubles:
         """The model's logits (B, V) in float64, with the column that it may lack: nothing, yet."""

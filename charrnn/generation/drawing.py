@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.generation.processors import relative_probabilities, shift
+from charrnn.inference.tables import relative
 
 Doubles = npt.NDArray[np.float64]
 
@@ -25,4 +26,4 @@ def log_probabilities(logits: Doubles, tokens: npt.NDArray[np.int64]) -> Doubles
     """The natural logarithm of the probability of one token in each row: logits (B, V), tokens (B,) -> (B,)."""
     shifted = shift(logits)
     own = shifted[np.arange(len(tokens)), tokens]
-    return np.asarray(own - np.log(np.add.reduce(np.exp(shifted, shifted), 1)))
+    return np.asarray(own - np.log(np.add.accumulate(relative(shifted), 1)[:, -1]))

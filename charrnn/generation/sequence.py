@@ -57,6 +57,18 @@ class Uniforms:
         self._drawn += 1
         return self._block[place]
 
+    def take(self, numbers: int) -> list[float]:
+        """The next so many."""
+        taken: list[float] = []
+        while len(taken) < numbers:
+            taken.append(self.next())
+            place = self._drawn % UNIFORMS_AT_ONCE
+            if place:
+                more = self._block[place : place + numbers - len(taken)]
+                self._drawn += len(more)
+                taken += more
+        return taken
+
     def seed(self) -> int:
         """The next number as a seed: one that no other row has."""
         return int(self.next() * 2**UNIFORM_BITS)
@@ -79,6 +91,13 @@ class Counts:
                 counts[ids[place - window]] -= 1
         self._seen = len(ids)
         return counts
+
+
+def joined(chunks: Sequence[TextChunk]) -> TextChunk:
+    """Chunks of one row, of which nothing is told but their tokens and how likely these were, as one."""
+    text, ids = "".join(chunk.text for chunk in chunks), tuple(token for chunk in chunks for token in chunk.ids)
+    told = [one for chunk in chunks for one in chunk.logprobs or ()]
+    return TextChunk(chunks[0].row, text, chunks[-1].finished, ids, tuple(told) or None)
 
 
 class TextSequence:
@@ -141,14 +160,46 @@ class TextSequence:
             self._logprobs.append(logprob)
         if kept is not None:
             self._kept = kept = self._kept + kept
-        if not text and not self.finished:
+        return self._chunk(text, self.finished, kept)
+
+    def _chunk(self, text: str, finished: str | None, kept: float | None = None) -> TextChunk | None:
+        """What is told of the tokens since the last chunk; None where no text is certain."""
+        self.finished = finished
+        if not text and not finished:
             return None
         self._written.append(text)
         self.written += len(text)
-        told = None if logprob is None else tuple(self._logprobs[self._told - self._begun :])
-        chunk = TextChunk(self.row, text, self.finished, tuple(self.ids[self._told :]), told, kept)
+        told = tuple(self._logprobs[self._told - self._begun :]) if self._logprobs else None
+        chunk = TextChunk(self.row, text, finished, tuple(self.ids[self._told :]), told, kept)
         self._kept, self._told = 0.0, len(self.ids)
         return chunk
+
+    @property
+    def room(self) -> int:
+        """How many characters are still to be written, what is held back among them."""
+        return self._stop.room
+
+    def extend(self, tokens: Sequence[int], logprobs: Sequence[float] | None = None) -> TextChunk | None:
+        """`push`, one after another up to an end, and what they all give; for a sequence without processors' states."""
+        stop, detokenizer = copy.copy(self._stop), self._detokenizer.copy()
+        if self._end not in tokens:
+            *_, last = pieces = list(map(detokenizer.push, tokens))
+            text = "".join(pieces)
+            fits = len(text) - len(last) < stop.room  # it is not full before the last of them
+            text, finished = stop.push(text)
+            if fits and finished != "stop":
+                self._stop, self._detokenizer = stop, detokenizer
+                self.ids += tokens
+                self._logprobs += logprobs or ()
+                return self._chunk(text, finished)
+        chunks = []
+        for place, token in enumerate(tokens):
+            chunk = self.push(token, logprobs[place] if logprobs else None)
+            if chunk is not None:
+                chunks.append(chunk)
+                if chunk.finished:
+                    break
+        return joined(chunks) if chunks else None
 
     def whole(self, *, logprobs: bool, tries: int | None = None) -> TextChunk:
         """All that was written, as one chunk; with what was told of its tokens, if that is asked for."""

@@ -13,6 +13,11 @@ class StopSearch:
         self._stops, self._room = stops, length
         self._held = ""
 
+    @property
+    def room(self) -> int:
+        """Characters that there is room for, those held back among them."""
+        return self._room
+
     def push(self, piece: str) -> tuple[str, str | None]:
         """More of the text -> what is certain to be written of it, and why it ends there: 'stop', 'length' or None."""
         self._held += piece

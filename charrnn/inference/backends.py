@@ -1,11 +1,12 @@
 """Which back end multiplies, NumPy or torch, and on how many threads: decided by measuring, now and then.
 
-NumPy is here already and writes the first `TIMED` tokens on one thread, which is fastest where the products are small
-or the processor is busy. Where the rest would take clearly longer than torch takes to be had (`LOADING` seconds if it
-is not loaded yet, else `PREPARING`), torch is loaded, once, and writes as many; NumPy on its own threads does so last,
-for they spin on for a while behind their work, in everybody's way. Whoever was fastest writes on, and the engine
-remembers it; after a while all are timed again, for another program may have come or gone. None of this changes a text
-(see products.py), so it may come in the middle of one. What is not exact, fp32, is left to NumPy and its threads.
+The compiled step, where there is one for the network, or else NumPy, which is here already, writes the first `TIMED`
+tokens on one thread, which is fastest where the products are small or the processor is busy. Where the rest would take
+clearly longer than torch takes to be had (`LOADING` seconds if it is not loaded yet, else `PREPARING`), torch is
+loaded, once, and writes as many; NumPy on its own threads does so last, for they spin on for a while behind their work,
+in everybody's way, and not where there is a compiled step. Whoever was fastest writes on, and the engine remembers it;
+after a while all are timed again, for another program may have come or gone. None of this changes a text (see
+products.py), so it may come in the middle of one. What is not exact, fp32, is left to NumPy and its threads.
 """
 
 import contextlib
@@ -36,6 +37,7 @@ CLEARLY = 2.0
 CORES = os.cpu_count() or 1
 
 NUMPY, ONE_THREAD, TORCH = BackEnd("numpy", None), BackEnd("numpy", 1), BackEnd("torch", 1)
+COMPILED = BackEnd("compiled", 1)
 
 
 class Serving:
@@ -50,12 +52,13 @@ class Serving:
         self._times: list[float] | None = None  # of the one that is being timed
         self._began, self._until = 0.0, math.inf  # the last timing of all, and the next
         self._used = NUMPY
+        self._first = COMPILED if engine.compiled else ONE_THREAD
         self._held = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
         config = self._engine.config
         if self._rows == 1 and CELLS[config.cell].gates * config.hidden**2 < WORTH_A_CALL:
-            self._use(ONE_THREAD)  # the products are cheaper than a call of torch, and than threads' waiting
+            self._use(self._first)  # the products are cheaper than a call of torch, and than threads' waiting
         elif not any(matrix.exact for matrix in self._engine.matrices):
             self._use(NUMPY)
         elif self._rows in self._engine.chosen:
@@ -89,15 +92,15 @@ class Serving:
     def _time_all(self) -> None:
         self._began = time.perf_counter()
         self._seconds.clear()
-        self._time(ONE_THREAD)
+        self._time(self._first)
 
     def _decide(self) -> None:
         """Who is timed next, or who writes on."""
         fastest = min(self._seconds, key=self._seconds.__getitem__)
-        left = self._seconds[fastest] * self._steps
+        left, one_thread = self._seconds[fastest] * self._steps, self._seconds[self._first]
         if TORCH not in self._seconds and left > CLEARLY * (PREPARING if "torch" in sys.modules else LOADING):
             self._time(TORCH)
-        elif NUMPY not in self._seconds and self._seconds[fastest] > self._seconds[ONE_THREAD] / CORES:
+        elif self._first != COMPILED and NUMPY not in self._seconds and self._seconds[fastest] > one_thread / CORES:
             self._time(NUMPY)  # which cannot be faster than so many threads make it
         else:
             now = time.perf_counter()
@@ -115,8 +118,7 @@ class Serving:
         self._held.close()
         if back_end.numpy_threads is not None:
             self._held.enter_context(one_blas_thread)
-        for matrix in self._engine.matrices:
-            matrix.use_torch(back_end.name == "torch")
+        self._engine.use(back_end)
 
 
 class _OneBlasThread:

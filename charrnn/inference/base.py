@@ -11,14 +11,17 @@ Shapes: B rows, T time, V vocabulary, H hidden, N products.
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from charrnn.config import ModelConfig
-from charrnn.inference.products import Floats, Matrix
+from charrnn.inference.products import Doubles, Floats, Matrix
 from charrnn.models.states import State, map_state
+
+if TYPE_CHECKING:
+    from charrnn.inference.compiled import CompiledNetwork
 
 Ids = npt.NDArray[np.int64]
 
@@ -34,10 +37,31 @@ class StepState(NamedTuple):
 EngineState = Any
 
 
+class Drawing(NamedTuple):
+    """How a token is drawn, where no more than this is asked for; in this order."""
+
+    temperature: float = 1.0  # 0: the likeliest
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+
+
+class Drawn(NamedTuple):
+    """What was drawn, and where the texts stand behind it."""
+
+    ids: Ids
+    """(B, T)"""
+    logprobs: Doubles | None
+    """(B, T): how likely the model itself held each (nats), where it is told."""
+    logits: Floats
+    """(B, V) of what comes next."""
+    state: EngineState
+
+
 class BackEnd(NamedTuple):
     """Who multiplies, and on how many threads NumPy does; None: on as many as it has."""
 
-    name: str  # numpy or torch
+    name: str  # numpy, torch or compiled
     numpy_threads: int | None
 
 
@@ -72,6 +96,27 @@ class Engine(ABC):
     def step(self, tokens: Ids, state: EngineState) -> tuple[Floats, EngineState]:
         """tokens (B,), state -> logits (B, V) float32, state."""
 
+    @property
+    def compiled(self) -> "Sequence[CompiledNetwork]":
+        """All its networks as the compiled step has them; nothing where one of them has no such step."""
+        return ()
+
+    def writes(self, rows: int) -> bool:
+        """Whether `write` is there, and the fastest way for so many rows."""
+        return False
+
+    def use(self, back_end: BackEnd) -> None:
+        """Let this one compute from here on."""
+        for matrix in self.matrices:
+            matrix.use_torch(back_end.name == "torch")
+
+    def write(self, logits: Floats, state: EngineState, uniforms: Doubles, drawing: Drawing, told: bool) -> Drawn:
+        """Draw and read what was drawn, T times, where it `writes`.
+
+        logits (B, V) and state of what is known, uniforms (B, T) in [0, 1).
+        """
+        raise NotImplementedError
+
     def prime(self, tokens: Ids) -> tuple[Floats, EngineState]:
         """Read tokens (T,), T >= 1, from the initial state -> logits (1, V) behind them, state of one row."""
         state = self.initial_state(1)
@@ -83,3 +128,9 @@ class Engine(ABC):
         """The state of these rows, in this order, some perhaps more than once: copies."""
         chosen = list(rows)
         return map_state(lambda part: part[chosen], state)
+
+
+def of_all(engines: "Sequence[Engine]") -> "Sequence[CompiledNetwork]":
+    """The compiled networks of several engines; nothing where one of them has none."""
+    found = [engine.compiled for engine in engines]
+    return [each for own in found for each in own] if all(found) else ()

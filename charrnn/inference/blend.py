@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from charrnn.inference.base import Engine, EngineState, Ids
+from charrnn.inference.base import BackEnd, Engine, EngineState, Ids, of_all
+from charrnn.inference.compiled import CompiledNetwork
 from charrnn.inference.products import Floats, Matrix
 
 NEVER = np.float32("-inf")
@@ -49,6 +50,14 @@ class BlendEngine(Engine):
     @property
     def matrices(self) -> list[Matrix]:
         return [matrix for each in self._parts for matrix in each.engine.matrices]
+
+    @property
+    def compiled(self) -> Sequence[CompiledNetwork]:
+        return of_all([each.engine for each in self._parts])
+
+    def use(self, back_end: BackEnd) -> None:
+        for each in self._parts:
+            each.engine.use(back_end)
 
     def initial_state(self, rows: int) -> tuple[EngineState, ...]:
         return tuple(each.engine.initial_state(rows) for each in self._parts)

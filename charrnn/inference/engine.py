@@ -6,10 +6,11 @@ Shapes: B rows, V vocabulary.
 from collections.abc import Mapping, Sequence
 
 from charrnn.config import ModelConfig
-from charrnn.inference.base import Engine, EngineState, Ids
+from charrnn.inference.base import BackEnd, Drawing, Drawn, Engine, EngineState, Ids, of_all
+from charrnn.inference.compiled import CompiledNetwork, worth_writing, write
 from charrnn.inference.formats import FORMATS
 from charrnn.inference.network import NetworkEngine
-from charrnn.inference.products import Floats, Matrix
+from charrnn.inference.products import Doubles, Floats, Matrix
 from charrnn.models.weights import direction_weights, split_models
 
 
@@ -39,6 +40,22 @@ class EnsembleEngine(Engine):
     @property
     def matrices(self) -> list[Matrix]:
         return [matrix for engine in self._engines for matrix in engine.matrices]
+
+    @property
+    def compiled(self) -> Sequence[CompiledNetwork]:
+        return of_all(self._engines)
+
+    def use(self, back_end: BackEnd) -> None:
+        for engine in self._engines:
+            engine.use(back_end)
+
+    def writes(self, rows: int) -> bool:
+        return worth_writing(self.compiled, rows)
+
+    def write(
+        self, logits: Floats, state: tuple[EngineState, ...], uniforms: Doubles, drawing: Drawing, told: bool
+    ) -> Drawn:
+        return write(self.compiled, state, logits, uniforms, drawing, told)
 
     def initial_state(self, rows: int) -> tuple[EngineState, ...]:
         return tuple(engine.initial_state(rows) for engine in self._engines)

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from charrnn.inference.integer import Integer8, IntegerOperations, Wide8, integer_mixture
+from charrnn.config.verbs import PRECISIONS
+from charrnn.inference.integer import IntegerOperations, Wide8, integer_mixture
 from charrnn.inference.operations import NumpyOperations, ensemble_logits
-from charrnn.inference.products import MATRICES, Exact8, Floats, Plain
+from charrnn.inference.products import Exact8, Floats, Plain
 
 
 class Format(NamedTuple):
@@ -16,10 +17,11 @@ class Format(NamedTuple):
     mixture: Callable[[Sequence[Floats]], Floats]
 
 
-# Those that text is written in, and those whose numbers are the same on every machine: `integer-wide` where what is
-# multiplied has no bounds.
-INTEGER, INTEGER_WIDE = "integer", "integer-wide"
-FORMATS = {name: Format(matrix, NumpyOperations, ensemble_logits) for name, matrix in MATRICES.items()} | {
-    INTEGER: Format(Integer8, IntegerOperations, integer_mixture),
-    INTEGER_WIDE: Format(Wide8, IntegerOperations, integer_mixture),
+# What text is written in (PRECISIONS), of which 8 bits are the same on every machine; and `wide`, which is too, where
+# what is multiplied has no bounds.
+INT8, FP32, WIDE = *PRECISIONS, "wide"
+FORMATS = {
+    INT8: Format(Exact8, IntegerOperations, integer_mixture),
+    FP32: Format(Plain, NumpyOperations, ensemble_logits),
+    WIDE: Format(Wide8, IntegerOperations, integer_mixture),
 }

@@ -10,16 +10,11 @@ Shapes: B rows, K inputs, N outputs, V vocabulary, E embedding.
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from charrnn.inference import tables
 from charrnn.inference.operations import EPSILON, ZERO, NumpyOperations
-from charrnn.inference.products import EXACT, LEVELS, Exact8, Floats
+from charrnn.inference.products import LEVELS, Doubles, Exact8, Floats, whole
 
-Doubles = npt.NDArray[np.float64]
-
-# Levels of what is added up: a sum of 2^17 products of two is still exact in float64.
-FINE = np.float64(1 << 18)
 # Levels of the second digit of what is not bounded: half a level of the first, finely.
 HALVES = np.float32(2 * LEVELS)
 # Of a probability, in the mean of several.
@@ -27,28 +22,8 @@ SHARE = np.float64(1 << 40)
 LOG_2 = np.float64(0.6931471805599453)
 
 
-class Integer8(Exact8):
-    """8-bit weights, of which each row's scale is found without a sum of floats."""
-
-    @staticmethod
-    def scale_of(weight: Floats) -> Floats:
-        scale: Floats = np.abs(weight).max(axis=1) / np.float32(LEVELS)
-        scale[scale == 0] = 1
-        while True:
-            sums = np.abs(np.rint(weight / scale[:, None])).astype(np.int64).sum(axis=1)
-            if (fits := sums * LEVELS <= EXACT).all():
-                return scale
-            scale[~fits] *= 2
-
-    @staticmethod
-    def table(inputs: Floats, weight: Floats) -> Floats:
-        x, x_scale = _whole(inputs)
-        w, w_scale = _whole(weight)
-        return (x @ w.T * x_scale * w_scale.T).astype(np.float32)
-
-
-class Wide8(Integer8):
-    """The same for inputs without bounds: two digits of 8 bits each, as shares of the row's largest."""
+class Wide8(Exact8):
+    """8-bit weights for inputs without bounds: two digits of 8 bits each, as shares of the row's largest."""
 
     @staticmethod
     def read(h: Floats) -> Floats:
@@ -64,13 +39,6 @@ class Wide8(Integer8):
         product += super().__call__(first)
         product *= largest
         return product
-
-
-def _whole(x: Floats) -> tuple[Doubles, Doubles]:
-    """Rows (B, K) as whole numbers up to 2^18 in float64, and what one of them is worth in each row (B, 1)."""
-    largest = np.abs(x).max(axis=-1, keepdims=True, initial=0).astype(np.float64)
-    largest[largest == 0] = 1
-    return np.rint(x / largest * FINE), largest / FINE
 
 
 class IntegerOperations(NumpyOperations):
@@ -96,12 +64,12 @@ class IntegerOperations(NumpyOperations):
 
     @staticmethod
     def normalise(x: Floats, gain: Floats, bias: Floats | None = None) -> Floats:
-        whole, worth = _whole(x)
+        levels, worth = whole(x)
         count = np.float64(x.shape[-1])
-        mean = np.rint(whole.sum(axis=-1, keepdims=True) / count)
-        whole -= mean
-        variance = np.square(whole).sum(axis=-1, keepdims=True) / count
-        y: Floats = (whole * worth / np.sqrt(variance * worth * worth + np.float64(EPSILON))).astype(np.float32)
+        mean = np.rint(levels.sum(axis=-1, keepdims=True) / count)
+        levels -= mean
+        variance = np.square(levels).sum(axis=-1, keepdims=True) / count
+        y: Floats = (levels * worth / np.sqrt(variance * worth * worth + np.float64(EPSILON))).astype(np.float32)
         y *= gain
         if bias is not None:
             y += bias

@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from charrnn.config import ModelConfig
-from charrnn.inference.base import Engine, Ids, StepState
-from charrnn.inference.formats import FORMATS
+from charrnn.inference.base import BackEnd, Drawing, Drawn, Engine, Ids, StepState
+from charrnn.inference.compiled import CompiledNetwork, compiled, worth_writing, write
+from charrnn.inference.formats import FORMATS, INT8
 from charrnn.inference.layers import head, lay_out
-from charrnn.inference.products import Floats, Matrix
+from charrnn.inference.products import Doubles, Floats, Matrix
 from charrnn.models.cells import State
 from charrnn.models.cells.base import W_IH
 from charrnn.models.connections import DENSE
@@ -33,6 +34,8 @@ class NetworkEngine(Engine):
         inputs, first = weights["embedding.weight"], self._layers[0].cell
         self._table = first.project(inputs if first.mixes else matrix.table(inputs, weights[f"layers.0.rnn.{W_IH}"]))
         self._bias = weights["bias"][None]
+        self._compiled = compiled(config, self._layers, self._table, self._bias) if precision == INT8 else None
+        self._by_library = self._compiled is not None
 
     @property
     def matrices(self) -> list[Matrix]:
@@ -51,7 +54,24 @@ class NetworkEngine(Engine):
     def _products(self, matrix: Matrix | None, x: Floats) -> Floats:
         return x[:, :0] if matrix is None else matrix(self._read(x))
 
+    @property
+    def compiled(self) -> Sequence[CompiledNetwork]:
+        return () if self._compiled is None else (self._compiled,)
+
+    def use(self, back_end: BackEnd) -> None:
+        super().use(back_end)
+        self._by_library = self._compiled is not None and back_end.name == "compiled"
+
+    def writes(self, rows: int) -> bool:
+        return worth_writing(self.compiled, rows)
+
+    def write(self, logits: Floats, state: StepState, uniforms: Doubles, drawing: Drawing, told: bool) -> Drawn:
+        drawn = write(self.compiled, [state], logits, uniforms, drawing, told)
+        return drawn._replace(state=drawn.state[0])
+
     def step(self, tokens: Ids, state: StepState) -> tuple[Floats, StepState]:
+        if self._compiled is not None and self._by_library:
+            return self._compiled.step(tokens, state)
         states: list[State] = []
         products: list[Floats] = []
         handed_on: list[Floats] = []

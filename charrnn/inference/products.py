@@ -12,14 +12,17 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.config.verbs import PRECISIONS
-
 Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
 
 LEVELS = 127
 _LEVELS = np.array(LEVELS, np.float32)
 # Integers up to here are exact in float32.
 EXACT = 2**24
+# Rounding may add to a sum that was made to fit.
+LITTLE_MORE = 1.01
+# Levels of what is added up once, when a model is opened.
+FINE = np.float64(1 << 18)
 # torch multiplies 8-bit integers well for one row and for many, not for a few.
 FEW = range(2, 8)
 # Below so many weights, calling torch costs more than it saves a single row.
@@ -49,6 +52,16 @@ class Matrix(ABC):
 
     def use_torch(self, wanted: bool) -> None:  # noqa: B027
         """Let torch compute the sums, or NumPy again; without effect where torch's would not be the same."""
+
+
+def whole(x: Floats) -> tuple[Doubles, Doubles]:
+    """Rows (B, K) as whole numbers up to 2^18 in float64, and what one of them is worth in each row (B, 1).
+
+    Sums of 2^17 products of two of them are still exact.
+    """
+    largest = np.abs(x).max(axis=-1, keepdims=True, initial=0).astype(np.float64)
+    largest[largest == 0] = 1
+    return np.rint(x / largest * FINE), largest / FINE
 
 
 class Plain(Matrix):
@@ -83,12 +96,21 @@ class Exact8(Matrix):
     def scale_of(weight: Floats) -> Floats:
         """What one level of each output's weights (N,) is worth: the largest weight becomes 127.
 
-        Where a whole row might add up beyond what is exact, less.
+        Where a whole row might add up beyond what is exact, less. No sum of floats is needed.
         """
-        largest = np.abs(weight).max(axis=1) / LEVELS
-        scale = np.maximum(largest, np.abs(weight).sum(axis=1) * (LEVELS / (EXACT - LEVELS * weight.shape[1])))
+        scale: Floats = np.abs(weight).max(axis=1) / np.float32(LEVELS)
         scale[scale == 0] = 1
-        return np.asarray(scale, np.float32)
+        while True:
+            sums = np.abs(np.rint(weight / scale[:, None])).astype(np.int64).sum(axis=1)
+            if (fits := sums * LEVELS <= EXACT).all():
+                return scale
+            scale[~fits] *= (sums[~fits] * LEVELS * LITTLE_MORE / EXACT).astype(np.float32)
+
+    @staticmethod
+    def table(inputs: Floats, weight: Floats) -> Floats:
+        x, x_scale = whole(inputs)
+        w, w_scale = whole(weight)
+        return (x @ w.T * x_scale * w_scale.T).astype(np.float32)
 
     @staticmethod
     def read(h: Floats) -> Floats:
@@ -146,6 +168,3 @@ class TorchProduct:
         for part, sums in self._parts:
             self._torch._int_mm(part, self._weight, out=sums)
         return self._sums.astype(np.float32)
-
-
-MATRICES: dict[str, type[Plain] | type[Exact8]] = dict(zip(PRECISIONS, (Exact8, Plain), strict=True))

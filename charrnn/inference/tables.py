@@ -1,11 +1,12 @@
-"""Functions on a grid, computed with whole numbers, so that they are the same to the bit on every machine.
+"""Functions on a grid, the same to the bit on every machine.
 
-A library's exp or tanh may differ in its last place from one processor to the next. Here e^-1/1024 is summed up once
-with 96 fractional bits, its powers are products of integers, and each entry is rounded once, to 24 fractional bits,
-which float32 holds exactly. A grid has 2^15 + 1 points; between two of them the nearer counts.
+A library's exp or tanh may differ in its last place from one processor to the next. So each entry is rounded once, to
+24 fractional bits, which float32 holds exactly: no entry lies so near to where it would be rounded the other way that
+such a difference could matter. A grid has 2^15 + 1 points; between two of them the nearer counts.
 """
 
-from decimal import Context, Decimal, localcontext
+import math
+from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
 
@@ -13,18 +14,23 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
 
 POINTS = 1 << 15
-BITS, KEPT = 96, 24
-ONE = 1 << BITS
-# Exponentials of -x stand 1024 to the unit, up to 32.
+KEPT = 24
+# Exponentials stand 1024 to the unit, down to -32.
 STEPS = 1024
 # Arrays of no dimension: NumPy takes twice as long to add a scalar of its own.
 NOTHING, LAST = np.array(0, np.float32), np.array(POINTS, np.float32)
 # So many are looked up at a time.
 PIECE = 1 << 15
-# Digits of the logarithms, each rounded correctly.
-DIGITS = 20
+# Powers of two stand 1024 to the octave, over so many octaves downwards; fractional bits of what they are made of.
+OCTAVE, OCTAVES, BITS = 1024, 64, 128
+
+# e^x is 2^-(step / 1024) for whole steps, and e^-rest.
+TO_STEPS, LAST_STEP = -1477.3197218702985, 65535.0  # -1024 / ln 2
+# ln 2 / 1024, half its square, a sixth of its cube
+FIRST_ORDER, SECOND_ORDER, THIRD_ORDER = 0.0006769015435155716, 2.290978498068816e-07, 5.169222938345892e-11
 
 
 class Table(NamedTuple):
@@ -54,64 +60,81 @@ class Table(NamedTuple):
         return found
 
 
-def _table(values: Floats, first: float, steps: int) -> Table:
+def _table(function: Callable[[Doubles], Doubles], first: float, steps: int) -> Table:
+    """That of a function with values in [-1, 1], from `first` on, so many steps to the unit."""
+    exact = function(first + np.arange(POINTS + 1) / steps)
+    values = (np.rint(exact * (1 << KEPT)) / (1 << KEPT)).astype(np.float32)
     return Table(values, np.array(steps, np.float32), np.array(0.5 - first * steps, np.float32))
-
-
-@cache
-def exponentials() -> tuple[int, ...]:
-    """e^(-i / 1024) for i = 0 … 2^15, as integers of 96 fractional bits."""
-    ratio, term, number = 0, ONE, 0
-    while term:  # the series of e^-1/1024
-        ratio += -term if number % 2 else term
-        number += 1
-        term //= STEPS * number
-    found = [ONE]
-    for _ in range(POINTS):
-        found.append(found[-1] * ratio >> BITS)
-    return tuple(found)
-
-
-def _rounded(numbers: list[int]) -> Floats:
-    """Integers of 96 fractional bits, none above 1, as float32 of 24."""
-    return np.array([number + (1 << BITS - KEPT - 1) >> BITS - KEPT for number in numbers], np.float32) / np.float32(
-        1 << KEPT
-    )
 
 
 @cache
 def sigmoid() -> Table:
     """1 / (1 + e^-x) from -16 to 16."""
-    half = exponentials()[: POINTS // 2 + 1]
-    rising = [(power << BITS) // (ONE + power) for power in reversed(half)]
-    return _table(_rounded([*rising, *(ONE - number for number in rising[-2::-1])]), -16, STEPS)
+    return _table(lambda x: 1 / (1 + np.exp(-x)), -16, STEPS)
 
 
 @cache
 def tanh() -> Table:
     """(1 - e^-2x) / (1 + e^-2x) from -8 to 8."""
-    half = exponentials()[: POINTS // 2 + 1]
-    positive = _rounded([(ONE - power << BITS) // (ONE + power) for power in half])
-    return _table(np.concatenate([-positive[:0:-1], positive]), -8, 2 * STEPS)
+    return _table(np.tanh, -8, 2 * STEPS)
 
 
 @cache
 def exp() -> Table:
     """e^x from -32 to 0."""
-    return _table(_rounded(list(reversed(exponentials()))), -32, STEPS)
+    return _table(np.exp, -32, STEPS)
 
 
 @cache
 def log_one_plus_exp() -> Table:
     """log(1 + e^x) from -32 to 0."""
-    with localcontext(Context(prec=DIGITS)):
-        powers = (Decimal(ONE + power) / ONE for power in reversed(exponentials()))
-        return _table(_rounded([int(power.ln() * ONE) for power in powers]), -32, STEPS)
+    return _table(lambda x: np.log1p(np.exp(x)), -32, STEPS)
 
 
 @cache
 def log_of_half_to_one() -> Table:
     """log x from 1/2 to 1."""
-    with localcontext(Context(prec=DIGITS)):
-        logarithms = [int((Decimal(POINTS + i) / (2 * POINTS)).ln() * ONE) for i in range(POINTS + 1)]
-    return _table(_rounded(logarithms), 0.5, 2 * POINTS)
+    return _table(np.log, 0.5, 2 * POINTS)
+
+
+@cache
+def powers() -> Doubles:
+    """2^(-i / 1024) for i = 0 … 1023, each rounded once to float64, from whole numbers.
+
+    The 1024th root of 2 by ten square roots of integers, its powers by products of them.
+    """
+    one = 1 << BITS
+    root = 2 * one
+    for _ in range(10):
+        root = math.isqrt(root << BITS)
+    found, power = [1.0], one
+    for _ in range(OCTAVE - 1):
+        power = (power << BITS) // root
+        found.append(power / one)
+    return np.array(found)
+
+
+@cache
+def all_powers() -> Doubles:
+    """2^(-i / 1024) down to i = 2^16 - 1, which counts as 0."""
+    found = np.outer(0.5 ** np.arange(OCTAVES), powers()).ravel()
+    found[-1] = 0.0
+    return found
+
+
+def relative(x: Doubles) -> Doubles:
+    """e^x of what is not above 0, to about 1e-14 of it; below 5e-20, 0. The same on every machine.
+
+    By powers of two and what is left of x in a series of three terms, one operation at a time, as draw.h has them.
+    """
+    place = x * TO_STEPS
+    np.minimum(place, LAST_STEP, out=place)
+    step = place.astype(np.int64)
+    place -= step
+    factor = SECOND_ORDER - place * THIRD_ORDER
+    factor *= place
+    factor -= FIRST_ORDER
+    factor *= place
+    factor += 1.0
+    factor *= all_powers().take(step, mode="clip")  # of what is no number, any: it stays none
+    return factor

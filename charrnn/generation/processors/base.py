@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 
     from charrnn.generation.config import SampleConfig
     from charrnn.generation.sequence import TextSequence
+    from charrnn.inference import tables
+    from charrnn.inference.base import Drawing
     from charrnn.text.tokenizers import Tokenizer
 
     Logits = npt.NDArray[np.float64]
 else:
-    np = LazyModule("numpy")
+    np, tables = LazyModule("numpy"), LazyModule("charrnn.inference.tables")
 
 DROPPED, LEAST_LOGIT = float("-inf"), -1e300
 
@@ -63,6 +65,10 @@ class Processor:
         """The values of the options, in their order."""
         raise NotImplementedError
 
+    def drawing(self, drawing: Drawing) -> Drawing | None:
+        """The same as a setting of the compiled draw, behind those that are set; None where it has none."""
+        return None
+
     def start(self, prompt: Sequence[int]) -> Any:
         """The state behind the prompt's ids; None where there is none to keep."""
         return None
@@ -81,9 +87,8 @@ class Processor:
 
 
 def relative_probabilities(logits: Logits) -> Logits:
-    """Probabilities but for a factor: the likeliest symbol's is 1."""
-    shifted = shift(logits)
-    return np.exp(shifted, shifted)
+    """Probabilities but for a factor, the same on every machine: the likeliest symbol's is 1."""
+    return tables.relative(shift(logits))
 
 
 def shift(logits: Logits) -> Logits:

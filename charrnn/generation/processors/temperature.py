@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from charrnn.generation.config import SampleConfig
     from charrnn.generation.processors.base import Logits
     from charrnn.generation.sequence import TextSequence
+    from charrnn.inference.base import Drawing
     from charrnn.text.tokenizers import Tokenizer
 else:
     np = LazyModule("numpy")
@@ -73,6 +74,9 @@ class Temperature(Processor):
         if isinstance(self.t, Ramp):
             return _divided(logits, np.array([[self._now(self.t, sequence)] for sequence in sequences]))
         return logits / self.t if self.t > LEAST_TEMPERATURE else _greedy(logits)
+
+    def drawing(self, drawing: Drawing) -> Drawing | None:
+        return None if isinstance(self.t, Ramp) else drawing._replace(temperature=self.t)
 
     def _now(self, ramp: Ramp, sequence: TextSequence) -> float:
         share = min(1.0, sequence.written / max(1, self.length - 1))

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from charrnn.generation.processors.base import Logits
     from charrnn.generation.sequence import TextSequence
+    from charrnn.inference.base import Drawing
 else:
     np = LazyModule("numpy")
 
@@ -43,6 +44,9 @@ class TopK(Processor):
         result.reshape(-1)[ranked(-logits)[:, self.k :]] = DROPPED
         return result
 
+    def drawing(self, drawing: Drawing) -> Drawing | None:
+        return drawing._replace(top_k=self.k)
+
 
 class TopP(Processor):
     """Keep the smallest set of likeliest symbols whose probability reaches p (Holtzman et al. 2020)."""
@@ -57,9 +61,11 @@ class TopP(Processor):
         self.p = p
 
     def __call__(self, logits: Logits, sequences: Sequence[TextSequence]) -> Logits:
-        order = ranked(-logits)
-        ordered = logits.take(order)
-        return reaching(self.p, order, np.exp(ordered - spread(ordered[:, 0])), logits)
+        share = relative_probabilities(logits)
+        return reaching(self.p, ranked(-logits), share, logits)
+
+    def drawing(self, drawing: Drawing) -> Drawing | None:
+        return drawing._replace(top_p=self.p)
 
 
 class MinP(Processor):
@@ -76,6 +82,9 @@ class MinP(Processor):
 
     def __call__(self, logits: Logits, sequences: Sequence[TextSequence]) -> Logits:
         return without(relative_probabilities(logits) < self.p, logits)
+
+    def drawing(self, drawing: Drawing) -> Drawing | None:
+        return drawing._replace(min_p=self.p)
 
 
 class TypicalP(Processor):
@@ -97,8 +106,7 @@ class TypicalP(Processor):
         shifted = shift(logits)
         share = np.exp(shifted)
         log_p, entropy = surprisals(shifted, share)
-        order = ranked(np.abs(log_p + spread(entropy)))
-        return reaching(self.p, order, share.take(order), logits)
+        return reaching(self.p, ranked(np.abs(log_p + spread(entropy))), share, logits)
 
 
 class Eta(Processor):
@@ -125,12 +133,14 @@ class Eta(Processor):
 def reaching(p: float, order: npt.NDArray[np.int64], share: Logits, logits: Logits) -> Logits:
     """Keep the first symbols in this order whose probability reaches p: the first always stays.
 
-    `order` as `ranked` gives it, `share` the relative probabilities in that order, (B, V) all.
+    `order` as `ranked` gives it, `share` the relative probabilities, (B, V) all. Added up one after another, as
+    those do who have them one by one.
     """
-    before = np.add.accumulate(share, 1)
-    before -= share
+    ordered, total = share.take(order), np.add.accumulate(share, 1)[:, -1]
+    before = np.add.accumulate(ordered, 1)
+    before -= ordered
     result = logits.copy()
-    result.reshape(-1)[order[before >= spread(p * np.add.reduce(share, 1))]] = DROPPED
+    result.reshape(-1)[order[before >= spread(p * total)]] = DROPPED
     return result
 
 

@@ -1,0 +1,136 @@
+"""The compiled step: networks of 8-bit weights, written and read by C (network.c), to the bit what NumPy gives.
+
+It is built with the package where there is a C compiler (hatch_build.py), and found here. It runs LSTM, GRU and simple
+RNN in plain stacks; everything else, and everything where it was not built, is NumPy's. CHARRNN_COMPILED chooses an
+instruction set by its name, or `no` leaves the work to NumPy.
+"""
+
+import ctypes
+import os
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from charrnn.errors import ConfigError
+
+VARIABLE, NONE = "CHARRNN_COMPILED", "no"
+# The library says with which form of these records it was built.
+FORM = 1
+SUFFIXES = (".so", ".dylib", ".dll")
+
+Address = ctypes.c_void_p
+Count = ctypes.c_int64
+
+
+class FunctionRecord(ctypes.Structure):
+    """A function on a grid, as in network.h."""
+
+    _fields_ = (("values", Address), ("scale", ctypes.c_float), ("shift", ctypes.c_float))
+
+
+class LayerRecord(ctypes.Structure):
+    """A layer, as in network.h."""
+
+    _fields_ = (
+        ("outputs", Count), ("weight", Address), ("scales", Address), ("corrections", Address), ("bias", Address),
+        ("recurrent_bias", Address), ("h", Count), ("c", Count), ("products", Count),
+    )  # fmt: skip
+
+
+class NetworkRecord(ctypes.Structure):
+    """A network, as in network.h."""
+
+    _fields_ = (
+        ("cell", Count), ("gates", Count), ("layers", Count), ("hidden", Count), ("symbols", Count), ("tokens", Count),
+        ("stride", Count), ("table", Address), ("layer", ctypes.POINTER(LayerRecord)), ("sigmoid", FunctionRecord),
+        ("tanh", FunctionRecord),
+    )  # fmt: skip
+
+
+class DrawRecord(ctypes.Structure):
+    """How symbols are drawn, as in network.h."""
+
+    _fields_ = (
+        ("temperature", ctypes.c_double), ("top_k", Count), ("top_p", ctypes.c_double), ("min_p", ctypes.c_double),
+        ("powers", Address), ("shares", Address), ("logarithm", Address),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Library:
+    """The compiled library, and which of its instruction sets is used; `sets` are those that the processor has."""
+
+    calls: Any
+    sets: tuple[str, ...]
+    chosen: int = 0
+
+    @property
+    def name(self) -> str:
+        """The instruction set."""
+        return self.sets[self.chosen]
+
+    def using(self, name: str) -> "Library":
+        """The same with another instruction set. Raises ConfigError when the processor lacks it."""
+        if name not in self.sets:
+            raise ConfigError(f"{VARIABLE} is {name!r}: here it may be {', '.join(self.sets)}, or {NONE}")
+        return Library(self.calls, self.sets, self.sets.index(name))
+
+    def call(self, function: str, *arguments: Any) -> None:
+        """One of its functions. Raises what its answer stands for."""
+        status = getattr(self.calls, function)(self.chosen, *arguments)
+        if status:
+            raise (MemoryError if status == 1 else IndexError)(f"{function}: {REFUSALS[status]}")
+
+
+REFUSALS = {
+    1: "no memory", 2: "a token that the network has no row for", 3: "an instruction set that is not there",
+    4: "a network that does not fit together",
+}  # fmt: skip
+
+
+def file() -> Path | None:
+    """Where the library is: in CHARRNN_LIBRARY, or here; None where it was not built."""
+    named = os.environ.get("CHARRNN_LIBRARY")
+    places = [Path(named)] if named else [Path(__file__).with_name(f"network{suffix}") for suffix in SUFFIXES]
+    return next((place for place in places if place.exists()), None)
+
+
+@cache
+def load(path: Path) -> Library | None:
+    """The library in this file; None when it is of another form, or cannot be loaded here."""
+    try:
+        calls: Any = ctypes.CDLL(str(path))
+        calls.charrnn_set_name.restype = ctypes.c_char_p
+        for function in ("charrnn_form", "charrnn_find_sets", "charrnn_step", "charrnn_write"):
+            getattr(calls, function).restype = Count
+    except (OSError, AttributeError):
+        return None
+    if calls.charrnn_form() != FORM:
+        return None
+    sets = [calls.charrnn_set_name(Count(number)).decode() for number in range(calls.charrnn_find_sets())]
+    for name, kinds in ARGUMENTS.items():
+        getattr(calls, name).argtypes = kinds
+    return Library(calls, tuple(sets))
+
+
+ARGUMENTS = {
+    "charrnn_step": (Count, Address, Count, Address, Address, Address),
+    "charrnn_write": (Count, Count, Address, Address, Address, Count, Count, *[Address] * 4),
+}
+
+
+def library() -> Library | None:
+    """What is to be used: the library, or None for NumPy. Raises ConfigError where another is asked for in vain."""
+    path, wanted = file(), os.environ.get(VARIABLE)
+    found = None if path is None or wanted == NONE else load(path)
+    return found if found is None or not wanted else found.using(wanted)
+
+
+def used() -> str:
+    """Who computes a step of 8-bit weights, in words."""
+    if (found := library()) is not None:
+        return f"compiled ({found.name})"
+    if os.environ.get(VARIABLE) == NONE:
+        return f"in NumPy ({VARIABLE}={NONE})"
+    return "in NumPy (not compiled)" if file() is None else "in NumPy (the compiled step cannot be loaded)"

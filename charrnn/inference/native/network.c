@@ -1,0 +1,274 @@
+/* Networks of 8-bit weights, one time step after another: see network.h for what stands where, step.h for the step.
+
+   Each instruction set that the processor has gives the same. Nothing is kept between two calls, and nothing is read
+   that was not handed over. */
+
+#include "network.h"
+
+/* Two operations are never made one (-ffp-contract=off, where it is compiled): NumPy makes them one by one. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("no-trapping-math", "no-math-errno", "no-tree-pre")
+#endif
+
+/* -- any processor ------------------------------------------------------------------------------------------------ */
+
+typedef struct {
+    int32_t sum[BLOCK];
+} Sums;
+
+static ALWAYS_INLINE Sums no_sums(void) {
+    Sums sums;
+    memset(&sums, 0, sizeof sums);
+    return sums;
+}
+
+static ALWAYS_INLINE void add_quads(Sums *sums, const int8_t *w, const int8_t *x) {
+    for (int output = 0; output < BLOCK; output++)
+        for (int input = 0; input < QUAD; input++) sums->sum[output] += (int32_t)w[output * QUAD + input] * x[input];
+}
+
+static ALWAYS_INLINE void store_sums(float *y, const Sums *sums, const float *scales) {
+    for (int output = 0; output < BLOCK; output++) y[output] = (float)sums->sum[output] * scales[output];
+}
+
+#define NAME(f) f##_portable
+#define TARGET
+#define VECTOR Sums
+#define LANES BLOCK
+#define WEIGHTS const int8_t *
+#define LOADED(w) (w)
+#define BEGUN(corrections) no_sums()
+#define ADD(sums, w, x) add_quads(&(sums), w, x)
+#define STORE(y, sums, scales) store_sums(y, &(sums), scales)
+#define FLIPPED 0
+#define ROW_TILE 2
+#define ONE_ROW_VECTORS 1
+#define TILE_VECTORS 1
+#include "step.h"
+
+/* -- x86-64 ------------------------------------------------------------------------------------------------------- */
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#include <immintrin.h>
+#define X86 1
+
+static ALWAYS_INLINE int32_t quad_of(const int8_t *x) {
+    int32_t quad;
+    memcpy(&quad, x, sizeof quad);
+    return quad;
+}
+
+/* 16 bits hold two products of 127 by 127: with the sign moved from the output to the weight, nothing saturates. */
+#define AVX2 __attribute__((target("avx2")))
+AVX2 static ALWAYS_INLINE __m256i add_avx2(__m256i sums, __m256i w, const int8_t *x) {
+    const __m256i quad = _mm256_set1_epi32(quad_of(x));
+    const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(quad), _mm256_sign_epi8(w, quad));
+    return _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+
+#define NAME(f) f##_avx2
+#define TARGET AVX2
+#define VECTOR __m256i
+#define LANES 8
+#define WEIGHTS __m256i
+#define LOADED(w) _mm256_loadu_si256((const __m256i *)(w))
+#define BEGUN(corrections) _mm256_setzero_si256()
+#define ADD(sums, w, x) sums = add_avx2(sums, w, x)
+#define STORE(y, sums, scales) \
+    _mm256_storeu_ps(y, _mm256_mul_ps(_mm256_cvtepi32_ps(sums), _mm256_loadu_ps(scales)))
+#define FLIPPED 0
+#define ROW_TILE 2
+#define ONE_ROW_VECTORS 8
+#define TILE_VECTORS 4
+#include "step.h"
+
+#if defined(__clang__) || __GNUC__ >= 11
+#define AVX_VNNI __attribute__((target("avx2,avxvnni")))
+#define NAME(f) f##_avx_vnni
+#define TARGET AVX_VNNI
+#define VECTOR __m256i
+#define LANES 8
+#define WEIGHTS __m256i
+#define LOADED(w) _mm256_loadu_si256((const __m256i *)(w))
+#define BEGUN(corrections) _mm256_loadu_si256((const __m256i *)(corrections))
+#define ADD(sums, w, x) sums = _mm256_dpbusd_avx_epi32(sums, _mm256_set1_epi32(quad_of(x)), w)
+#define STORE(y, sums, scales) \
+    _mm256_storeu_ps(y, _mm256_mul_ps(_mm256_cvtepi32_ps(sums), _mm256_loadu_ps(scales)))
+#define FLIPPED 0x80
+#define ROW_TILE 3
+#define ONE_ROW_VECTORS 8
+#define TILE_VECTORS 4
+#include "step.h"
+#endif
+
+#define AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")))
+#define NAME(f) f##_avx512
+#define TARGET AVX512
+#define VECTOR __m512i
+#define LANES 16
+#define WEIGHTS __m512i
+#define LOADED(w) _mm512_loadu_si512(w)
+#define BEGUN(corrections) _mm512_loadu_si512(corrections)
+#define ADD(sums, w, x) sums = _mm512_dpbusd_epi32(sums, _mm512_set1_epi32(quad_of(x)), w)
+#define STORE(y, sums, scales) \
+    _mm512_storeu_ps(y, _mm512_mul_ps(_mm512_cvtepi32_ps(sums), _mm512_loadu_ps(scales)))
+#define FLIPPED 0x80
+#define ROW_TILE 4
+#define ONE_ROW_VECTORS 8
+#define TILE_VECTORS 4
+#include "step.h"
+#endif
+
+/* -- ARM ---------------------------------------------------------------------------------------------------------- */
+
+#if defined(__ARM_FEATURE_DOTPROD)
+#include <arm_neon.h>
+#define NEON 1
+
+static ALWAYS_INLINE int32x4_t add_neon(int32x4_t sums, int8x16_t w, const int8_t *x) {
+    int32_t quad;
+    memcpy(&quad, x, sizeof quad);
+    return vdotq_s32(sums, w, vreinterpretq_s8_s32(vdupq_n_s32(quad)));
+}
+
+#define NAME(f) f##_neon
+#define TARGET
+#define VECTOR int32x4_t
+#define LANES 4
+#define WEIGHTS int8x16_t
+#define LOADED(w) vld1q_s8(w)
+#define BEGUN(corrections) vdupq_n_s32(0)
+#define ADD(sums, w, x) sums = add_neon(sums, w, x)
+#define STORE(y, sums, scales) vst1q_f32(y, vmulq_f32(vcvtq_f32_s32(sums), vld1q_f32(scales)))
+#define FLIPPED 0
+#define ROW_TILE 4
+#define ONE_ROW_VECTORS 8
+#define TILE_VECTORS 4
+#include "step.h"
+#endif
+
+/* -- which of them ------------------------------------------------------------------------------------------------ */
+
+typedef void (*Step)(const Network *, int64_t, const int64_t *, float *, float *, float *);
+
+typedef struct {
+    const char *name;
+    Step step;
+} Set;
+
+/* The best that this processor has comes first, the one that needs nothing last. */
+static Set sets[5];
+static int64_t sets_found = 0;
+
+static void add_set(const char *name, Step step, int here) {
+    if (here) sets[sets_found++] = (Set){name, step};
+}
+
+EXPORTED int64_t charrnn_find_sets(void) {
+    sets_found = 0;
+#if defined(X86)
+    __builtin_cpu_init();
+    add_set("AVX-512 VNNI", step_avx512,
+            __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni"));
+#if defined(AVX_VNNI)
+    add_set("AVX-VNNI", step_avx_vnni, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("avxvnni"));
+#endif
+    add_set("AVX2", step_avx2, __builtin_cpu_supports("avx2"));
+#endif
+#if defined(NEON)
+    add_set("NEON", step_neon, 1);
+#endif
+    add_set("portable", step_portable, 1);
+    return sets_found;
+}
+
+EXPORTED const char *charrnn_set_name(int64_t set) { return set >= 0 && set < sets_found ? sets[set].name : NULL; }
+
+/* -- steps -------------------------------------------------------------------------------------------------------- */
+
+enum { DONE = 0, NO_MEMORY = 1, BAD_TOKEN = 2, BAD_SET = 3, BAD_NETWORK = 4 };
+
+/* Whether what a network says of itself fits together, so that nothing is read or written outside of it. */
+static int fits(const Network *network) {
+    const int64_t size = network->hidden, gates[] = {[RNN] = 1, [LSTM] = 4, [GRU] = 3};
+    if (network->cell < RNN || network->cell > GRU || network->gates != gates[network->cell]) return 0;
+    if (network->layers < 1 || size < 1 || network->symbols < 1 || network->tokens < 1) return 0;
+    for (int64_t number = 0; number < network->layers; number++) {
+        const Layer *layer = &network->layer[number];
+        const int64_t own = network->gates * size, last = number + 1 == network->layers;
+        if (layer->outputs != own + (last ? network->symbols : own)) return 0;
+        if (layer->h < 0 || layer->c < 0 || layer->products < 0) return 0;
+        if (layer->h + size > network->stride || layer->c + size > network->stride) return 0;
+        if (layer->products + ROUND_UP(layer->outputs, BLOCK) > network->stride) return 0;
+        if (network->cell == GRU && !layer->recurrent_bias) return 0;
+    }
+    return 1;
+}
+
+static int64_t scratch_size(const Network *network, int64_t rows) {
+    return 2 * network->gates * network->hidden + rows * ROUND_UP(network->hidden, QUAD) / 4;
+}
+
+static int tokens_are_known(const Network *network, int64_t rows, const int64_t *tokens) {
+    for (int64_t row = 0; row < rows; row++)
+        if (tokens[row] < 0 || tokens[row] >= network->tokens) return 0;
+    return 1;
+}
+
+/* One step: tokens (B,), memory (B, stride), changed in place -> logits (B, V). */
+EXPORTED int64_t charrnn_step(int64_t set, const Network *network, int64_t rows, const int64_t *tokens, float *memory,
+                              float *logits) {
+    if (set < 0 || set >= sets_found) return BAD_SET;
+    if (!fits(network)) return BAD_NETWORK;
+    if (!tokens_are_known(network, rows, tokens)) return BAD_TOKEN;
+    float *scratch = calloc((size_t)scratch_size(network, rows), sizeof(float));
+    if (!scratch) return NO_MEMORY;
+    sets[set].step(network, rows, tokens, memory, logits, scratch);
+    free(scratch);
+    return DONE;
+}
+
+#include "draw.h"
+
+/* Draw and read what was drawn, `steps` times: logits (B, V) of what comes first, in the end of what comes next;
+   uniforms (B, steps), memories each as for its network -> ids (B, steps), and what `tell` says of them (B, steps, 2),
+   where that is asked for. Several networks are averaged. */
+EXPORTED int64_t charrnn_write(int64_t set, int64_t count, const Network *const *networks, float *const *memories,
+                               const Draw *draw, int64_t rows, int64_t steps, float *logits, const double *uniforms,
+                               int64_t *ids, double *told) {
+    if (set < 0 || set >= sets_found) return BAD_SET;
+    const int64_t symbols = networks[0]->symbols;
+    int64_t most = 0;
+    for (int64_t n = 0; n < count; n++) {
+        const int64_t size = scratch_size(networks[n], rows);
+        if (!fits(networks[n]) || networks[n]->symbols != symbols) return BAD_NETWORK;
+        if (networks[n]->tokens < symbols) return BAD_TOKEN; /* what is drawn is read */
+        most = size > most ? size : most;
+    }
+    float *scratch = calloc((size_t)(most + (count > 1 ? count * rows * symbols : 0)), sizeof(float));
+    double *work = malloc((size_t)symbols * (2 * sizeof(double) + sizeof(int64_t)));
+    int64_t *tokens = malloc((size_t)rows * sizeof(int64_t));
+    const int64_t status = scratch && work && tokens ? DONE : NO_MEMORY;
+    for (int64_t step = 0; status == DONE && step < steps; step++) {
+        for (int64_t row = 0; row < rows; row++) {
+            tokens[row] = drawn(draw, logits + row * symbols, symbols, uniforms[row * steps + step], work);
+            ids[row * steps + step] = tokens[row];
+            if (told) tell(draw, logits + row * symbols, symbols, tokens[row], told + 2 * (row * steps + step));
+        }
+        for (int64_t n = 0; n < count; n++)
+            sets[set].step(networks[n], rows, tokens, memories[n],
+                           count > 1 ? scratch + most + n * rows * symbols : logits, scratch);
+        if (count > 1)
+            for (int64_t row = 0; row < rows; row++)
+                mix(draw, count, scratch + most + row * symbols, rows * symbols, symbols, logits + row * symbols,
+                    work);
+    }
+    free(scratch);
+    free(work);
+    free(tokens);
+    return status;
+}
+
+/* With which form of the records this was built (FORM in __init__.py). */
+EXPORTED int64_t charrnn_form(void) { return 1; }

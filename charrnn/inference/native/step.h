@@ -1,0 +1,154 @@
+/* One time step of a network, for one set of instructions: included once for each, by network.c, which says
+
+   NAME(f)      the name of a function in this set
+   TARGET       what tells the compiler which instructions it may use
+   VECTOR       a vector of 32-bit sums, LANES of them, and how it is begun, added to and stored
+   FLIPPED      what the outputs are XORed with where a product wants them unsigned: 0 or 0x80
+   ROW_TILE, ONE_ROW_VECTORS, TILE_VECTORS    so many sums are held in registers at once
+
+   Every sum is of whole numbers and exact; every other number is made by one IEEE operation at a time, in the order in
+   which NumPy makes it (see network.py, products.py and tables.py). So the result is the same to the bit. */
+
+/* A tile of the product: `vectors` times LANES outputs of `rows` rows. Inlined with constants, so that it unrolls. */
+TARGET static ALWAYS_INLINE void NAME(tile)(const Layer *layer, const int8_t *x, int64_t x_stride, float *y,
+                                            int64_t y_stride, int64_t first, const int rows, const int vectors) {
+    VECTOR sums[ROW_TILE > ONE_ROW_VECTORS ? ROW_TILE * TILE_VECTORS : ONE_ROW_VECTORS + ROW_TILE * TILE_VECTORS];
+    const int64_t quads = x_stride / QUAD;
+    for (int row = 0; row < rows; row++)
+        for (int v = 0; v < vectors; v++) sums[row * vectors + v] = BEGUN(layer->corrections + first + v * LANES);
+    for (int64_t quad = 0; quad < quads; quad++) {
+        for (int v = 0; v < vectors; v++) {
+            const int64_t output = first + v * LANES;
+            const int8_t *w = layer->weight + (output / BLOCK * quads + quad) * BLOCK * QUAD + output % BLOCK * QUAD;
+            const WEIGHTS weights = LOADED(w);
+            for (int row = 0; row < rows; row++)
+                ADD(sums[row * vectors + v], weights, x + row * x_stride + quad * QUAD);
+        }
+    }
+    for (int row = 0; row < rows; row++)
+        for (int v = 0; v < vectors; v++) {
+            const int64_t output = first + v * LANES;
+            STORE(y + row * y_stride + output, sums[row * vectors + v], layer->scales + output);
+        }
+}
+
+/* x (rows, x_stride) in 8 bits -> products (rows, N). */
+TARGET static void NAME(product)(const Layer *layer, const int8_t *x, int64_t x_stride, float *y, int64_t y_stride,
+                                 int64_t rows) {
+    const int64_t outputs = ROUND_UP(layer->outputs, BLOCK);
+    if (rows == 1) {
+        int64_t first = 0;
+        for (; first + ONE_ROW_VECTORS * LANES <= outputs; first += ONE_ROW_VECTORS * LANES)
+            NAME(tile)(layer, x, x_stride, y, y_stride, first, 1, ONE_ROW_VECTORS);
+        for (; first < outputs; first += LANES) NAME(tile)(layer, x, x_stride, y, y_stride, first, 1, 1);
+        return;
+    }
+    for (int64_t first = 0; first < outputs; first += TILE_VECTORS * LANES) {
+        const int whole = first + TILE_VECTORS * LANES <= outputs;
+        int64_t row = 0;
+        for (; row + ROW_TILE <= rows; row += ROW_TILE) {
+            if (whole)
+                NAME(tile)(layer, x + row * x_stride, x_stride, y + row * y_stride, y_stride, first, ROW_TILE,
+                           TILE_VECTORS);
+            else
+                for (int64_t at = first; at < outputs; at += LANES)
+                    NAME(tile)(layer, x + row * x_stride, x_stride, y + row * y_stride, y_stride, at, ROW_TILE, 1);
+        }
+        for (; row < rows; row++)
+            for (int64_t at = first; at < outputs && at < first + TILE_VECTORS * LANES; at += LANES)
+                NAME(tile)(layer, x + row * x_stride, x_stride, y + row * y_stride, y_stride, at, 1, 1);
+    }
+}
+
+/* The nearest entry of a function's table; what is no number finds the first. */
+TARGET static ALWAYS_INLINE float NAME(look_up)(const Function *function, float x) {
+    float place = x * function->scale;
+    place = place + function->shift;
+    place = place > 0.0f ? place : 0.0f;
+    place = place < (float)POINTS ? place : (float)POINTS;
+    return function->values[(int32_t)place];
+}
+
+/* A layer's output in 8 bits, rounded to even. */
+TARGET static ALWAYS_INLINE int8_t NAME(eighth)(float h) {
+    const float level = h * 127.0f;
+    const float bounded = level > 127.0f ? 127.0f : level > -127.0f ? level : -127.0f;
+    return (int8_t)((int32_t)nearbyintf(bounded) ^ FLIPPED);
+}
+
+/* Of one row: shares of the gates from below and from the state -> the next state. */
+TARGET static void NAME(gates)(const Network *network, const Layer *layer, const float *restrict projected,
+                               const float *restrict recurrent, float *restrict h, float *restrict c,
+                               float *restrict gates, int8_t *restrict x) {
+    const int64_t size = network->hidden;
+    const Function *sigmoid = &network->sigmoid, *tanh = &network->tanh;
+    if (network->cell == LSTM) {
+        for (int64_t j = 0; j < 2 * size; j++)
+            gates[j] = NAME(look_up)(sigmoid, projected[j] + recurrent[j]);
+        for (int64_t j = 2 * size; j < 3 * size; j++)
+            gates[j] = NAME(look_up)(tanh, projected[j] + recurrent[j]);
+        for (int64_t j = 3 * size; j < 4 * size; j++)
+            gates[j] = NAME(look_up)(sigmoid, projected[j] + recurrent[j]);
+        for (int64_t j = 0; j < size; j++) {
+            const float kept = gates[size + j] * c[j], taken = gates[j] * gates[2 * size + j];
+            c[j] = kept + taken;
+        }
+        for (int64_t j = 0; j < size; j++) h[j] = gates[3 * size + j] * NAME(look_up)(tanh, c[j]);
+    } else if (network->cell == GRU) {
+        const float *bias = layer->recurrent_bias;
+        for (int64_t j = 0; j < 2 * size; j++)
+            gates[j] = NAME(look_up)(sigmoid, projected[j] + (recurrent[j] + bias[j]));
+        for (int64_t j = 0; j < size; j++) {
+            const int64_t n = 2 * size + j;
+            const float reset = gates[j] * (recurrent[n] + bias[n]);
+            const float candidate = NAME(look_up)(tanh, projected[n] + reset);
+            const float moved = gates[size + j] * (h[j] - candidate);
+            h[j] = candidate + moved;
+        }
+    } else {
+        for (int64_t j = 0; j < size; j++) h[j] = NAME(look_up)(tanh, projected[j] + recurrent[j]);
+    }
+    for (int64_t j = 0; j < size; j++) x[j] = NAME(eighth)(h[j]);
+}
+
+/* One step of all rows, in place. `scratch` as `scratch_size` says. */
+TARGET static void NAME(step)(const Network *network, int64_t rows, const int64_t *tokens, float *memory,
+                              float *logits, float *scratch) {
+    const int64_t size = network->hidden, shares = network->gates * size, stride = network->stride;
+    const int64_t x_stride = ROUND_UP(size, QUAD);
+    float *projected = scratch, *gates = scratch + shares;
+    int8_t *x = (int8_t *)(scratch + 2 * shares);
+    for (int64_t number = 0; number < network->layers; number++) {
+        const Layer *layer = &network->layer[number], *below = layer - 1;
+        for (int64_t row = 0; row < rows; row++) {
+            float *own = memory + row * stride;
+            const float *given = network->table + tokens[row] * shares;
+            if (number) {
+                const float *product = own + below->products + shares;
+                for (int64_t j = 0; j < shares; j++) projected[j] = product[j] + below->bias[j];
+                given = projected;
+            }
+            NAME(gates)(network, layer, given, own + layer->products, own + layer->h, own + layer->c, gates,
+                        x + row * x_stride);
+        }
+        NAME(product)(layer, x, x_stride, memory + layer->products, stride, rows);
+    }
+    const Layer *last = &network->layer[network->layers - 1];
+    for (int64_t row = 0; row < rows; row++)
+        for (int64_t j = 0; j < network->symbols; j++)
+            logits[row * network->symbols + j] = memory[row * stride + last->products + shares + j] + last->bias[j];
+}
+
+#undef NAME
+#undef TARGET
+#undef VECTOR
+#undef LANES
+#undef WEIGHTS
+#undef LOADED
+#undef BEGUN
+#undef ADD
+#undef STORE
+#undef FLIPPED
+#undef ROW_TILE
+#undef ONE_ROW_VECTORS
+#undef TILE_VECTORS

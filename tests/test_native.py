@@ -1,0 +1,324 @@
+"""The compiled step: to the bit what NumPy gives, on each instruction set that the processor has."""
+
+import ctypes
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from charrnn.config import ModelConfig
+from charrnn.errors import ConfigError
+from charrnn.generation.chain import Chain
+from charrnn.generation.config import SampleConfig
+from charrnn.generation.loop import generate
+from charrnn.generation.processors import compose
+from charrnn.generation.sequence import TextChunk
+from charrnn.inference import compiled, native
+from charrnn.inference.backends import COMPILED, NUMPY
+from charrnn.inference.base import Drawing, Engine, StepState
+from charrnn.inference.compiled import BlockState, CompiledNetwork
+from charrnn.inference.engine import open_engine
+from charrnn.inference.products import Floats
+from charrnn.models.states import state_parts
+from charrnn.models.weights import weight_shapes
+from charrnn.text.tokenizers.char import CharTokenizer
+from tests.cases import each
+
+ROOT = Path(__file__).parents[1]
+LIBRARY = native.library()
+SETS = LIBRARY.sets if LIBRARY else ()
+SYMBOLS = 37
+TOKENIZER = CharTokenizer("".join(chr(48 + symbol) for symbol in range(SYMBOLS)))
+# Sizes that nothing divides, one block, several: (layers, hidden).
+SIZES = [(1, 1), (2, 5), (3, 33), (2, 64), (1, 131)]
+
+
+@pytest.fixture(autouse=True)
+def built() -> None:
+    """A machine with a compiler has the library: only one without may leave these tests out."""
+    if LIBRARY is None:
+        assert not shutil.which("cc"), "run: python hatch_build.py"
+        pytest.skip("no C compiler: NumPy does the work")
+
+
+def an_engine(
+    cell: str = "lstm",
+    layers: int = 2,
+    hidden: int = 33,
+    name: str | None = None,
+    *,
+    documents: bool = False,
+    **fields: Any,
+) -> Engine:
+    """One with random weights, on an instruction set."""
+    config = ModelConfig(
+        vocab_size=SYMBOLS + documents,
+        start_id=SYMBOLS,
+        cell=cell,
+        layers=layers,
+        hidden=hidden,
+        embedding=7,
+        **fields,
+    )
+    random = np.random.default_rng(layers * hidden)
+    weights = {
+        each: (2.5 * random.standard_normal(shape) / shape[-1] ** 0.5).astype(np.float32)
+        for each, shape in weight_shapes(config).items()
+    }
+    engine = open_engine(config, weights, "int8")
+    assert LIBRARY is not None and len(engine.compiled) == config.ensemble
+    for network in engine.compiled:
+        network.library = LIBRARY.using(name or SETS[0])
+    return engine
+
+
+def stepped(engine: Engine, back_end: Any, rows: int, steps: int = 7) -> list[bytes]:
+    """All that some steps give, bit for bit: logits, and the states in the end."""
+    engine.use(back_end)
+    tokens = np.random.default_rng(0).integers(0, SYMBOLS + 1, (steps, rows))
+    state, found = engine.initial_state(rows), []
+    for ids in tokens:
+        logits, state = engine.step(ids, state)
+        found.append(logits.tobytes())
+    return [*found, *(part.tobytes() for part in state_parts(state))]
+
+
+@each("name", SETS)
+@each("cell", ["rnn", "lstm", "gru"])
+def test_every_instruction_set_gives_numpys_bits(name: str, cell: str) -> None:
+    for layers, hidden in SIZES:
+        engine = an_engine(cell, layers, hidden, name)
+        for rows in (1, 2, 3, 9):
+            assert stepped(engine, COMPILED, rows) == stepped(engine, NUMPY, rows), (hidden, rows)
+
+
+def test_a_text_may_go_from_one_to_the_other_and_rows_may_be_chosen() -> None:
+    engine = an_engine("gru")
+    state = engine.initial_state(3)
+    assert not isinstance(state, BlockState)
+    engine.use(COMPILED)
+    _, after = engine.step(np.array([1, 2, 3]), state)
+    kept = [part.copy() for part in state_parts(after)]
+    chosen = engine.select_rows(after, [2, 0])
+    for back_end in (COMPILED, NUMPY):
+        engine.use(back_end)
+        logits, _ = engine.step(np.array([4, 5]), chosen)
+        whole, _ = engine.step(np.array([5, 0, 4]), after)
+        assert logits.tobytes() == whole[[2, 0]].tobytes()
+    assert all(np.array_equal(part, before) for part, before in zip(state_parts(after), kept, strict=True))
+
+
+# -- drawing ----------------------------------------------------------------------------------------------------------
+
+
+def plain(engine: Engine, **options: Any) -> Iterator[TextChunk]:
+    """The same token by token, by the chain and NumPy."""
+    hidden = dict(vars(type(engine)))
+    try:
+        type(engine).writes = lambda self, rows: False  # type: ignore[method-assign]
+        type(engine).compiled = property(lambda self: ())  # type: ignore[assignment]
+        engine.use(NUMPY)
+        yield from generate(engine, TOKENIZER, **options)
+    finally:
+        type(engine).writes, type(engine).compiled = hidden["writes"], hidden["compiled"]  # type: ignore[method-assign]
+        engine.use(COMPILED)
+
+
+def texts(chunks: Iterator[TextChunk], rows: int) -> list[Any]:
+    """Of each row the text, why it ended, its tokens, and how likely they were."""
+    found: list[list[TextChunk]] = [[] for _ in range(rows)]
+    for chunk in chunks:
+        found[chunk.row].append(chunk)
+    return [
+        (
+            "".join(chunk.text for chunk in own),
+            own[-1].finished,
+            [token for chunk in own for token in chunk.ids],
+            [one for chunk in own for one in chunk.logprobs or ()],
+        )
+        for own in found
+    ]
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    cell=st.sampled_from(["rnn", "lstm", "gru"]),
+    name=st.sampled_from(SETS or [""]),
+    ensemble=st.integers(1, 3),
+    rows=st.sampled_from([1, 2, 5]),
+    temperature=st.sampled_from([0.0, 1e-301, 0.3, 0.8, 1.0, 2.5, None]),
+    top_k=st.none() | st.integers(1, SYMBOLS + 2),
+    top_p=st.none() | st.floats(0.01, 1),
+    min_p=st.none() | st.floats(1e-6, 1),
+    length=st.integers(1, 40),
+    stop=st.sampled_from([(), ("A",), ("B", "CD")]),
+    logprobs=st.booleans(),
+    seed=st.integers(0, 2**40),
+)
+def test_what_is_drawn_is_what_the_chain_draws(
+    cell: str, name: str, ensemble: int, rows: int, length: int, logprobs: bool, seed: int, **options: Any
+) -> None:
+    engine = an_engine(cell, 1, 9, name, ensemble=ensemble)
+    config = SampleConfig(length=length, **options)
+    given_: dict[str, Any] = {"config": config, "rows": rows, "seed": seed, "logprobs": logprobs, "prompt": "1;"}
+    assert engine.writes(rows)
+    assert texts(generate(engine, TOKENIZER, **given_), rows) == texts(plain(engine, **given_), rows)
+
+
+def test_documents_end_where_they_would() -> None:
+    engine = an_engine(hidden=9, documents=True)
+    assert engine.config.vocab_size == SYMBOLS + 1
+    options: dict[str, Any] = {"config": SampleConfig(length=300, temperature=1.0), "rows": 6, "seed": 1}
+    found = texts(generate(engine, TOKENIZER, **options), 6)
+    assert "end" in {why for _, why, _, _ in found}
+    assert found == texts(plain(engine, **options), 6)
+
+
+def test_rows_shared_among_threads_are_what_they_are_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "WORTH_A_THREAD", 1)
+    monkeypatch.setattr(compiled, "threads", lambda: 3)
+    engine, config = an_engine(ensemble=2), SampleConfig(length=50)
+    together = texts(generate(engine, TOKENIZER, config, rows=7, seed=5), 7)
+    assert together == [texts(generate(engine, TOKENIZER, config, seed=5 + row), 1)[0] for row in range(7)]
+
+
+def test_what_the_compiled_draw_does_not_know_is_left_to_the_chain() -> None:
+    unknown: list[dict[str, Any]] = [
+        {"typical_p": 0.5}, {"eta": 0.5}, {"surprise": 3.0}, {"allow": "012"}, {"ban": "0"}, {"match": ("[0-9]+",)},
+        {"repetition_penalty": 1.2}, {"temperature": "0.5:1"},
+    ]  # fmt: skip
+    for options in unknown:
+        processors = compose(SampleConfig.of(**options), TOKENIZER)
+        assert Chain(processors, SYMBOLS, endless=True, told=False).drawing is None, options
+    known = compose(SampleConfig(temperature=0.5, top_k=3, top_p=0.9, min_p=0.1), TOKENIZER)
+    assert Chain(known, SYMBOLS, endless=True, told=False).drawing == Drawing(0.5, 3, 0.9, 0.1)
+
+
+# -- nothing outside ---------------------------------------------------------------------------------------------------
+
+
+def test_what_does_not_fit_together_is_refused() -> None:
+    engine = an_engine()
+    (network,) = engine.compiled
+    for token in (-1, SYMBOLS + 1, 2**62):
+        with pytest.raises(IndexError, match="no row"):
+            network.step(np.array([token]), engine.initial_state(1))
+    with pytest.raises(ValueError, match="not of the same shape"):
+        network.step(np.array([1, 2]), engine.initial_state(1))
+    for logits, uniforms in (
+        (np.zeros((1, SYMBOLS + 1), np.float32), np.zeros((1, 2))),
+        (np.zeros((1, SYMBOLS), np.float32), np.zeros((2, 2))),
+    ):
+        with pytest.raises(ValueError, match="not of the same shape"):
+            compiled.write([network], [engine.initial_state(1)], logits, uniforms, Drawing(), False)
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.sampled_from([*native.NetworkRecord._fields_[:7], *native.LayerRecord._fields_]), st.integers(-3, 2**40))
+def test_a_record_that_lies_is_refused_or_harmless(field: tuple[str, Any], value: int) -> None:
+    """Sizes that do not fit are told before anything is read; a smaller vocabulary of rows is none."""
+    engine = an_engine("gru", 2, 5)
+    (network,) = engine.compiled
+    name, kind = field
+    if kind is native.Address or name == "tokens":
+        return  # where an array is cannot be checked
+    record = network.record if hasattr(network.record, name) else network._records[0]
+    known = getattr(record, name)
+    setattr(record, name, value)
+    try:
+        network.library.call("charrnn_step", network._address, 1, *map(compiled._address, buffers(network)))
+    except IndexError as error:
+        assert "fit together" in str(error)
+    else:
+        assert value == known or name in ("h", "c", "products", "stride")
+    finally:
+        setattr(record, name, known)
+
+
+def buffers(network: CompiledNetwork) -> tuple[Any, Floats, Floats]:
+    """Room for one step of one row, no more."""
+    return np.zeros(1, np.int64), np.zeros(network.stride, np.float32), np.zeros(network.symbols, np.float32)
+
+
+@each("name", SETS)
+def test_numbers_that_are_none_find_their_way_too(name: str) -> None:
+    """Nothing that weights, states or logits may be leads outside a table or the vocabulary."""
+    random = np.random.default_rng(1)
+    for cell in ("rnn", "lstm", "gru"):
+        engine = an_engine(cell, 2, 5, name)
+        (network,) = engine.compiled
+        for wild in (np.nan, np.inf, -np.inf, 3e38, -1e-45):
+            network._kept[0][:] = np.where(random.random(network._kept[0].shape) < 0.3, wild, network._kept[0])
+            state = engine.initial_state(4)
+            for part in state_parts(state):
+                part.flat[:: 1 + part.size // 3] = wild
+            logits = np.full((4, SYMBOLS), 0.5, np.float32)
+            logits[1:, ::3] = wild
+            for drawing in (Drawing(), Drawing(0.0), Drawing(0.7, 3, 0.8, 0.1), Drawing(top_p=1.0)):
+                with np.errstate(all="ignore"):
+                    drawn = compiled.write([network], [state], logits, random.random((4, 9)), drawing, True)
+                assert (drawn.ids >= 0).all() and (drawn.ids < SYMBOLS).all()
+
+
+def test_a_state_is_put_together_from_its_parts() -> None:
+    (network,) = an_engine("lstm", 2, 5).compiled
+    block = np.random.default_rng(2).random((3, network.stride)).astype(np.float32)
+    state = network.state_of(block)
+    assert network.block_of(state) is block
+    again = network.block_of(StepState(*state))
+    for one, other in zip(state_parts(network.state_of(again)), state_parts(state), strict=True):
+        assert np.array_equal(one, other)
+
+
+# -- with it and without ----------------------------------------------------------------------------------------------
+
+
+def test_the_instruction_set_can_be_chosen_and_the_library_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in SETS:
+        monkeypatch.setenv(native.VARIABLE, name)
+        assert native.used() == f"compiled ({name})"
+    monkeypatch.setenv(native.VARIABLE, "SSE")
+    with pytest.raises(ConfigError, match=r"CHARRNN_COMPILED is 'SSE': here it may be .*portable, or no"):
+        native.library()
+    monkeypatch.setenv(native.VARIABLE, "no")
+    assert native.library() is None and native.used() == "in NumPy (CHARRNN_COMPILED=no)"
+    monkeypatch.delenv(native.VARIABLE)
+    monkeypatch.setenv("CHARRNN_LIBRARY", str(ROOT / "README.md"))
+    assert native.library() is None and "cannot be loaded" in native.used()
+    monkeypatch.setenv("CHARRNN_LIBRARY", str(ROOT / "there-is-none.so"))
+    assert native.used() == "in NumPy (not compiled)"
+
+
+def test_a_network_that_has_no_compiled_step_is_numpys() -> None:
+    config = ModelConfig(vocab_size=SYMBOLS, start_id=SYMBOLS, cell="lstm-layernorm", layers=1, hidden=5, embedding=7)
+    weights: dict[str, Any] = {name: np.ones(shape, np.float32) / 9 for name, shape in weight_shapes(config).items()}
+    engine = open_engine(config, weights, "int8")
+    assert not engine.compiled and not engine.writes(8)
+    for fields in ({"skip": "residual"}, {"skip": "dense"}, {"norm": True}, {"cell": "mlstm"}):
+        assert not compiled.has_step(replace(config, **{"cell": "lstm"} | fields))
+
+
+@pytest.mark.slow
+def test_without_a_compiler_the_build_says_so_and_goes_on(tmp_path: Path) -> None:
+    where = {**os.environ, "PATH": str(tmp_path), "CC": str(tmp_path / "none")}
+    done = subprocess.run(
+        [sys.executable, "hatch_build.py", str(tmp_path / "x.so")], cwd=ROOT, env=where, capture_output=True, text=True
+    )
+    assert done.returncode and "RuntimeError: the compiled step" in done.stderr and not (tmp_path / "x.so").exists()
+
+
+def test_the_records_are_as_large_as_those_in_c() -> None:
+    """The compiler lays them out as ctypes does: fields of 8 bytes, and two functions of 16."""
+    assert [ctypes.sizeof(record) for record in (native.FunctionRecord, native.LayerRecord, native.DrawRecord)] == [
+        16, 72, 56,
+    ]  # fmt: skip
+    assert ctypes.sizeof(native.NetworkRecord) == 72 + 2 * 16
