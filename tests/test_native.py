@@ -19,6 +19,7 @@ from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError
 from charrnn.generation.chain import Chain
 from charrnn.generation.config import SampleConfig
+from charrnn.generation.drawing import draw
 from charrnn.generation.loop import generate
 from charrnn.generation.processors import compose
 from charrnn.generation.sequence import TextChunk
@@ -172,6 +173,26 @@ def test_what_is_drawn_is_what_the_chain_draws(
     given_: dict[str, Any] = {"config": config, "rows": rows, "seed": seed, "logprobs": logprobs, "prompt": "1;"}
     assert engine.writes(rows)
     assert texts(generate(engine, TOKENIZER, **given_), rows) == texts(plain(engine, **given_), rows)
+
+
+def test_equals_borders_and_the_ends_of_the_uniforms_are_drawn_alike() -> None:
+    """Logits of few values, of which many are equal, each setting at its border too."""
+    random, engine = np.random.default_rng(4), an_engine(hidden=3)
+    logits = random.integers(-3, 3, (300, SYMBOLS)).astype(np.float32)
+    logits[::5] = np.log(np.arange(1, SYMBOLS + 1))
+    uniforms = random.choice([0.0, 0.5, 1 - 2.0**-53, *random.random(3)], (300, 1))
+    for options in (
+        {"temperature": 1.0}, {"top_k": 1}, {"top_k": SYMBOLS - 1}, {"min_p": 1.0}, {"min_p": 0.5}, {"top_p": 1.0},
+        {"top_p": 0.5}, {"top_k": 9, "top_p": 0.5, "min_p": float(np.exp(-1))}, {"temperature": 0.0},
+    ):  # fmt: skip
+        chain = Chain(compose(SampleConfig.of(**options), TOKENIZER), SYMBOLS, endless=True, told=False)
+        assert chain.drawing is not None
+        drawn = compiled.write(engine.compiled, [engine.initial_state(300)], logits, uniforms, chain.drawing, True)
+        processed, _ = chain(chain.own(logits), [None] * 300)  # type: ignore[list-item]
+        expected = draw(processed, uniforms[:, 0])
+        assert np.array_equal(drawn.ids[:, 0], expected), options
+        assert drawn.logprobs is not None
+        assert drawn.logprobs[:, 0].tolist() == chain.logprobs(chain.own(logits), expected), options
 
 
 def test_documents_end_where_they_would() -> None:
