@@ -66,6 +66,8 @@ def _together(method: Callable[P, R]) -> Callable[P, R]:
     def call(*args: P.args, **options: P.kwargs) -> R:
         try:
             return method(*args, **options)
+        except torch.OutOfMemoryError:  # one of those too
+            raise
         except RuntimeError as problem:
             words = " ".join(str(problem).split())
             raise RunError(f"another process of this training has gone: `resume` goes on ({words[:120]})") from problem
