@@ -6,6 +6,7 @@ A tensor on torch's `meta` device has a shape and no numbers: what would wait fo
 import dataclasses
 import warnings
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,23 @@ def test_a_run_begun_in_fp16_goes_on_without_a_gpu_and_says_so(tmp_path: Path, p
     for _ in again.events():
         pass
     assert again.trainer.position.step == 9
+
+
+def test_the_benchmark_says_what_differs_and_what_it_has_no_time_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One cell of `benchmarks/gpu.py --dry --only check`."""
+    monkeypatch.syspath_prepend(Path(__file__).parent.parent / "benchmarks")
+    gpu: Any = import_module("gpu")
+    torch.set_num_threads(1)
+    small = dataclasses.replace(gpu.DRY, checked=("gru",))
+    told, right = gpu.check(small)
+    assert right and "gru" in told[1] and "WRONG" not in told[1]
+    # A trainer that goes on at the right step with weights of its own is found out, in both formats.
+    monkeypatch.setattr(Trainer, "restore", lambda self, snapshot: self._stand_at(snapshot.progress))
+    told, right = gpu.check(small)
+    assert not right and told[1].count("WRONG") == 2
+    assert not gpu.Budget(10).allows("a year", 1e7) and "left out: a year" in capsys.readouterr().out
 
 
 # -- memory ----------------------------------------------------------------------------------------------------------
