@@ -128,6 +128,8 @@ def waited(device: str) -> float:
 
 def rates(measures: Sequence[Measure], setting: Setting) -> list[float]:
     """Steps a second of each, medians over rounds in which all take turns."""
+    # As torch has it: cuDNN computes bf16 with matrix units only so.
+    torch.backends.cudnn.rnn.fp32_precision = "tf32"  # type: ignore[attr-defined]
     counts = []
     for measure in measures:
         measure(2)  # which loads libraries and lays out memory

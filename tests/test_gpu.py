@@ -15,7 +15,7 @@ import torch
 
 from charrnn.cli.app import run
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.errors import ConfigError, DeviceMemoryError
+from charrnn.errors import ConfigError, DeviceMemoryError, RunError
 from charrnn.machine import Machine, choose, pick_device
 from charrnn.machine.memory import told_when_short
 from charrnn.machine.threads import AdaptiveThreads
@@ -29,6 +29,7 @@ from charrnn.training.reading import Reading
 from charrnn.training.resume import resume
 from charrnn.training.run import start
 from charrnn.training.train_step import TrainStep
+from charrnn.training.world import _together
 from tests.cases import each
 from tests.test_loop import MODEL, Cycle
 from tests.test_run import options
@@ -56,6 +57,7 @@ def test_a_gpu_is_chosen_where_there_is_one_and_computes_in_fp16_and_fp32_is_fp3
     assert torch.backends.cuda.matmul.fp32_precision == "ieee"
     assert torch.backends.cudnn.rnn.fp32_precision == "ieee"  # type: ignore[attr-defined]
     assert (choose("cuda", "bf16", 1).precision, choose("cpu", "fp32", 1).device) == ("bf16", CPU)
+    assert torch.backends.cudnn.rnn.fp32_precision == "tf32"  # type: ignore[attr-defined]
     with pytest.raises(ConfigError, match="no device cuda:2 here"):
         choose("cuda:2")
 
@@ -143,7 +145,6 @@ def test_the_benchmark_says_what_differs_and_what_it_has_no_time_for(
     """One cell of `benchmarks/gpu.py --dry --only check`."""
     monkeypatch.syspath_prepend(Path(__file__).parent.parent / "benchmarks")
     gpu: Any = import_module("gpu")
-    torch.set_num_threads(1)
     small = dataclasses.replace(gpu.DRY, checked=("gru",))
     told, right = gpu.check(small)
     assert right and "gru" in told[1] and "WRONG" not in told[1]
@@ -173,6 +174,15 @@ def test_a_gpu_without_memory_is_told_with_advice_and_nothing_else_is_taken_for_
         with pytest.raises(type(other)) as caught, told_when_short():
             raise other
         assert caught.value is other
+
+
+def test_memory_that_is_short_in_a_sum_over_processes_is_no_process_that_has_gone() -> None:
+    def fail(problem: Exception) -> None:
+        raise problem
+
+    for problem, seen in ((torch.OutOfMemoryError(FULL), torch.OutOfMemoryError), (RuntimeError("reset"), RunError)):
+        with pytest.raises(seen):
+            _together(fail)(problem)
 
 
 def test_a_training_that_runs_out_of_a_gpus_memory_stays_as_it_was_saved(

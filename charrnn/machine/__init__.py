@@ -99,6 +99,9 @@ def choose(
     if precision is None:
         fast = "bf16" if where.type == "cpu" and torch.cpu._is_avx512_bf16_supported() else "fp32"
         precision = "fp16" if where.type == "cuda" else fast
+    if where.type == "cuda" and precision == "bf16":
+        # Else torch has cuDNN compute layers in bf16 without matrix units, as it does in fp32.
+        torch.backends.cudnn.rnn.fp32_precision = "tf32"  # type: ignore[attr-defined]
     adaptive = threads is None if adaptive is None else adaptive
     threads = threads or cores()
     torch.set_num_threads(threads)
