@@ -25,6 +25,7 @@ from charrnn.storage.checkpoint import read, write
 from charrnn.training.loop import Trainer
 from charrnn.training.measure import Measurement
 from charrnn.training.optim.soap import TURN_EVERY
+from charrnn.training.randomness import Randomness
 from charrnn.training.reading import Reading
 from charrnn.training.resume import resume
 from charrnn.training.run import start
@@ -153,6 +154,14 @@ def test_the_benchmark_says_what_differs_and_what_it_has_no_time_for(
     told, right = gpu.check(small)
     assert not right and told[1].count("WRONG") == 2
     assert not gpu.Budget(10).allows("a year", 1e7) and "left out: a year" in capsys.readouterr().out
+
+
+def test_a_run_begun_on_a_processor_goes_on_on_a_gpu_whose_generator_no_file_knows() -> None:
+    random = Randomness(1, CPU)
+    saved, own = torch.zeros_like(random.states["random"]), torch.ones(16, dtype=torch.uint8)
+    random.states["random.cuda"] = own
+    random.restore({"random": saved})
+    assert torch.equal(random.states["random"], saved) and torch.equal(random.states["random.cuda"], own)
 
 
 # -- memory ----------------------------------------------------------------------------------------------------------
