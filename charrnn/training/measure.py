@@ -59,8 +59,9 @@ class Measurement:
     def _step_seconds(self, network: ModelConfig, batch_size: int, bptt: int, seconds: float) -> float:
         config = TrainConfig(seed=0, steps=1, batch_size=batch_size, bptt=bptt, precision=self.machine.precision)
         model = build(network).to(self.machine.device)
+        generator = torch.Generator(self.machine.device).manual_seed(0)
         for weight in model.parameters():
-            nn.init.normal_(weight, std=0.05)  # what they are takes no time
+            nn.init.normal_(weight, std=0.05, generator=generator)  # what they are takes no time
         step = TrainStep(model, config, self.machine, batch_size)
         inputs, targets = np.random.default_rng(0).integers(0, network.start_id, (2, batch_size, bptt))
         windows = [Batch(torch.from_numpy(inputs), torch.from_numpy(targets))] * directions(network)
