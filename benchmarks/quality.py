@@ -27,6 +27,10 @@ from charrnn.storage.runs import Run as Folder
 
 PLOT = Path(__file__).with_name("quality.svg")
 COLD = 256
+HEAD = [
+    "corpus", "time", "seeds", "network", "weights", "characters seen", "nats, state carried", "nats, cold", "bpc",
+    "seconds, whole command",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -47,17 +51,18 @@ class Run:
     curve: list[tuple[float, float]]
 
 
-def train(text: Text, budget: str, seed: int, folder: Path, beside: bool) -> Run:
+def train(text: Text, budget: str, seed: int, folder: Path, beside: bool, device: str | None = None) -> Run:
     """Train as a user would, then ask the model's own file and `charrnn eval`."""
     name = f"{text.name}-{budget}-{seed}"
-    place = ["--checkpoints", str(folder)]
+    place, on = ["--checkpoints", str(folder)], ["--device", device] if device else []
+    asked = [*text.options, "--for", budget, "--seed", str(seed), "--name", name, "-q", *place, *on]
     began = time.monotonic()
-    charrnn("train", str(text.path), *text.options, "--for", budget, "--seed", str(seed), "--name", name, "-q", *place)
+    charrnn("train", str(text.path), *asked)
     seconds = time.monotonic() - began
     model = ["-m", name, *place, "--json", "-q"]
-    plain = json.loads(charrnn("eval", *model, *(["--adapt", "--fit-temperature"] if beside else [])))
+    plain = json.loads(charrnn("eval", *model, *on, *(["--adapt", "--fit-temperature"] if beside else [])))
     lines = "lines" in text.options
-    cold = None if lines else json.loads(charrnn("eval", *model, "--reset-every", str(COLD)))["loss"]
+    cold = None if lines else json.loads(charrnn("eval", *model, *on, "--reset-every", str(COLD)))["loss"]
     header: dict[str, Any] = json.loads(charrnn("inspect", *model[:-1]))
     config = ModelConfig.from_json(header["model"])
     events = list(Folder(folder / name).read_metrics())
@@ -130,12 +135,7 @@ def main() -> None:
                     runs.append(train(text, budget, seed, folder / "checkpoints", arguments.beside))
                     print(*rows(runs[-1:])[0], flush=True)
     draw(runs)
-    head = [
-        "corpus", "time", "seeds", "network", "weights", "characters seen", "nats, state carried", "nats, cold", "bpc",
-        "seconds, whole command",
-    ]  # fmt: skip
-    if arguments.beside:
-        head += ["bpc, adapted", "bpc, fitted temperature"]
+    head = HEAD + (["bpc, adapted", "bpc, fitted temperature"] if arguments.beside else [])
     append("Quality", "The last tenth of each text, held out; medians over the seeds.\n", table(head, rows(runs)))
 
 

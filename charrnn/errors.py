@@ -6,7 +6,8 @@
     │   └── VocabularyError a symbol that the tokenizer does not hold
     ├── CheckpointError     a file that is no checkpoint, or is damaged, or cannot be written
     ├── RunError            a run that is not there, or whose name is taken
-    └── DivergedError       a training that found no finite loss again
+    ├── DivergedError       a training that found no finite loss again
+    └── DeviceMemoryError   a GPU without memory left
 
 A `ConfigError` is wrong usage (exit code 2), all others are failures (exit code 1). Messages name fields in backticks,
 `batch_size`; the command line writes them as its flags, --batch-size. A message is one line that can be read, whatever
@@ -55,3 +56,7 @@ class RunError(CharrnnError):
 
 class DivergedError(CharrnnError):
     """Training lost its finite loss and did not find it again."""
+
+
+class DeviceMemoryError(CharrnnError):
+    """A GPU whose memory does not suffice."""

@@ -128,7 +128,7 @@ def test_plain_descent_steps_down_its_gradient_and_not_where_it_is_told_to_stand
         torch.testing.assert_close(p.detach(), expected)
 
 
-@pytest.mark.parametrize(("precision", "products"), [("fp32", "float32"), ("bf16", "bfloat16"), ("fp16", "float32")])
+@pytest.mark.parametrize(("precision", "products"), [("fp32", "float32"), ("bf16", "bfloat16"), ("fp16", "bfloat16")])
 def test_soap_turns_matrices_in_numbers_that_hold_their_squares(precision: str, products: str) -> None:
     model = LanguageModel(ModelConfig(vocab_size=5, start_id=5, embedding=3, hidden=4, layers=1))
     optimizer = make_optimizer(model, TrainConfig(seed=0, steps=1, precision=precision))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 
 from charrnn.config import ModelConfig, TrainOptions
 from charrnn.config.durations import format_duration
-from charrnn.errors import ConfigError
+from charrnn.errors import ConfigError, DeviceMemoryError
 from charrnn.machine import Machine
 from charrnn.text.corpus import TextStatistics
 from charrnn.text.dataset import Dataset
@@ -20,7 +21,8 @@ from charrnn.text.tokenizers.char import CharTokenizer
 from charrnn.training import plan as planning
 from charrnn.training import sizing
 from charrnn.training.optim import learning_rate
-from charrnn.training.plan import Choice, Measure, Reading, plan
+from charrnn.training.plan import Choice, plan
+from charrnn.training.reading import DEFAULT_SECONDS, MOST_ROWS, Measure, Reading
 
 CPU = Machine(torch.device("cpu"), "bf16", 2)
 SYMBOLS = "abcdefghijklmnopqrstuvwxyz \n"
@@ -123,7 +125,7 @@ def test_decay_alone_would_leave_the_same_share_of_a_weight_over_every_run(avera
 def test_steps_and_epochs_choose_no_wider_network_than_the_default_time() -> None:
     for named in ({"steps": 10**7}, {"epochs": 1e6}):
         assert choose(**named).model.hidden == choose(ensemble=1).model.hidden
-    assert choose().train.seconds == planning.DEFAULT_SECONDS
+    assert choose().train.seconds == DEFAULT_SECONDS
 
 
 def test_few_steps_choose_a_small_network() -> None:
@@ -234,6 +236,39 @@ def test_a_budget_of_time_is_planned_with_the_speed_that_was_measured() -> None:
     # What repeats asks no clock.
     asked.clear()
     assert of(measure, steps=100) == of(None, steps=100) and not asked
+
+
+def test_a_gpu_gets_more_text_more_rows_and_a_larger_network() -> None:
+    """A card that has one step of any rows take as long, up to so many."""
+    gpu, asked = Machine(torch.device("cuda"), "fp16", 4), list[tuple[int, int]]()
+
+    def card(network: ModelConfig, reading: Reading, *, most: int = 256, memory: int = 10**9) -> float:
+        asked.append((network.hidden, reading.batch_size))
+        if reading.batch_size > memory:
+            raise DeviceMemoryError
+        return 2e11 * min(reading.batch_size, most)
+
+    def on(machine: Machine, tokens: int = 10**8, measure: Measure = card, **options: Any) -> Choice:
+        return plan(TrainOptions(seconds=180.0, **options), text(tokens), seed=1, machine=machine, measure=measure)
+
+    chosen, by_processor = on(gpu), on(CPU)
+    assert (chosen.train.batch_size, by_processor.train.batch_size) == (256, 64)
+    assert chosen.model.hidden > by_processor.model.hidden and chosen.model.hidden % 128 == 0
+    assert chosen.train.lr > planning.learning_rate(chosen.model.hidden, 64 * 64, "lstm")
+    assert "256 rows" in chosen.reasons[-1] and asked.count((by_processor.model.hidden, 64)) <= 2
+    # What was asked for stays; memory, short texts and short runs set bounds; a step that takes twice as long is none.
+    assert on(gpu, batch_size=64).train.batch_size == 64
+    assert on(gpu, measure=partial(card, memory=128)).train.batch_size == 128
+    assert on(gpu, measure=partial(card, most=MOST_ROWS // 8)).train.batch_size == 64
+    assert on(gpu, 100_000).train.batch_size == 64
+    assert on(gpu, measure=lambda network, reading: 1e9 * reading.batch_size).train.batch_size == 64
+
+
+def test_a_gpu_gets_widths_that_its_kernels_are_made_for() -> None:
+    gpu = Machine(torch.device("cuda"), "fp16", 4)
+    widths = {choose(tokens, gpu, seconds=60.0).model.hidden for tokens in (100, 1000, 20_000, 10**5, 10**6, 10**9)}
+    assert {hidden for hidden in widths if hidden > 128 and hidden % 128} == set()
+    assert max(widths) >= 1024
 
 
 def test_many_symbols_share_one_matrix_and_few_do_not() -> None:

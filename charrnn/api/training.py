@@ -198,7 +198,8 @@ def train(
 
     Progress is shown in a terminal and in a notebook unless `progress` is False, and elsewhere if it is True;
     `on_event` is called with every event. Ctrl-C ends the training after its step, saves, and raises
-    KeyboardInterrupt: `resume` goes on. Raises ConfigError, CorpusError, RunError, CheckpointError or DivergedError.
+    KeyboardInterrupt: `resume` goes on. Raises ConfigError, CorpusError, RunError, CheckpointError, DivergedError or
+    DeviceMemoryError.
     """
     return _to_the_end(Training.start(corpus, checkpoints=checkpoints, **options), progress, on_event)
 

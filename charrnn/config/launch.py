@@ -19,6 +19,11 @@ def rank() -> int:
     return int(os.environ.get("RANK", "0")) if launched() else 0
 
 
+def local_rank() -> int:
+    """Which of those on this machine it is."""
+    return int(os.environ.get("LOCAL_RANK", "0"))
+
+
 def here() -> int:
     """How many of them share this machine."""
     return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))

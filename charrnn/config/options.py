@@ -175,7 +175,7 @@ class TrainOptions(Config):
     )  # fmt: skip
 
     precision: str | None = machine(
-        "Number format of the training step; weights are kept in fp32.", says="bf16 where it is fast",
+        "Number format of the training step; weights are kept in fp32.", says="fp16 on a GPU, bf16 where a CPU has it",
         choices=("fp32", "bf16", "fp16"),
     )  # fmt: skip
     device: str | None = machine("Device: cpu, cuda or mps.", says="a GPU if there is one")

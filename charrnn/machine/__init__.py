@@ -4,13 +4,14 @@ import ctypes
 import math
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from charrnn.config import require
+from charrnn.config import launch, require
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -38,14 +39,36 @@ class Machine:
 
 
 def pick_device(device: str | None = None) -> torch.device:
-    """The device named, else a GPU when there is one. Raises ConfigError when the machine lacks it."""
+    """The device named, else a GPU when there is one, set up. Raises ConfigError when the machine lacks it.
+
+    Of processes that a launcher started, each takes the GPU of its own number, where none is named by number.
+    """
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and launch.launched():
+        device = f"cuda:{launch.local_rank()}"
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     kind, _, number = device.partition(":")
     there = available.get(kind, False) and (not number or (number.isascii() and number.isdigit()))
+    there = there and (kind != "cuda" or int(number or 0) < torch.cuda.device_count())
     require(there, f"there is no device {device} here: `device` cpu always works")
+    if kind == "cuda":
+        set_up_gpu(torch.device(device))
     return torch.device(device)
+
+
+def set_up_gpu(device: torch.device) -> None:
+    """fp32 is fp32, not TF32, so that figures agree with a processor's; the same sums in the same order, each time.
+
+    Without a workspace of its own for each stream cuBLAS, and so cuDNN's layers, may add up in another order when a run
+    goes on. Weights that are dropped anew in each window lie apart, of which torch would warn.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when the first product is asked for
+    torch.backends.cuda.matmul.fp32_precision = "ieee"
+    torch.backends.cudnn.rnn.fp32_precision = "ieee"  # type: ignore[attr-defined]
+    warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous chunk")
+    if device.index is not None:
+        torch.cuda.set_device(device)
 
 
 def choose(
@@ -56,8 +79,9 @@ def choose(
     tune: bool = True,
     adaptive: bool | None = None,
 ) -> Machine:
-    """Decide what was left open: a GPU when there is one, bf16 where the processor has it, all cores.
+    """Decide what was left open: a GPU when there is one, fp16 on it, bf16 where a processor has it, all cores.
 
+    cuDNN's fastest kernels, which keep the recurrent weights on the chip for a whole window, compute in fp16 alone.
     With `tune`, settings of the C library and of torch that make a CPU train faster. With `adaptive`, which is so
     where `threads` is left open, training uses fewer threads in company. Raises ConfigError when the machine lacks
     what was asked for.
@@ -73,8 +97,11 @@ def choose(
         if products_by_onednn():
             settings.append("products by oneDNN")
     if precision is None:
-        fast = torch.cpu._is_avx512_bf16_supported() if where.type == "cpu" else where.type == "cuda"
-        precision = "bf16" if fast else "fp32"
+        fast = "bf16" if where.type == "cpu" and torch.cpu._is_avx512_bf16_supported() else "fp32"
+        precision = "fp16" if where.type == "cuda" else fast
+    if where.type == "cuda" and precision == "bf16":
+        # Else torch has cuDNN compute layers in bf16 without matrix units, as it does in fp32.
+        torch.backends.cudnn.rnn.fp32_precision = "tf32"  # type: ignore[attr-defined]
     adaptive = threads is None if adaptive is None else adaptive
     threads = threads or cores()
     torch.set_num_threads(threads)

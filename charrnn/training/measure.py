@@ -1,6 +1,7 @@
 """How fast this machine trains this network, now: a few steps of it on random text, before anything is planned.
 
 In company the steps that count are those on the threads that are the best in it, which training then begins with.
+A GPU is given one step after another, as in training, and waited for now and then.
 """
 
 import itertools
@@ -10,19 +11,23 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import nn
 
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.machine import Machine
+from charrnn.machine.memory import told_when_short
 from charrnn.machine.threads import AdaptiveThreads
 from charrnn.models.ensemble import build
 from charrnn.training.batches import Batch
-from charrnn.training.plan import Reading
+from charrnn.training.reading import Reading
 from charrnn.training.sizing import OPERATIONS, directions, weight_count
 from charrnn.training.train_step import TrainStep
 
 # Seconds that a measurement takes, and the share of a time budget where that is less; slow networks take longer.
+# A GPU, which takes some milliseconds for a step, is measured in several ways.
 SECONDS, SHARE, LONGEST = 1.0, 0.03, 3.0
-# The first steps lay out weights and find the optimiser's bases: slow once.
+SECONDS_OF_GPU, STEPS_BETWEEN_WAITS = 0.3, 10
+# The first steps lay out weights and find the optimiser's bases, and load a GPU's libraries: slow once.
 UNTIMED, LEAST_TIMED = 2, 2
 # What steps have of a run's time: the rest goes into validations, saves, reading and the end.
 LEFT_FOR_STEPS = 0.9
@@ -36,31 +41,42 @@ class Measurement:
     threads: AdaptiveThreads
 
     def __call__(self, network: ModelConfig, reading: Reading) -> float:
-        """Train one such network for about a second. torch's random numbers are left as they were."""
-        seconds = min(SECONDS, SHARE * (reading.seconds or math.inf))
+        """Train one such network for about a second. torch's random numbers are left as they were.
+
+        Raises DeviceMemoryError where a GPU's memory does not suffice.
+        """
+        seconds = min(SECONDS_OF_GPU if self._gpu else SECONDS, SHARE * (reading.seconds or math.inf))
         weights = directions(network) * weight_count(network.hidden, network.cell, network.layers)
-        with torch.random.fork_rng([self.machine.device] if self.machine.device.type == "cuda" else []):
+        with torch.random.fork_rng([self.machine.device] if self._gpu else []), told_when_short():
             step = self._step_seconds(network.single, reading.batch_size, reading.bptt, seconds)
         # Of the places that a step computes, so many are text in the mean.
         return LEFT_FOR_STEPS * OPERATIONS * weights * reading.a_step / step
 
+    @property
+    def _gpu(self) -> bool:
+        return self.machine.device.type == "cuda"
+
     def _step_seconds(self, network: ModelConfig, batch_size: int, bptt: int, seconds: float) -> float:
         config = TrainConfig(seed=0, steps=1, batch_size=batch_size, bptt=bptt, precision=self.machine.precision)
-        model = build(network)
-        model.initialise(torch.Generator().manual_seed(0))
-        step = TrainStep(model.to(self.machine.device), config, self.machine, batch_size)
+        model = build(network).to(self.machine.device)
+        generator = torch.Generator(self.machine.device).manual_seed(0)
+        for weight in model.parameters():
+            nn.init.normal_(weight, std=0.05, generator=generator)  # what they are takes no time
+        step = TrainStep(model, config, self.machine, batch_size)
         inputs, targets = np.random.default_rng(0).integers(0, network.start_id, (2, batch_size, bptt))
         windows = [Batch(torch.from_numpy(inputs), torch.from_numpy(targets))] * directions(network)
 
         def learn() -> None:
-            loss, *_ = step.learn(windows, batch_size * bptt, lr=config.lr, number=next(numbers))
-            loss.item()  # waits for the device
+            number = next(numbers)
+            loss, *_ = step.learn(windows, batch_size * bptt, lr=config.lr, number=number)
+            if not self._gpu or number < UNTIMED or number % STEPS_BETWEEN_WAITS == 0:
+                loss.item()  # waits for the device
 
         numbers, began = itertools.count(), time.perf_counter()
         for _ in range(UNTIMED):
             started = time.perf_counter()
             learn()
             now = time.perf_counter()
-            if now - began > LONGEST * seconds:
+            if not self._gpu and now - began > LONGEST * seconds:
                 return now - started
         return self.threads.measure(learn, seconds, LEAST_TIMED)

@@ -6,7 +6,7 @@ Validation, sampling and checkpoints use the fp32 weights alone.
 import copy
 
 import torch
-from torch import nn
+from torch import Tensor
 
 from charrnn.machine import PRECISIONS
 from charrnn.models.ensemble import Network
@@ -20,20 +20,18 @@ class MixedPrecision:
         self.model = master
         if precision != "fp32":
             self.model = copy.deepcopy(master).to(PRECISIONS[precision])
-        self._pairs: list[tuple[nn.Parameter, nn.Parameter]] = list(
-            zip(master.parameters(), self.model.parameters(), strict=True)
-        )
+        self._masters: list[Tensor] = list(master.parameters())
+        self._computing: list[Tensor] = list(self.model.parameters())
 
     def refresh(self) -> None:
         """Copy the master's weights into the copy that computes."""
         if self.model is not self.master:
             with torch.no_grad():
-                for master, computing in self._pairs:
-                    computing.copy_(master)
+                torch._foreach_copy_(self._computing, self._masters)
 
     def hand_over_gradients(self) -> None:
         """Move the computing copy's gradients to the master, in fp32."""
         if self.model is not self.master:
-            for master, computing in self._pairs:
+            for master, computing in zip(self._masters, self._computing, strict=True):
                 master.grad = None if computing.grad is None else computing.grad.to(master.dtype)
                 computing.grad = None

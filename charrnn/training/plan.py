@@ -7,7 +7,6 @@ docs/experiments.md. Whatever the user named stays as it is, and the rest adapts
 
 import dataclasses
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from charrnn.config import ModelConfig, TrainConfig, TrainOptions, require
@@ -16,16 +15,10 @@ from charrnn.machine import Machine
 from charrnn.models.weights import formula
 from charrnn.scoring.token_nll import SHORTEST_CHUNK, WARM_UP
 from charrnn.text.dataset import Dataset
-from charrnn.text.part import Part
-from charrnn.training.batches import fit
 from charrnn.training.explain import explain
 from charrnn.training.optim import final_share
+from charrnn.training.reading import DEFAULT_SECONDS, MOST_PASSES, Measure, Reading, wanted, widened
 from charrnn.training.sizing import OPERATIONS, directions, fresh, speed, weight_count
-
-# Of a network and what its steps read: operations a second here and now (see training/measure.py).
-Measure = Callable[[ModelConfig, "Reading"], float]
-
-DEFAULT_SECONDS = 600.0
 
 # How often validation comes, and the share of the time that it is meant to take, and may take where the run is short.
 # Without gradients, but in fp32, a token costs two thirds of what it costs in training.
@@ -38,9 +31,6 @@ FEWEST_VALIDATED = 1 << 12
 VALIDATION_CHUNKS, FEW_ROWS = 128, 32
 
 OPTIMIZER = "soap"
-BATCH_SIZE = 64
-MOST_ROWS = 512
-BPTT = 64
 # Rate x width, as it should be for Adam (Yang et al. 2022), and the most for narrow networks, at so many tokens a step.
 RATE_TIMES_WIDTH, MOST_RATE = 4.4, 0.017
 RATE_TOKENS = 4096
@@ -54,8 +44,6 @@ LEAST_DECAY, MOST_DECAY = 0.001, 0.2
 DROPOUT_A_DOUBLING = 0.15
 FREE_PRESSURE = 6.4
 MOST_DROPOUT = 0.5
-# Beyond so many passes a text is only learned by heart: time that would read it more often is left.
-MOST_PASSES = 150
 # The share of the run whose weights are averaged.
 AVERAGE = 0.3
 
@@ -67,50 +55,6 @@ class Choice:
     model: ModelConfig
     train: TrainConfig
     reasons: list[str]
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How a text of so many `tokens` is read: rows x BPTT a step, of which `a_step` tokens in the mean are text.
-
-    `seconds` is the budget, where it is one of time, `epochs` where it is one of passes; `to_read` how many tokens
-    training reads, where that is known before the network is.
-    """
-
-    tokens: int
-    batch_size: int
-    bptt: int
-    a_step: float
-    seconds: float | None
-    epochs: float | None
-    to_read: int | None
-
-    @classmethod
-    def of(cls, options: TrainOptions, part: Part) -> "Reading":
-        """As asked, as far as the text is long enough for it."""
-        seconds = options.seconds
-        if (options.steps, options.epochs, seconds) == (None, None, None):
-            seconds = DEFAULT_SECONDS
-        batch_size, bptt = fit(part, batch_size=wanted(options, part)[0], bptt=wanted(options, part)[1])
-        a_step, tokens, to_read = batch_size * filled(part, bptt), part.tokens.size, None
-        if options.steps is not None:
-            to_read = max(1, int(options.steps * a_step))
-        elif options.epochs is not None:
-            to_read = max(1, int(options.epochs * tokens))
-        return cls(tokens, batch_size, bptt, a_step, seconds, options.epochs, to_read)
-
-    def bounded(self, to_read: int) -> "Reading":
-        """A time that would read a short text too often is a number of passes."""
-        most = MOST_PASSES * self.tokens
-        if self.seconds is None or to_read <= most:
-            return self
-        return dataclasses.replace(self, seconds=None, epochs=MOST_PASSES, to_read=most)
-
-
-def wanted(options: TrainOptions, part: Part) -> tuple[int, int]:
-    """Rows and BPTT, were the text long enough."""
-    bptt = options.bptt or BPTT
-    return options.batch_size or rows(part, bptt), bptt
 
 
 def plan(
@@ -127,8 +71,8 @@ def plan(
     A budget of time is planned with the speed that `measure` finds; steps and epochs repeat, so no clock has a say in
     them. Raises ConfigError when options contradict each other.
     """
-    reading, size = Reading.of(options, data.train), data.tokenizer.size
-    network, product = _network(options, reading, size, machine, source, measure)
+    first, size = Reading.of(options, data.train), data.tokenizer.size
+    network, product, reading = _network(options, first, size, machine, source, measure)
     recurrent = any(weight.recurrent for weight in formula(network.cell).table().values())
     require(
         options.spectral_radius is None or recurrent,
@@ -159,9 +103,13 @@ def plan(
     if reading != asked:
         time = format_duration(asked.seconds or 0)
         reasons.append(f"a short text: {MOST_PASSES} passes take less than {time}, and more would be learned by heart")
-    if (reading.batch_size, reading.bptt) != (whole := wanted(options, data.train)):
+    if reading.batch_size > first.batch_size:
         reasons.append(
-            f"the text is shorter than {whole[0]} rows of {whole[1]}: trained on {reading.batch_size} of {reading.bptt}"
+            f"{reading.batch_size} rows: on this GPU steps of {first.batch_size} read clearly fewer a second"
+        )
+    if (first.batch_size, first.bptt) != (whole := wanted(options, data.train)):
+        reasons.append(
+            f"the text is shorter than {whole[0]} rows of {whole[1]}: trained on {first.batch_size} of {first.bptt}"
             if data.train.starts is None
             else f"{len(data.train.starts):,} documents to learn from: a step reads all of them"
         )
@@ -175,25 +123,30 @@ def _network(
     machine: Machine,
     source: ModelConfig | None,
     measure: Measure | None,
-) -> tuple[ModelConfig, float]:
-    """The network, and weights times the tokens that each of them reads.
+) -> tuple[ModelConfig, float, Reading]:
+    """The network, weights times the tokens that each of them reads, and how; a GPU may take more rows.
 
     What is measured depends on the width, and the width on what is measured: a second look is enough.
     """
 
     def pays_for(operations: float) -> tuple[ModelConfig, float]:
         product = (reading.seconds or DEFAULT_SECONDS) * operations / OPERATIONS
-        return source or fresh(options, size, reading.tokens, product, reading.to_read), product
+        return source or fresh(options, size, reading.tokens, product, reading.to_read, machine), product
 
     network, product = pays_for(speed(machine))
     if measure is None or reading.to_read is not None:
-        return network, product
+        return network, product, reading
+    widens = machine.device.type == "cuda" and options.batch_size is None
     for _ in range(2):
         measured = network
-        network, product = pays_for(measure(measured, reading))
+        if widens:
+            reading, operations = widened(measured, reading, measure)
+        else:
+            operations = measure(measured, reading)
+        network, product = pays_for(operations)
         if network.hidden == measured.hidden:
             break
-    return network, product
+    return network, product, reading
 
 
 def training(
@@ -259,16 +212,6 @@ def validation_cost(tokens: int) -> float:
     """What scoring so many costs, in tokens of training: chunks side by side, each warmed up first."""
     chunks = min(VALIDATION_CHUNKS, max(1, tokens // SHORTEST_CHUNK))
     return VALIDATION_COST * (tokens / chunks + WARM_UP) * max(chunks, FEW_ROWS)
-
-
-def rows(part: Part, bptt: int) -> int:
-    """Streams side by side; more where documents are shorter than a window, so that a step is worth its while."""
-    return round(min(MOST_ROWS, BATCH_SIZE * bptt / filled(part, bptt)))
-
-
-def filled(part: Part, bptt: int) -> float:
-    """Tokens that a row has in a window, in the mean: behind a document that is shorter the window is empty."""
-    return bptt if part.starts is None else min(bptt, part.tokens.size / len(part.starts))
 
 
 def learning_rate(hidden: int, tokens: float, cell: str) -> float:

@@ -35,8 +35,8 @@ class Randomness:
             self._write(before)
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Go back, or on, to states that were saved."""
-        self.states = {name: tensors[name].cpu() for name in self.states}
+        """Go back, or on, to states that were saved; what a run had on another kind of device is not known here."""
+        self.states = {name: tensors.get(name, state).cpu() for name, state in self.states.items()}
 
     def _read(self) -> dict[str, Tensor]:
         states = {CPU: torch.get_rng_state()}

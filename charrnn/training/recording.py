@@ -18,6 +18,7 @@ from charrnn.generation.config import SampleConfig
 from charrnn.generation.loop import generate
 from charrnn.inference.engine import open_engine
 from charrnn.machine import Machine
+from charrnn.machine.memory import told_when_short
 from charrnn.models.ensemble import Network
 from charrnn.models.weights import bounded
 from charrnn.storage import checkpoint
@@ -68,14 +69,17 @@ class Training:
     def events(self) -> Iterator[Event]:
         """Train; every report goes into metrics.jsonl as it comes. The end, or leaving it, lets others write.
 
-        Of several processes the first alone writes.
+        Of several processes the first alone writes. Raises DivergedError, and DeviceMemoryError where a GPU's memory
+        does not suffice.
         """
+        stays = "; this run stays as it was saved last: `resume` goes on once there is more"
         if self.trainer.world.rank:
-            yield from self.trainer.run()
+            with told_when_short(stays):
+                yield from self.trainer.run()
             self.trainer.world.leave()
             return
         shown = self.trainer.time.spent.validations
-        with self.lock, write_metrics(self.run.metrics, self.earlier) as append:
+        with self.lock, write_metrics(self.run.metrics, self.earlier) as append, told_when_short(stays):
             for event in self.trainer.run():
                 if isinstance(event, Report):
                     # Where nothing is held out, a validation is only the time for a sample.

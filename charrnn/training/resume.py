@@ -1,13 +1,16 @@
 """Go on exactly where a run stopped, with the budget that it has or a new one, its text where it was or moved."""
 
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 
 from charrnn import machine as precision
 from charrnn.config import TrainConfig, require
 from charrnn.config.durations import format_duration
 from charrnn.errors import CorpusError, RunError
+from charrnn.machine import Machine
 from charrnn.storage import checkpoint, runs
+from charrnn.storage.header import Header
 from charrnn.storage.lock import HeldElsewhere, Lock
 from charrnn.storage.runs import Run
 from charrnn.storage.texts import at_hand, whole_path
@@ -20,6 +23,7 @@ from charrnn.text.tokenizers import Tokenizer
 from charrnn.training import resume_file
 from charrnn.training.progress import Progress
 from charrnn.training.recording import Training, moved
+from charrnn.training.resume_file import ResumeRecord
 from charrnn.training.run import assemble
 from charrnn.training.time_budget import with_new_budget
 from charrnn.training.world import ALONE, World
@@ -69,13 +73,11 @@ def resume(
                 f"the run {run.name} is complete after {progress.position.step:,} steps: `more` time, or `steps`, "
                 f"`epochs` or `seconds` with more than that goes on{told}"
             )
-        adaptive, threads = threads is None and record.adaptive, threads or record.threads
-        machine = precision.choose(device, config.precision, threads, tune=record.tune, adaptive=adaptive)
+        machine = _machine(record, device, threads)
         data = build(text, split, tokenizer=tokenizer, folder=kept_in)
         network, _ = checkpoint.build_model(header, tensors)
-        notes = [f"resumed: {run.name} at step {progress.position.step:,}"]
-        if header.differences:
-            notes.append(f"begun by an older charrnn: from here on {', '.join(header.differences)}")
+        notes = [f"resumed: {run.name} at step {progress.position.step:,}", *_changed(header, config, machine)]
+        config = dataclasses.replace(config, precision=machine.precision)
         training = assemble(run, network.to(machine.device), config, data, machine, notes, lock, world=world)
         resume_file.restore(training.trainer, header, tensors, progress)
         if renewed:
@@ -85,6 +87,23 @@ def resume(
     except BaseException:
         lock.release()
         raise
+
+
+def _machine(record: ResumeRecord, device: str | None, threads: int | None) -> Machine:
+    """As the run began, but for what is asked, and for fp16 where there is no GPU to compute in it."""
+    numbers: str | None = record.train.precision
+    if numbers == "fp16" and precision.pick_device(device).type != "cuda":
+        numbers = None
+    adaptive = threads is None and record.adaptive
+    return precision.choose(device, numbers, threads or record.threads, tune=record.tune, adaptive=adaptive)
+
+
+def _changed(header: Header, config: TrainConfig, machine: Machine) -> Iterator[str]:
+    """What is not as the run began."""
+    if machine.precision != config.precision:
+        yield f"begun in {config.precision}, which needs a GPU: from here on {machine.precision}"
+    if header.differences:
+        yield f"begun by an older charrnn: from here on {', '.join(header.differences)}"
 
 
 def _refuse_a_run(corpus: tuple[str, ...] | None, folder: Path) -> None:

@@ -33,7 +33,14 @@ EMBEDDING = 128
 SYMBOLS_TO_TIE = 512
 
 
-def fresh(options: TrainOptions, size: int, tokens: int, product: float, to_read: int | None) -> ModelConfig:
+def widths(machine: Machine) -> tuple[int, ...]:
+    """Those to choose from: for cuDNN narrow ones and whole blocks of 128, for which it has its fastest kernels."""
+    return WIDTHS if machine.device.type != "cuda" else tuple(h for h in WIDTHS if h < 128 or h % 128 == 0)
+
+
+def fresh(
+    options: TrainOptions, size: int, tokens: int, product: float, to_read: int | None, machine: Machine
+) -> ModelConfig:
     """The untrained network for a text of so many tokens, `size` different, and what the time pays for.
 
     Steps and epochs say what will be read and name no time: then it is one network, such as the default time pays for,
@@ -49,7 +56,8 @@ def fresh(options: TrainOptions, size: int, tokens: int, product: float, to_read
     else:
         ensemble = options.ensemble or 1
         wanted = min(math.sqrt(product / TOKENS_PER_WEIGHT), to_read / TOKENS_PER_WEIGHT)
-    hidden = options.hidden or width(min(wanted, most, MOST_WEIGHTS_A_TOKEN * tokens) / sides, cell, layers)
+    weights = min(wanted, most, MOST_WEIGHTS_A_TOKEN * tokens) / sides
+    hidden = options.hidden or width(weights, cell, layers, widths(machine))
     # Many symbols: one matrix for both ends saves what is most of the weights.
     may_tie = options.embedding in (None, hidden) and options.skip != DENSE
     tie = size > SYMBOLS_TO_TIE and may_tie if options.tie is None else options.tie
@@ -88,6 +96,6 @@ def weight_count(hidden: int, cell: str, layers: int) -> int:
     return layers * sum(math.prod(shape) for shape in shapes if len(shape) == 2)
 
 
-def width(weights: float, cell: str, layers: int) -> int:
+def width(weights: float, cell: str, layers: int, among: tuple[int, ...]) -> int:
     """The width that has about so many weights."""
-    return min(WIDTHS, key=lambda hidden: abs(math.log(weight_count(hidden, cell, layers) / max(weights, 1.0))))
+    return min(among, key=lambda hidden: abs(math.log(weight_count(hidden, cell, layers) / max(weights, 1.0))))

@@ -66,6 +66,8 @@ def _together(method: Callable[P, R]) -> Callable[P, R]:
     def call(*args: P.args, **options: P.kwargs) -> R:
         try:
             return method(*args, **options)
+        except torch.OutOfMemoryError:  # one of those too
+            raise
         except RuntimeError as problem:
             words = " ".join(str(problem).split())
             raise RunError(f"another process of this training has gone: `resume` goes on ({words[:120]})") from problem
@@ -74,7 +76,10 @@ def _together(method: Callable[P, R]) -> Callable[P, R]:
 
 
 class Joined(World):
-    """This process among others, by torch.distributed: gloo between processors, NCCL between GPUs."""
+    """This process among others, by torch.distributed: gloo between processors, NCCL between GPUs.
+
+    What is agreed on at every step goes between the processors: no GPU is waited for.
+    """
 
     def __init__(self, device: torch.device) -> None:
         """Meet the others, where the environment says (as torchrun sets it)."""
@@ -85,7 +90,7 @@ class Joined(World):
         store, self.rank, self.size = next(iter(rendezvous("env://", timeout=PATIENCE)))
         # A launcher that begins its processes again may keep the store, in which stands where the dead ones were.
         ours = distributed.PrefixStore(f"attempt {launch.attempt()}", store)  # type: ignore[attr-defined]
-        kind = "nccl" if device.type == "cuda" else "gloo"
+        kind = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
         _together(distributed.init_process_group)(
             kind, store=ours, rank=self.rank, world_size=self.size, timeout=PATIENCE
         )
@@ -93,13 +98,13 @@ class Joined(World):
     @_together
     def now(self) -> float:
         """That of the first process's clock."""
-        clock = torch.tensor([time.monotonic()], dtype=torch.float64, device=self._device)
+        clock = torch.tensor([time.monotonic()], dtype=torch.float64)
         self._distributed.broadcast(clock, 0)
         return float(clock.item())
 
     @_together
     def any(self, flag: bool) -> bool:
-        raised = torch.tensor([float(flag)], device=self._device)
+        raised = torch.tensor([float(flag)])
         self._distributed.all_reduce(raised)
         return bool(raised.item())
 

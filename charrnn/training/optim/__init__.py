@@ -41,8 +41,8 @@ def make_optimizer(model: Network, config: TrainConfig) -> Soap | Descent:
     if config.optimizer == "sgd":
         return Descent(groups, config.lr, fused=True)
     groups[0]["rotated"] = config.optimizer == "soap"
-    # fp16 cannot hold the squares of small gradients.
-    return Soap(groups, config.lr, torch.bfloat16 if config.precision == "bf16" else torch.float32)
+    # fp16 cannot hold the squares of small gradients, bf16 can.
+    return Soap(groups, config.lr, torch.float32 if config.precision == "fp32" else torch.bfloat16)
 
 
 def final_share(average: float | None) -> float:

@@ -27,11 +27,14 @@ class Soap(torch.optim.Optimizer):
     many steps came before, and `found_inf`: where it is 1, no weight moves.
     """
 
+    number = 0
+    found_inf: Tensor | None = None
+    # A scaler of losses sets `found_inf` itself, and so need not read it back from the device.
+    _step_supports_amp_scaling = True
+
     def __init__(self, groups: Iterable[dict[str, Any]], lr: float, products: torch.dtype = torch.float32) -> None:
         super().__init__(groups, {"lr": lr, "weight_decay": 0.0, "rotated": False})
         self.products = products
-        self.number = 0
-        self.found_inf: Tensor | None = None
 
     def slots(self, weight: Tensor) -> dict[str, Tensor]:
         """What is remembered of a weight once it has moved, by name: tensors of these shapes."""
