@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charrnn.config import ModelConfig
-from charrnn.errors import ConfigError
+from charrnn.errors import CharrnnError, ConfigError
 from charrnn.generation.chain import Chain
 from charrnn.generation.config import SampleConfig
 from charrnn.generation.drawing import draw
@@ -28,6 +28,7 @@ from charrnn.inference.backends import COMPILED, NUMPY
 from charrnn.inference.base import Drawing, Engine, StepState
 from charrnn.inference.compiled import BlockState, CompiledNetwork
 from charrnn.inference.engine import open_engine
+from charrnn.inference.network import _try_out
 from charrnn.inference.products import Floats
 from charrnn.models.states import state_parts
 from charrnn.models.weights import weight_shapes
@@ -77,8 +78,8 @@ def an_engine(
     }
     engine = open_engine(config, weights, "int8")
     assert LIBRARY is not None and len(engine.compiled) == config.ensemble
-    for network in engine.compiled:
-        network.library = LIBRARY.using(name or SETS[0])
+    for own in engine.compiled:
+        own.library = LIBRARY.using(name or SETS[0])
     return engine
 
 
@@ -229,18 +230,18 @@ def test_what_the_compiled_draw_does_not_know_is_left_to_the_chain() -> None:
 
 def test_what_does_not_fit_together_is_refused() -> None:
     engine = an_engine()
-    (network,) = engine.compiled
+    (one,) = engine.compiled
     for token in (-1, SYMBOLS + 1, 2**62):
         with pytest.raises(IndexError, match="no row"):
-            network.step(np.array([token]), engine.initial_state(1))
+            one.step(np.array([token]), engine.initial_state(1))
     with pytest.raises(ValueError, match="not of the same shape"):
-        network.step(np.array([1, 2]), engine.initial_state(1))
+        one.step(np.array([1, 2]), engine.initial_state(1))
     for logits, uniforms in (
         (np.zeros((1, SYMBOLS + 1), np.float32), np.zeros((1, 2))),
         (np.zeros((1, SYMBOLS), np.float32), np.zeros((2, 2))),
     ):
         with pytest.raises(ValueError, match="not of the same shape"):
-            compiled.write([network], [engine.initial_state(1)], logits, uniforms, Drawing(), False)
+            compiled.write([one], [engine.initial_state(1)], logits, uniforms, Drawing(), False)
 
 
 @settings(deadline=None, max_examples=150)
@@ -248,15 +249,15 @@ def test_what_does_not_fit_together_is_refused() -> None:
 def test_a_record_that_lies_is_refused_or_harmless(field: tuple[str, Any], value: int) -> None:
     """Sizes that do not fit are told before anything is read; a smaller vocabulary of rows is none."""
     engine = an_engine("gru", 2, 5)
-    (network,) = engine.compiled
+    (one,) = engine.compiled
     name, kind = field
     if kind is native.Address or name == "tokens":
         return  # where an array is cannot be checked
-    record = network.record if hasattr(network.record, name) else network._records[0]
+    record = one.record if hasattr(one.record, name) else one._records[0]
     known = getattr(record, name)
     setattr(record, name, value)
     try:
-        network.library.call("charrnn_step", network._address, 1, *map(compiled._address, buffers(network)))
+        one.library.call("charrnn_step", one._address, 1, *map(compiled._address, buffers(one)))
     except IndexError as error:
         assert "fit together" in str(error)
     else:
@@ -276,9 +277,9 @@ def test_numbers_that_are_none_find_their_way_too(name: str) -> None:
     random = np.random.default_rng(1)
     for cell in ("rnn", "lstm", "gru"):
         engine = an_engine(cell, 2, 5, name)
-        (network,) = engine.compiled
+        (one,) = engine.compiled
         for wild in (np.nan, np.inf, -np.inf, 3e38, -1e-45):
-            network._kept[0][:] = np.where(random.random(network._kept[0].shape) < 0.3, wild, network._kept[0])
+            one._kept[0][:] = np.where(random.random(one._kept[0].shape) < 0.3, wild, one._kept[0])
             state = engine.initial_state(4)
             for part in state_parts(state):
                 part.flat[:: 1 + part.size // 3] = wild
@@ -286,18 +287,18 @@ def test_numbers_that_are_none_find_their_way_too(name: str) -> None:
             logits[1:, ::3] = wild
             for drawing in (Drawing(), Drawing(0.0), Drawing(0.7, 3, 0.8, 0.1), Drawing(top_p=1.0)):
                 with np.errstate(all="ignore"):
-                    drawn = compiled.write([network], [state], logits, random.random((4, 9)), drawing, True)
+                    drawn = compiled.write([one], [state], logits, random.random((4, 9)), drawing, True)
                 assert (drawn.ids >= 0).all() and (drawn.ids < SYMBOLS).all()
 
 
 def test_a_state_is_put_together_from_its_parts() -> None:
-    (network,) = an_engine("lstm", 2, 5).compiled
-    block = np.random.default_rng(2).random((3, network.stride)).astype(np.float32)
-    state = network.state_of(block)
-    assert network.block_of(state) is block
-    again = network.block_of(StepState(*state))
-    for one, other in zip(state_parts(network.state_of(again)), state_parts(state), strict=True):
-        assert np.array_equal(one, other)
+    (one,) = an_engine("lstm", 2, 5).compiled
+    block = np.random.default_rng(2).random((3, one.stride)).astype(np.float32)
+    state = one.state_of(block)
+    assert one.block_of(state) is block
+    again = one.block_of(StepState(*state))
+    for part, other in zip(state_parts(one.state_of(again)), state_parts(state), strict=True):
+        assert np.array_equal(part, other)
 
 
 # -- with it and without ----------------------------------------------------------------------------------------------
@@ -317,6 +318,19 @@ def test_the_instruction_set_can_be_chosen_and_the_library_left_out(monkeypatch:
     assert native.library() is None and "cannot be loaded" in native.used()
     monkeypatch.setenv("CHARRNN_LIBRARY", str(ROOT / "there-is-none.so"))
     assert native.used() == "in NumPy (not compiled)"
+
+
+def test_a_library_that_gives_other_numbers_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert LIBRARY is not None
+    step = CompiledNetwork.step
+
+    def wrong(self: CompiledNetwork, tokens: Any, state: StepState) -> tuple[Floats, StepState]:
+        logits, after = step(self, tokens, state)
+        return np.nextafter(logits, np.float32(9)), after
+
+    monkeypatch.setattr(CompiledNetwork, "step", wrong)
+    with pytest.raises(CharrnnError, match=r"other numbers than NumPy .* CHARRNN_COMPILED=no"):
+        _try_out(replace(LIBRARY, chosen=len(SETS) - 1))
 
 
 def test_a_network_that_has_no_compiled_step_is_numpys() -> None:

@@ -87,7 +87,7 @@ def in_spells(
     rows, spell = len(sequences), FIRST_SPELL
     logits, state = reading.logits.repeat(rows, axis=0), engine.select_rows(reading.state, [0] * rows)
     while sequences:
-        steps = min(spell, max(sequence.room for sequence in sequences))
+        steps = min(spell, max(1, *(sequence.room for sequence in sequences)))
         uniforms = np.array([sequence.uniforms.take(steps) for sequence in sequences])
         drawn = engine.write(logits, state, uniforms, drawing, told)
         logits, state = drawn.logits, drawn.state

@@ -176,7 +176,7 @@ class TextSequence:
 
     @property
     def room(self) -> int:
-        """How many characters are still to be written, what is held back among them."""
+        """How many characters there is room for behind what is certain or held back."""
         return self._stop.room
 
     def extend(self, tokens: Sequence[int], logprobs: Sequence[float] | None = None) -> TextChunk | None:

@@ -15,8 +15,8 @@ class StopSearch:
 
     @property
     def room(self) -> int:
-        """Characters that there is room for, those held back among them."""
-        return self._room
+        """Characters that there is room for behind those held back: with none, the next one decides."""
+        return self._room - len(self._held)
 
     def push(self, piece: str) -> tuple[str, str | None]:
         """More of the text -> what is certain to be written of it, and why it ends there: 'stop', 'length' or None."""

@@ -5,19 +5,28 @@ table computed once, and torch, which takes longer to load than most texts take 
 Shapes: B rows, V vocabulary, H hidden.
 """
 
+import math
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 import numpy as np
 
 from charrnn.config import ModelConfig
+from charrnn.errors import CharrnnError
 from charrnn.inference.base import BackEnd, Drawing, Drawn, Engine, Ids, StepState
 from charrnn.inference.compiled import CompiledNetwork, compiled, worth_writing, write
 from charrnn.inference.formats import FORMATS, INT8
 from charrnn.inference.layers import head, lay_out
+from charrnn.inference.native import NONE, VARIABLE, Library
 from charrnn.inference.products import Doubles, Floats, Matrix
 from charrnn.models.cells import State
 from charrnn.models.cells.base import W_IH
 from charrnn.models.connections import DENSE
+from charrnn.models.states import state_parts
+from charrnn.models.weights import direction_weights, weight_shapes
+
+# What the compiled step is tried out on.
+TRIAL = ModelConfig(vocab_size=10, start_id=10, cell="lstm", layers=2, hidden=21, embedding=3)
 
 
 class NetworkEngine(Engine):
@@ -36,6 +45,8 @@ class NetworkEngine(Engine):
         self._bias = weights["bias"][None]
         self._compiled = compiled(config, self._layers, self._table, self._bias) if precision == INT8 else None
         self._by_library = self._compiled is not None
+        if self._compiled is not None and config != TRIAL:
+            _try_out(self._compiled.library)
 
     @property
     def matrices(self) -> list[Matrix]:
@@ -91,3 +102,31 @@ class NetworkEngine(Engine):
         elif self._layers[-1].stacked:
             given = given[:, -self.config.vocab_size :]
         return given + self._bias, StepState(tuple(states), tuple(products))
+
+
+@cache
+def _try_out(library: Library) -> None:
+    """Some steps of a small network, once. Raises CharrnnError where they are not NumPy's to the bit.
+
+    No compiler and no processor has been met that does this, and the tests try out each instruction set; but a text
+    must not depend on it.
+    """
+    weights = {
+        name: np.sin(np.arange(math.prod(shape), dtype=np.float32)).reshape(shape)
+        for name, shape in weight_shapes(TRIAL).items()
+    }
+    engine = NetworkEngine(TRIAL, direction_weights(weights), INT8)
+    (network,) = engine.compiled
+    network.library = library
+    found = []
+    for back_end in (BackEnd("compiled", 1), BackEnd("numpy", 1)):
+        engine.use(back_end)
+        state = engine.initial_state(5)
+        for tokens in np.arange(10).reshape(2, 5):
+            logits, state = engine.step(tokens, state)
+        found.append([logits.tobytes(), *(part.tobytes() for part in state_parts(state))])
+    if found[0] != found[1]:
+        raise CharrnnError(
+            f"the compiled step ({library.name}) gives other numbers than NumPy on this machine, a fault of it: "
+            f"{VARIABLE}={NONE} in the environment leaves the work to NumPy"
+        )
