@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from charrnn.config import require
 from charrnn.config.fields import shown
+from charrnn.inference.formats import FP32
 from charrnn.scoring.figures import exp
 from charrnn.scoring.lines import LineReader, Piece
 from charrnn.text.documents import line_chars
@@ -92,8 +93,9 @@ def score_lines(
     carry: bool,
     unknown: bool,
     unbuffered: bool,
+    precision: str | None,
 ) -> Iterator[LineScore]:
     """See `Model.score_lines`."""
-    reader = LineReader(model, context=context, carry=carry, unknown=unknown)
+    reader = LineReader(model, context=context, carry=carry, unknown=unknown, precision=precision or FP32)
     come = texts_of(texts, any_bytes=model.tokenizer.any_bytes)
     return scored_lines(reader, come, model.documents, unbuffered)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from charrnn.api.source import Source
-from charrnn.config import ModelConfig, require
+from charrnn.config import ModelConfig
 from charrnn.inference.base import Engine
 from charrnn.inference.engine import open_engine
-from charrnn.models.weights import bounded
+from charrnn.inference.formats import INT8
+from charrnn.models.weights import require_bounded
 from charrnn.storage import checkpoint, runs
 from charrnn.storage.checkpoint import Header, Weights
 from charrnn.storage.digest import digest
@@ -106,10 +107,8 @@ class Opened(Source):
 
     def open_engine(self, precision: str) -> Engine:
         """What reads one token after another. Raises ConfigError where that cannot be done in these numbers."""
-        require(
-            precision != "int8" or bounded(self.config),
-            "what this network's layers give is not bounded by 1, as 8 bits need: leave out `precision`",
-        )
+        if precision == INT8:
+            require_bounded(self.config)
         return open_engine(self.config, self.weights, precision)
 
     @property

@@ -91,6 +91,7 @@ class Scorer(Opened):
         carry: bool = False,
         unknown: bool = False,
         unbuffered: bool = False,
+        precision: str | None = None,
         threads: int | None = None,
     ) -> "Iterator[LineScore]":
         """The score of each line (see `LineScore`), in order, as they come: of strings, of a text, of a Path's file.
@@ -98,13 +99,17 @@ class Scorer(Opened):
         Each is scored alone, as `score(lines=True)` does it, many side by side, none of them kept; a model of
         documents takes each for a document. `context` is read before each; with `carry`, they are one running text.
         `unbuffered`: each is scored before the next is asked for; None among strings asks for those that have come.
+        `precision`: fp32, the model's own numbers, or int8, those that it samples by: the same on every machine, and
+        several times as fast.
         Raises ConfigError on `carry` beside a model of documents, VocabularyError, with the line's number, when the
         vocabulary lacks a character, unless `unknown` is set.
         """
         from charrnn.api.lines import score_lines
 
         use_threads(threads)
-        return score_lines(self, texts, context=context, carry=carry, unknown=unknown, unbuffered=unbuffered)
+        return score_lines(
+            self, texts, context=context, carry=carry, unknown=unknown, unbuffered=unbuffered, precision=precision
+        )
 
     @known_options()
     def pairs(

@@ -100,6 +100,15 @@ def score(
     ] = False,
     model: opt.Model = None,
     checkpoints: opt.Checkpoints = None,
+    precision: Annotated[
+        str | None,
+        opt.from_field(
+            VerbArguments,
+            "precision",
+            help="32-bit floats, or the 8 bits that samples are drawn by: the same numbers on every machine, and fast.",
+            default="fp32",
+        ),
+    ] = None,
     threads: opt.Threads = None,
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
@@ -125,6 +134,7 @@ def score(
     """
     working("reading the model")
     from charrnn import api
+    from charrnn.inference.formats import FP32
     from charrnn.scoring.lines import LineReader
     from charrnn.scoring.units import units
     from charrnn.text.lines import lines
@@ -132,7 +142,8 @@ def score(
     sources = or_standard_input(files, empty=True)
     require(bool(sources), "there is nothing to score: name a file, or pipe lines in")
     loaded = api.load(model, checkpoints=checkpoints, threads=threads)
-    say(f"model: {loaded.header.path}")
+    numbers = precision or FP32
+    say(f"model: {loaded.header.path}" + (f", {numbers} {loaded.computed(numbers)}" if precision else ""))
     made = units(per, loaded.tokenizer, space)
     asked, page = made.asked(top), None
     if html is not None:
@@ -140,7 +151,8 @@ def score(
         from charrnn.plotting.shading import TOP
 
         asked, page = replace(asked, rank=True, top=max(TOP, top)), Report(loaded.tokenizer)
-    reader = LineReader(loaded, asked=asked, context=_context(context, loaded), carry=carry, unknown=unknown)
+    before = _context(context, loaded)
+    reader = LineReader(loaded, asked=asked, context=before, carry=carry, unknown=unknown, precision=numbers)
     come = lines(sources, any_bytes=loaded.tokenizer.any_bytes, note=say)
     # Which columns there are, a header or the first object says.
     first = [] if field is None else next(come, [])

@@ -117,6 +117,13 @@ class Engine(ABC):
         """
         raise NotImplementedError
 
+    def read(self, tokens: Ids, state: EngineState) -> tuple[Floats, EngineState]:
+        """A text of each row: tokens (T, B), state -> logits (T, B, V), state."""
+        logits = np.empty((*tokens.shape, self.config.vocab_size), np.float32)
+        for place, given in enumerate(tokens):
+            logits[place], state = self.step(given, state)
+        return logits, state
+
     def prime(self, tokens: Ids) -> tuple[Floats, EngineState]:
         """Read tokens (T,), T >= 1, from the initial state -> logits (1, V) behind them, state of one row."""
         state = self.initial_state(1)

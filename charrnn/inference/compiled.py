@@ -143,11 +143,17 @@ class CompiledNetwork:
 
     def step(self, tokens: Ids, state: StepState) -> tuple[Floats, StepState]:
         """tokens (B,), state -> logits (B, V), state. Raises IndexError on a token that it does not know."""
-        block = self.block_of(state).copy()
-        _require(block.shape == (len(tokens), self.stride))
-        logits = np.empty((len(tokens), self.symbols), np.float32)
-        ids = np.ascontiguousarray(tokens, np.int64)
-        self.library.call("charrnn_step", self._address, len(ids), _address(ids), _address(block), _address(logits))
+        logits, state = self.read(tokens[None], state)
+        return logits[0], state
+
+    def read(self, tokens: Ids, state: StepState) -> tuple[Floats, StepState]:
+        """The same for a text of each row: tokens (T, B), state -> logits (T, B, V), state."""
+        block, ids = self.block_of(state).copy(), np.ascontiguousarray(tokens, np.int64)
+        _require(ids.ndim == 2 and block.shape == (ids.shape[1], self.stride))
+        logits = np.empty((*ids.shape, self.symbols), np.float32)
+        self.library.call(
+            "charrnn_read", self._address, ids.shape[1], len(ids), _address(ids), _address(block), _address(logits)
+        )
         return logits, self.state_of(block)
 
 

@@ -60,6 +60,11 @@ class EnsembleEngine(Engine):
     def initial_state(self, rows: int) -> tuple[EngineState, ...]:
         return tuple(engine.initial_state(rows) for engine in self._engines)
 
+    def read(self, tokens: Ids, state: tuple[EngineState, ...]) -> tuple[Floats, tuple[EngineState, ...]]:
+        found = [engine.read(tokens, own) for engine, own in zip(self._engines, state, strict=True)]
+        mixture = self._mixture([logits.reshape(-1, logits.shape[-1]) for logits, _ in found])
+        return mixture.reshape(*tokens.shape, -1), tuple(own for _, own in found)
+
     def step(self, tokens: Ids, state: tuple[EngineState, ...]) -> tuple[Floats, tuple[EngineState, ...]]:
         found = [engine.step(tokens, own) for engine, own in zip(self._engines, state, strict=True)]
         return self._mixture([logits for logits, _ in found]), tuple(own for _, own in found)

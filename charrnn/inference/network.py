@@ -80,6 +80,11 @@ class NetworkEngine(Engine):
         drawn = write(self.compiled, [state], logits, uniforms, drawing, told)
         return drawn._replace(state=drawn.state[0])
 
+    def read(self, tokens: Ids, state: StepState) -> tuple[Floats, StepState]:
+        if self._compiled is not None and self._by_library:
+            return self._compiled.read(tokens, state)
+        return super().read(tokens, state)
+
     def step(self, tokens: Ids, state: StepState) -> tuple[Floats, StepState]:
         if self._compiled is not None and self._by_library:
             return self._compiled.step(tokens, state)

@@ -111,3 +111,10 @@ def bounded(config: ModelConfig) -> bool:
     """Whether all that the recurrent layers and the head multiply lies in [-1, 1], as products in 8 bits ask for."""
     between = (connection(config.skip, layer).bounded for layer in range(config.layers))
     return CELLS[config.cell].bounded and not config.norm and all(between)
+
+
+def require_bounded(config: ModelConfig) -> None:
+    """Raises ConfigError where 8 bits cannot hold what a network multiplies."""
+    require(
+        bounded(config), "what this network's layers give is not bounded by 1, as 8 bits need: leave out `precision`"
+    )

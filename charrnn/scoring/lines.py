@@ -13,9 +13,11 @@ import numpy as np
 
 from charrnn.config import ModelConfig, require
 from charrnn.errors import VocabularyError
+from charrnn.inference.formats import FP32, INT8
 from charrnn.inference.products import Floats
+from charrnn.models.weights import require_bounded
 from charrnn.scoring.predictions import NATS_ALONE, Asked, Ids, Predictions
-from charrnn.scoring.readers import Readers
+from charrnn.scoring.readers import IntegerReader, Readers
 from charrnn.scoring.side_by_side import Memory, SideBySide
 from charrnn.text.characters import named_all
 from charrnn.text.tokenizers import Tokenizer
@@ -72,7 +74,8 @@ class LineReader:
     """What a model makes of lines: each a text of its own, or a document where the model knows such.
 
     `context` is read before each line. With `carry`, all lines are one running text. With `unknown`, a character that
-    the vocabulary lacks costs ln V and is read as the start id.
+    the vocabulary lacks costs ln V and is read as the start id. In int8, whose numbers are the same on every machine,
+    the network must be one that 8 bits can hold.
     Raises ConfigError on `carry` beside a model of documents, VocabularyError on a character of the context.
     """
 
@@ -84,6 +87,7 @@ class LineReader:
         context: str = "",
         carry: bool = False,
         unknown: bool = False,
+        precision: str = FP32,
     ) -> None:
         config, weights = model.config, sum(weight.size for weight in model.weights.values())
         require(
@@ -93,7 +97,12 @@ class LineReader:
         self._tokenizer, self._config = model.tokenizer, config
         self._carry, self._unknown = carry, unknown
         self._ahead = int(min(max(WORK_AHEAD / weights, LEAST_AHEAD), LEAST_AHEAD if carry else MOST_AHEAD))
-        readers = Readers(config, model.weights, lambda: model.network, model.device)
+        readers: Readers | IntegerReader
+        if precision == INT8:
+            require_bounded(config)
+            readers = IntegerReader(config, model.weights)
+        else:
+            readers = Readers(config, model.weights, lambda: model.network, model.device)
         self._reader = SideBySide(config, readers, asked)
         self._fresh = Memory(readers.initial_states(1), config.start_id)
         _, self._fresh = self._reader.go_on(self._encode(context, "the context"), self._fresh)

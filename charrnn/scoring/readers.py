@@ -22,6 +22,8 @@ import numpy as np
 
 from charrnn.config import ModelConfig
 from charrnn.inference.backends import one_blas_thread
+from charrnn.inference.engine import open_engine
+from charrnn.inference.formats import INT8
 from charrnn.inference.products import Floats
 from charrnn.inference.windows import NetworkWindows
 from charrnn.models.states import NetworkState, map_state
@@ -68,12 +70,28 @@ class NumpyReader:
     ) -> tuple[Predictions, NetworkState]:
         with one_blas_thread:
             logits, states = self._network(inputs, states)
-        tokens = targets.ravel()
-        if asked.nothing:
-            return Predictions(tokens, nats(logits, tokens, self._start_id)), states
-        # The same nats, whatever else is asked for.
-        nll = nats(logits.copy(), tokens, self._start_id)
-        return predictions_of(logits, tokens, self._start_id, asked, nll), states
+        return predicted(logits, targets.ravel(), self._start_id, asked), states
+
+
+class IntegerReader:
+    """The network in 8 bits, the same to the bit on every machine: by the compiled step, where there is one."""
+
+    def __init__(self, config: ModelConfig, weights: Mapping[str, Floats]) -> None:
+        self._start_id = config.start_id
+        self._engine = open_engine(config, weights, INT8)
+        self.initial_states = self._engine.initial_state
+        # NumPy's step does not leave the interpreter to a second thread.
+        self.workers = ThreadPoolExecutor(min(_threads(), MOST_WORKERS) if self._engine.compiled else 1)
+
+    def next(self, steps: int, rows: int) -> Reader:
+        """Itself reads whatever comes."""
+        return self
+
+    def __call__(
+        self, inputs: Ids, targets: Ids, states: NetworkState, asked: Asked
+    ) -> tuple[Predictions, NetworkState]:
+        logits, after = self._engine.read(inputs, states)
+        return predicted(logits.reshape(-1, logits.shape[-1]), targets.ravel(), self._start_id, asked), after
 
 
 class TorchReader:
@@ -188,6 +206,15 @@ def _torch_workers(threads: int) -> ThreadPoolExecutor:
         done.result()
     torch.set_num_threads(before)
     return workers
+
+
+def predicted(logits: Floats, tokens: Ids, start_id: int, asked: Asked) -> Predictions:
+    """What logits (N, V), which are used up, say of tokens (N,)."""
+    if asked.nothing:
+        return Predictions(tokens, nats(logits, tokens, start_id))
+    # The same nats, whatever else is asked for.
+    nll = nats(logits.copy(), tokens, start_id)
+    return predictions_of(logits, tokens, start_id, asked, nll)
 
 
 def nats(logits: Floats, tokens: Ids, start_id: int) -> Nats:

@@ -16,7 +16,7 @@ from charrnn.errors import ConfigError
 
 VARIABLE, NONE = "CHARRNN_COMPILED", "no"
 # The library says with which form of these records it was built.
-FORM = 1
+FORM = 2
 SUFFIXES = (".so", ".dylib", ".dll")
 
 Address = ctypes.c_void_p
@@ -102,7 +102,7 @@ def load(path: Path) -> Library | None:
     try:
         calls: Any = ctypes.CDLL(str(path))
         calls.charrnn_set_name.restype = ctypes.c_char_p
-        for function in ("charrnn_form", "charrnn_find_sets", "charrnn_step", "charrnn_write"):
+        for function in ("charrnn_form", "charrnn_find_sets", "charrnn_read", "charrnn_write"):
             getattr(calls, function).restype = Count
     except (OSError, AttributeError):
         return None
@@ -115,7 +115,7 @@ def load(path: Path) -> Library | None:
 
 
 ARGUMENTS = {
-    "charrnn_step": (Count, Address, Count, Address, Address, Address),
+    "charrnn_read": (Count, Address, Count, Count, Address, Address, Address),
     "charrnn_write": (Count, Count, Address, Address, Address, Count, Count, *[Address] * 4),
 }
 

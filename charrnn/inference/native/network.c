@@ -216,15 +216,16 @@ static int tokens_are_known(const Network *network, int64_t rows, const int64_t 
     return 1;
 }
 
-/* One step: tokens (B,), memory (B, stride), changed in place -> logits (B, V). */
-EXPORTED int64_t charrnn_step(int64_t set, const Network *network, int64_t rows, const int64_t *tokens, float *memory,
-                              float *logits) {
+/* Read texts side by side: tokens (steps, B), memory (B, stride), changed in place -> logits (steps, B, V). */
+EXPORTED int64_t charrnn_read(int64_t set, const Network *network, int64_t rows, int64_t steps, const int64_t *tokens,
+                              float *memory, float *logits) {
     if (set < 0 || set >= sets_found) return BAD_SET;
     if (!fits(network)) return BAD_NETWORK;
-    if (!tokens_are_known(network, rows, tokens)) return BAD_TOKEN;
+    if (!tokens_are_known(network, steps * rows, tokens)) return BAD_TOKEN;
     float *scratch = calloc((size_t)scratch_size(network, rows), sizeof(float));
     if (!scratch) return NO_MEMORY;
-    sets[set].step(network, rows, tokens, memory, logits, scratch);
+    for (int64_t step = 0; step < steps; step++)
+        sets[set].step(network, rows, tokens + step * rows, memory, logits + step * rows * network->symbols, scratch);
     free(scratch);
     return DONE;
 }
@@ -271,4 +272,4 @@ EXPORTED int64_t charrnn_write(int64_t set, int64_t count, const Network *const 
 }
 
 /* With which form of the records this was built (FORM in __init__.py). */
-EXPORTED int64_t charrnn_form(void) { return 1; }
+EXPORTED int64_t charrnn_form(void) { return 2; }
