@@ -1,0 +1,20 @@
+# charrnn from this tree, for containers: docs/scale.md says how it is built and called.
+FROM python:3.12-slim
+
+# Where torch's builds for one kind of processor or GPU are found. Left empty: the usual registry's, which on Linux is
+# the build for CUDA.
+ARG TORCH_INDEX=
+
+WORKDIR /charrnn
+COPY constraints.txt ./
+RUN pip install --no-cache-dir --constraint constraints.txt ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} torch
+
+COPY pyproject.toml README.md LICENSE ./
+COPY corpora corpora
+COPY charrnn charrnn
+RUN pip install --no-cache-dir --constraint constraints.txt .
+
+# Runs lie in ./checkpoints of the folder that is mounted here; whoever the container runs as may have no home.
+ENV MPLCONFIGDIR=/tmp
+WORKDIR /work
+ENTRYPOINT ["charrnn"]
