@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.machine import Machine
@@ -20,6 +20,7 @@ from charrnn.training.plan import Reading
 from charrnn.training.sharing import exchange_weights, shared
 from charrnn.training.sizing import OPERATIONS, weight_count
 from charrnn.training.train_step import TrainStep
+from charrnn.training.updates import Updates
 from charrnn.training.world import ALONE, World
 from tests.cases import each
 
@@ -78,7 +79,7 @@ def side_by_side(size: int, work: Callable[[World], Any]) -> list[Any]:
 
 
 def trained(world: World, models: int, precision: str, **fields: Any) -> tuple[dict[str, Tensor], list[Tensor], Any]:
-    """What a few steps leave: the state that is saved, what each step says."""
+    """What a few steps leave, between which the state is read and restored: that state, and what each step says."""
     network = build(ModelConfig(vocab_size=9, start_id=9, embedding=6, hidden=8, layers=2, ensemble=models))
     network.initialise(torch.Generator().manual_seed(2))
     config = TrainConfig(seed=1, steps=STEPS, batch_size=ROWS, bptt=BPTT, precision=precision, clip=0.5, **fields)
@@ -86,10 +87,12 @@ def trained(world: World, models: int, precision: str, **fields: Any) -> tuple[d
     tokens = torch.randint(9, (STEPS, ROWS, BPTT + 1), generator=torch.Generator().manual_seed(3))
     # In the third window each row goes on with the memory of the one before it.
     moved = {2: torch.arange(ROWS) - 1}
-    told = [
-        torch.stack(step.learn([Batch(window[:, :-1], window[:, 1:], moved.get(n))], ROWS * BPTT, lr=0.01, number=n))
-        for n, window in enumerate(tokens)
-    ]
+    told = []
+    for n, window in enumerate(tokens):
+        batch = Batch(window[:, :-1], window[:, 1:], moved.get(n))
+        told.append(torch.stack(step.learn([batch], ROWS * BPTT, lr=0.01, number=n)))
+        averaged = step.average_in(True)
+        step.restore(step.state.tensors(), averaged)
     state = step.state.tensors()
     del state["random"]  # threads draw from one generator
     return state, told, world
@@ -137,6 +140,21 @@ def test_weights_are_exchanged_and_a_model_keeps_its_own() -> None:
         return [model.embedding.weight[0, 0].item() for model in network.models]
 
     assert side_by_side(2, work) == [[0, 11, 2, 13]] * 2
+
+
+def test_how_far_each_model_has_moved_is_known_to_all() -> None:
+    def work(world: World) -> dict[str, float] | None:
+        models = [nn.Linear(3, 1), nn.Linear(2, 1)]
+        network = nn.ModuleDict({"models": nn.ModuleList(models)})
+        for weight in network.parameters():
+            nn.init.ones_(weight)
+        updates = Updates(network, world)
+        with updates.measured(True), torch.no_grad():
+            for weight in models[world.rank].parameters():
+                weight.add_(0.1 * (world.rank + 1))
+        return updates.take()
+
+    assert side_by_side(2, work) == [pytest.approx({"models.0": 0.1, "models.1": 0.2})] * 2
 
 
 @each("ensemble, models", [(1, 1), (2, 2), (3, 1), (4, 2)])
