@@ -130,6 +130,20 @@ def test_processes_learn_together_what_one_learns_alone_and_a_run_goes_on_in_a_w
 
 
 @pytest.mark.slow
+def test_networks_of_an_ensemble_that_are_shared_out_learn_what_one_process_teaches_them(
+    charrnn: CommandLine, corpus: Path, tmp_path: Path
+) -> None:
+    """By SOAP too, for each is trained by one process, which has all rows."""
+    network = ["soap" if word == "adamw" else word for word in NETWORK] + ["--average", "0.5", "--weight-drop", "0.2"]
+    line = ["train", str(corpus), *network, "--ensemble", "2", "--checkpoints", str(tmp_path), "-q"]
+    code, _, err = ended(torchrun(2, *line, "--name", "together", "--steps", "30"))
+    assert code == 0, err
+    assert charrnn(*line, "--name", "alone", "--steps", "30").code == 0
+    same(tmp_path / "alone", tmp_path / "together", 1e-7)
+    assert charrnn("train", "--resume", "--checkpoints", str(tmp_path), "--name", "together", "--steps", "31").code == 0
+
+
+@pytest.mark.slow
 def test_a_world_whose_process_is_killed_begins_again_where_it_was_saved_and_ends_as_if_undisturbed(
     charrnn: CommandLine, corpus: Path, tmp_path: Path
 ) -> None:

@@ -12,6 +12,7 @@ from charrnn.cli.exit_codes import FAILED, INTERRUPTED
 from charrnn.cli.standard_input import or_standard_input
 from charrnn.config import ResumeOptions, TrainOptions, launch
 from charrnn.console import Talk, megabytes, say
+from charrnn.errors import DivergedError
 
 if TYPE_CHECKING:
     from charrnn.api import Training
@@ -77,11 +78,13 @@ def train(
 
     try:
         training = _begun(resume, corpus, checkpoints, more, fields)
-    except Elsewhere as problem:  # which the first process says
+        for note in training.notes:
+            say(note)
+        reason = follow(training, json_lines=as_json)
+    except (Elsewhere, DivergedError) as problem:  # which the first process says
+        if launch.rank() == 0:
+            raise
         raise typer.Exit(FAILED) from problem
-    for note in training.notes:
-        say(note)
-    reason = follow(training, json_lines=as_json)
     if launch.rank() == 0:
         farewell(training, reason, checkpoints, bare=quiet and not as_json)
     # A launcher takes any other code for a failure, and begins its processes again.

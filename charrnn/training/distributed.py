@@ -13,9 +13,11 @@ from typing import Any
 from charrnn import machine
 from charrnn.config import TrainOptions, launch
 from charrnn.errors import CharrnnError
+from charrnn.machine.threads import AdaptiveThreads
 from charrnn.storage import runs
 from charrnn.storage.atomic import write_atomically
 from charrnn.storage.runs import Run
+from charrnn.training.measure import Measurement
 from charrnn.training.recording import Training
 from charrnn.training.resume import resume
 from charrnn.training.run import start
@@ -39,13 +41,17 @@ def begin(options: TrainOptions, *, checkpoints: Path | None = None) -> Training
     def first() -> dict[str, Any]:
         if (run := _begun(runs.checkpoints_folder(checkpoints))) is not None:
             return {"run": str(run.folder)}
-        training = start(options, checkpoints=checkpoints)
+        training = start(options, checkpoints=checkpoints, world=world, threads=threads)
         with training.lock:
             training.save()
             write_atomically(training.run.launch, launch.name().encode())
         return {"run": str(training.run.folder), "trained": training.trainer.trained, "decided": training.decided}
 
-    told = _agreed(world, first)
+    def meanwhile(network: dict[str, Any], batch_size: int, bptt: int) -> None:
+        here = machine.choose(options.device, options.precision, threads, tune=options.tune)
+        Measurement(here, AdaptiveThreads(here), world).follow(network, batch_size, bptt)
+
+    told = _agreed(world, first, meanwhile)
     training = resume(told["run"], device=options.device, threads=threads, world=world)
     training.trainer.trained = told.get("trained", False)
     training.decided = told.get("decided", training.decided)
@@ -66,10 +72,13 @@ def _join(device: str | None, threads: int | None) -> tuple[World, int]:
     return (ALONE if launch.size() == 1 else Joined(machine.pick_device(device))), threads
 
 
-def _agreed(world: World, decide: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What the first process decides. Raises Elsewhere in the others where it could not."""
+def _agreed(world: World, decide: Callable[[], dict[str, Any]], measure: Callable[..., None]) -> dict[str, Any]:
+    """What the first process decides, for which all `measure`. Raises Elsewhere in the others where it could not."""
     if world.rank:
         told: dict[str, Any] = json.loads(world.told(""))
+        while "measure" in told:
+            measure(*told["measure"])
+            told = json.loads(world.told(""))
         if "failed" in told:
             raise Elsewhere(told["failed"])
         return told

@@ -64,7 +64,7 @@ class Trainer:
         self.trained = False
         self._validate, self._save, self._saves = validate, save, SaveSchedule(config.save_every, world.now)
         self._train_step = TrainStep(model, config, machine, streams.batch_size, world)
-        self._updates = Updates(model)
+        self._updates = Updates(model, self._train_step.models_with)
         self._threads = threads or AdaptiveThreads(machine)
         exact = torch.float32 if machine.device.type == "mps" else torch.float64  # which Apple's GPUs lack
         # Loss, norm and clipped steps, added up on the device.

@@ -2,12 +2,18 @@
 
 In company the steps that count are those on the threads that are the best in it, which training then begins with.
 A GPU is given one step after another, as in training, and waited for now and then.
+Processes that will train together make these steps together; the first has the clock and the say.
 """
 
+import dataclasses
 import itertools
+import json
 import math
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,8 +26,10 @@ from charrnn.machine.threads import AdaptiveThreads
 from charrnn.models.ensemble import build
 from charrnn.training.batches import Batch
 from charrnn.training.reading import Reading
+from charrnn.training.sharing import shared
 from charrnn.training.sizing import OPERATIONS, directions, weight_count
 from charrnn.training.train_step import TrainStep
+from charrnn.training.world import ALONE, World
 
 # Seconds that a measurement takes, and the share of a time budget where that is less; slow networks take longer.
 # A GPU, which takes some milliseconds for a step, is measured in several ways.
@@ -39,6 +47,7 @@ class Measurement:
 
     machine: Machine
     threads: AdaptiveThreads
+    world: World = ALONE
 
     def __call__(self, network: ModelConfig, reading: Reading) -> float:
         """Train one such network for about a second. torch's random numbers are left as they were.
@@ -47,24 +56,43 @@ class Measurement:
         """
         seconds = min(SECONDS_OF_GPU if self._gpu else SECONDS, SHARE * (reading.seconds or math.inf))
         weights = directions(network) * weight_count(network.hidden, network.cell, network.layers)
-        with torch.random.fork_rng([self.machine.device] if self._gpu else []), told_when_short():
-            step = self._step_seconds(network.single, reading.batch_size, reading.bptt, seconds)
+        # One for each process, where each will train its own.
+        models = shared(network.ensemble, self.machine.precision, self.world)[0].size
+        network = dataclasses.replace(network, ensemble=models)
+        self.world.told(json.dumps({"measure": [network.to_json(), reading.batch_size, reading.bptt]}))
+        with self._undisturbing():
+            step = self._step_seconds(self._step(network, reading.batch_size, reading.bptt), seconds)
+            self.world.any(False)  # after a failure the others wait elsewhere, and the launcher ends them
         # Of the places that a step computes, so many are text in the mean.
-        return LEFT_FOR_STEPS * OPERATIONS * weights * reading.a_step / step
+        return LEFT_FOR_STEPS * OPERATIONS * models * weights * reading.a_step / step
 
     @property
     def _gpu(self) -> bool:
         return self.machine.device.type == "cuda"
 
-    def _step_seconds(self, network: ModelConfig, batch_size: int, bptt: int, seconds: float) -> float:
+    def follow(self, network: dict[str, Any], batch_size: int, bptt: int) -> None:
+        """What another process than the first does meanwhile, which is told of which network."""
+        with self._undisturbing():
+            learn = self._step(ModelConfig.from_json(network), batch_size, bptt)
+            while self.world.any(False):
+                learn()
+
+    @contextmanager
+    def _undisturbing(self) -> Iterator[None]:
+        with torch.random.fork_rng([self.machine.device] if self._gpu else []), told_when_short():
+            yield
+
+    def _step(self, network: ModelConfig, batch_size: int, bptt: int) -> Callable[[], None]:
+        """One step of training, again and again."""
         config = TrainConfig(seed=0, steps=1, batch_size=batch_size, bptt=bptt, precision=self.machine.precision)
         model = build(network).to(self.machine.device)
         generator = torch.Generator(self.machine.device).manual_seed(0)
         for weight in model.parameters():
             nn.init.normal_(weight, std=0.05, generator=generator)  # what they are takes no time
-        step = TrainStep(model, config, self.machine, batch_size)
+        step = TrainStep(model, config, self.machine, batch_size, self.world)
         inputs, targets = np.random.default_rng(0).integers(0, network.start_id, (2, batch_size, bptt))
         windows = [Batch(torch.from_numpy(inputs), torch.from_numpy(targets))] * directions(network)
+        numbers = itertools.count()
 
         def learn() -> None:
             number = next(numbers)
@@ -72,7 +100,16 @@ class Measurement:
             if not self._gpu or number < UNTIMED or number % STEPS_BETWEEN_WAITS == 0:
                 loss.item()  # waits for the device
 
-        numbers, began = itertools.count(), time.perf_counter()
+        return learn
+
+    def _step_seconds(self, step: Callable[[], None], seconds: float) -> float:
+        """Of a step, in which the others are told to follow."""
+
+        def learn() -> None:
+            self.world.any(True)
+            step()
+
+        began = time.perf_counter()
         for _ in range(UNTIMED):
             started = time.perf_counter()
             learn()

@@ -23,6 +23,14 @@ class Randomness:
         self.states = self._read()
         self._write(before)
 
+    def apart(self, models: int) -> list["Randomness"]:
+        """What each of some models draws in a step: of several, from a seed of its own, whatever the others draw."""
+        if models == 1:
+            return [self]
+        with self.in_place():
+            seeds = torch.randint(1 << 32, (models,)).tolist()
+        return [Randomness(seed, self._device) for seed in seeds]
+
     @contextmanager
     def in_place(self) -> Iterator[None]:
         """Draw from here on as this training does; behind it, as before."""

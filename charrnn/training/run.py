@@ -30,15 +30,20 @@ from charrnn.training.loop import Trainer
 from charrnn.training.measure import Measurement
 from charrnn.training.plan import VALIDATION_CHUNKS, plan
 from charrnn.training.recording import Training, saver
+from charrnn.training.sharing import exchange_weights, shared
 from charrnn.training.world import ALONE, World
 
 T = TypeVar("T")
 
 
-def start(options: TrainOptions, *, checkpoints: Path | None = None) -> Training:
+def start(
+    options: TrainOptions, *, checkpoints: Path | None = None, world: World = ALONE, threads: int | None = None
+) -> Training:
     """Read, check, split and tokenize the corpus, decide what was left open, make the run's folder.
 
-    The clock of a time budget starts here. Raises ConfigError, CorpusError, RunError or CheckpointError.
+    The clock of a time budget starts here. What can be trained in it is measured in all of a world, which this process
+    will train with so many `threads`; until then it alone is at work. Raises ConfigError, CorpusError, RunError or
+    CheckpointError.
     """
     began = time.monotonic()
     folder = runs.checkpoints_folder(checkpoints)
@@ -63,14 +68,16 @@ def start(options: TrainOptions, *, checkpoints: Path | None = None) -> Training
         corpus.sources = [whole_path(source) for source in corpus.sources]
         data = _dataset(corpus, options, run, machine, source)
         seed = draw_seed() if options.seed is None else options.seed
-        threads = AdaptiveThreads(machine)
+        if threads is not None:
+            machine = precision.choose(options.device, options.precision, threads, tune=options.tune)
+        adaptive = AdaptiveThreads(machine)
         choice = plan(
             options,
             data,
             seed=seed,
             machine=machine,
             source=source.config if source else None,
-            measure=Measurement(machine, threads),
+            measure=Measurement(machine, adaptive, world),
         )
         network = build_network(choice.model)
         network.initialise(torch.Generator().manual_seed(seed), options.spectral_radius)
@@ -78,7 +85,7 @@ def start(options: TrainOptions, *, checkpoints: Path | None = None) -> Training
         if source is not None:
             source.give(network, data.tokenizer)
             notes.insert(0, f"goes on from {source.path}")
-        training = assemble(run, network.to(machine.device), choice.train, data, machine, notes, lock, threads)
+        training = assemble(run, network.to(machine.device), choice.train, data, machine, notes, lock, adaptive)
         training.trainer.begin(time.monotonic() - began, trained=source is not None)
         return training
     except BaseException:
@@ -167,6 +174,7 @@ def assemble(
 
     def validate() -> float:
         assert valid is not None
+        exchange_weights(network, shared(len(network.models), config.precision, world)[0])
         loss = mean_nll(network, valid)
         if not both:
             return loss

@@ -14,7 +14,8 @@ from charrnn.training.optim import Descent
 from charrnn.training.optim.averaging import PREFIX, Average
 from charrnn.training.optim.soap import Soap
 from charrnn.training.randomness import Randomness
-from charrnn.training.world import ALONE, World
+from charrnn.training.sharing import exchange_weights, gathered
+from charrnn.training.world import World
 
 
 def memory_name(model: int, direction: int, layer: int, part: int) -> str:
@@ -26,7 +27,7 @@ def memory_name(model: int, direction: int, layer: int, part: int) -> str:
 class TrainingState:
     """Weights, their mean, the optimiser's slots, the memory of each direction of each model, the random generators.
 
-    Of `rows` rows, processes that train together each hold the memory of their own; what is saved is the whole.
+    Of `rows` rows, or of the models, processes that share them each hold their own; what is saved is the whole.
     """
 
     model: Network
@@ -36,16 +37,18 @@ class TrainingState:
     randomness: Randomness
     memories: list[list[States]]
     rows: int
-    world: World = ALONE
+    models_with: World
+    rows_with: World
 
     def tensors(self) -> dict[str, Tensor]:
-        """Copies of everything, by name, as it stands between two steps."""
+        """Copies of everything, by name, as it stands between two steps, in every process."""
+        exchange_weights(self.model, self.models_with)
         found = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
         for name, parameter in self.model.named_parameters():
             for slot, value in self.optimizer.state.get(parameter, {}).items():
                 found[f"optimizer.{name}.{slot}"] = value
-        found |= {name: self.world.whole(value, self.rows) for name, value in self._remembered().items()}
-        found |= self.average.tensors()
+        found |= {name: self.rows_with.whole(value, self.rows) for name, value in self._remembered().items()}
+        found = gathered(found | self.average.tensors(), len(self.model.models), self.models_with)
         found |= self.randomness.states
         for name, number in self.scaler.state_dict().items():
             found[f"scaler.{name}"] = torch.tensor(number)
@@ -65,7 +68,7 @@ class TrainingState:
                 for slot, value in tensors.items()
                 if slot.startswith(prefix)
             }
-        values = iter([tensors[name][self.world.own].to(value) for name, value in self._remembered().items()])
+        values = iter([tensors[name][self.rows_with.own].to(value) for name, value in self._remembered().items()])
         self.memories = [[map_state(lambda _: next(values), states) for states in own] for own in self.memories]
         self.average.restore(tensors, averaged)
         self.randomness.restore(tensors)

@@ -20,6 +20,7 @@ from charrnn.training.mixed_precision import MixedPrecision
 from charrnn.training.optim import clip, make_optimizer
 from charrnn.training.optim.averaging import Average
 from charrnn.training.randomness import Randomness
+from charrnn.training.sharing import shared
 from charrnn.training.state import TrainingState
 from charrnn.training.world import ALONE, World
 
@@ -34,9 +35,11 @@ class TrainStep:
     def __init__(self, model: Network, config: TrainConfig, machine: Machine, rows: int, world: World = ALONE) -> None:
         """`rows`: how many streams a window has, of which this process of the world has its own."""
         self.config, self.machine, self.rows, self.world = config, machine, rows, world
+        self.models_with, self.rows_with = shared(len(model.models), config.precision, world)
         self.precision = MixedPrecision(model, config.precision)
         self._directions = [one.directions for one in self.precision.model.models]
         self._weights = [weights_to_clip(one) for one in model.models]
+        self._own = range(len(self._weights))[self.models_with.own]
         self.state = TrainingState(
             model,
             make_optimizer(model, config),
@@ -44,15 +47,17 @@ class TrainStep:
             torch.amp.GradScaler(machine.device.type, enabled=config.precision == "fp16"),
             Randomness(config.seed, machine.device),
             memories=[
-                [direction.initial_states(len(range(rows)[world.own])) for direction in own] for own in self._directions
+                [direction.initial_states(len(range(rows)[self.rows_with.own])) for direction in own]
+                for own in self._directions
             ],
             rows=rows,
-            world=world,
+            models_with=self.models_with,
+            rows_with=self.rows_with,
         )
-        if world.size > 1:
+        if self.rows_with.size > 1:
             for module in self.precision.model.modules():
                 if isinstance(module, LockedDropout):
-                    module.rows, module.own = rows, world.own
+                    module.rows, module.own = rows, self.rows_with.own
 
     def learn(self, windows: list[Batch], tokens: int, *, lr: float, number: int) -> tuple[Tensor, Tensor, Tensor]:
         """Step `number` (the first is 0) on one window of each direction, which have so many tokens to predict.
@@ -62,16 +67,20 @@ class TrainStep:
         """
         self.precision.model.train()
         windows = [self._on_device(window) for window in windows]
-        with self.state.randomness.in_place():
-            losses = [self._differentiate(place, windows, tokens) for place in range(len(self._directions))]
+        losses = torch.zeros(len(self._weights), device=self.machine.device)
+        randomness = self.state.randomness.apart(len(self._weights))
+        for place in self._own:
+            with randomness[place].in_place():
+                losses[place] = self._differentiate(place, windows, tokens)
+        self.rows_with.sum([losses])
+        # In the format that they were computed in: one process alone rounds their sum to it too.
+        self.rows_with.sum([weight.grad for weight in self.precision.model.parameters() if weight.grad is not None])
         self.precision.hand_over_gradients()
-        self.world.sum([*losses, *(weight.grad for own in self._weights for weight in own if weight.grad is not None)])
-        loss = torch.stack(losses).mean()
         optimizer = self.state.optimizer
         optimizer.number = number
         for group in optimizer.param_groups:
             group["lr"] = lr
-        return loss, *self._move(loss)
+        return self._move(losses)
 
     @torch.no_grad()
     def finite(self, windows: list[Batch]) -> bool:
@@ -80,7 +89,7 @@ class TrainStep:
             return True
         self.precision.model.eval()
         windows = [self._on_device(window) for window in windows]
-        losses = [self._loss(place, windows, 1)[0] for place in range(len(self._directions))]
+        losses = [self._loss(place, windows, 1)[0] for place in self._own]
         return not self.world.any(not torch.stack(losses).isfinite().all())
 
     def average_in(self, begun: bool) -> int:
@@ -116,23 +125,27 @@ class TrainStep:
 
     def _continued(self, memory: States, rows: Tensor) -> States:
         """The memory of this process's rows, where each of all B rows goes on with that of another, or begins."""
-        if self.world.size > 1 and ((rows >= 0) & (rows != torch.arange(self.rows, device=rows.device))).any():
-            memory = map_state(lambda part: self.world.whole(part, self.rows), memory)
-            return select_rows(memory, rows[self.world.own])
-        if self.world.size > 1:  # each goes on with its own
-            fresh = rows[self.world.own] < 0
+        if self.rows_with.size > 1 and ((rows >= 0) & (rows != torch.arange(self.rows, device=rows.device))).any():
+            memory = map_state(lambda part: self.rows_with.whole(part, self.rows), memory)
+            return select_rows(memory, rows[self.rows_with.own])
+        if self.rows_with.size > 1:  # each goes on with its own
+            fresh = rows[self.rows_with.own] < 0
             rows = torch.where(fresh, FRESH, torch.arange(len(fresh), device=rows.device))
         return select_rows(memory, rows)
 
-    def _move(self, loss: Tensor) -> tuple[Tensor, Tensor]:
-        """Clip and move the master weights; the gradient's norm before, and 1 where something was clipped.
+    def _move(self, losses: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Clip and move the master weights, after such losses of the models; what `learn` returns.
 
         In fp16 a gradient beyond the format's range is no divergence: the scaler skips the step and scales less.
         """
         optimizer, scaler = self.state.optimizer, self.state.scaler
         if scaler.is_enabled():
             scaler.unscale_(optimizer)
-        norm, clipped = torch.stack([torch.stack(clip(weights, self.config)) for weights in self._weights]).mean(0)
+        figures = losses.new_zeros(len(losses), 3)
+        for place in self._own:
+            figures[place] = torch.stack([losses[place], *clip(self._weights[place], self.config)])
+        self.models_with.sum([figures])
+        loss, norm, clipped = figures.mean(0)
         if scaler.is_enabled():
             scaler.step(optimizer)
             scaler.update()
@@ -143,10 +156,10 @@ class TrainStep:
             optimizer.step()
         optimizer.zero_grad()
         self.precision.refresh()
-        return norm, clipped
+        return loss, norm, clipped
 
     def _on_device(self, window: Batch) -> Batch:
-        carried, own = None if window.state_rows is None else self._moved(window.state_rows), self.world.own
+        carried, own = None if window.state_rows is None else self._moved(window.state_rows), self.rows_with.own
         return Batch(self._moved(window.inputs[own]), self._moved(window.targets[own]), carried)
 
     def _moved(self, tensor: Tensor) -> Tensor:

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from charrnn.training.world import ALONE, World
+
 
 def part(name: str) -> str:
     """The part that a weight belongs to: 'forwards.layers.0.rnn.weight_hh_l0' -> 'layers.0', 'backwards.head' ->
@@ -16,9 +18,13 @@ def part(name: str) -> str:
 
 
 class Updates:
-    """The ratio for each part, measured around one step; it stays on the device until it is taken."""
+    """The ratio for each part, measured around one step; it stays on the device until it is taken.
 
-    def __init__(self, network: nn.Module) -> None:
+    Of models that are shared with others, those of others do not move here.
+    """
+
+    def __init__(self, network: nn.Module, models_with: World = ALONE) -> None:
+        self._models_with = models_with
         self._parts: dict[str, list[Tensor]] = {}
         for name, weight in network.named_parameters():
             self._parts.setdefault(part(name), []).append(weight)
@@ -40,5 +46,7 @@ class Updates:
     def take(self) -> dict[str, float] | None:
         """The ratios, once; None where no step was measured since."""
         ratios, self._ratios = self._ratios, {}
+        if ratios:
+            self._models_with.sum(list(ratios.values()))
         # A part that was zero, as the head's bias is at first, has no length to be compared with.
         return {name: float(ratio) for name, ratio in ratios.items() if ratio.isfinite()} or None

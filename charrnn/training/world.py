@@ -1,11 +1,11 @@
-"""The processes that train one network together (data parallelism), each on its own rows of every window.
+"""The processes that train one network together, each on its own rows of every window, or with models of its own.
 
-All of them hold the same weights and come to the same decisions, for gradients are added up over all rows, and the time
-and the wish to stop are agreed on. How many rows a window has belongs to the run: rank r of W takes rows r, r + W, ...
+All of them come to the same decisions, for what they go by is added up over all rows and models, and the time and the
+wish to stop are agreed on. How many rows a window has belongs to the run: rank r of W takes rows r, r + W, ...
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import wraps
 from typing import ParamSpec, TypeVar
@@ -41,12 +41,16 @@ class World:
 
     @property
     def own(self) -> slice:
-        """Of all rows, this process's."""
+        """Of all rows, or all models, this process's."""
         return slice(self.rank, None, self.size)
 
     def whole(self, part: Tensor, rows: int) -> Tensor:
         """Of this process's rows, all B."""
         return part
+
+    def union(self, own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What all processes have, by name."""
+        return dict(own)
 
     def told(self, text: str) -> str:
         """What the first process says."""
@@ -123,6 +127,12 @@ class Joined(World):
         whole[self.own] = part.float()
         self._distributed.all_reduce(whole)
         return whole.to(part.dtype)
+
+    @_together
+    def union(self, own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        parts: list[dict[str, Tensor]] = [{} for _ in range(self.size)]
+        self._distributed.all_gather_object(parts, {name: tensor.detach().cpu() for name, tensor in own.items()})
+        return {name: tensor for part in parts for name, tensor in part.items()}
 
     @_together
     def told(self, text: str) -> str:
