@@ -50,7 +50,11 @@ def test_the_container_is_made_of_files_that_exist_by_the_line_that_the_readme_h
     copied = [name for line in re.findall(r"^COPY (?!--from)(.+)", text, re.MULTILINE) for name in line.split()[:-1]]
     assert {"charrnn", "corpora", "pyproject.toml", "constraints.txt"} <= set(copied)
     assert all((ROOT / name).exists() for name in copied), copied
-    needed = set(re.findall(r'"(corpora)/', (ROOT / "pyproject.toml").read_text("utf-8"))) | {"README.md", "LICENSE", "hatch_build.py"}
+    needed = set(re.findall(r'"(corpora)/', (ROOT / "pyproject.toml").read_text("utf-8"))) | {
+        "README.md",
+        "LICENSE",
+        "hatch_build.py",
+    }
     assert needed <= set(copied), "what pyproject.toml packs"
     wheel, _, install = re.findall(r"^RUN (.+)", text, re.MULTILINE)
     assert "pip wheel --no-deps" in wheel and wheel.endswith(" .")

@@ -17,6 +17,7 @@ import torch
 import charrnn
 from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError, VocabularyError
+from charrnn.inference.engine import open_engine
 from charrnn.models.ensemble import build
 from charrnn.scoring import lines, readers, side_by_side
 from charrnn.scoring.lines import LineReader, Piece, cut
@@ -340,3 +341,26 @@ def test_what_is_no_line_is_refused(trained: Path) -> None:
     for name in ("carry", "unbuffered", "unknown", "context"):
         with pytest.raises(ConfigError, match=f"^`{name}` must be .*, not 2.5"):
             model.score_lines("The", **{name: 2.5})
+
+
+def test_in_8_bits_lines_cost_what_the_samplers_steps_say() -> None:
+    """Whoever reads, and whoever stands beside a line; near the model's own numbers."""
+    for shape in ({}, {"ensemble": 2}, {"cell": "gru"}, {"cell": "lstm-coupled"}):
+        model = a_model(documents="ensemble" in shape, **shape)
+        texts, engine = some_lines(40), open_engine(model.config, model.weights, "int8")
+        found = nats(LineReader(model, precision="int8").read(texts))
+        exact = nats(LineReader(model).read(texts))
+        for text, own, other in zip(texts, found, exact, strict=True):
+            if not len(own):
+                continue
+            assert np.abs(own - other).max() < 0.05
+            ids, state, slow = LETTERS.encode(text).tolist(), engine.initial_state(1), []
+            if model.config.documents:
+                ids = [*LETTERS.encode(text.removesuffix("\n")).tolist(), LETTERS.size]
+            for given, wanted in zip([LETTERS.size, *ids], ids, strict=False):
+                logits, state = engine.step(np.array([given]), state)
+                shifted = logits[0].astype(np.float64) - logits.max()
+                slow.append(np.log(np.exp(shifted).sum()) - shifted[wanted])
+            assert np.abs(own - slow).max() < 1e-6
+    with pytest.raises(ConfigError, match="not bounded by 1"):
+        LineReader(a_model(cell="rnn-relu"), precision="int8")
