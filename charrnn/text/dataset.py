@@ -4,20 +4,24 @@ Shapes: N tokens, D documents.
 """
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from charrnn.errors import CorpusError
-from charrnn.text.corpus import Corpus, TextStatistics
+from charrnn.text.corpus import Corpus
 from charrnn.text.documents import SEPARATORS, split_documents
 from charrnn.text.kept_tokens import KeptTokens
 from charrnn.text.part import Part
 from charrnn.text.split import Split
+from charrnn.text.stretches import Piece
+from charrnn.text.survey import TextStatistics
 from charrnn.text.token_files import TokenWriter
 from charrnn.text.tokenizers import Tokenizer, tokenizer_class, train_tokenizer
+from charrnn.text.workers import side_by_side
 
 # Lines, each with its end.
 LINES = re.compile(r"[^\n]*\n|[^\n]+")
@@ -49,7 +53,6 @@ def build(
     kind: str = "char",
     vocab_size: int = VOCAB_SIZE,
     folder: Path | None = None,
-    threads: int = 1,
 ) -> Dataset:
     """Tokenize the training and validation parts. A tokenizer that is given is used as it is (resume).
 
@@ -61,13 +64,16 @@ def build(
         to_size = tokenizer_class(kind).to_size
         # What learns to a size reads the text as it is: the same chunks give the same vocabulary.
         learned = split.part("train", corpus) if to_size else documents_to_learn(split, corpus)
-        tokenizer = train_tokenizer(kind, learned, vocab_size, threads=threads)
+        tokenizer = train_tokenizer(kind, learned, vocab_size, threads=corpus.processes)
         if to_size and tokenizer.size != vocab_size:
             notes.append(f"the text gives {tokenizer.size} {kind} {tokenizer.unit}, not {vocab_size}")
     kept, encoder = KeptTokens(folder, split, tokenizer), tokenizer
 
     def part(name: str) -> Part:
         def encoded(writer: TokenWriter) -> Part:
+            own = split.file(name)[0] is None and corpus.statistics.lengths
+            if own and SEPARATORS[split.documents] is None:
+                return encode_pieces(encoder, corpus.pieces(*split.span(name)), writer, corpus.side_by_side)
             return encode_part(encoder, split.part(name, corpus), split.documents, writer=writer)
 
         return kept.part(name, encoded)
@@ -93,7 +99,12 @@ def build(
 
 
 def documents_to_learn(split: Split, corpus: Corpus) -> Iterable[str]:
-    """The training part without what only stands between its documents: a line end there is no symbol of any text."""
+    """Texts with the characters of the training part.
+
+    What only stands between its documents is left out: a line end there is no symbol of any text.
+    """
+    if SEPARATORS[split.documents] is None:
+        return corpus.characters(*split.span("train"))
     return split_documents(split.part("train", corpus), split.documents)
 
 
@@ -120,6 +131,23 @@ def encode_part(
             chars += len(separator)
         writer.write(ids)
     return Part(writer.finish(), chars, np.array(starts, np.int64) if separator is not None else None, lacking)
+
+
+def encode_pieces(tokenizer: Tokenizer, pieces: Sequence[Piece], writer: TokenWriter, processes: int) -> Part:
+    """Token ids of one stream in pieces, by so many processes where they are kept: each writes files of its own."""
+    chars = lacking = 0
+    if processes == 1 or not writer.keeps:
+        return encode_part(tokenizer, chain.from_iterable(piece.read() for piece in pieces), "stream", writer=writer)
+    spec, files = tokenizer.spec(), [writer.file_of(number) for number in range(len(pieces))]
+    tasks = [
+        ("encode", {"piece": asdict(piece), "tokenizer": spec, "file": str(file)})
+        for piece, file in zip(pieces, files, strict=True)
+    ]
+    with side_by_side(tasks, processes) as said:
+        for file, (written, unknown) in zip(files, said, strict=True):
+            writer.append(file)
+            chars, lacking = chars + written, lacking + unknown
+    return Part(writer.finish(), chars, None, lacking)
 
 
 def encode_lines(tokenizer: Tokenizer, text: str, *, unknown: bool = False) -> Part:

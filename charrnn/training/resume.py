@@ -57,7 +57,7 @@ def resume(
         progress, config, split = record.progress, record.train, at_hand(record.split, run.folder)
         tokenizer = checkpoint.tokenizer_of(header)
         kept_in = Path(record.cache) if record.cache else run.folder
-        text = _text_of(run, split, corpus, tokenizer, kept_in)
+        text = _text_of(run, split, corpus, tokenizer, kept_in, threads or record.threads)
         if corpus is not None and world.rank == 0:
             split = moved(run, split, text)
         renewed = (steps, epochs, seconds, more) != (None,) * 4
@@ -94,7 +94,9 @@ def _refuse_a_run(corpus: tuple[str, ...] | None, folder: Path) -> None:
             raise RunError(f"{source} is a run: it is named by `name`; a text beside `resume` is where its text is now")
 
 
-def _text_of(run: Run, split: Split, corpus: tuple[str, ...] | None, tokenizer: Tokenizer, kept_in: Path) -> Corpus:
+def _text_of(
+    run: Run, split: Split, corpus: tuple[str, ...] | None, tokenizer: Tokenizer, kept_in: Path, threads: int | None
+) -> Corpus:
     """The text that a run began with, at its place or at a new one: the hash decides, where it must be read at all."""
     any_bytes = tokenizer.any_bytes
     if corpus is None and KeptTokens(kept_in, split, tokenizer).fresh:
@@ -104,13 +106,14 @@ def _text_of(run: Run, split: Split, corpus: tuple[str, ...] | None, tokenizer: 
         "standard input and pipes can be read once, and `resume` reads its text twice: name a file",
     )
     try:
-        text = Corpus([whole_path(source) for source in corpus or split.sources], any_bytes=any_bytes)
-        found = text.survey().sha256
+        sources = [whole_path(source) for source in corpus or split.sources]
+        text = Corpus(sources, any_bytes=any_bytes, processes=precision.readers(threads))
+        text.survey()
     except CorpusError as error:
         if corpus is not None or all(Path(source).exists() for source in split.sources if Path(source).is_absolute()):
             raise
         raise CorpusError(f"{error}; where it has moved, name its new place: `corpus` beside `resume`") from None
-    if found != split.sha256:
+    if not split.is_of(text):
         which = "is not the text that" if corpus else "has changed since"
         pairs = zip(text.sources, text.statistics.hashes, split.hashes, strict=False)
         changed = [source for source, now, then in pairs if now != then] or text.sources

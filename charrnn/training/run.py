@@ -48,20 +48,20 @@ def start(options: TrainOptions, *, checkpoints: Path | None = None) -> Training
         source = Source.read(runs.model_file(folder, options.start_from))
         source.check(options)
     any_bytes = (source.tokenizer if source else tokenizer_class(options.tokenizer or "char")).any_bytes
-    corpus = None
+    corpus, readers = None, precision.readers(options.threads)
     if not any(map(read_once, options.corpus)):
-        corpus = Corpus(list(options.corpus), any_bytes=any_bytes)
+        corpus = Corpus(list(options.corpus), any_bytes=any_bytes, processes=readers)
         corpus.survey()
     machine = precision.choose(options.device, options.precision, options.threads, tune=options.tune)
     run, lock = runs.create(folder, options.name, "stdin" if read_once(named) else named)
     try:
         kept = _kept(options, run)
         if corpus is None:
-            corpus = Corpus(list(kept.corpus), names=options.corpus, any_bytes=any_bytes)
+            corpus = Corpus(list(kept.corpus), names=options.corpus, any_bytes=any_bytes, processes=readers)
             corpus.survey()
         options = kept
         corpus.sources = [whole_path(source) for source in corpus.sources]
-        data = _dataset(corpus, options, run, machine, source)
+        data = _dataset(corpus, options, run, source)
         seed = draw_seed() if options.seed is None else options.seed
         threads = AdaptiveThreads(machine)
         choice = plan(
@@ -87,9 +87,7 @@ def start(options: TrainOptions, *, checkpoints: Path | None = None) -> Training
         raise
 
 
-def _dataset(
-    corpus: Corpus, options: TrainOptions, run: Run, machine: precision.Machine, source: Source | None
-) -> Dataset:
+def _dataset(corpus: Corpus, options: TrainOptions, run: Run, source: Source | None) -> Dataset:
     valid, test = (whole_path(part) if isinstance(part, str) else part for part in (options.valid, options.test))
     documents = options.documents or (source.documents if source else "stream")
     split = split_corpus(corpus, corpus.statistics, documents=documents, valid=valid, test=test, choose=True)
@@ -100,7 +98,6 @@ def _dataset(
         kind=options.tokenizer or "char",
         vocab_size=options.vocab_size or VOCAB_SIZE,
         folder=run.folder if options.cache is None else Path(options.cache).absolute(),
-        threads=machine.threads,
     )
     if data.valid is None:
         data.notes.append("too little text to hold a part out: the last model is kept, not the best by validation")

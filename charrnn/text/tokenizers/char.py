@@ -59,7 +59,7 @@ class CharTokenizer:
         return {"kind": self.kind, "symbols": [ord(symbol) for symbol in self.symbols]}
 
     def encode(self, text: str, *, unknown: bool = False) -> Ids:
-        tokens: Ids = self._ids[code_points(text)]
+        tokens: Ids = self._ids.take(code_points(text))
         if not unknown and (tokens > self.size).any():
             raise VocabularyError(self.complaint(text, np.flatnonzero(tokens > self.size)))
         return tokens
