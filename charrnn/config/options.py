@@ -94,6 +94,10 @@ class TrainOptions(Config):
         metavar="FILE|SHARE", range=Range(above=0, below=1), parse=share_or_file,
     )  # fmt: skip
 
+    shuffle: bool = text(
+        "Read the files in another order each epoch, drawn from the seed; what is held out stays the end of the text.",
+        default=False,
+    )  # fmt: skip
     cache: str | None = text(
         "Folder for the tokens of a large text, shared by runs of the same text.", says="the run's own", parse=text_of,
         metavar="DIR",

@@ -4,9 +4,8 @@ Shapes: N tokens, D documents.
 """
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
-from itertools import chain
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -135,19 +134,28 @@ def encode_part(
 
 def encode_pieces(tokenizer: Tokenizer, pieces: Sequence[Piece], writer: TokenWriter, processes: int) -> Part:
     """Token ids of one stream in pieces, by so many processes where they are kept: each writes files of its own."""
-    chars = lacking = 0
+    begins: dict[int, int] = {}  # of the source of each number
+
+    def texts() -> Iterator[str]:
+        for piece in pieces:
+            begins.setdefault(piece.number, writer.size)
+            yield from piece.read()
+
     if processes == 1 or not writer.keeps:
-        return encode_part(tokenizer, chain.from_iterable(piece.read() for piece in pieces), "stream", writer=writer)
+        part = encode_part(tokenizer, texts(), "stream", writer=writer)
+        return replace(part, files=tuple(begins.values()))
+    chars = lacking = 0
     spec, files = tokenizer.spec(), [writer.file_of(number) for number in range(len(pieces))]
     tasks = [
         ("encode", {"piece": asdict(piece), "tokenizer": spec, "file": str(file)})
         for piece, file in zip(pieces, files, strict=True)
     ]
     with side_by_side(tasks, processes) as said:
-        for file, (written, unknown) in zip(files, said, strict=True):
+        for piece, file, (written, unknown) in zip(pieces, files, said, strict=True):
+            begins.setdefault(piece.number, writer.size)
             writer.append(file)
             chars, lacking = chars + written, lacking + unknown
-    return Part(writer.finish(), chars, None, lacking)
+    return Part(writer.finish(), chars, None, lacking, tuple(begins.values()))
 
 
 def encode_lines(tokenizer: Tokenizer, text: str, *, unknown: bool = False) -> Part:

@@ -223,6 +223,7 @@ def training(
         seconds=reading.seconds,
         bptt=reading.bptt,
         batch_size=reading.batch_size,
+        shuffle=options.shuffle,
         lr=lr,
         optimizer=optimizer,
         average=average,

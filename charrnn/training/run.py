@@ -99,6 +99,11 @@ def _dataset(corpus: Corpus, options: TrainOptions, run: Run, source: Source | N
         vocab_size=options.vocab_size or VOCAB_SIZE,
         folder=run.folder if options.cache is None else Path(options.cache).absolute(),
     )
+    if options.shuffle:
+        require(documents == "stream", "documents are drawn in another order each epoch as it is: leave out `shuffle`")
+        files = len(data.train.files)
+        require(files > 1, "`shuffle` reads files in another order, and there is one to learn from: name several")
+        data.notes.append(f"its {files} files are read in another order each epoch")
     if data.valid is None:
         data.notes.append("too little text to hold a part out: the last model is kept, not the best by validation")
     if documents == "stream" and options.documents is None and looks_like_lines(next(corpus.chunks())):
@@ -151,6 +156,7 @@ def assemble(
             seed=config.seed,
             state_drop=config.state_drop,
             newline=_newline(data),
+            shuffle=config.shuffle,
         )
 
     both = network.config.bidirectional
