@@ -18,7 +18,7 @@ from charrnn.text.part import Part
 from charrnn.text.split import Split
 from charrnn.text.stretches import Piece
 from charrnn.text.survey import TextStatistics
-from charrnn.text.token_files import TokenWriter
+from charrnn.text.token_files import Tokens, TokenWriter
 from charrnn.text.tokenizers import Tokenizer, tokenizer_class, train_tokenizer
 from charrnn.text.workers import side_by_side
 
@@ -42,6 +42,8 @@ class Dataset:
     notes: list[str]
     folder: Path | None = None
     """Where tokens are kept, where they are many."""
+    coming: Iterator[Tokens] | None = None
+    """What is trained on instead of `train` where a text is read once; that is then its beginning."""
 
 
 def build(

@@ -41,6 +41,8 @@ class Streams(Protocol):
 
     batch_size: int
     bptt: int
+    ended: bool
+    """Whether there is no further window, of a text that is read once."""
 
     def windows(self, epoch: int) -> int:
         """How many windows this epoch has."""
@@ -120,6 +122,8 @@ class ContinuousStreams:
     what stands in front of another, and an epoch begins from nothing.
     """
 
+    ended = False
+
     def __init__(
         self,
         tokens: Tokens,
@@ -188,6 +192,8 @@ class DocumentStreams:
 
     A document longer than the window goes on in the next one with its state. Every epoch groups them anew.
     """
+
+    ended = False
 
     def __init__(
         self, tokens: Tokens, starts: npt.NDArray[np.int64], start_id: int, batch_size: int, bptt: int, seed: int

@@ -21,6 +21,7 @@ from charrnn.training.batches import fit
 from charrnn.training.explain import explain
 from charrnn.training.optim import final_share
 from charrnn.training.sizing import OPERATIONS, directions, fresh, speed, weight_count
+from charrnn.training.streaming import ENDLESS
 
 # Of a network and what its steps read: operations a second here and now (see training/measure.py).
 Measure = Callable[[ModelConfig, "Reading"], float]
@@ -93,6 +94,7 @@ class Reading:
             seconds = DEFAULT_SECONDS
         batch_size, bptt = fit(part, batch_size=wanted(options, part)[0], bptt=wanted(options, part)[1])
         a_step, tokens, to_read = batch_size * filled(part, bptt), part.tokens.size, None
+        tokens = ENDLESS if options.stream else tokens
         if options.steps is not None:
             to_read = max(1, int(options.steps * a_step))
         elif options.epochs is not None:
@@ -223,6 +225,7 @@ def training(
         seconds=reading.seconds,
         bptt=reading.bptt,
         batch_size=reading.batch_size,
+        stream=options.stream,
         shuffle=options.shuffle,
         lr=lr,
         optimizer=optimizer,

@@ -1,6 +1,8 @@
 """Go on exactly where a run stopped, with the budget that it has or a new one, its text where it was or moved."""
 
 import dataclasses
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from charrnn import machine as precision
@@ -14,13 +16,15 @@ from charrnn.storage.texts import at_hand, whole_path
 from charrnn.text.corpus import Corpus
 from charrnn.text.dataset import build
 from charrnn.text.kept_tokens import KeptTokens
-from charrnn.text.sources import read_once
+from charrnn.text.sources import STDIN, read_once
 from charrnn.text.split import Split
+from charrnn.text.token_files import Tokens
 from charrnn.text.tokenizers import Tokenizer
 from charrnn.training import resume_file
 from charrnn.training.progress import Progress
 from charrnn.training.recording import Training, moved
 from charrnn.training.run import assemble
+from charrnn.training.streaming import encoded
 from charrnn.training.time_budget import with_new_budget
 from charrnn.training.world import ALONE, World
 
@@ -57,23 +61,21 @@ def resume(
         progress, config, split = record.progress, record.train, at_hand(record.split, run.folder)
         tokenizer = checkpoint.tokenizer_of(header)
         kept_in = Path(record.cache) if record.cache else run.folder
+        coming, corpus = (_coming(run, corpus, tokenizer), None) if config.stream else (None, corpus)
         text = _text_of(run, split, corpus, tokenizer, kept_in, threads or record.threads)
         if corpus is not None and world.rank == 0:
             split = moved(run, split, text)
         renewed = (steps, epochs, seconds, more) != (None,) * 4
         if renewed:
             config, progress = _with_new_budget(config, progress, steps, epochs, seconds, more)
-        if progress.finished:
-            told = "; where its text is now is remembered" if corpus is not None else ""
-            raise RunError(
-                f"the run {run.name} is complete after {progress.position.step:,} steps: `more` time, or `steps`, "
-                f"`epochs` or `seconds` with more than that goes on{told}"
-            )
+        _refuse_complete(run, progress, moved=corpus is not None)
         adaptive, threads = threads is None and record.adaptive, threads or record.threads
         machine = precision.choose(device, config.precision, threads, tune=record.tune, adaptive=adaptive)
-        data = build(text, split, tokenizer=tokenizer, folder=kept_in)
+        data = dataclasses.replace(build(text, split, tokenizer=tokenizer, folder=kept_in), coming=coming)
         network, _ = checkpoint.build_model(header, tensors)
         notes = [f"resumed: {run.name} at step {progress.position.step:,}"]
+        if config.stream:
+            notes.append("a stream is not read again: from the weights as saved, it learns from what comes now")
         if header.differences:
             notes.append(f"begun by an older charrnn: from here on {', '.join(header.differences)}")
         training = assemble(run, network.to(machine.device), config, data, machine, notes, lock, world=world)
@@ -92,6 +94,22 @@ def _refuse_a_run(corpus: tuple[str, ...] | None, folder: Path) -> None:
     for source in corpus or ():
         if not Path(source).is_file() and Run(folder / source).exists:
             raise RunError(f"{source} is a run: it is named by `name`; a text beside `resume` is where its text is now")
+
+
+def _refuse_complete(run: Run, progress: Progress, *, moved: bool) -> None:
+    if progress.finished:
+        told = "; where its text is now is remembered" if moved else ""
+        raise RunError(
+            f"the run {run.name} is complete after {progress.position.step:,} steps: `more` time, or `steps`, "
+            f"`epochs` or `seconds` with more than that goes on{told}"
+        )
+
+
+def _coming(run: Run, corpus: tuple[str, ...] | None, tokenizer: Tokenizer) -> Iterator[Tokens]:
+    """What a run that reads its text once learns from now. Raises RunError where that would have to be typed in."""
+    if corpus is None and sys.stdin is not None and sys.stdin.isatty():
+        raise RunError(f"the run {run.name} reads its text once: pipe in, or name, what it shall learn from now")
+    return encoded(tokenizer, Corpus(list(corpus or [STDIN]), any_bytes=tokenizer.any_bytes).once())
 
 
 def _text_of(

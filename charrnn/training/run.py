@@ -2,9 +2,12 @@
 
 import dataclasses
 import time
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 import torch
 
 from charrnn import machine as precision
@@ -20,6 +23,7 @@ from charrnn.storage.texts import whole_path
 from charrnn.text.corpus import Corpus
 from charrnn.text.dataset import VOCAB_SIZE, Dataset, build, documents_to_learn
 from charrnn.text.documents import looks_like_lines
+from charrnn.text.encodings import utf8
 from charrnn.text.part import Part
 from charrnn.text.sources import STDIN, keep, listed, read_once
 from charrnn.text.split import split_corpus
@@ -30,9 +34,12 @@ from charrnn.training.loop import Trainer
 from charrnn.training.measure import Measurement
 from charrnn.training.plan import VALIDATION_CHUNKS, plan
 from charrnn.training.recording import Training, saver
+from charrnn.training.streaming import ReadOnce, encoded
 from charrnn.training.world import ALONE, World
 
 T = TypeVar("T")
+# Characters of a text that is read once which are kept.
+STREAM_HEAD = 16_000_000
 
 
 def start(options: TrainOptions, *, checkpoints: Path | None = None) -> Training:
@@ -47,14 +54,19 @@ def start(options: TrainOptions, *, checkpoints: Path | None = None) -> Training
     if options.start_from is not None:
         source = Source.read(runs.model_file(folder, options.start_from))
         source.check(options)
+    elif options.stream:
+        options = dataclasses.replace(options, tokenizer=options.tokenizer or "byte")
     any_bytes = (source.tokenizer if source else tokenizer_class(options.tokenizer or "char")).any_bytes
     corpus, readers = None, precision.readers(options.threads)
-    if not any(map(read_once, options.corpus)):
+    if not options.stream and not any(map(read_once, options.corpus)):
         corpus = Corpus(list(options.corpus), any_bytes=any_bytes, processes=readers)
         corpus.survey()
     machine = precision.choose(options.device, options.precision, options.threads, tune=options.tune)
     run, lock = runs.create(folder, options.name, "stdin" if read_once(named) else named)
     try:
+        coming = None
+        if options.stream:
+            options, coming = _begun(options, run, any_bytes)
         kept = _kept(options, run)
         if corpus is None:
             corpus = Corpus(list(kept.corpus), names=options.corpus, any_bytes=any_bytes, processes=readers)
@@ -62,6 +74,9 @@ def start(options: TrainOptions, *, checkpoints: Path | None = None) -> Training
         options = kept
         corpus.sources = [whole_path(source) for source in corpus.sources]
         data = _dataset(corpus, options, run, source)
+        if coming is not None:
+            behind = encoded(data.tokenizer, coming)
+            data = dataclasses.replace(data, coming=chain([np.asarray(data.train.tokens)], behind))
         seed = draw_seed() if options.seed is None else options.seed
         threads = AdaptiveThreads(machine)
         choice = plan(
@@ -104,6 +119,12 @@ def _dataset(corpus: Corpus, options: TrainOptions, run: Run, source: Source | N
         files = len(data.train.files)
         require(files > 1, "`shuffle` reads files in another order, and there is one to learn from: name several")
         data.notes.append(f"its {files} files are read in another order each epoch")
+    if options.stream:
+        require(documents == "stream", "a text that is read once has no documents: leave out `start_from`, or `stream`")
+        data.notes.append(
+            f"a stream: its first {corpus.statistics.bytes / 1e6:,.1f} MB are kept in {corpus.sources[0]} and give the "
+            "vocabulary and, at their end, what is held out; what comes behind is read once and not kept"
+        )
     if data.valid is None:
         data.notes.append("too little text to hold a part out: the last model is kept, not the best by validation")
     if documents == "stream" and options.documents is None and looks_like_lines(next(corpus.chunks())):
@@ -112,6 +133,16 @@ def _dataset(corpus: Corpus, options: TrainOptions, run: Run, source: Source | N
             "beginning and an end"
         )
     return data
+
+
+def _begun(options: TrainOptions, run: Run, any_bytes: bool) -> tuple[TrainOptions, Iterator[str]]:
+    """Of a text that is read once: its beginning, kept in the run's folder as the run's text, and what comes behind."""
+    chunks, size, beginning = Corpus(list(options.corpus), any_bytes=any_bytes).once(), 0, run.copy("corpus")
+    with open(beginning, "wb") as out:
+        while size < STREAM_HEAD and (chunk := next(chunks, "")):
+            out.write(utf8(chunk))
+            size += len(chunk)
+    return dataclasses.replace(options, corpus=(str(beginning),)), chunks
 
 
 def _kept(options: TrainOptions, run: Run) -> TrainOptions:
@@ -175,9 +206,12 @@ def assemble(
             return loss
         return (loss + mean_nll(backwards_of(network), valid.reversed(network.config.start_id))) / 2
 
+    rows: Streams = windows(data.train)
+    if data.coming is not None:
+        rows = ReadOnce(data.coming, lambda tokens: windows(Part(tokens, 0)), config.batch_size, config.bptt)
     trainer = Trainer(
         network,
-        windows(data.train),
+        rows,
         config,
         machine,
         threads,
