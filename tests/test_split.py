@@ -9,6 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from charrnn.errors import ConfigError, CorpusError
+from charrnn.text import documents as documents_module
 from charrnn.text import stretches
 from charrnn.text.corpus import Corpus
 from charrnn.text.documents import SEPARATORS, join_documents, looks_like_lines, split_documents
@@ -269,7 +270,10 @@ def test_a_line_of_white_space_is_an_empty_line() -> None:
 
 def test_a_joined_text_gives_its_documents_again_in_chunks_of_their_size() -> None:
     documents = [f"{number}\nand more" for number in range(50)]
-    chunks = list(join_documents(documents, "\n\n", chunk_chars=30))
+    patch = pytest.MonkeyPatch()
+    patch.setattr(documents_module, "BATCH_CHARS", 30)
+    chunks = list(join_documents(documents, "\n\n"))
+    patch.undo()
     assert len(chunks) == 17 and "".join(chunks) == "".join(f"{document}\n\n" for document in documents)
     assert list(split_documents(chunks, "paragraphs")) == documents
 

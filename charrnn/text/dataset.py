@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from charrnn.errors import CorpusError
 from charrnn.text.corpus import Corpus
-from charrnn.text.documents import SEPARATORS, split_documents
+from charrnn.text.documents import SEPARATORS, batches, split_documents
 from charrnn.text.kept_tokens import KeptTokens
 from charrnn.text.part import Part
 from charrnn.text.split import Split
@@ -106,7 +107,7 @@ def documents_to_learn(split: Split, corpus: Corpus) -> Iterable[str]:
     """
     if SEPARATORS[split.documents] is None:
         return corpus.characters(*split.span("train"))
-    return split_documents(split.part("train", corpus), split.documents)
+    return map("".join, batches(split_documents(split.part("train", corpus), split.documents)))
 
 
 def encode_part(
@@ -119,19 +120,36 @@ def encode_part(
 ) -> Part:
     """Token ids of a text; in document modes each document is followed by its end, id `tokenizer.size`."""
     writer = writer or TokenWriter(tokenizer.size + 2)
-    chars = lacking = 0
-    starts: list[int] = []
     separator = SEPARATORS[documents]
-    for text in split_documents(chunks, documents):
+    if separator is not None:
+        return _encode_documents(tokenizer, split_documents(chunks, documents), len(separator), unknown, writer)
+    chars = lacking = 0
+    for text in chunks:
         ids = tokenizer.encode(text, unknown=unknown)
         lacking += int((ids > tokenizer.size).sum())
         chars += len(text)
-        if separator is not None:
-            starts.append(writer.size)
-            ids = np.append(ids, np.int32(tokenizer.size))
-            chars += len(separator)
         writer.write(ids)
-    return Part(writer.finish(), chars, np.array(starts, np.int64) if separator is not None else None, lacking)
+    return Part(writer.finish(), chars, None, lacking)
+
+
+def _encode_documents(
+    tokenizer: Tokenizer, documents: Iterable[str], separator_chars: int, unknown: bool, writer: TokenWriter
+) -> Part:
+    """Each with its end behind it. Some are encoded at once: a call takes longer than a short document."""
+    chars = lacking = 0
+    starts: list[npt.NDArray[np.int64]] = [np.empty(0, np.int64)]
+    for some in batches(documents):
+        ids, lengths = tokenizer.encode_all(some, unknown=unknown)
+        lacking += int((ids > tokenizer.size).sum())
+        chars += sum(map(len, some)) + separator_chars * len(some)
+        ends = np.cumsum(lengths + 1) - 1
+        starts.append(writer.size + ends - lengths)
+        written = np.full(ids.size + len(some), tokenizer.size, np.int32)
+        inner = np.ones(written.size, bool)
+        inner[ends] = False
+        written[inner] = ids
+        writer.write(written)
+    return Part(writer.finish(), chars, np.concatenate(starts), lacking)
 
 
 def encode_pieces(tokenizer: Tokenizer, pieces: Sequence[Piece], writer: TokenWriter, processes: int) -> Part:
