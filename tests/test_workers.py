@@ -63,8 +63,12 @@ def test_as_many_processes_as_one_likes_make_the_same(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_what_a_process_stumbles_over_is_said_as_ever(tmp_path: Path) -> None:
     text = shards(tmp_path / "text")
-    broken = tmp_path / "text/2.zst"
+    broken, corpus = tmp_path / "text/2.zst", Corpus([text], processes=2)
+    split = split_corpus(corpus, corpus.survey(), valid=0.3, test=0.1)
     broken.write_bytes(broken.read_bytes()[:-9])
+    with pytest.raises(CorpusError, match=r"2\.zst cannot be read to its end"):
+        build(corpus, split, kind="byte", folder=tmp_path / "kept")
+    assert os.listdir(tmp_path / "kept") == []
     with pytest.raises(CorpusError, match=r"2\.zst cannot be read to its end"):
         Corpus([text], processes=2).survey()
     with (

@@ -76,7 +76,7 @@ class TokenWriter:
     @property
     def _unfinished(self) -> Path:
         assert self._keep is not None
-        return self._keep.with_name(f".{self._keep.name}.{os.getpid()}")
+        return self._keep.with_name(f".{self._keep.name.removeprefix('.')}.{os.getpid()}")
 
     def drop(self) -> None:
         """Nothing more comes, and what came is not wanted."""

@@ -5,7 +5,6 @@ They speak lines of JSON. (multiprocessing would run the program's main module a
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,8 +16,8 @@ from typing import Any
 from charrnn import errors
 from charrnn.errors import CharrnnError, CorpusError
 
-# A process takes about 100 MB.
-MOST_PROCESSES = 8
+# A process takes up to 150 MB.
+MOST_PROCESSES = 4
 # A task's name, and what it is given.
 Task = tuple[str, Mapping[str, Any]]
 
@@ -60,7 +59,10 @@ def _begun() -> "subprocess.Popen[bytes]":
     # NumPy's own threads would only take memory.
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     line = [sys.executable, "-c", _MAIN, json.dumps(sys.path)]
-    return subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+    # A session of its own: Ctrl-C is for the program, which ends this process.
+    return subprocess.Popen(
+        line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, start_new_session=True
+    )
 
 
 def _asked(worker: "subprocess.Popen[bytes]", task: Task) -> Any:
@@ -78,7 +80,6 @@ def _asked(worker: "subprocess.Popen[bytes]", task: Task) -> Any:
 
 def serve(tasks: Mapping[str, Callable[..., Any]]) -> None:
     """Do what is asked on standard input, until that ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever asks, who ends this process
     for line in sys.stdin.buffer:
         name, given = json.loads(line)
         try:
