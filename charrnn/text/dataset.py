@@ -161,7 +161,7 @@ def encode_pieces(tokenizer: Tokenizer, pieces: Sequence[Piece], writer: TokenWr
             begins.setdefault(piece.number, writer.size)
             yield from piece.read()
 
-    if processes == 1 or not writer.keeps:
+    if min(processes, len(pieces)) == 1 or not writer.keeps:
         part = encode_part(tokenizer, texts(), "stream", writer=writer)
         return replace(part, files=tuple(begins.values()))
     chars = lacking = 0
