@@ -95,13 +95,11 @@ class TrainOptions(Config):
     )  # fmt: skip
 
     stream: bool = text(
-        "Read the text once, holding none of it: its first 16 MB give vocabulary and validation set. Default: bytes.",
-        default=False,
+        "Read the text once and keep its first 16 MB alone: for vocabulary and validation set.", default=False
     )
     shuffle: bool = text(
-        "Read the files in another order each epoch, drawn from the seed; what is held out stays the end of the text.",
-        default=False,
-    )  # fmt: skip
+        "Read the files in another order each epoch; the end of the text is held out all the same.", default=False
+    )
     cache: str | None = text(
         "Folder for the tokens of a large text, shared by runs of the same text.", says="the run's own", parse=text_of,
         metavar="DIR",
