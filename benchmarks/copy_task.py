@@ -33,7 +33,7 @@ ROWS, HIDDEN = 64, 128
 class Copies:
     """Windows that each hold one task in every row, begun from no memory; only what is to be given again counts."""
 
-    batch_size = ROWS
+    batch_size, ended = ROWS, False
 
     def __init__(self, gap: int, seed: int) -> None:
         self.gap, self.seed, self.bptt = gap, seed, 2 * KEPT + gap

@@ -19,8 +19,8 @@ from charrnn.scoring.adaptation import adapted, adapted_token_nll
 from charrnn.scoring.figures import Nats
 from charrnn.scoring.score import score
 from charrnn.scoring.token_nll import token_nll
-from charrnn.text.corpus import TextStatistics
 from charrnn.text.part import Part
+from charrnn.text.survey import TextStatistics
 
 from .cases import each
 from .test_token_nll import agree, documents_of, draw, make_model

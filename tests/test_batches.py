@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from charrnn.models.loss import IGNORED
 from charrnn.text.part import Part
 from charrnn.training.batches import (
+    FILES,
     FRESH,
     SORTED_GROUPS,
     Batch,
@@ -271,6 +272,47 @@ def test_tiny_texts_get_short_windows_and_few_rows(length: int, expected: tuple[
 def test_documents_are_never_fewer_than_rows(documents: int, rows: int) -> None:
     part = Part(np.zeros(2 * documents, np.uint8), documents, np.arange(documents) * 2)
     assert fit(part, batch_size=32, bptt=64) == (rows, 64)
+
+
+def shuffled(files: list[int], length: int, **options: int) -> Streams:
+    part = Part(np.arange(length, dtype=np.uint16), length, files=tuple(files))
+    return open_streams(part, start_id=START, bptt=8, shuffle=True, **options)
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    sizes=st.lists(st.integers(1, 20), min_size=2, max_size=6), rows=st.integers(1, 5), seed=st.integers(0, 9)
+)  # fmt: skip
+def test_an_epoch_reads_whole_files_in_an_order_of_its_own(sizes: list[int], rows: int, seed: int) -> None:
+    files, length = [sum(sizes[:number]) for number in range(len(sizes))], sum(sizes)
+    rows = min(rows, length)
+    streams = shuffled(files, length, batch_size=rows, seed=seed)
+    for epoch in range(3):
+        windows = epoch_of(streams, epoch)
+        inputs, targets = joined(windows)
+        # The slow twin: the order drawn, the files put one behind another, each row a stretch of that.
+        order = np.random.default_rng([seed, epoch, FILES]).permutation(len(sizes))
+        text = [place for number in order for place in range(files[number], files[number] + sizes[number])]
+        for row in range(rows):
+            first = row * length // rows
+            assert targets[row].tolist() == text[first : first + -(-length // rows)]
+            assert inputs[row].tolist() == [text[first - 1] if first else START, *targets[row, :-1].tolist()]
+        assert windows[0].state_rows is not None and (windows[0].state_rows == FRESH).all()
+        # Any window at once, as a run that goes on reads it.
+        again = shuffled(files, length, batch_size=rows, seed=seed)
+        assert same(again.window(epoch, len(windows) - 1), windows[-1])
+
+
+def test_so_many_epochs_of_shuffled_files_read_each_token_so_many_times() -> None:
+    streams = shuffled([0, 50, 110, 230], 240, batch_size=8, seed=3)
+    read = [joined(epoch_of(streams, epoch))[1] for epoch in range(3)]
+    assert (np.bincount(np.concatenate(read, 1).ravel()) == 3).all()
+    assert not np.array_equal(read[0], read[1]) and not np.array_equal(read[1], read[2])
+
+
+def test_a_text_read_from_its_end_knows_its_files() -> None:
+    mirrored = Part(np.arange(10, dtype=np.uint8), 10, files=(0, 3, 4)).reversed(START)
+    assert mirrored.files == (0, 6, 7) and mirrored.tokens[6] == 3
 
 
 # Documents

@@ -114,7 +114,7 @@ def test_a_model_of_one_direction_has_no_way_back() -> None:
 class Given:
     """One window, again and again."""
 
-    batch_size, bptt = 2, 6
+    batch_size, bptt, ended = 2, 6, False
 
     def __init__(self, seed: int) -> None:
         rows = torch.from_numpy(text(14, seed).reshape(2, 7).astype(np.int64))

@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charrnn.errors import CorpusError
-from charrnn.text import corpus as module
-from charrnn.text.corpus import CHUNK_BYTES, Corpus, TextStatistics, in_memory
+from charrnn.text import stretches, survey
+from charrnn.text.corpus import Corpus, in_memory
+from charrnn.text.stretches import CHUNK_BYTES
+from charrnn.text.survey import TextStatistics
 
 from .cases import each
 
@@ -49,7 +51,7 @@ def converted(message: str, data: bytes) -> str:
 
 def in_chunks_of(size: int) -> pytest.MonkeyPatch:
     patch = pytest.MonkeyPatch()
-    patch.setattr(module, "CHUNK_BYTES", size)
+    patch.setattr(stretches, "CHUNK_BYTES", size)
     return patch
 
 
@@ -60,7 +62,7 @@ def in_chunks_of(size: int) -> pytest.MonkeyPatch:
 def test_chunk_borders_change_neither_the_text_nor_the_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    monkeypatch.setattr(module, "CHUNK_BYTES", size)
+    monkeypatch.setattr(stretches, "CHUNK_BYTES", size)
     corpus = Corpus([write(tmp_path, MIXED)])
 
     chunks = list(corpus.chunks())
@@ -91,7 +93,7 @@ def test_any_text_in_any_chunks_reads_and_counts_like_the_naive_way(
 
 
 def test_a_chunk_is_no_larger_than_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "CHUNK_BYTES", 10)
+    monkeypatch.setattr(stretches, "CHUNK_BYTES", 10)
     assert [len(chunk) for chunk in Corpus([write(tmp_path, "a" * 25)]).chunks()] == [10, 10, 5]
 
 
@@ -106,7 +108,11 @@ def test_files_are_joined_in_the_order_given(tmp_path: Path) -> None:
     corpus = Corpus([files[1], files[0], files[1]])
 
     assert corpus.read() == first + second + first
-    assert counts(corpus.statistics) == naive_counts((first + second + first).encode())
+    assert counts(corpus.statistics)[:4] == naive_counts((first + second + first).encode())[:4]
+    assert corpus.joined_sha256() == hashlib.sha256((first + second + first).encode()).hexdigest()
+    assert corpus.statistics.hashes == tuple(
+        hashlib.sha256(text.encode()).hexdigest() for text in (first, second, first)
+    )
 
 
 def test_a_line_end_is_not_put_together_from_two_files(tmp_path: Path) -> None:
@@ -126,7 +132,7 @@ def test_reading_twice_gives_the_same_text_and_counts_once(tmp_path: Path) -> No
 
 
 def test_statistics_wait_for_the_end_of_the_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "CHUNK_BYTES", 4)
+    monkeypatch.setattr(stretches, "CHUNK_BYTES", 4)
     corpus = Corpus([write(tmp_path, "one two three")])
     next(corpus.chunks())
     assert corpus.statistics == TextStatistics()
@@ -165,11 +171,11 @@ def test_a_leading_byte_order_mark_is_dropped_and_noted(tmp_path: Path) -> None:
     assert corpus.read() == "one two"
     assert corpus.statistics.notes == [f"{file}: byte order mark dropped" for file in files]
     assert counts(corpus.statistics)[:4] == naive_counts(b"one two")[:4]
-    assert corpus.statistics.sha256 == hashlib.sha256(b"\xef\xbb\xbfone \xef\xbb\xbftwo").hexdigest()
+    assert corpus.joined_sha256() == hashlib.sha256(b"\xef\xbb\xbfone \xef\xbb\xbftwo").hexdigest()
 
 
 def test_only_the_first_byte_order_mark_is_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "CHUNK_BYTES", 6)
+    monkeypatch.setattr(stretches, "CHUNK_BYTES", 6)
     corpus = Corpus([write(tmp_path, "\ufeff\ufeff\ufeffabc\ufeff")])
     assert corpus.read() == "\ufeff\ufeffabc\ufeff"
 
@@ -195,7 +201,7 @@ FAULTS = {
 def test_the_first_fault_is_named_by_its_byte_offset(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str, fault: bytes, size: int
 ) -> None:
-    monkeypatch.setattr(module, "CHUNK_BYTES", size)
+    monkeypatch.setattr(stretches, "CHUNK_BYTES", size)
     data = before.encode() + fault
     with pytest.raises(UnicodeDecodeError) as naive:
         data.decode()
@@ -314,6 +320,6 @@ def test_lines_repeated_in_a_later_chunk_are_noted(tmp_path: Path) -> None:
 
 
 def test_repeated_lines_are_looked_for_in_the_beginning_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "CHECKED_LINES", 10)
+    monkeypatch.setattr(survey, "CHECKED_LINES", 10)
     file = write(tmp_path, "\n".join(map(line, range(10))))
     assert Corpus([file, file, file]).survey().notes == []

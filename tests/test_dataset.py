@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from charrnn.errors import CorpusError, VocabularyError
+from charrnn.text import documents as documents_module
 from charrnn.text.dataset import Dataset, build, encode_part
 from charrnn.text.documents import SEPARATORS
 from charrnn.text.part import Part
@@ -37,6 +38,16 @@ def test_each_document_is_followed_by_its_end(documents: str, expected: list[str
     separator = SEPARATORS[documents]
     assert separator is not None
     assert part.chars == sum(len(document) + len(separator) for document in expected)
+
+
+def test_documents_in_several_batches_are_those_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenizer, text = CharTokenizer("ab"), "a\nbbc\n\nab\nb"
+    whole = encode_part(tokenizer, [text], "lines")
+    monkeypatch.setattr(documents_module, "BATCH_CHARS", 2)
+    some = encode_part(tokenizer, [text], "lines")
+    assert some.tokens.tolist() == whole.tokens.tolist() == [0, 2, 1, 1, 3, 2, 0, 1, 2, 1, 2]
+    assert some.starts is not None and some.starts.tolist() == [0, 2, 6, 9]
+    assert (some.chars, some.unknown) == (whole.chars, whole.unknown) == (11, 1)
 
 
 def test_one_stream_has_no_documents_and_counts_every_character() -> None:

@@ -147,14 +147,29 @@ def test_networks_of_an_ensemble_that_are_shared_out_learn_what_one_process_teac
 def test_a_world_whose_process_is_killed_begins_again_where_it_was_saved_and_ends_as_if_undisturbed(
     charrnn: CommandLine, corpus: Path, tmp_path: Path
 ) -> None:
-    line = ["train", str(corpus), *NETWORK, "--checkpoints", str(tmp_path), "--save-every", "5", "--steps", "200"]
+    text, files = corpus.read_text(encoding="utf-8"), []
+    for number in range(3):
+        files.append(str(tmp_path / f"{number}.txt"))
+        Path(files[-1]).write_text(text[number * 3000 : (number + 1) * 3000], encoding="utf-8")
+    line = [
+        "train",
+        *files,
+        "--shuffle",
+        *NETWORK,
+        "--checkpoints",
+        str(tmp_path / "c"),
+        "--save-every",
+        "5",
+        "--steps",
+        "200",
+    ]
     process = torchrun(2, *line, "--name", "killed", more=["--max-restarts", "3"])
-    wait_until(lambda: (tmp_path / "killed" / "metrics.jsonl").exists() and metrics(tmp_path / "killed"), process)
+    wait_until(lambda: (tmp_path / "c/killed/metrics.jsonl").exists() and metrics(tmp_path / "c/killed"), process)
     os.kill(workers(process)[1], signal.SIGKILL)
     code, _, err = ended(process)
     assert code == 0 and err.count("resumed: killed at step") == 1, err
     assert charrnn(*line, "--name", "quiet", "-q").code == 0
-    same(tmp_path / "quiet", tmp_path / "killed", 2e-3)
+    same(tmp_path / "c/quiet", tmp_path / "c/killed", 2e-3)
 
 
 def workers(launcher: "subprocess.Popen[str]") -> list[int]:

@@ -10,8 +10,8 @@ import pytest
 
 from charrnn import api
 from charrnn.errors import CheckpointError, CorpusError
-from charrnn.text import corpus as corpus_module
 from charrnn.text import sources as sources_module
+from charrnn.text import stretches
 from charrnn.text.corpus import Corpus
 from charrnn.text.split import split_corpus
 
@@ -49,8 +49,9 @@ def test_a_part_is_read_in_one_pass_over_its_corpus(
         opened.append(name)
         return unpacked(path, name, note)
 
-    monkeypatch.setattr(corpus_module, "unpacked", watched)
-    monkeypatch.setattr(corpus_module, "CHUNK_BYTES", 7)
+    monkeypatch.setattr(stretches, "unpacked", watched)
+    monkeypatch.setattr(stretches, "CHUNK_BYTES", 7)
+    monkeypatch.setattr(stretches, "STRETCH_CHUNKS", 1 << 20)
     for part, first, end in (("valid", split.train_end, split.valid_end), ("test", split.valid_end, split.chars)):
         expected = PLAIN[first:end] if documents == "stream" else "".join(split.part(part, corpus))
         opened.clear()

@@ -134,7 +134,8 @@ def test_what_a_kill_leaves_of_tokens_is_the_runs_own(charrnn: CommandLine, tmp_
     assert charrnn(*train).code == 0
     run = Run(tmp_path / "c/a")
     left = [
-        run.folder / f"{name}0123456789abcdef.{kind}" for name, kind in ((".train-", "tokens.77"), ("valid-", "77"))
+        run.folder / f"{name}0123456789abcdef.{kind}"
+        for name, kind in ((".train-", "tokens.77.1.78"), ("valid-", "77"))
     ]
     for file in left:
         file.write_bytes(b"half")

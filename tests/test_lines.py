@@ -353,7 +353,7 @@ def test_in_8_bits_lines_cost_what_the_samplers_steps_say() -> None:
         for text, own, other in zip(texts, found, exact, strict=True):
             if not len(own):
                 continue
-            assert np.abs(own - other).max() < 0.05
+            assert np.abs(own - other).max() < 0.2
             ids, state, slow = LETTERS.encode(text).tolist(), engine.initial_state(1), []
             if model.config.documents:
                 ids = [*LETTERS.encode(text.removesuffix("\n")).tolist(), LETTERS.size]

@@ -30,6 +30,8 @@ WITH_DROPOUT = dataclasses.replace(MODEL, dropout=0.5, weight_drop=0.5)
 class Cycle:
     """B rows of 0 1 2 3 0 1 2 3 …, three windows an epoch."""
 
+    ended = False
+
     def __init__(self, batch_size: int = 2, bptt: int = 4) -> None:
         self.batch_size, self.bptt = batch_size, bptt
 

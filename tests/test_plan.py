@@ -13,10 +13,10 @@ from charrnn.config import ModelConfig, TrainOptions
 from charrnn.config.durations import format_duration
 from charrnn.errors import ConfigError, DeviceMemoryError
 from charrnn.machine import Machine
-from charrnn.text.corpus import TextStatistics
 from charrnn.text.dataset import Dataset
 from charrnn.text.part import Part
 from charrnn.text.split import Split
+from charrnn.text.survey import TextStatistics
 from charrnn.text.tokenizers.char import CharTokenizer
 from charrnn.training import plan as planning
 from charrnn.training import sizing

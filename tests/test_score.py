@@ -11,9 +11,9 @@ from charrnn.errors import ConfigError, CorpusError, VocabularyError
 from charrnn.scoring.adaptation import adapted_token_nll
 from charrnn.scoring.score import score
 from charrnn.scoring.temperature import fit_temperature
-from charrnn.text.corpus import TextStatistics
 from charrnn.text.documents import SEPARATORS
 from charrnn.text.part import Part
+from charrnn.text.survey import TextStatistics
 from charrnn.text.tokenizers.char import CharTokenizer
 
 from .cases import each

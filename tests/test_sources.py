@@ -20,8 +20,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charrnn.errors import CorpusError
-from charrnn.text import corpus as corpus_module
 from charrnn.text import sources as module
+from charrnn.text import stretches
 from charrnn.text.corpus import Corpus
 from charrnn.text.sources import bundled, keep, read_once
 
@@ -69,7 +69,7 @@ def test_all_members_of_a_compressed_file_are_read(tmp_path: Path, kind: str) ->
 def test_faults_in_a_compressed_file_are_counted_in_what_it_holds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setattr(corpus_module, "CHUNK_BYTES", 7)
+    monkeypatch.setattr(stretches, "CHUNK_BYTES", 7)
     with pytest.raises(CorpusError, match="byte 20 is 0xE9"):
         Corpus([write(tmp_path, PACKERS[kind]("é".encode() * 10 + b"\xe9 "))]).read()
 

@@ -9,7 +9,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from charrnn.errors import ConfigError, CorpusError
-from charrnn.text import corpus as corpus_module
+from charrnn.text import documents as documents_module
+from charrnn.text import stretches
 from charrnn.text.corpus import Corpus
 from charrnn.text.documents import SEPARATORS, join_documents, looks_like_lines, split_documents
 from charrnn.text.split import Split, split_corpus
@@ -55,7 +56,7 @@ def naive_documents(text: str, documents: str) -> list[str]:
 def test_the_first_nine_tenths_train_and_the_rest_validates(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int, size: int
 ) -> None:
-    monkeypatch.setattr(corpus_module, "CHUNK_BYTES", size)
+    monkeypatch.setattr(stretches, "CHUNK_BYTES", size)
     text = distinct(length)
     corpus = corpus_of(tmp_path, text)
     end = int(length * 0.9)
@@ -82,7 +83,7 @@ def test_the_parts_follow_one_another_without_gap_or_overlap(
     text = distinct(length)
     corpus = corpus_of(tmp_path_factory.getbasetemp(), text, "parts.txt")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(corpus_module, "CHUNK_BYTES", size)
+        patch.setattr(stretches, "CHUNK_BYTES", size)
         parts = texts(split_of(corpus, valid=valid, test=test), corpus)
 
     assert "".join(parts) == text
@@ -178,7 +179,7 @@ def test_every_document_is_whole_in_one_part_and_parts_keep_the_order_of_the_tex
     assert separator is not None
     corpus = corpus_of(tmp_path_factory.getbasetemp(), separator.join(whole), "documents.txt")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(corpus_module, "CHUNK_BYTES", size)
+        patch.setattr(stretches, "CHUNK_BYTES", size)
         split = split_of(corpus, documents=documents, valid=valid, test=test)
         parts = [naive_documents(part, documents) for part in texts(split, corpus)]
 
@@ -269,7 +270,10 @@ def test_a_line_of_white_space_is_an_empty_line() -> None:
 
 def test_a_joined_text_gives_its_documents_again_in_chunks_of_their_size() -> None:
     documents = [f"{number}\nand more" for number in range(50)]
-    chunks = list(join_documents(documents, "\n\n", chunk_chars=30))
+    patch = pytest.MonkeyPatch()
+    patch.setattr(documents_module, "BATCH_CHARS", 30)
+    chunks = list(join_documents(documents, "\n\n"))
+    patch.undo()
     assert len(chunks) == 17 and "".join(chunks) == "".join(f"{document}\n\n" for document in documents)
     assert list(split_documents(chunks, "paragraphs")) == documents
 
@@ -280,3 +284,18 @@ def test_a_list_of_names_looks_like_lines_and_prose_verse_and_few_lines_do_not(p
     verse = "".join(f"and so it was the morning {number}\n" for number in range(100))
     for text in (prose, verse, names.replace("\n", "\n\n"), "".join(names.splitlines(True)[:20]), "", "\n" * 99):
         assert not looks_like_lines(text)
+
+
+def test_a_text_of_several_files_is_known_again_also_by_what_older_versions_kept(tmp_path: Path) -> None:
+    files = []
+    for name, text in (("a", "some "), ("b", "words")):
+        (tmp_path / name).write_text(text)
+        files.append(str(tmp_path / name))
+    corpus = Corpus(files)
+    split = split_corpus(corpus, corpus.survey(), valid=None, test=None)
+    older = replace(split, hashes=(), sha256=hashlib.sha256(b"some words").hexdigest())
+    assert split.is_of(corpus) and older.is_of(corpus)
+    (tmp_path / "b").write_text("wordt")
+    changed = Corpus(files)
+    changed.survey()
+    assert not split.is_of(changed) and not older.is_of(changed)

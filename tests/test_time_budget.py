@@ -375,7 +375,7 @@ def poison_once(run: Simulation, steps: set[int]) -> None:
                 run.trainer._train_step.precision.model.first_member.forwards.bias.fill_(math.nan)
         return window(epoch, index)
 
-    run.trainer.streams = SimpleNamespace(window=poisoned, windows=run.streams.windows, batch_size=2)
+    run.trainer.streams = SimpleNamespace(window=poisoned, windows=run.streams.windows, batch_size=2, ended=False)
 
 
 @pytest.mark.parametrize(("at", "save_every"), [(20, 1000), (120, 90), (320, 90), (320, 1000)])

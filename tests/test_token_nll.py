@@ -21,8 +21,8 @@ from charrnn.scoring.score import score
 from charrnn.scoring.token_nll import Positions, inputs_and_targets, target_nll, token_nll
 from charrnn.storage.checkpoint import Header
 from charrnn.storage.formats import FORMAT
-from charrnn.text.corpus import TextStatistics
 from charrnn.text.part import Part
+from charrnn.text.survey import TextStatistics
 from charrnn.text.token_files import Tokens, smallest_dtype
 from charrnn.text.tokenizers.char import CharTokenizer
 from charrnn.training.int8_check import arrays

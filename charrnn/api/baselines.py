@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 from charrnn.api.learned import training_text
 from charrnn.errors import CharrnnError
-from charrnn.text.corpus import utf8
 from charrnn.text.dataset import encode_part
 from charrnn.text.documents import as_documents
+from charrnn.text.encodings import utf8
 from charrnn.text.part import Part
 
 if TYPE_CHECKING:

@@ -31,7 +31,7 @@ def _training_lines(model: "Opened") -> TrainingLines | None:
     try:
         split, corpus = corpus_at_hand(model)
         if (found := TrainingLines.of(split, corpus)) is not None:
-            corpus.finish(split.sha256)
+            corpus.finish(split)
         return found
     except CharrnnError:
         return None
@@ -49,7 +49,7 @@ def copy_index(model: "Opened") -> CopyIndex:
         return kept
     split, corpus = corpus_at_hand(model)
     index = CopyIndex.of(split.part("train", corpus))
-    corpus.finish(split.sha256)
+    corpus.finish(split)
     if own:
         keep_index(run.copies, key, index)
     return index
@@ -88,7 +88,7 @@ def newness(
     for model in source.opened if novel else ():
         split, corpus = corpus_at_hand(model)
         learned.append(TrainingLines.in_text(corpus.chunks("\n"), ignore_case=ignore_case))
-        corpus.finish(split.sha256)
+        corpus.finish(split)
     known = TrainingLines.of_several(learned) if novel else None
     new = Unlike(unique=unique, known=known, exclude=exclude, ignore_case=ignore_case)
     return lambda sample: new(sample.text, whole_lines(sample.text, prompt=prompt, cut=False))

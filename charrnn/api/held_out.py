@@ -31,7 +31,7 @@ class HeldOut(KeptText):
         if file is None:
             once = OncePassed(self.sources, any_bytes=any_bytes)
             found = "".join(split.part(part, once))
-            once.finish(split.sha256)
+            once.finish(split)
         else:
             found = "".join(split.part(part, self))
             self._label += f": {file}"

@@ -18,7 +18,7 @@ def split_at_hand(model: "Opened") -> Split:
 def corpus_at_hand(model: "Opened") -> tuple[Split, OncePassed]:
     """The same, and the corpus to be read once. Raises CharrnnError when that is not known, or gone.
 
-    Whoever has read what it wants calls `corpus.finish(split.sha256)`, which raises CorpusError on a changed one.
+    Whoever has read what it wants calls `corpus.finish(split)`, which raises CorpusError on a changed one.
     """
     split = split_at_hand(model)
     return split, OncePassed(list(split.sources), any_bytes=model.tokenizer.any_bytes)
@@ -28,5 +28,5 @@ def training_text(model: "Opened") -> str:
     """What a model has learned from. Raises CharrnnError when that is not known, gone or changed."""
     split, corpus = corpus_at_hand(model)
     text = "".join(split.part("train", corpus))
-    corpus.finish(split.sha256)
+    corpus.finish(split)
     return text

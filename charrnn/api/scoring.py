@@ -4,10 +4,11 @@ from dataclasses import replace
 from os import PathLike, fspath
 from typing import TYPE_CHECKING
 
-from charrnn.text.corpus import Corpus, TextStatistics, in_memory
+from charrnn.text.corpus import Corpus, in_memory
 from charrnn.text.dataset import encode_scored
 from charrnn.text.documents import missing_ends
 from charrnn.text.part import Part
+from charrnn.text.survey import TextStatistics
 from charrnn.text.unknown import refuse_unknown
 
 if TYPE_CHECKING:

@@ -105,7 +105,7 @@ def score(
         opt.from_field(
             VerbArguments,
             "precision",
-            help="32-bit floats, or the 8 bits that samples are drawn by: the same numbers on every machine, and fast.",
+            help="32-bit floats, or the 8 bits of sampling: the same on every machine, and fast.",
             default="fp32",
         ),
     ] = None,

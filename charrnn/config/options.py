@@ -94,6 +94,12 @@ class TrainOptions(Config):
         metavar="FILE|SHARE", range=Range(above=0, below=1), parse=share_or_file,
     )  # fmt: skip
 
+    stream: bool = text(
+        "Read the text once and keep its first 16 MB alone: for vocabulary and validation set.", default=False
+    )
+    shuffle: bool = text(
+        "Read the files in another order each epoch; the end of the text is held out all the same.", default=False
+    )
     cache: str | None = text(
         "Folder for the tokens of a large text, shared by runs of the same text.", says="the run's own", parse=text_of,
         metavar="DIR",
@@ -191,6 +197,11 @@ class TrainOptions(Config):
         super().__post_init__()
         budgets = [budget for budget in (self.steps, self.epochs, self.seconds) if budget is not None]
         require(len(budgets) <= 1, ONE_BUDGET)
+        for name in ("epochs", "shuffle", "bidirectional", "documents"):
+            require(
+                not self.stream or getattr(self, name) in (None, False, "stream"),
+                f"a text that is read once (`stream`) has no {name}: leave out one of the two",
+            )
         require(bool(self.corpus), "`corpus` must name a text: leave it out for the bundled one")
 
 

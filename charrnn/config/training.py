@@ -28,6 +28,8 @@ class TrainConfig(Config):
     weight_decay: float = field(default=0.01, metadata=same_as(TrainOptions, "weight_decay"))
     clip: float | None = field(default=1.0, metadata=within(above=0))
     clip_value: float | None = field(default=None, metadata=same_as(TrainOptions, "clip_value"))
+    stream: bool = field(default=False, metadata=same_as(TrainOptions, "stream"))
+    shuffle: bool = field(default=False, metadata=same_as(TrainOptions, "shuffle"))
     state_drop: float = field(default=0.02, metadata=within(at_least=0, below=1))
     eval_every: int | None = field(default=None, metadata=same_as(TrainOptions, "eval_every"))
     evaluations: int = field(default=15, metadata=within(at_least=1))

@@ -114,6 +114,11 @@ def cores() -> int:
     return max(1, min(allowed, math.ceil(min(_quotas(), default=allowed))))
 
 
+def readers(threads: int | None) -> int:
+    """Processes that read a large text side by side: as many as `threads` (None: all) that have processors."""
+    return min(cores(), threads or cores())
+
+
 def _quotas(groups: Path = Path("/proc/self/cgroup"), mounted: Path = Path("/sys/fs/cgroup")) -> Iterator[float]:
     """Every limit that Linux sets this program's time, in processors: of its control group, and of those around it.
 

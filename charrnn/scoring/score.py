@@ -5,8 +5,8 @@ from charrnn.errors import CorpusError
 from charrnn.models.ensemble import Predictor
 from charrnn.scoring.figures import Score
 from charrnn.scoring.token_nll import BATCH, token_nll
-from charrnn.text.corpus import TextStatistics
 from charrnn.text.part import Part
+from charrnn.text.survey import TextStatistics
 
 
 def score(

@@ -14,7 +14,7 @@ from charrnn.text.sources import GLOB
 
 VARIABLE = "CHARRNN_CHECKPOINTS"
 # What the tokens of a large text are kept as, and what a kill leaves of them.
-TOKENS = re.compile(r"\.?(train|valid)-[0-9a-f]{16}\.(tokens|starts|json|\d+)(\.\d+)?")
+TOKENS = re.compile(r"\.?(train|valid)-[0-9a-f]{16}\.(tokens|starts|json|\d+)(\.\d+)*")
 # What texts that can be read once are kept as.
 COPY = re.compile(r"(corpus|valid|test)(-\d+)?\.txt")
 

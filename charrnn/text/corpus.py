@@ -4,39 +4,21 @@ A `Corpus` is a list of sources (`sources.py`) that can be read again and again,
 (`split.py`) and what it turns into (`dataset.py`) is decided elsewhere.
 """
 
-import codecs
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import BinaryIO
+from dataclasses import asdict, replace
+from functools import cached_property
+from itertools import chain
 
 from charrnn.errors import CorpusError
-from charrnn.text.encodings import advice, utf16
-from charrnn.text.sources import DAMAGED, called, find, listed, unpacked
+from charrnn.text.encodings import utf8
+from charrnn.text.sources import called, find, listed
+from charrnn.text.stretches import Found, Piece, Stretch, cut, normalised, stretches
+from charrnn.text.survey import Repeats, Survey, TextStatistics, looked_at, united
+from charrnn.text.workers import Task, side_by_side
 
-CHUNK_BYTES = 1 << 22
-CHECKED_LINES = 200_000
-MANY_DUPLICATES = 0.3
-
-_CONTROLS = {chr(code) for code in range(32)} - set("\t\n\r\f\x1b") | {"\x7f"}
-
-
-@dataclass
-class TextStatistics:
-    """What reading a text found: counts of the original text, and what was normalised or looks wrong.
-
-    `chars` are Unicode code points, `bytes` those of UTF-8, `words` are separated by white space; `kept` are the code
-    points that are left once line ends are normalised.
-    """
-
-    chars: int = 0
-    bytes: int = 0
-    words: int = 0
-    kept: int = 0
-    sha256: str = ""
-    hashes: tuple[str, ...] = ()
-    """Of each source."""
-    notes: list[str] = field(default_factory=list)
+# On the disk: what is smaller is read before another process has begun.
+LARGE_BYTES = 32 << 20
 
 
 class Corpus:
@@ -45,6 +27,7 @@ class Corpus:
     `names` are what messages call the sources. With `any_bytes`, what is no UTF-8 is read too, a lone surrogate for
     each such byte ("surrogateescape"), and zero bytes. Without `corpora`, a bundled corpus's name is none.
     Raises CorpusError when a source is missing, undecodable (with the byte offset of the first fault) or binary.
+    A large one is surveyed, and tokenized, by as many `processes`.
     What can be read once, as stdin, is to be kept where it is needed twice (see `keep`).
     """
 
@@ -55,10 +38,11 @@ class Corpus:
         names: Sequence[str] | None = None,
         any_bytes: bool = False,
         corpora: bool = True,
+        processes: int = 1,
     ) -> None:
         self.sources = listed(sources) if corpora else sources
         self.names = [called(source) for source in names or self.sources]
-        self.any_bytes = any_bytes
+        self.any_bytes, self.processes = any_bytes, processes
         self.statistics = TextStatistics()
         self._paths = [find(source, corpora=corpora) for source in self.sources]
 
@@ -67,158 +51,138 @@ class Corpus:
         """What messages call all of it."""
         return " ".join(self.names)
 
+    @cached_property
+    def stretches(self) -> list[list[Stretch]]:
+        """Those of each source."""
+        pairs = zip(self._paths, self.names, strict=True)
+        return [stretches(path, name, self.any_bytes) for path, name in pairs]
+
     def chunks(self, border: str = "") -> Iterator[str]:
-        """The text in chunks of some megabytes, line ends as \\n; `statistics` are complete once it is exhausted.
+        """The text in chunks of some megabytes, line ends as \n; `statistics` are complete once it is exhausted.
 
         A `border` stands between two sources, and counts in no statistics.
         """
-        statistics, digest = TextStatistics(), hashlib.sha256()
-        # Counting takes longer than reading: once is enough.
-        survey = None if self.statistics.sha256 else _Survey(statistics)
-        for number, (name, path) in enumerate(zip(self.names, self._paths, strict=True)):
+        # Counting and hashing take longer than reading: once is enough.
+        survey = None if self.statistics.sha256 else _FirstPass(self)
+        for number, source in enumerate(self.stretches):
             if number and border:
                 yield border
-            with unpacked(path, name, statistics.notes.append) as raw:
-                own = hashlib.sha256()
-                decoded = _decode(raw, name, [digest, own], statistics, self.any_bytes)
-                yield from _normalise(decoded, name, statistics, survey)
-                statistics.hashes += (own.hexdigest(),)
-        statistics.sha256 = digest.hexdigest()
+            for stretch in source:
+                yield from stretch.read(Found()) if survey is None else survey.read(number, stretch)
         if survey is not None:
-            survey.finish()
-            self.statistics = statistics
+            self.statistics = survey.finish()
+
+    def once(self) -> Iterator[str]:
+        """The same for who reads it but once: nothing is counted."""
+        return chain.from_iterable(stretch.read(Found()) for source in self.stretches for stretch in source)
+
+    def cut(self, first: int, end: int) -> Iterator[str]:
+        """The code points [first, end) in chunks; a stretch that has none of them is not read where that is known."""
+        if not self.statistics.lengths:
+            return cut(self.chunks(), first, end)
+        return chain.from_iterable(piece.read() for piece in self.pieces(first, end))
+
+    def pieces(self, first: int, end: int) -> list[Piece]:
+        """Of a surveyed text, what the code points [first, end) are of each stretch that has any."""
+        found, position = [], 0
+        flat = [(number, stretch) for number, source in enumerate(self.stretches) for stretch in source]
+        told = zip(flat, self.statistics.lengths, self.statistics.alphabets, strict=True)
+        for (number, stretch), length, alphabet in told:
+            begin, stop = max(0, first - position), min(length, end - position)
+            if begin < stop:
+                found.append(Piece(number, stretch, begin, stop, alphabet if stop - begin == length else None))
+            position += length
+        return found
+
+    def characters(self, first: int, end: int) -> Iterator[str]:
+        """Texts that together have the characters of [first, end): their alphabets, where those are known."""
+        if not self.statistics.lengths:
+            yield from self.cut(first, end)
+        for piece in self.pieces(first, end):
+            yield from piece.read() if piece.alphabet is None else [piece.alphabet]
+
+    @property
+    def side_by_side(self) -> int:
+        """How many processes it pays to read its stretches by."""
+        if sum(map(len, self.stretches)) < 2 or None in self._paths:
+            return 1
+        size = sum(path.stat().st_size for path in self._paths if path is not None)
+        return self.processes if size >= LARGE_BYTES else 1
 
     def survey(self) -> TextStatistics:
         """Read it all once for its statistics. Raises CorpusError when there is no text in it."""
-        for _ in self.chunks():
-            pass
+        if not self.statistics.sha256 and self.side_by_side > 1:
+            self.statistics = self._survey_side_by_side()
+        else:
+            for _ in self.chunks():
+                pass
         if not self.statistics.chars:
             raise CorpusError(f"{self.title} holds no text")
         return self.statistics
+
+    def _survey_side_by_side(self) -> TextStatistics:
+        # Of several stretches, the hash of all is a task of its own.
+        tasks: list[Task] = [("hash", {"stretch": asdict(one[0].source)}) for one in self.stretches if len(one) > 1]
+        alone = len(tasks)
+        tasks += [
+            ("look", {"stretch": asdict(stretch), "hashed": len(source) == 1})
+            for source in self.stretches
+            for stretch in source
+        ]
+        with side_by_side(tasks, self.side_by_side) as said:
+            repeats = Repeats()
+            for chunk in self.chunks():
+                repeats.see(chunk)
+                if repeats.enough:
+                    break
+            hashes = iter([next(said) for _ in range(alone)])
+            sources = []
+            for name, source in zip(self.names, self.stretches, strict=True):
+                found = [next(said) for _ in source]
+                sha256 = found[0][1] or next(hashes)
+                sources.append((name, sha256, [Found(**one) for one, _ in found]))
+        return united(sources, repeats)
+
+    def joined_sha256(self) -> str:
+        """Of the bytes of all sources, one behind another, as earlier versions told a text of several."""
+        digest = hashlib.sha256()
+        for source in self.stretches:
+            source[0].source.hash(digest)
+        return digest.hexdigest()
 
     def read(self) -> str:
         """The whole text at once, and its statistics."""
         return "".join(self.chunks())
 
 
-def _decode(
-    raw: BinaryIO, source: str, digests: Sequence["hashlib._Hash"], statistics: TextStatistics, any_bytes: bool
-) -> Iterator[str]:
-    """UTF-8, strict unless `any_bytes`, a leading BOM dropped."""
-    utf8 = codecs.getincrementaldecoder("utf-8")("surrogateescape" if any_bytes else "strict")
-    offset = 0
-    while True:
-        try:
-            block = raw.read(CHUNK_BYTES)
-        except DAMAGED as error:
-            raise CorpusError(f"{source} cannot be read to its end: {error}") from None
-        for digest in digests:
-            digest.update(block)
-        if b"\0" in block and not any_bytes:
-            raise CorpusError(f"{source} {zeros_told(block)}")
-        if offset == 0 and block.startswith(codecs.BOM_UTF8):
-            statistics.notes.append(f"{source}: byte order mark dropped")
-            block, offset = block[3:], 3
-        pending = len(utf8.getstate()[0])
-        try:
-            text = utf8.decode(block, final=not block)
-        except UnicodeDecodeError as error:
-            raise CorpusError(
-                f"{source} is not UTF-8: byte {offset - pending + error.start} is 0x{error.object[error.start]:02X} "
-                f"({error.reason}); {advice(error.object, error.start)}"
-            ) from None
-        offset += len(block)
-        statistics.bytes += len(block)
-        if text:
-            yield text
-        if not block:
-            return
+class _FirstPass:
+    """Looks at all stretches as they are read."""
 
+    def __init__(self, corpus: Corpus) -> None:
+        self._names = corpus.names
+        self._found: list[list[Found]] = [[] for _ in self._names]
+        self._digests = [hashlib.sha256() for _ in self._names]
+        self._repeats = Repeats()
 
-def zeros_told(block: bytes) -> str:
-    """What is said of zero bytes, which no text holds."""
-    if name := utf16(block):
-        return f"is {name}, not UTF-8: convert it first, for example with iconv -f {name} -t UTF-8"
-    return "holds zero bytes, as binary data do and no text: a model with `tokenizer='byte'` takes any bytes"
+    def read(self, number: int, stretch: Stretch) -> Iterator[str]:
+        """The text of a stretch of the source of this number."""
+        self._found[number].append(found := Found())
+        for chunk in looked_at(stretch, found, self._digests[number]):
+            self._repeats.see(chunk)
+            yield chunk
 
-
-class _Survey:
-    """Counts and suspicions over a text that comes in chunks."""
-
-    def __init__(self, statistics: TextStatistics) -> None:
-        self.statistics = statistics
-        self._in_word = False
-        self._controls = 0
-        self._lines = 0
-        self._seen: set[int] = set()
-        self._duplicates = 0
-
-    def see(self, text: str) -> None:
-        statistics = self.statistics
-        statistics.chars += len(text)
-        statistics.words += len(text.split()) - (self._in_word and not text[0].isspace())
-        self._in_word = not text[-1].isspace()
-        self._controls += sum(text.count(control) for control in _CONTROLS)
-
-    def see_lines(self, text: str) -> None:
-        if self._lines < CHECKED_LINES:
-            lines = [line for line in text.split("\n") if len(line) > 20]
-            self._lines += len(lines)
-            hashes = {hash(line) for line in lines}
-            self._duplicates += len(lines) - len(hashes - self._seen)
-            self._seen |= hashes
-
-    def finish(self) -> None:
-        if self._controls:
-            characters = "character" if self._controls == 1 else "characters"
-            self.statistics.notes.append(f"the text holds {self._controls} control {characters}")
-        if self._lines >= 10 and self._duplicates > MANY_DUPLICATES * self._lines:
-            share = self._duplicates / self._lines
-            self.statistics.notes.append(
-                f"{share:.0%} of its lines occur more than once: a model will learn them by heart"
-            )
-
-
-def _normalise(chunks: Iterator[str], source: str, statistics: TextStatistics, survey: _Survey | None) -> Iterator[str]:
-    """Line ends as \\n. A CR at the end of a chunk waits for the next, which may begin with its LF."""
-    held = ""
-    windows = old_mac = 0
-    for chunk in chunks:
-        if survey is not None:
-            survey.see(chunk)
-        text = held + chunk
-        held = "\r" if text.endswith("\r") else ""
-        text = text.removesuffix("\r")
-        if "\r" in text:
-            windows += text.count("\r\n")
-            text = text.replace("\r\n", "\n")
-            old_mac += text.count("\r")
-            text = text.replace("\r", "\n")
-        if survey is not None:
-            survey.see_lines(text)
-        statistics.kept += len(text)
-        if text:
-            yield text
-    if held:
-        old_mac += 1
-        statistics.kept += 1
-        yield "\n"
-    if windows + old_mac:
-        statistics.notes.append(f"{source}: {windows} CR LF and {old_mac} CR line ends read as LF")
+    def finish(self) -> TextStatistics:
+        """When all are read."""
+        hashes = [digest.hexdigest() for digest in self._digests]
+        return united(zip(self._names, hashes, self._found, strict=True), self._repeats)
 
 
 def in_memory(text: str) -> tuple[str, TextStatistics]:
     """The same normalising and counting for a text that is already here."""
-    statistics = TextStatistics(bytes=len(utf8(text)))
-    survey = _Survey(statistics)
-    normalised = "".join(_normalise(iter([text] if text else []), "the text", statistics, survey))
-    survey.finish()
-    return normalised, statistics
-
-
-def utf8(text: str) -> bytes:
-    """UTF-8; one byte for each that was read as a lone surrogate, three for any other half of a pair."""
-    try:
-        return text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "surrogatepass")
+    found, repeats = Found(bytes=len(utf8(text))), Repeats()
+    if kept := normalised(text, found):
+        survey = Survey(found)
+        survey.see(kept)
+        survey.finish()
+        repeats.see(kept)
+    return kept, replace(united([("the text", "", [found])], repeats), hashes=(), lengths=(), alphabets=())

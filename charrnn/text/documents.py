@@ -10,6 +10,9 @@ SEPARATORS: dict[str, str | None] = {"stream": None, "lines": "\n", "paragraphs"
 _BORDERS = {"lines": re.compile("\n"), "paragraphs": re.compile(r"\n(?:[^\S\n]*\n)+")}
 _EMPTY_LINES_AROUND = re.compile(r"\A(?:[^\S\n]*\n)+|(?:\n[^\S\n]*)+\Z")
 
+# Characters of documents that are handled at once.
+BATCH_CHARS = 1 << 20
+
 # What a list looks like: lines, so many of them, hardly any of them empty or long.
 _LEAST_LINES, _SHORT_LINE, _LONG_LINE, _FEW = 30, 20, 40, 0.05
 
@@ -45,18 +48,24 @@ def _written(documents: Iterable[str]) -> Iterator[str]:
             yield _EMPTY_LINES_AROUND.sub("", document) if "\n" in document else document
 
 
-def join_documents(documents: Iterable[str], separator: str, chunk_chars: int = 1 << 20) -> Iterator[str]:
-    """A text of these documents, in chunks that are not much larger than `chunk_chars`."""
-    waiting: list[str] = []
+def join_documents(documents: Iterable[str], separator: str) -> Iterator[str]:
+    """A text of these documents, in chunks of about BATCH_CHARS."""
+    for some in batches(documents, separator):
+        yield separator.join([*some, ""])
+
+
+def batches(documents: Iterable[str], separator: str = "") -> Iterator[list[str]]:
+    """Documents in lists that have, each with its separator, about BATCH_CHARS."""
+    some: list[str] = []
     size = 0
     for document in documents:
-        waiting += [document, separator]
+        some.append(document)
         size += len(document) + len(separator)
-        if size >= chunk_chars:
-            yield "".join(waiting)
-            waiting, size = [], 0
-    if waiting:
-        yield "".join(waiting)
+        if size >= BATCH_CHARS:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
 
 
 def as_documents(text: str, documents: str) -> str:

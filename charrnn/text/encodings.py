@@ -91,3 +91,18 @@ def _japanese(sample: bytes, codec: str) -> bool:
     wide = [character for character in sample.decode(codec, "replace") if character > "\x7f"]
     kana = sum("\N{HIRAGANA LETTER SMALL A}" <= character <= "\N{KATAKANA LETTER SMALL KE}" for character in wide)
     return kana > LEAST_KANA * len(wide) and wide.count("\N{REPLACEMENT CHARACTER}") < 0.05 * len(wide)
+
+
+def zeros_told(block: bytes) -> str:
+    """What is said of zero bytes, which no text holds."""
+    if name := utf16(block):
+        return f"is {name}, not UTF-8: convert it first, for example with iconv -f {name} -t UTF-8"
+    return "holds zero bytes, as binary data do and no text: a model with `tokenizer='byte'` takes any bytes"
+
+
+def utf8(text: str) -> bytes:
+    """UTF-8; one byte for each that was read as a lone surrogate, three for any other half of a pair."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")

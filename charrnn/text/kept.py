@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from charrnn.errors import CorpusError
 from charrnn.text.corpus import Corpus
+from charrnn.text.split import Split
 
 
 class KeptText(Corpus):
@@ -34,7 +35,8 @@ class OncePassed(Corpus):
             self._passed = super().chunks(border)
         return self._passed
 
-    def finish(self, sha256: str) -> None:
-        """Read what is left. Raises CorpusError unless the whole has this hash."""
-        if self.survey().sha256 != sha256:
+    def finish(self, split: Split) -> None:
+        """Read what is left. Raises CorpusError unless the whole is what this split is of."""
+        self.survey()
+        if not split.is_of(self):
             raise CorpusError(f"{' '.join(self.sources)} has changed since the model was trained: name a text")

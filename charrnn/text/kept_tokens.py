@@ -56,7 +56,8 @@ class KeptTokens:
             except BaseException:
                 writer.drop()
                 raise
-            told = {"size": part.tokens.size, "chars": part.chars, "unknown": part.unknown, "state": self._state(name)}
+            told = {"size": part.tokens.size, "chars": part.chars, "unknown": part.unknown, "files": part.files}
+            told["state"] = self._state(name)
             if part.starts is not None:
                 part.starts.tofile(self._file(name, "starts"))
                 told["documents"] = len(part.starts)
@@ -79,7 +80,7 @@ class KeptTokens:
         starts: Any = None
         if documents := told.get("documents"):
             starts = np.memmap(self._file(name, "starts"), dtype=np.int64, mode="r", shape=(documents,))
-        return Part(tokens, told["chars"], starts, told["unknown"])
+        return Part(tokens, told["chars"], starts, told["unknown"], tuple(told["files"]))
 
     def _told(self, name: str) -> dict[str, Any] | None:
         """What is known of a part that is kept whole; an empty one has no file of tokens."""
@@ -88,7 +89,7 @@ class KeptTokens:
             size = self._file(name, "tokens").stat().st_size if told["size"] else 0
         except (OSError, ValueError, KeyError):
             return None
-        return told if size == told["size"] * self._dtype.itemsize else None
+        return told if "files" in told and size == told["size"] * self._dtype.itemsize else None
 
     def _state(self, name: str) -> list[list[int]] | None:
         """Sizes and times of the files that a part is made of; None where one is none."""

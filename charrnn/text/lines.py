@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
 from charrnn.errors import CorpusError
-from charrnn.text.corpus import utf8, zeros_told
-from charrnn.text.encodings import advice
+from charrnn.text.encodings import advice, utf8, zeros_told
 from charrnn.text.sources import DAMAGED, called, find, read_once, unpacked
 
 CHUNK = 1 << 16

@@ -10,12 +10,16 @@ from charrnn.text.token_files import Tokens
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Token ids (N,) of one part. `starts` (D,) are the first ids of its documents, None for one stream."""
+    """Token ids (N,) of one part. `starts` (D,) are the first ids of its documents, None for one stream.
+
+    `files` are the first ids of what a stream has of each of its files, where those are known.
+    """
 
     tokens: Tokens
     chars: int
     starts: npt.NDArray[np.int64] | None = None
     unknown: int = 0
+    files: tuple[int, ...] = ()
 
     def beginning(self, tokens: int) -> "Part":
         """The first `tokens` tokens, or the documents that begin among them."""
@@ -30,7 +34,9 @@ class Part:
     def reversed(self, start_id: int) -> "Part":
         """The same read from its end: the whole stream, or each document, whose end id stays at its end."""
         if self.starts is None:
-            return replace(self, tokens=self.tokens[::-1])
+            size = self.tokens.size
+            files = tuple(size - end for end in reversed([*self.files[1:], *[size] * bool(self.files)]))
+            return replace(self, tokens=self.tokens[::-1], files=files)
         ends = np.append(self.starts[1:], self.tokens.size)
         # Where each position of a document finds its token: from the last one back, the end id last.
         positions = np.arange(self.tokens.size)

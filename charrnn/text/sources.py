@@ -130,6 +130,12 @@ def keep(source: str, file: Path) -> None:
             out.write(block)
 
 
+def compressed(path: Path | None, name: str) -> bool:
+    """Whether a source is, whatever its name."""
+    with _opened(path, name) as raw:
+        return raw.peek(8).startswith(tuple(_COMPRESSED))
+
+
 @contextmanager
 def unpacked(path: Path | None, name: str, note: Callable[[str], None]) -> Iterator[BinaryIO]:
     """The bytes of a source, unpacked where it is compressed, whatever its name; `note` hears what was left out."""

@@ -12,8 +12,9 @@ from random import Random
 from charrnn.config import require
 from charrnn.errors import CorpusError
 from charrnn.schema import Schema, to_json_text
-from charrnn.text.corpus import Corpus, TextStatistics
+from charrnn.text.corpus import Corpus
 from charrnn.text.documents import SEPARATORS, join_documents, split_documents
+from charrnn.text.survey import TextStatistics
 
 # The same for every run: runs on one text are judged by the same documents, and a model that is gone on from has not
 # seen what the next one is judged by.
@@ -32,7 +33,8 @@ class Split(Schema):
     `train_end` and `valid_end` cut it into stretches, in code points of the normalised text. Where documents are
     `drawn`, with that seed, `held_out` of all `count` are for validation and for test, and there is one stretch;
     None: they are cut as a stream is, as they were before they were drawn. A part that is a file of its own is named
-    instead, with the SHA-256 of its bytes, which runs of older versions lack, as they lack the `hashes` of the sources.
+    instead, with the SHA-256 of its bytes, which runs of older versions lack, as they lack the `hashes` of the sources:
+    there `sha256` is of all bytes, one source behind another.
     """
 
     sources: tuple[str, ...]
@@ -63,6 +65,13 @@ class Split(Schema):
         """What is learned and judged by, in one number, wherever the files are: SHA-256, in hexadecimal."""
         return sha256(to_json_text({**self.to_json(), "sources": None}).encode()).hexdigest()
 
+    def is_of(self, corpus: Corpus) -> bool:
+        """Whether a text that has been surveyed is the one that was split."""
+        statistics = corpus.statistics
+        if len(self.hashes) > 1:
+            return self.hashes == statistics.hashes
+        return self.sha256 == (statistics.sha256 if len(statistics.hashes) == 1 else corpus.joined_sha256())
+
     def part(self, name: str, corpus: Corpus) -> Iterator[str]:
         """The text of 'train', 'valid' or 'test' in chunks; empty where there is none.
 
@@ -76,12 +85,13 @@ class Split(Schema):
         if self.drawn is not None and separator is not None:
             documents = zip(_documents(corpus, self.documents), self._parts(self.drawn), strict=False)
             return join_documents((document for document, part in documents if part == name), separator)
-        first, end = {
-            "train": (0, self.train_end),
-            "valid": (self.train_end, self.valid_end),
-            "test": (self.valid_end, self.chars),
-        }[name]
-        return _cut(corpus.chunks(), first, end) if end > first else iter(())
+        first, end = self.span(name)
+        return corpus.cut(first, end) if end > first else iter(())
+
+    def span(self, name: str) -> tuple[int, int]:
+        """The stretch of one stream that a part of it is, in code points."""
+        ends = {"train": (0, self.train_end), "valid": (self.train_end, self.valid_end)}
+        return ends.get(name, (self.valid_end, self.chars))
 
     def _parts(self, seed: int) -> Iterator[str]:
         """The part of each document in turn, by selection sampling (Fan, Muller & Rezucha 1962)."""
@@ -180,13 +190,3 @@ def _unchanged(corpus: Corpus, sha256: str | None) -> Iterator[str]:
     yield from corpus.chunks()
     if sha256 not in (None, corpus.statistics.sha256):
         raise CorpusError(f"{corpus.sources[0]} has changed since the run began: it is not the text that was held out")
-
-
-def _cut(chunks: Iterator[str], first: int, end: int) -> Iterator[str]:
-    position = 0
-    for chunk in chunks:
-        if part := chunk[max(0, first - position) : max(0, end - position)]:
-            yield part
-        position += len(chunk)
-        if position >= end:
-            return

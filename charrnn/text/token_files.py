@@ -4,6 +4,7 @@ A file that is mapped can be larger than memory. Shapes: N tokens.
 """
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -35,6 +36,26 @@ class TokenWriter:
         self._blocks: list[Tokens] = []
         self._file: BinaryIO | None = None
 
+    @property
+    def keeps(self) -> bool:
+        """Whether there is a file in any case."""
+        return self._keep is not None
+
+    def file_of(self, number: int) -> Path:
+        """A name for a file of further ids, made elsewhere, that `append` is to take; of one that keeps."""
+        assert self._keep is not None
+        return self._keep.with_name(f"{self._unfinished.name}.{number}")
+
+    def append(self, file: Path) -> None:
+        """The ids in a file of the same type, which is removed; there is none where there are no ids."""
+        if not file.exists():
+            return
+        self._file = self._file or self._opened()
+        with open(file, "rb") as more:
+            shutil.copyfileobj(more, self._file, 1 << 20)
+        self.size += file.stat().st_size // self._dtype.itemsize
+        file.unlink()
+
     def write(self, ids: npt.NDArray[np.int32]) -> None:
         """Append ids (any number of them)."""
         self._blocks.append(ids.astype(self._dtype))
@@ -50,14 +71,20 @@ class TokenWriter:
         """A nameless file, or the one to be kept, beside its name."""
         if self._keep is None:
             return cast(BinaryIO, tempfile.TemporaryFile(dir=self._folder))
-        return open(self._keep.with_name(f".{self._keep.name}.{os.getpid()}"), "w+b")
+        return open(self._unfinished, "w+b")
+
+    @property
+    def _unfinished(self) -> Path:
+        assert self._keep is not None
+        return self._keep.with_name(f".{self._keep.name.removeprefix('.')}.{os.getpid()}")
 
     def drop(self) -> None:
         """Nothing more comes, and what came is not wanted."""
         if self._file is not None:
             self._file.close()
-            if self._keep is not None:
-                os.unlink(self._file.name)
+        if self._keep is not None:
+            for file in self._keep.parent.glob(f"{self._unfinished.name}*"):
+                file.unlink()
 
     def finish(self) -> Tokens:
         """All ids (N,)."""

@@ -3,6 +3,7 @@
 B batch rows, T window length, N tokens.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,6 +19,8 @@ from charrnn.text.token_files import Tokens
 FRESH = -1
 SORTED_GROUPS = 32
 SURVEYED = 1 << 20
+# Sets the draw of the files' order apart from that of any window.
+FILES = 1 << 62
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +41,8 @@ class Streams(Protocol):
 
     batch_size: int
     bptt: int
+    ended: bool
+    """Whether there is no further window, of a text that is read once."""
 
     def windows(self, epoch: int) -> int:
         """How many windows this epoch has."""
@@ -57,11 +62,13 @@ def open_streams(
     seed: int,
     state_drop: float = 0.0,
     newline: int | None = None,
+    shuffle: bool = False,
 ) -> Streams:
-    """One stream cut into rows, or documents in groups, by what the part is."""
+    """One stream cut into rows, or documents in groups, by what the part is; `shuffle` its files."""
     if part.starts is None:
         opening = None if newline is None else paragraph_break(part.tokens, newline)
-        return ContinuousStreams(part.tokens, start_id, batch_size, bptt, seed, state_drop, opening)
+        order = FileOrder(part.files, part.tokens.size, seed) if shuffle else None
+        return ContinuousStreams(part.tokens, start_id, batch_size, bptt, seed, state_drop, opening, order)
     return DocumentStreams(part.tokens, part.starts, start_id, batch_size, bptt, seed)
 
 
@@ -81,6 +88,26 @@ def fit(part: Part, *, batch_size: int, bptt: int) -> tuple[int, int]:
     return min(batch_size, max(1, part.tokens.size // bptt)), bptt
 
 
+class FileOrder:
+    """The files of a text in an order of each epoch's own, a pure function of (seed, epoch). S files, N tokens."""
+
+    def __init__(self, files: Sequence[int], tokens: int, seed: int) -> None:
+        """`files` (S,): the first token of each, in the text's own order."""
+        self._files, self._seed = np.array(files, np.int64), seed
+        self._lengths = np.diff(self._files, append=tokens)
+        self._drawn = -1
+
+    def places(self, epoch: int, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Where in the text the tokens at these positions of an epoch are."""
+        if self._drawn != epoch:
+            order = np.random.default_rng([self._seed, epoch, FILES]).permutation(self._files.size)
+            ends = np.cumsum(self._lengths[order])
+            self._ends, self._moved = ends, self._files[order] - (ends - self._lengths[order])
+            self._drawn = epoch
+        moved: npt.NDArray[np.int64] = self._moved[np.searchsorted(self._ends, positions, side="right")]
+        return positions + moved
+
+
 class ContinuousStreams:
     """One text as B parallel streams that carry their state from window to window.
 
@@ -90,7 +117,12 @@ class ContinuousStreams:
     a row loses its state with probability `state_drop`: so the network learns to begin from nothing. A row that has
     come to the `opening` of a paragraph begins anew from the start id: so a sample begins as a paragraph does. In a
     text without any, half of the rows that lose their state lose their last token too.
+
+    With an `order` of its files, the text of an epoch is those one after another in that order: then no row has read
+    what stands in front of another, and an epoch begins from nothing.
     """
+
+    ended = False
 
     def __init__(
         self,
@@ -101,7 +133,9 @@ class ContinuousStreams:
         seed: int,
         state_drop: float,
         opening: tuple[int, ...] | None = None,
+        order: FileOrder | None = None,
     ) -> None:
+        self._order = order
         self.batch_size, self.bptt = batch_size, bptt
         self._tokens, self._start_id = tokens, start_id
         self._seed, self._state_drop, self._opening = seed, state_drop, opening
@@ -112,11 +146,16 @@ class ContinuousStreams:
         random = np.random.default_rng([self._seed, epoch])
         return int(random.integers(1, min(self.bptt, self._length), endpoint=True))
 
-    def _opened(self, begin: int) -> npt.NDArray[np.bool_]:
+    def _at(self, epoch: int, positions: npt.NDArray[np.int64]) -> Tokens:
+        """The tokens at these positions of an epoch; the first one for those in front of it."""
+        positions = np.maximum(positions, 0)
+        return self._tokens[positions if self._order is None else self._order.places(epoch, positions)]
+
+    def _opened(self, epoch: int, begin: int) -> npt.NDArray[np.bool_]:
         """Which rows (B,) have a paragraph's opening right before this position of theirs."""
         opening = np.array(self._opening)
         positions = self._starts[:, None] + begin + np.arange(-len(opening), 0)[None, :]
-        found = self._tokens[np.maximum(positions, 0)] == opening
+        found = self._at(epoch, positions) == opening
         return np.asarray((found & (positions >= 0)).all(axis=1))
 
     def windows(self, epoch: int) -> int:
@@ -128,14 +167,14 @@ class ContinuousStreams:
         end = first if index == 0 else min(begin + self.bptt, self._length)
         # One token more, in front: the input of the first target.
         positions = self._starts[:, None] + np.arange(begin - 1, end)[None, :]
-        tokens = self._tokens[np.maximum(positions, 0)].astype(np.int64)
+        tokens = self._at(epoch, positions).astype(np.int64)
         tokens[positions < 0] = self._start_id
         rows = np.arange(self.batch_size)
         if index == 0:
-            rows = rows - 1 if epoch else np.full_like(rows, FRESH)
+            rows = rows - 1 if epoch and self._order is None else np.full_like(rows, FRESH)
         random = np.random.default_rng([self._seed, epoch, index])
         dropped = random.random(self.batch_size) < self._state_drop
-        started = self._opened(begin) if self._opening else dropped & (random.random(self.batch_size) < 0.5)
+        started = self._opened(epoch, begin) if self._opening else dropped & (random.random(self.batch_size) < 0.5)
         dropped |= started
         rows[dropped] = FRESH
         inputs = tokens[:, :-1].copy()
@@ -153,6 +192,8 @@ class DocumentStreams:
 
     A document longer than the window goes on in the next one with its state. Every epoch groups them anew.
     """
+
+    ended = False
 
     def __init__(
         self, tokens: Tokens, starts: npt.NDArray[np.int64], start_id: int, batch_size: int, bptt: int, seed: int

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from charrnn import machine
-from charrnn.config import TrainOptions, launch
+from charrnn.config import TrainOptions, launch, require
 from charrnn.errors import CharrnnError
 from charrnn.machine.threads import AdaptiveThreads
 from charrnn.storage import runs
@@ -36,6 +36,7 @@ def begin(options: TrainOptions, *, checkpoints: Path | None = None) -> Training
     """
     if not launch.launched():
         return start(options, checkpoints=checkpoints)
+    require(not options.stream, "a text that is read once (`stream`) is read by one process: leave out the launcher")
     world, threads = _join(options.device, options.threads)
 
     def first() -> dict[str, Any]:

@@ -13,6 +13,8 @@ def explain(model: ModelConfig, train: TrainConfig, options: TrainOptions, data:
     unit = data.tokenizer.unit
     tokens = data.train.tokens.size
     text = f"text: {tokens:,} {unit} to learn from, {data.tokenizer.size:,} different"
+    if train.stream:
+        text += ", and what comes behind them"
     if data.valid is not None:
         text += f", {data.valid.tokens.size:,} held out to validate"
         if data.valid.tokens.size > train.validated:
@@ -29,7 +31,7 @@ def explain(model: ModelConfig, train: TrainConfig, options: TrainOptions, data:
     # So many passes seldom come to their end, for early stopping ends them: their number is a bound.
     bounded = passes > MANY_PASSES and data.valid is not None and train.patience is not None
     read = f"at most about {passes:,.0f}" if bounded else f"about {passes:.1f}"
-    network = f"network: {size}, for {read} passes over the text"
+    network = f"network: {size}, for {'less than one pass' if train.stream else f'{read} passes'} over the text"
     if train.epochs is None:
         network += f" in {budget}"
     drops = f"dropout {model.dropout:g}" if model.dropout else "no dropout"

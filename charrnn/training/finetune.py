@@ -48,11 +48,12 @@ class Source:
                 f"{self.path} brings its symbols and weights: leave out `{name}`, or `start_from`",
             )
 
-    def give(self, network: Network, tokenizer: Tokenizer) -> None:
+    def give(self, network: Network, tokenizer: Tokenizer) -> str:
         """Put the weights into a freshly initialised network whose vocabulary holds this one's, symbol by symbol.
 
         A new symbol keeps its fresh embedding; its bias is the least of the old ones and its row of the head zero,
-        which makes it improbable (where embeddings are tied, that row is the embedding). No old logit changes.
+        which makes it improbable (where embeddings are tied, that row is the embedding). No old logit changes. Says
+        whose weights they were.
         """
         there, ids = network.config, self.tokenizer.ids_in(tokenizer)
         inputs = np.append(ids, there.start_id)
@@ -71,3 +72,4 @@ class Source:
                         weight[outputs] = old[: len(outputs)]
                     case _:
                         weight.copy_(old)
+        return f"goes on from {self.path}"

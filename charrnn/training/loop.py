@@ -195,7 +195,7 @@ class Trainer:
         return all(map(math.isfinite, sums))
 
     def _share(self) -> float:
-        return self.time.share(self.position)
+        return 1.0 if self.streams.ended else self.time.share(self.position)
 
     def epochs(self, position: Position) -> float:
         """Passes over the text that a position stands for."""

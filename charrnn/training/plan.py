@@ -176,6 +176,8 @@ def training(
         seconds=reading.seconds,
         bptt=reading.bptt,
         batch_size=reading.batch_size,
+        stream=options.stream,
+        shuffle=options.shuffle,
         lr=lr,
         optimizer=optimizer,
         average=average,

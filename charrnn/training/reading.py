@@ -14,6 +14,7 @@ from charrnn.errors import DeviceMemoryError
 from charrnn.text.part import Part
 from charrnn.training.batches import fit
 from charrnn.training.sizing import OPERATIONS, directions, weight_count
+from charrnn.training.streaming import ENDLESS
 
 # Of a network and what its steps read: operations a second here and now (see training/measure.py).
 Measure = Callable[[ModelConfig, "Reading"], float]
@@ -53,6 +54,7 @@ class Reading:
             seconds = DEFAULT_SECONDS
         batch_size, bptt = fit(part, batch_size=wanted(options, part)[0], bptt=wanted(options, part)[1])
         a_step, tokens, to_read = batch_size * filled(part, bptt), part.tokens.size, None
+        tokens = ENDLESS if options.stream else tokens
         if options.steps is not None:
             to_read = max(1, int(options.steps * a_step))
         elif options.epochs is not None:

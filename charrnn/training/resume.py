@@ -1,6 +1,7 @@
 """Go on exactly where a run stopped, with the budget that it has or a new one, its text where it was or moved."""
 
 import dataclasses
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,14 +18,16 @@ from charrnn.storage.texts import at_hand, whole_path
 from charrnn.text.corpus import Corpus
 from charrnn.text.dataset import build
 from charrnn.text.kept_tokens import KeptTokens
-from charrnn.text.sources import read_once
+from charrnn.text.sources import STDIN, read_once
 from charrnn.text.split import Split
+from charrnn.text.token_files import Tokens
 from charrnn.text.tokenizers import Tokenizer
 from charrnn.training import resume_file
 from charrnn.training.progress import Progress
 from charrnn.training.recording import Training, moved
 from charrnn.training.resume_file import ResumeRecord
 from charrnn.training.run import assemble
+from charrnn.training.streaming import encoded
 from charrnn.training.time_budget import with_new_budget
 from charrnn.training.world import ALONE, World
 
@@ -61,20 +64,16 @@ def resume(
         progress, config, split = record.progress, record.train, at_hand(record.split, run.folder)
         tokenizer = checkpoint.tokenizer_of(header)
         kept_in = Path(record.cache) if record.cache else run.folder
-        text = _text_of(run, split, corpus, tokenizer, kept_in)
+        coming, corpus = (_coming(run, corpus, tokenizer), None) if config.stream else (None, corpus)
+        text = _text_of(run, split, corpus, tokenizer, kept_in, threads or record.threads)
         if corpus is not None and world.rank == 0:
             split = moved(run, split, text)
         renewed = (steps, epochs, seconds, more) != (None,) * 4
         if renewed:
             config, progress = _with_new_budget(config, progress, steps, epochs, seconds, more)
-        if progress.finished:
-            told = "; where its text is now is remembered" if corpus is not None else ""
-            raise RunError(
-                f"the run {run.name} is complete after {progress.position.step:,} steps: `more` time, or `steps`, "
-                f"`epochs` or `seconds` with more than that goes on{told}"
-            )
+        _refuse_complete(run, progress, moved=corpus is not None)
         machine = _machine(record, device, threads)
-        data = build(text, split, tokenizer=tokenizer, folder=kept_in)
+        data = dataclasses.replace(build(text, split, tokenizer=tokenizer, folder=kept_in), coming=coming)
         network, _ = checkpoint.build_model(header, tensors)
         notes = [f"resumed: {run.name} at step {progress.position.step:,}", *_changed(header, config, machine)]
         config = dataclasses.replace(config, precision=machine.precision)
@@ -102,6 +101,8 @@ def _changed(header: Header, config: TrainConfig, machine: Machine) -> Iterator[
     """What is not as the run began."""
     if machine.precision != config.precision:
         yield f"begun in {config.precision}, which needs a GPU: from here on {machine.precision}"
+    if config.stream:
+        yield "a stream is not read again: from the weights as saved, it learns from what comes now"
     if header.differences:
         yield f"begun by an older charrnn: from here on {', '.join(header.differences)}"
 
@@ -113,7 +114,25 @@ def _refuse_a_run(corpus: tuple[str, ...] | None, folder: Path) -> None:
             raise RunError(f"{source} is a run: it is named by `name`; a text beside `resume` is where its text is now")
 
 
-def _text_of(run: Run, split: Split, corpus: tuple[str, ...] | None, tokenizer: Tokenizer, kept_in: Path) -> Corpus:
+def _refuse_complete(run: Run, progress: Progress, *, moved: bool) -> None:
+    if progress.finished:
+        told = "; where its text is now is remembered" if moved else ""
+        raise RunError(
+            f"the run {run.name} is complete after {progress.position.step:,} steps: `more` time, or `steps`, "
+            f"`epochs` or `seconds` with more than that goes on{told}"
+        )
+
+
+def _coming(run: Run, corpus: tuple[str, ...] | None, tokenizer: Tokenizer) -> Iterator[Tokens]:
+    """What a run that reads its text once learns from now. Raises RunError where that would have to be typed in."""
+    if corpus is None and sys.stdin is not None and sys.stdin.isatty():
+        raise RunError(f"the run {run.name} reads its text once: pipe in, or name, what it shall learn from now")
+    return encoded(tokenizer, Corpus(list(corpus or [STDIN]), any_bytes=tokenizer.any_bytes).once())
+
+
+def _text_of(
+    run: Run, split: Split, corpus: tuple[str, ...] | None, tokenizer: Tokenizer, kept_in: Path, threads: int | None
+) -> Corpus:
     """The text that a run began with, at its place or at a new one: the hash decides, where it must be read at all."""
     any_bytes = tokenizer.any_bytes
     if corpus is None and KeptTokens(kept_in, split, tokenizer).fresh:
@@ -123,13 +142,14 @@ def _text_of(run: Run, split: Split, corpus: tuple[str, ...] | None, tokenizer: 
         "standard input and pipes can be read once, and `resume` reads its text twice: name a file",
     )
     try:
-        text = Corpus([whole_path(source) for source in corpus or split.sources], any_bytes=any_bytes)
-        found = text.survey().sha256
+        sources = [whole_path(source) for source in corpus or split.sources]
+        text = Corpus(sources, any_bytes=any_bytes, processes=precision.readers(threads))
+        text.survey()
     except CorpusError as error:
         if corpus is not None or all(Path(source).exists() for source in split.sources if Path(source).is_absolute()):
             raise
         raise CorpusError(f"{error}; where it has moved, name its new place: `corpus` beside `resume`") from None
-    if found != split.sha256:
+    if not split.is_of(text):
         which = "is not the text that" if corpus else "has changed since"
         pairs = zip(text.sources, text.statistics.hashes, split.hashes, strict=False)
         changed = [source for source, now, then in pairs if now != then] or text.sources

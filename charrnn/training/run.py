@@ -2,9 +2,12 @@
 
 import dataclasses
 import time
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 import torch
 
 from charrnn import machine as precision
@@ -20,6 +23,7 @@ from charrnn.storage.texts import whole_path
 from charrnn.text.corpus import Corpus
 from charrnn.text.dataset import VOCAB_SIZE, Dataset, build, documents_to_learn
 from charrnn.text.documents import looks_like_lines
+from charrnn.text.encodings import utf8
 from charrnn.text.part import Part
 from charrnn.text.sources import STDIN, keep, listed, read_once
 from charrnn.text.split import split_corpus
@@ -31,9 +35,12 @@ from charrnn.training.measure import Measurement
 from charrnn.training.plan import VALIDATION_CHUNKS, plan
 from charrnn.training.recording import Training, saver
 from charrnn.training.sharing import exchange_weights, shared
+from charrnn.training.streaming import ReadOnce, encoded
 from charrnn.training.world import ALONE, World
 
 T = TypeVar("T")
+# Characters of a text that is read once which are kept.
+STREAM_HEAD = 16_000_000
 
 
 def start(
@@ -52,21 +59,26 @@ def start(
     if options.start_from is not None:
         source = Source.read(runs.model_file(folder, options.start_from))
         source.check(options)
+    elif options.stream:
+        options = dataclasses.replace(options, tokenizer=options.tokenizer or "byte")
     any_bytes = (source.tokenizer if source else tokenizer_class(options.tokenizer or "char")).any_bytes
-    corpus = None
-    if not any(map(read_once, options.corpus)):
-        corpus = Corpus(list(options.corpus), any_bytes=any_bytes)
+    corpus, readers = None, precision.readers(options.threads)
+    if not options.stream and not any(map(read_once, options.corpus)):
+        corpus = Corpus(list(options.corpus), any_bytes=any_bytes, processes=readers)
         corpus.survey()
     machine = precision.choose(options.device, options.precision, options.threads, tune=options.tune)
     run, lock = runs.create(folder, options.name, "stdin" if read_once(named) else named)
     try:
+        coming = None
+        if options.stream:
+            options, coming = _begun(options, run, any_bytes)
         kept = _kept(options, run)
         if corpus is None:
-            corpus = Corpus(list(kept.corpus), names=options.corpus, any_bytes=any_bytes)
+            corpus = Corpus(list(kept.corpus), names=options.corpus, any_bytes=any_bytes, processes=readers)
             corpus.survey()
         options = kept
         corpus.sources = [whole_path(source) for source in corpus.sources]
-        data = _dataset(corpus, options, run, machine, source)
+        data = _and_coming(_dataset(corpus, options, run, source), coming)
         seed = draw_seed() if options.seed is None else options.seed
         if threads is not None:
             machine = precision.choose(options.device, options.precision, threads, tune=options.tune)
@@ -83,8 +95,7 @@ def start(
         network.initialise(torch.Generator().manual_seed(seed), options.spectral_radius)
         notes = [*data.notes, *choice.reasons]
         if source is not None:
-            source.give(network, data.tokenizer)
-            notes.insert(0, f"goes on from {source.path}")
+            notes.insert(0, source.give(network, data.tokenizer))
         training = assemble(run, network.to(machine.device), choice.train, data, machine, notes, lock, adaptive)
         training.trainer.begin(time.monotonic() - began, trained=source is not None)
         return training
@@ -94,9 +105,15 @@ def start(
         raise
 
 
-def _dataset(
-    corpus: Corpus, options: TrainOptions, run: Run, machine: precision.Machine, source: Source | None
-) -> Dataset:
+def _and_coming(data: Dataset, coming: Iterator[str] | None) -> Dataset:
+    """With what comes behind the text that is kept, where it is read once."""
+    if coming is None:
+        return data
+    behind = encoded(data.tokenizer, coming)
+    return dataclasses.replace(data, coming=chain([np.asarray(data.train.tokens)], behind))
+
+
+def _dataset(corpus: Corpus, options: TrainOptions, run: Run, source: Source | None) -> Dataset:
     valid, test = (whole_path(part) if isinstance(part, str) else part for part in (options.valid, options.test))
     documents = options.documents or (source.documents if source else "stream")
     split = split_corpus(corpus, corpus.statistics, documents=documents, valid=valid, test=test, choose=True)
@@ -107,8 +124,18 @@ def _dataset(
         kind=options.tokenizer or "char",
         vocab_size=options.vocab_size or VOCAB_SIZE,
         folder=run.folder if options.cache is None else Path(options.cache).absolute(),
-        threads=machine.threads,
     )
+    if options.shuffle:
+        require(documents == "stream", "documents are drawn in another order each epoch as it is: leave out `shuffle`")
+        files = len(data.train.files)
+        require(files > 1, "`shuffle` reads files in another order, and there is one to learn from: name several")
+        data.notes.append(f"its {files} files are read in another order each epoch")
+    if options.stream:
+        require(documents == "stream", "a text that is read once has no documents: leave out `start_from`, or `stream`")
+        data.notes.append(
+            f"a stream: its first {corpus.statistics.bytes / 1e6:,.1f} MB are kept in {corpus.sources[0]} and give the "
+            "vocabulary and, at their end, what is held out; what comes behind is read once and not kept"
+        )
     if data.valid is None:
         data.notes.append("too little text to hold a part out: the last model is kept, not the best by validation")
     if documents == "stream" and options.documents is None and looks_like_lines(next(corpus.chunks())):
@@ -117,6 +144,16 @@ def _dataset(
             "beginning and an end"
         )
     return data
+
+
+def _begun(options: TrainOptions, run: Run, any_bytes: bool) -> tuple[TrainOptions, Iterator[str]]:
+    """Of a text that is read once: its beginning, kept in the run's folder as the run's text, and what comes behind."""
+    chunks, size, beginning = Corpus(list(options.corpus), any_bytes=any_bytes).once(), 0, run.copy("corpus")
+    with open(beginning, "wb") as out:
+        while size < STREAM_HEAD and (chunk := next(chunks, "")):
+            out.write(utf8(chunk))
+            size += len(chunk)
+    return dataclasses.replace(options, corpus=(str(beginning),)), chunks
 
 
 def _kept(options: TrainOptions, run: Run) -> TrainOptions:
@@ -161,6 +198,7 @@ def assemble(
             seed=config.seed,
             state_drop=config.state_drop,
             newline=_newline(data),
+            shuffle=config.shuffle,
         )
 
     both = network.config.bidirectional
@@ -180,9 +218,12 @@ def assemble(
             return loss
         return (loss + mean_nll(backwards_of(network), valid.reversed(network.config.start_id))) / 2
 
+    rows: Streams = windows(data.train)
+    if data.coming is not None:
+        rows = ReadOnce(data.coming, lambda tokens: windows(Part(tokens, 0)), config.batch_size, config.bptt)
     trainer = Trainer(
         network,
-        windows(data.train),
+        rows,
         config,
         machine,
         threads,

@@ -85,6 +85,17 @@ def test_decoding_what_was_encoded_gives_the_text(kind: str, text: str) -> None:
 
 
 @kinds
+@settings(deadline=None, max_examples=40)
+@given(texts=st.lists(TEXTS, max_size=5))
+def test_texts_encoded_at_once_are_those_encoded_one_by_one(kind: str, texts: list[str]) -> None:
+    tokenizer = learned(kind)
+    ids, lengths = tokenizer.encode_all(texts, unknown=True)
+    each_alone = [tokenizer.encode(text, unknown=True).tolist() for text in texts]
+    assert ids.tolist() == [one for ids in each_alone for one in ids] and ids.dtype == np.int32
+    assert lengths.tolist() == list(map(len, each_alone))
+
+
+@kinds
 @each("name", SAMPLES)
 def test_the_samples_survive(kind: str, name: str) -> None:
     assert_lossless(made_for(kind, SAMPLES[name]), SAMPLES[name])

@@ -4,7 +4,7 @@ Ids run from 0 to V - 1 (`size` is V). Two ids beyond them belong to no symbol: 
 (and its end), V + 1 stands for a character that the vocabulary does not hold (out of vocabulary).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeAlias
 
 if TYPE_CHECKING:
@@ -68,6 +68,10 @@ class Tokenizer(Protocol):
         Raises VocabularyError naming the characters that the vocabulary lacks, unless `unknown` is set, which
         gives them the id `size` + 1.
         """
+        ...
+
+    def encode_all(self, texts: "Sequence[str]", *, unknown: bool = False) -> "tuple[Ids, npt.NDArray[np.int64]]":
+        """The ids of some texts, one behind another, each as `encode` gives them, and how many each has."""
         ...
 
     def decode(self, tokens: Iterable[int]) -> str:

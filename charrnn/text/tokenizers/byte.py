@@ -1,7 +1,7 @@
 """Bytes of UTF-8: one id for each, and what all tokenizers share whose ids each stand for some bytes."""
 
 import codecs
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -62,6 +62,10 @@ class ByteTokenizer(BytePieces):
 
     def encode(self, text: str, *, unknown: bool = False) -> Ids:
         return np.frombuffer(utf8(text, "surrogateescape"), dtype=np.uint8).astype(np.int32)
+
+    def encode_all(self, texts: Sequence[str], *, unknown: bool = False) -> tuple[Ids, npt.NDArray[np.int64]]:
+        sizes = np.array([len(utf8(text, "surrogateescape")) for text in texts], np.int64)
+        return self.encode("".join(texts)), sizes
 
 
 class _ByteDetokenizer:

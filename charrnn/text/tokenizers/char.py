@@ -1,6 +1,6 @@
 """Characters: one id for each Unicode code point. Shapes: T characters of a text, V characters of the vocabulary."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -59,10 +59,13 @@ class CharTokenizer:
         return {"kind": self.kind, "symbols": [ord(symbol) for symbol in self.symbols]}
 
     def encode(self, text: str, *, unknown: bool = False) -> Ids:
-        tokens: Ids = self._ids[code_points(text)]
+        tokens: Ids = self._ids.take(code_points(text))
         if not unknown and (tokens > self.size).any():
             raise VocabularyError(self.complaint(text, np.flatnonzero(tokens > self.size)))
         return tokens
+
+    def encode_all(self, texts: Sequence[str], *, unknown: bool = False) -> tuple[Ids, npt.NDArray[np.int64]]:
+        return self.encode("".join(texts), unknown=unknown), np.array(list(map(len, texts)), np.int64)
 
     @staticmethod
     def complaint(text: str, positions: npt.NDArray[np.intp]) -> str:

@@ -2,10 +2,11 @@
 
 import base64
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from charrnn.errors import CheckpointError, ConfigError, CorpusError
 from charrnn.text.tokenizers.base import Ids
@@ -110,6 +111,10 @@ class SubwordTokenizer(BytePieces):
             for ids in self._processor.EncodeAsIds([line + "\n" for line in lines[:-1]] + lines[-1:]):
                 tokens += ids
         return np.asarray(tokens, dtype=np.int32) - 1
+
+    def encode_all(self, texts: Sequence[str], *, unknown: bool = False) -> tuple[Ids, npt.NDArray[np.int64]]:
+        found = [self.encode(text) for text in texts]
+        return np.concatenate([*found, np.empty(0, np.int32)]), np.array([ids.size for ids in found], np.int64)
 
 
 def _learn(sentences: list[str], vocab_size: int, threads: int) -> bytes:
