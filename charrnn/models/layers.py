@@ -18,6 +18,9 @@ from charrnn.models.connections import Connection
 from charrnn.models.initialisation import initialise
 from charrnn.models.unroll import TorchOperations, unroll
 
+# From more units on, oneDNN's way back through an LSTM in bf16 is slower than ours (docs/experiments.md).
+WIDEST_FUSED = 512
+
 
 def time_major(x: Tensor) -> Tensor:
     """(B, T, ·) <-> (T, B, ·), a view."""
@@ -58,10 +61,12 @@ class Recurrent(nn.Module):
         return time_major(y), state
 
     def _kernel_is_best(self, x: Tensor) -> bool:
-        """On a CPU, torch's kernels other than the LSTM's train more slowly than the formula does."""
+        """On a CPU, torch's kernels train more slowly than ours, but for that of an LSTM that is not wide."""
         if isinstance(self.rnn, CellWeights):
             return False
-        return isinstance(self.rnn, nn.LSTM) or x.device.type != "cpu" or not torch.is_grad_enabled()
+        if x.device.type != "cpu" or not torch.is_grad_enabled():
+            return True
+        return isinstance(self.rnn, nn.LSTM) and (self.hidden <= WIDEST_FUSED or x.dtype != torch.bfloat16)
 
     def _through_kernel(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         given = [part.unsqueeze(0) for part in state]

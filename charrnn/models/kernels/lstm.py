@@ -1,4 +1,5 @@
-"""Windows of the LSTM's variants: with peepholes, with coupled gates, with layer normalisation.
+"""Windows of the LSTM, which torch's kernel leaves to this where it is wide, and of its variants: with peepholes, with
+coupled gates, with layer normalisation.
 
 Shapes: T time, t steps of a chunk, B batch, H hidden, G gates x H.
 """
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from charrnn.models.cells import Cell, State
-from charrnn.models.cells.lstm import CoupledLSTM, LayerNormLSTM, PeepholeLSTM
+from charrnn.models.cells.lstm import LSTM, CoupledLSTM, LayerNormLSTM, PeepholeLSTM
 from charrnn.models.kernels.base import CellKernel, Packed, sigmoid_slope, tanh_slope
 
 EPSILON = 1e-5  # of layer normalisation, as in torch's functional form
@@ -143,7 +144,22 @@ class CoupledKernel(LSTMKernel):
         return f
 
 
-class LayerNormKernel(LSTMKernel):
+class PlainKernel(LSTMKernel):
+    """da_i = g i (1 - i) dc', da_f = c f (1 - f) dc', da_g = i (1 - g^2) dc', dc = f dc'."""
+
+    cell = LSTM
+
+    def remember(self, gates: Tensor, before: Tensor, after: Tensor) -> Tensor:
+        gates[:, : 2 * self.hidden].sigmoid_()
+        i, f, g, o = gates.chunk(4, dim=1)
+        torch.mul(f, before, out=after).addcmul_(i, g.tanh_())
+        return o.sigmoid_()
+
+    def slopes(self, span: slice, inner: Tensor, slope_o: Tensor, into_c: Tensor) -> Tensor:
+        return _remembering_slopes(self.gates[span], self.c[span], inner)
+
+
+class LayerNormKernel(PlainKernel):
     """As the LSTM, with N(U h) s in the gates and tanh(N(c') s_c + b_c) before the output."""
 
     cell = LayerNormLSTM
@@ -164,15 +180,6 @@ class LayerNormKernel(LSTMKernel):
         normal, *moments = torch.native_layer_norm(c, c.shape[1:], self.gain_c, self.bias_c, EPSILON)
         self.cells.append((c, *moments))
         return normal
-
-    def remember(self, gates: Tensor, before: Tensor, after: Tensor) -> Tensor:
-        gates[:, : 2 * self.hidden].sigmoid_()
-        i, f, g, o = gates.chunk(4, dim=1)
-        torch.mul(f, before, out=after).addcmul_(i, g.tanh_())
-        return o.sigmoid_()
-
-    def slopes(self, span: slice, inner: Tensor, slope_o: Tensor, into_c: Tensor) -> Tensor:
-        return _remembering_slopes(self.gates[span], self.c[span], inner)
 
     def join(self, t: int, dc: Tensor, dh: Tensor, into_c: Tensor) -> Tensor:
         self.d_shown[t] = dh * into_c
