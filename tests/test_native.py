@@ -23,7 +23,7 @@ from charrnn.generation.drawing import draw
 from charrnn.generation.loop import generate
 from charrnn.generation.processors import compose
 from charrnn.generation.sequence import TextChunk
-from charrnn.inference import compiled, native
+from charrnn.inference import compiled, native, writing
 from charrnn.inference.backends import COMPILED, NUMPY
 from charrnn.inference.base import Drawing, Engine, StepState
 from charrnn.inference.compiled import BlockState, CompiledNetwork
@@ -126,7 +126,7 @@ def plain(engine: Engine, **options: Any) -> Iterator[TextChunk]:
     """The same token by token, by the chain and NumPy."""
     hidden = dict(vars(type(engine)))
     try:
-        type(engine).writes = lambda self, rows: False  # type: ignore[method-assign]
+        type(engine).writes = property(lambda self: False)  # type: ignore[assignment, method-assign]
         type(engine).compiled = property(lambda self: ())  # type: ignore[assignment]
         engine.use(NUMPY)
         yield from generate(engine, TOKENIZER, **options)
@@ -172,7 +172,7 @@ def test_what_is_drawn_is_what_the_chain_draws(
     engine = an_engine(cell, 1, 9, name, ensemble=ensemble)
     config = SampleConfig(length=length, **options)
     given_: dict[str, Any] = {"config": config, "rows": rows, "seed": seed, "logprobs": logprobs, "prompt": "1;"}
-    assert engine.writes(rows)
+    assert engine.writes
     assert texts(generate(engine, TOKENIZER, **given_), rows) == texts(plain(engine, **given_), rows)
 
 
@@ -188,7 +188,7 @@ def test_equals_borders_and_the_ends_of_the_uniforms_are_drawn_alike() -> None:
     ):  # fmt: skip
         chain = Chain(compose(SampleConfig.of(**options), TOKENIZER), SYMBOLS, endless=True, told=False)
         assert chain.drawing is not None
-        drawn = compiled.write(engine.compiled, [engine.initial_state(300)], logits, uniforms, chain.drawing, True)
+        drawn = writing.write(engine.compiled, [engine.initial_state(300)], logits, uniforms, chain.drawing, True)
         processed, _ = chain(chain.own(logits), [None] * 300)  # type: ignore[list-item]
         expected = draw(processed, uniforms[:, 0])
         assert np.array_equal(drawn.ids[:, 0], expected), options
@@ -206,8 +206,8 @@ def test_documents_end_where_they_would() -> None:
 
 
 def test_rows_shared_among_threads_are_what_they_are_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiled, "WORTH_A_THREAD", 1)
-    monkeypatch.setattr(compiled, "threads", lambda: 3)
+    monkeypatch.setattr(writing, "WORTH_A_THREAD", 1)
+    monkeypatch.setattr(writing, "threads", lambda: 3)
     engine, config = an_engine(ensemble=2), SampleConfig(length=50)
     together = texts(generate(engine, TOKENIZER, config, rows=7, seed=5), 7)
     assert together == [texts(generate(engine, TOKENIZER, config, seed=5 + row), 1)[0] for row in range(7)]
@@ -241,7 +241,7 @@ def test_what_does_not_fit_together_is_refused() -> None:
         (np.zeros((1, SYMBOLS), np.float32), np.zeros((2, 2))),
     ):
         with pytest.raises(ValueError, match="not of the same shape"):
-            compiled.write([one], [engine.initial_state(1)], logits, uniforms, Drawing(), False)
+            writing.write([one], [engine.initial_state(1)], logits, uniforms, Drawing(), False)
 
 
 @settings(deadline=None, max_examples=150)
@@ -257,7 +257,7 @@ def test_a_record_that_lies_is_refused_or_harmless(field: tuple[str, Any], value
     known = getattr(record, name)
     setattr(record, name, value)
     try:
-        one.library.call("charrnn_read", one._address, 1, 1, *map(compiled._address, buffers(one)))
+        one.library.call("charrnn_read", one.address, 1, 1, *map(compiled.address_of, buffers(one)))
     except IndexError as error:
         assert "fit together" in str(error)
     else:
@@ -287,7 +287,7 @@ def test_numbers_that_are_none_find_their_way_too(name: str) -> None:
             logits[1:, ::3] = wild
             for drawing in (Drawing(), Drawing(0.0), Drawing(0.7, 3, 0.8, 0.1), Drawing(top_p=1.0)):
                 with np.errstate(all="ignore"):
-                    drawn = compiled.write([one], [state], logits, random.random((4, 9)), drawing, True)
+                    drawn = writing.write([one], [state], logits, random.random((4, 9)), drawing, True)
                 assert (drawn.ids >= 0).all() and (drawn.ids < SYMBOLS).all()
 
 
@@ -337,7 +337,7 @@ def test_a_network_that_has_no_compiled_step_is_numpys() -> None:
     config = ModelConfig(vocab_size=SYMBOLS, start_id=SYMBOLS, cell="lstm-layernorm", layers=1, hidden=5, embedding=7)
     weights: dict[str, Any] = {name: np.ones(shape, np.float32) / 9 for name, shape in weight_shapes(config).items()}
     engine = open_engine(config, weights, "int8")
-    assert not engine.compiled and not engine.writes(8)
+    assert not engine.compiled and not engine.writes
     for fields in ({"skip": "residual"}, {"skip": "dense"}, {"norm": True}, {"cell": "mlstm"}):
         assert not compiled.has_step(replace(config, **{"cell": "lstm"} | fields))
 

@@ -3,6 +3,7 @@
 B rows are generated side by side; row i depends on seed + i alone, so it is the same text alone or in company.
 """
 
+import time
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -20,8 +21,9 @@ from charrnn.inference.reading import Reading, read
 from charrnn.text.copy_index import CopyIndex
 from charrnn.text.tokenizers import Tokenizer
 
-# Tokens of a row that are drawn before any is looked at: few at first, for somebody waits; and of all rows together.
-FIRST_SPELL, LONGEST_SPELL = 8, 4096
+# Tokens of a row that are drawn before any is looked at: few at first, for somebody waits, and then what takes about so
+# many seconds.
+FIRST_SPELL, LONGEST_SPELL, SPELL_SECONDS = 8, 4096, 0.03
 
 
 def generate(
@@ -60,7 +62,7 @@ def side_by_side(
     engine: Engine, reading: Reading, chain: Chain, sequences: Sequence[TextSequence], length: int
 ) -> Iterator[TextChunk]:
     """Draw what the chain leaves, for all rows at once, behind what was read."""
-    rows, drawing = len(sequences), chain.drawing if engine.writes(len(sequences)) else None
+    rows, drawing = len(sequences), chain.drawing if engine.writes else None
     if drawing is not None:
         yield from in_spells(engine, reading, drawing, sequences, told=chain.told)
         return
@@ -89,14 +91,19 @@ def in_spells(
     while sequences:
         steps = min(spell, max(1, *(sequence.room for sequence in sequences)))
         uniforms = np.array([sequence.uniforms.take(steps) for sequence in sequences])
+        began = time.perf_counter()
         drawn = engine.write(logits, state, uniforms, drawing, told)
+        took = time.perf_counter() - began
         logits, state = drawn.logits, drawn.state
         logprobs = [None] * len(sequences) if drawn.logprobs is None else drawn.logprobs.tolist()
         for sequence, tokens, of_them in zip(sequences, drawn.ids.tolist(), logprobs, strict=True):
             chunk = sequence.extend(tokens, of_them)
             if chunk is not None:
                 yield chunk
-        spell = max(FIRST_SPELL, min(2 * spell, LONGEST_SPELL // len(sequences)))
+        if took < SPELL_SECONDS:
+            spell = min(2 * spell, LONGEST_SPELL)
+        elif took > 2 * SPELL_SECONDS:
+            spell = max(FIRST_SPELL, spell // 2)
         if any(sequence.finished for sequence in sequences):
             going = [index for index, sequence in enumerate(sequences) if sequence.finished is None]
             sequences, logits = [sequences[index] for index in going], logits[going]

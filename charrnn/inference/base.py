@@ -101,8 +101,9 @@ class Engine(ABC):
         """All its networks as the compiled step has them; nothing where one of them has no such step."""
         return ()
 
-    def writes(self, rows: int) -> bool:
-        """Whether `write` is there, and the fastest way for so many rows."""
+    @property
+    def writes(self) -> bool:
+        """Whether `write` is there: it is the fastest way."""
         return False
 
     def use(self, back_end: BackEnd) -> None:

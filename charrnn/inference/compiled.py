@@ -1,4 +1,4 @@
-"""A network of 8-bit weights laid out for the compiled step, and what that does with it.
+"""A network of 8-bit weights laid out for the compiled step, and texts that it reads.
 
 The memory of a row is one block of numbers, layer by layer: h, c where the cell has one, and the products of the last
 output. Between two calls it is a `StepState` as NumPy's is, whose parts are views of that block; one that came from
@@ -7,24 +7,17 @@ block.
 """
 
 import ctypes
-import itertools
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from charrnn.config import ModelConfig
 from charrnn.inference import tables
-from charrnn.inference.base import Drawing, Drawn, Ids, StepState
+from charrnn.inference.base import Ids, StepState
 from charrnn.inference.layers import Layer
 from charrnn.inference.native import (
-    Address,
-    DrawRecord,
     FunctionRecord,
     LayerRecord,
     Library,
@@ -38,10 +31,6 @@ Doubles = npt.NDArray[np.float64]
 # Outputs and inputs stand together by so many (network.h).
 BLOCK, QUAD = 16, 4
 CELLS_BY_NUMBER = {"rnn": 0, "lstm": 1, "gru": 2}
-# Products a step below which a thread costs more than it brings, for all that it is to write.
-WORTH_A_THREAD = 1 << 20
-# Of one step of one row, from which on torch's threads together may be faster than one of ours.
-WORTH_THREADS = 1 << 23
 
 
 class BlockState(StepState):
@@ -50,8 +39,7 @@ class BlockState(StepState):
     block: Floats
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(NamedTuple):
     """Where a part stands in a row's block, and how much room it has."""
 
     first: int
@@ -79,7 +67,7 @@ class CompiledNetwork:
             assert isinstance(reader, Exact8)
             outputs = len(reader.weight)
             sizes = [*[hidden] * self._parts, outputs]
-            rooms = [*[hidden] * self._parts, _up(outputs, BLOCK)]
+            rooms = [*[hidden] * self._parts, up(outputs, BLOCK)]
             starts = [end + sum(rooms[:number]) for number in range(len(rooms))]
             self._spans.append([Span(*each) for each in zip(starts, sizes, rooms, strict=True)])
             end += sum(rooms)
@@ -90,21 +78,21 @@ class CompiledNetwork:
         self._records = (LayerRecord * len(records))(*records)
         self.record = NetworkRecord(
             CELLS_BY_NUMBER[cell], layers[0].cell.gates, len(layers), hidden, self.symbols, len(table), self.stride,
-            _address(self._kept[0]), self._records, self._function(tables.sigmoid()), self._function(tables.tanh()),
+            address_of(self._kept[0]), self._records, self._function(tables.sigmoid()), self._function(tables.tanh()),
         )  # fmt: skip
-        self._address = ctypes.addressof(self.record)
+        self.address = ctypes.addressof(self.record)
 
     def _hold(self, array: npt.NDArray[Any], dtype: Any) -> int:
         held = np.ascontiguousarray(array, dtype)
         self._kept.append(held)
-        return _address(held)
+        return address_of(held)
 
     def _function(self, table: tables.Table) -> FunctionRecord:
         return FunctionRecord(self._hold(table.values, np.float32), float(table.scale), float(table.shift))
 
     def _layer_record(self, layer: Layer, reader: Exact8, starts: Sequence[int], beyond: Floats) -> LayerRecord:
         outputs, inputs = reader.weight.shape
-        padded = np.zeros((_up(outputs, BLOCK), _up(inputs, QUAD)), np.float32)
+        padded = np.zeros((up(outputs, BLOCK), up(inputs, QUAD)), np.float32)
         padded[:outputs, :inputs] = reader.weight
         blocks = padded.reshape(-1, BLOCK, padded.shape[1] // QUAD, QUAD).swapaxes(1, 2)
         scales = np.zeros(len(padded), np.float32)
@@ -149,10 +137,10 @@ class CompiledNetwork:
     def read(self, tokens: Ids, state: StepState) -> tuple[Floats, StepState]:
         """The same for a text of each row: tokens (T, B), state -> logits (T, B, V), state."""
         block, ids = self.block_of(state).copy(), np.ascontiguousarray(tokens, np.int64)
-        _require(ids.ndim == 2 and block.shape == (ids.shape[1], self.stride))
+        require_fitting(ids.ndim == 2 and block.shape == (ids.shape[1], self.stride))
         logits = np.empty((*ids.shape, self.symbols), np.float32)
         self.library.call(
-            "charrnn_read", self._address, ids.shape[1], len(ids), _address(ids), _address(block), _address(logits)
+            "charrnn_read", self.address, ids.shape[1], len(ids), address_of(ids), address_of(block), address_of(logits)
         )
         return logits, self.state_of(block)
 
@@ -168,83 +156,18 @@ def compiled(config: ModelConfig, layers: Sequence[Layer], table: Floats, bias: 
     return None if found is None else CompiledNetwork(found, config.cell, layers, table, bias)
 
 
-def worth_writing(networks: Sequence[CompiledNetwork], rows: int) -> bool:
-    """Whether `write` is the fastest way: not where one large row has to do with one of several threads."""
-    return bool(networks) and (rows > 1 or max(network.products for network in networks) < WORTH_THREADS)
-
-
-def write(
-    networks: Sequence[CompiledNetwork],
-    states: Sequence[StepState],
-    logits: Floats,
-    uniforms: Doubles,
-    drawing: Drawing,
-    told: bool,
-) -> Drawn:
-    """Draw, read what was drawn, T times: logits (B, V) and states of what is known, uniforms (B, T).
-
-    The networks' probabilities are averaged, where there are several; rows are shared among threads.
-    """
-    blocks = [network.block_of(state).copy() for network, state in zip(networks, states, strict=True)]
-    logits, uniforms = np.array(logits, np.float32, order="C"), np.ascontiguousarray(uniforms, np.float64)
-    rows, steps = uniforms.shape
-    _require(all(block.shape == (rows, network.stride) for network, block in zip(networks, blocks, strict=True)))
-    _require(logits.shape == (rows, networks[0].symbols))
-    ids, shares = np.empty((rows, steps), np.int64), np.empty((rows, steps, 2)) if told else None
-    draw = DrawRecord(
-        drawing.temperature, drawing.top_k or 0, drawing.top_p or 0, drawing.min_p or 0,
-        _address(tables.powers()), _address(tables.exp().values), _address(tables.log_of_half_to_one().values),
-    )  # fmt: skip
-    records = (Address * len(networks))(*[network._address for network in networks])
-
-    def write_rows(chosen: slice) -> None:
-        memories = (Address * len(networks))(*[_address(block[chosen]) for block in blocks])
-        networks[0].library.call(
-            "charrnn_write", len(networks), records, memories, ctypes.byref(draw), len(ids[chosen]), steps,
-            *(_address(array[chosen]) for array in (logits, uniforms, ids)),
-            None if shares is None else _address(shares[chosen]),
-        )  # fmt: skip
-
-    share = rows * steps * sum(network.products for network in networks) // WORTH_A_THREAD
-    parts = _parts(rows, max(1, min(threads(), share)))
-    if len(parts) == 1:
-        write_rows(parts[0])
-    else:
-        list(_pool().map(write_rows, parts))
-    logprobs = None if shares is None else shares[..., 0] - np.log(shares[..., 1])
-    after = tuple(network.state_of(block) for network, block in zip(networks, blocks, strict=True))
-    return Drawn(ids, logprobs, logits, after)
-
-
-def _parts(rows: int, parts: int) -> list[slice]:
-    """Rows in so many parts of nearly the same size, none of them empty."""
-    borders = [rows * number // parts for number in range(parts + 1)]
-    return [slice(*pair) for pair in itertools.pairwise(borders) if pair[0] < pair[1]]
-
-
-def threads() -> int:
-    """How many threads may write: as many as were asked for, or as the program may run on."""
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    if asked.isdecimal() and int(asked):
-        return int(asked)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads(), "charrnn-write")
-
-
-def _require(condition: bool) -> None:
+def require_fitting(condition: bool) -> None:
     """What the library is handed is as large as it takes it to be."""
     if not condition:
         raise ValueError("rows, states and logits are not of the same shape")
 
 
-def _up(number: int, unit: int) -> int:
+def up(number: int, unit: int) -> int:
+    """A number rounded up to whole units."""
     return -(-number // unit) * unit
 
 
-def _address(array: npt.NDArray[Any]) -> int:
+def address_of(array: npt.NDArray[Any]) -> int:
+    """Where its numbers begin; whoever hands that on holds the array."""
     address: int = array.__array_interface__["data"][0]
     return address

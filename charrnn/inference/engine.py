@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 
 from charrnn.config import ModelConfig
 from charrnn.inference.base import BackEnd, Drawing, Drawn, Engine, EngineState, Ids, of_all
-from charrnn.inference.compiled import CompiledNetwork, worth_writing, write
+from charrnn.inference.compiled import CompiledNetwork
 from charrnn.inference.formats import FORMATS
 from charrnn.inference.network import NetworkEngine
 from charrnn.inference.products import Doubles, Floats, Matrix
+from charrnn.inference.writing import write
 from charrnn.models.weights import direction_weights, split_models
 
 
@@ -49,8 +50,9 @@ class EnsembleEngine(Engine):
         for engine in self._engines:
             engine.use(back_end)
 
-    def writes(self, rows: int) -> bool:
-        return worth_writing(self.compiled, rows)
+    @property
+    def writes(self) -> bool:
+        return bool(self.compiled)
 
     def write(
         self, logits: Floats, state: tuple[EngineState, ...], uniforms: Doubles, drawing: Drawing, told: bool

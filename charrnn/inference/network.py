@@ -14,11 +14,12 @@ import numpy as np
 from charrnn.config import ModelConfig
 from charrnn.errors import CharrnnError
 from charrnn.inference.base import BackEnd, Drawing, Drawn, Engine, Ids, StepState
-from charrnn.inference.compiled import CompiledNetwork, compiled, worth_writing, write
+from charrnn.inference.compiled import CompiledNetwork, compiled
 from charrnn.inference.formats import FORMATS, INT8
 from charrnn.inference.layers import head, lay_out
 from charrnn.inference.native import NONE, VARIABLE, Library
 from charrnn.inference.products import Doubles, Floats, Matrix
+from charrnn.inference.writing import write
 from charrnn.models.cells import State
 from charrnn.models.cells.base import W_IH
 from charrnn.models.connections import DENSE
@@ -73,8 +74,9 @@ class NetworkEngine(Engine):
         super().use(back_end)
         self._by_library = self._compiled is not None and back_end.name == "compiled"
 
-    def writes(self, rows: int) -> bool:
-        return worth_writing(self.compiled, rows)
+    @property
+    def writes(self) -> bool:
+        return self._compiled is not None
 
     def write(self, logits: Floats, state: StepState, uniforms: Doubles, drawing: Drawing, told: bool) -> Drawn:
         drawn = write(self.compiled, [state], logits, uniforms, drawing, told)

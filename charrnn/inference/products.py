@@ -96,15 +96,16 @@ class Exact8(Matrix):
     def scale_of(weight: Floats) -> Floats:
         """What one level of each output's weights (N,) is worth: the largest weight becomes 127.
 
-        Where a whole row might add up beyond what is exact, less. No sum of floats is needed.
+        Where a whole row might add up beyond what is exact, less. Nothing but whole numbers is added up.
         """
         scale: Floats = np.abs(weight).max(axis=1) / np.float32(LEVELS)
         scale[scale == 0] = 1
-        while True:
+        while weight.shape[1] * LEVELS**2 > EXACT:
             sums = np.abs(np.rint(weight / scale[:, None])).astype(np.int64).sum(axis=1)
             if (fits := sums * LEVELS <= EXACT).all():
-                return scale
+                break
             scale[~fits] *= (sums[~fits] * LEVELS * LITTLE_MORE / EXACT).astype(np.float32)
+        return scale
 
     @staticmethod
     def table(inputs: Floats, weight: Floats) -> Floats:

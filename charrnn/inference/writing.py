@@ -1,0 +1,93 @@
+"""Many tokens at once, drawn and read by the compiled step; rows are shared among threads.
+
+A single row is left to one thread: two that compute each step together wait for each other in every layer, which was
+never found to pay (docs/experiments.md). None of this changes a text. Shapes: B rows, T steps, V vocabulary.
+"""
+
+import ctypes
+import itertools
+import os
+from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn.inference import tables
+from charrnn.inference.base import Drawing, Drawn, StepState
+from charrnn.inference.compiled import CompiledNetwork, address_of, require_fitting
+from charrnn.inference.native import Address, DrawRecord
+from charrnn.inference.products import Floats
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
+Doubles = npt.NDArray[np.float64]
+
+# Products below which a thread costs more than it brings, of all that it is to write.
+WORTH_A_THREAD = 1 << 20
+
+
+def write(
+    networks: Sequence[CompiledNetwork],
+    states: Sequence[StepState],
+    logits: Floats,
+    uniforms: Doubles,
+    drawing: Drawing,
+    told: bool,
+) -> Drawn:
+    """Draw, read what was drawn, T times: logits (B, V) and states of what is known, uniforms (B, T).
+
+    The networks' probabilities are averaged, where there are several.
+    """
+    blocks = [network.block_of(state).copy() for network, state in zip(networks, states, strict=True)]
+    logits, uniforms = np.array(logits, np.float32, order="C"), np.ascontiguousarray(uniforms, np.float64)
+    rows, steps = uniforms.shape
+    require_fitting(all(block.shape == (rows, one.stride) for one, block in zip(networks, blocks, strict=True)))
+    require_fitting(logits.shape == (rows, networks[0].symbols))
+    ids, shares = np.empty((rows, steps), np.int64), np.empty((rows, steps, 2)) if told else None
+    draw = DrawRecord(
+        drawing.temperature, drawing.top_k or 0, drawing.top_p or 0, drawing.min_p or 0,
+        address_of(tables.powers()), address_of(tables.exp().values), address_of(tables.log_of_half_to_one().values),
+    )  # fmt: skip
+    records = (Address * len(networks))(*[network.address for network in networks])
+
+    def write_rows(chosen: slice) -> None:
+        memories = (Address * len(networks))(*[address_of(block[chosen]) for block in blocks])
+        networks[0].library.call(
+            "charrnn_write", len(networks), records, memories, ctypes.byref(draw), len(ids[chosen]), steps,
+            *(address_of(array[chosen]) for array in (logits, uniforms, ids)),
+            None if shares is None else address_of(shares[chosen]),
+        )  # fmt: skip
+
+    products = sum(network.products for network in networks)
+    parts = _parts(rows, max(1, min(threads(), rows * steps * products // WORTH_A_THREAD)))
+    if len(parts) == 1:
+        write_rows(parts[0])
+    else:
+        list(_pool().map(write_rows, parts))
+    logprobs = None if shares is None else shares[..., 0] - np.log(shares[..., 1])
+    after = tuple(network.state_of(block) for network, block in zip(networks, blocks, strict=True))
+    return Drawn(ids, logprobs, logits, after)
+
+
+def _parts(rows: int, parts: int) -> list[slice]:
+    """Rows in so many parts of nearly the same size, none of them empty."""
+    borders = [rows * number // parts for number in range(parts + 1)]
+    return [slice(*pair) for pair in itertools.pairwise(borders) if pair[0] < pair[1]]
+
+
+def threads() -> int:
+    """How many threads may write: as many as were asked for, or as the program may run on."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    if asked.isdecimal() and int(asked):
+        return int(asked)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@cache
+def _pool() -> "ThreadPoolExecutor":
+    from concurrent.futures import ThreadPoolExecutor  # which takes milliseconds to be had
+
+    return ThreadPoolExecutor(threads(), "charrnn-write")
