@@ -24,7 +24,10 @@ static ALWAYS_INLINE double relative(const Draw *draw, double x) {
     factor = factor - FIRST_ORDER;
     factor = factor * rest;
     factor = factor + 1.0;
-    return ldexp(draw->powers[step & 1023], -(int)(step >> 10)) * factor;
+    const uint64_t bits = (uint64_t)(1023 - (step >> 10)) << 52; /* 2^-(step / 1024), as a double has it */
+    double octaves;
+    memcpy(&octaves, &bits, sizeof octaves);
+    return draw->powers[step & 1023] * octaves * factor;
 }
 
 static double likeliest(const double *x, int64_t symbols) {
@@ -112,9 +115,9 @@ static int64_t drawn(const Draw *draw, const float *logits, int64_t symbols, dou
     if (draw->top_p > 0) keep_top_p(draw, x, symbols, heap, share);
     const double most = likeliest(x, symbols);
     double reached = 0.0;
+    for (int64_t j = 0; j < symbols; j++) share[j] = relative(draw, x[j] - most);
     for (int64_t j = 0; j < symbols; j++) {
-        const double own = relative(draw, x[j] - most);
-        reached += own < draw->min_p ? 0.0 : own;
+        reached += share[j] < draw->min_p ? 0.0 : share[j];
         share[j] = reached;
     }
     const double place = uniform * reached;
