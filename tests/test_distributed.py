@@ -16,8 +16,11 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from charrnn.config import launch
+from charrnn.config import TrainOptions, launch
+from charrnn.errors import RunError
 from charrnn.models.layers import LockedDropout
+from charrnn.storage import checkpoint
+from charrnn.training.distributed import begin
 from charrnn.training.world import ALONE, World
 
 from .conftest import CommandLine
@@ -205,6 +208,33 @@ def test_one_that_is_asked_to_stop_stops_all_with_everything_saved(
     assert code == 0 and err.count("and saved; to go on:") == 1, err
     step = metrics(tmp_path / "asked")[-1]["step"]
     assert charrnn("train", "--resume", "--checkpoints", str(tmp_path), "--steps", str(step + 30), "-q").code == 0
+
+
+def test_a_run_whose_first_save_was_cut_short_is_begun_anew_by_its_own_launch_alone(
+    tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between the model and what the run goes on from."""
+    options = TrainOptions(corpus=(str(corpus),), name="r", steps=1, hidden=8, layers=1, precision="fp32")
+    write = checkpoint.write
+
+    def killed(path: Path, *given: Any) -> None:
+        if path.name == "resume.safetensors":
+            raise KeyboardInterrupt
+        write(path, *given)
+
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "job")
+    with monkeypatch.context() as dying:
+        dying.setattr(checkpoint, "write", killed)
+        with pytest.raises(KeyboardInterrupt):
+            begin(options, checkpoints=tmp_path)
+    assert (tmp_path / "r" / "model.safetensors").exists() and not (tmp_path / "r" / "resume.safetensors").exists()
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "another")
+    with pytest.raises(RunError, match="there is a run named r"):
+        begin(options, checkpoints=tmp_path)
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "job")
+    training = begin(options, checkpoints=tmp_path)
+    list(training.events())
+    assert metrics(tmp_path / "r")[-1]["step"] == 1 and not (tmp_path / "r" / "launch.txt").exists()
 
 
 @pytest.mark.slow

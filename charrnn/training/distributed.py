@@ -44,8 +44,9 @@ def begin(options: TrainOptions, *, checkpoints: Path | None = None) -> Training
             return {"run": str(run.folder)}
         training = start(options, checkpoints=checkpoints, world=world, threads=threads)
         with training.lock:
-            training.save()
+            # First whose it is: where this process dies before all is saved, the next attempt begins it anew.
             write_atomically(training.run.launch, launch.name().encode())
+            training.save()
         return {"run": str(training.run.folder), "trained": training.trainer.trained, "decided": training.decided}
 
     def meanwhile(network: dict[str, Any], batch_size: int, bptt: int) -> None:
@@ -93,8 +94,10 @@ def _agreed(world: World, decide: Callable[[], dict[str, Any]], measure: Callabl
 
 
 def _begun(folder: Path) -> Run | None:
-    """The run that this launch has begun and not ended."""
+    """The run that this launch has begun and not ended; one that was never saved whole is as if it were not there."""
     for run in map(Run, folder.iterdir() if folder.is_dir() else ()):
-        if run.launch.is_file() and run.launch.read_text(encoding="utf-8") == launch.name() and run.resume.exists():
-            return run
+        if run.launch.is_file() and run.launch.read_text(encoding="utf-8") == launch.name():
+            if run.resume.exists():
+                return run
+            run.model.unlink(missing_ok=True)
     return None
