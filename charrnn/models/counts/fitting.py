@@ -1,0 +1,122 @@
+"""A gate is fitted to places whose symbols are known: its constants by Newton's method, then all by gradient steps.
+
+The surprisal of a log-linear mixture is convex in its weights: its gradient is what the mixture expects of the experts'
+log-probabilities less what the symbol has, its curvature their covariance under the mixture. Few places say little:
+constants are held by those that did well elsewhere, as by so many places more, and the gate's outward weights by zero.
+The same places give the same gate. Shapes: K experts, N places, V symbols, F features, H units, P places of a step.
+"""
+
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn.models.counts.mixture import Gate, Rows, features, mixed
+
+Ids: TypeAlias = npt.NDArray[np.int64]
+Parameters: TypeAlias = dict[str, Rows]
+
+UNITS, SEED = 32, 0
+# Of fewer places a gate learns more by heart than it is worth.
+LEAST = 10_000
+# How fast constants are held (see `_newton`) and outward weights.
+HELD_BY, HELD_TO_ZERO_BY = 3000.0, 300.0
+NEWTON_STEPS, NEWTON_TOLERANCE = 20, 1e-6
+STEPS, PASSES, PLACES_A_STEP, RATE = 500, 10, 1024, 5e-3
+# Adam's (Kingma & Ba 2015), but for a shorter memory of squares: there are few steps.
+BETAS, EPSILON = (0.9, 0.99), 1e-8
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """`log_p` (K, N, V) of the experts in the places of `tokens` (N,), each below V."""
+
+    log_p: Rows
+    tokens: Ids
+
+    @property
+    def own(self) -> Rows:
+        """Log-probabilities of the tokens themselves (N, K)."""
+        return self.log_p[:, np.arange(self.tokens.size), self.tokens].T
+
+
+def fit(examples: Examples, start: Gate, units: int = UNITS, steps: int = STEPS) -> Gate:
+    """The gate that does best on these, from constants that did elsewhere; of few examples constants alone."""
+    count = examples.tokens.size
+    constants = fit_constants(examples, start.constants)
+    if count < LEAST:
+        return Gate.constant(constants.tolist())
+    seen = features(examples.log_p)
+    mean, scale = seen.mean(axis=0), seen.std(axis=0) + 1e-6
+    random = np.random.default_rng(SEED)
+    inward = random.standard_normal((seen.shape[1], units)) / np.sqrt(seen.shape[1])
+    gate = Gate(constants, mean, scale, inward, np.zeros(units), np.zeros((units, constants.size)))
+    steps = min(steps, -(-PASSES * count // PLACES_A_STEP))
+    return _descend(gate, examples, (seen - mean) / scale, steps, random)
+
+
+def fit_constants(examples: Examples, held: Rows, held_by: float = HELD_BY) -> Rows:
+    """Weights (K,) that do best everywhere, held near others by half their squared distance times so much."""
+    weights, own = held.astype(float), examples.own.sum(axis=0)
+    for _ in range(NEWTON_STEPS):
+        expected, curvature = _moments(examples, weights)
+        gradient = expected - own + held_by * (weights - held)
+        step = np.linalg.solve(curvature + held_by * np.eye(weights.size), gradient)
+        weights = weights - step
+        if np.abs(step).max() < NEWTON_TOLERANCE:
+            break
+    return weights
+
+
+def _moments(examples: Examples, weights: Rows, at_once: int = 8192) -> tuple[Rows, Rows]:
+    """Sums over all places: what is expected of the log-probabilities (K,), and their covariance (K, K)."""
+    experts, count = weights.size, examples.tokens.size
+    mean, covariance = np.zeros(experts), np.zeros((experts, experts))
+    for first in range(0, count, at_once):
+        log_p = examples.log_p[:, first : first + at_once]
+        p = np.exp(mixed(log_p, np.broadcast_to(weights, (log_p.shape[1], experts))))
+        means = np.einsum("nv,knv->nk", p, log_p)
+        weighed = (log_p * p).reshape(experts, -1)
+        covariance += weighed @ log_p.reshape(experts, -1).T - means.T @ means
+        mean += means.sum(axis=0)
+    return mean, covariance
+
+
+def _descend(gate: Gate, examples: Examples, seen: Rows, steps: int, random: np.random.Generator) -> Gate:
+    """So many steps of Adam, each on places of their own as long as there are any, at a rate that falls to 0."""
+    names = ("constants", "inward", "bias", "outward")
+    means = {name: np.zeros_like(getattr(gate, name)) for name in names}
+    squares = {name: np.zeros_like(getattr(gate, name)) for name in names}
+    constants, count, own = gate.constants, examples.tokens.size, examples.own
+    places, order = min(PLACES_A_STEP, count), np.empty(0, np.int64)
+    for step in range(steps):
+        if order.size < places:
+            order = random.permutation(count)
+        some, order = order[:places], order[places:]
+        found = gradient(gate, examples.log_p[:, some], seen[some], own[some])
+        found["constants"] = found["constants"] + HELD_BY / count * (gate.constants - constants)
+        found["outward"] = found["outward"] + HELD_TO_ZERO_BY / count * gate.outward
+        rate = RATE * (1 + np.cos(np.pi * step / steps)) / 2
+        moved = {}
+        for name, each in found.items():
+            for kept, beta, new in ((means, BETAS[0], each), (squares, BETAS[1], each * each)):
+                kept[name] = beta * kept[name] + (1 - beta) * new
+            size = np.sqrt(squares[name] / (1 - BETAS[1] ** (step + 1))) + EPSILON
+            moved[name] = getattr(gate, name) - rate * means[name] / (1 - BETAS[0] ** (step + 1)) / size
+        gate = replace(gate, **moved)
+    return gate
+
+
+def gradient(gate: Gate, log_p: Rows, seen: Rows, own: Rows) -> Parameters:
+    """That of the mean surprisal at places (K, P, V) in nats, of which the gate sees (P, F), by its parameters."""
+    hidden = np.tanh(seen @ gate.inward + gate.bias)
+    p = np.exp(mixed(log_p, hidden @ gate.outward + gate.constants))
+    of_weights = (np.einsum("nv,knv->nk", p, log_p) - own) / len(own)
+    of_hidden = of_weights @ gate.outward.T * (1 - hidden * hidden)
+    return {
+        "constants": of_weights.sum(axis=0),
+        "inward": seen.T @ of_hidden,
+        "bias": of_hidden.sum(axis=0),
+        "outward": hidden.T @ of_weights,
+    }
