@@ -44,8 +44,8 @@ class Scorer(Opened):
         With `lines`, each line is scored alone, its line end with it. `adapt` and `fit_temperature` add the scores
         `adapted` (dynamic evaluation) and `fitted` beside the plain one; `baselines`, bits per byte by compressors and
         an n-gram model, alone and after the training text; `counts`, the score by network and counts of the training
-        text, mixed by a gate that is never reported on what it was fitted on. Raises VocabularyError when the vocabulary
-        lacks a character, unless `unknown` is set; CorpusError when the text is empty, or `counts` lack the training text.
+        text, mixed by a gate that was fitted on other text. Raises VocabularyError when the vocabulary lacks a
+        character, unless `unknown` is set; CorpusError when the text is empty, or the training text gone.
         """
         from charrnn.api.scoring import scored
 
