@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from charrnn.inference.backends import one_blas_thread
 from charrnn.models.counts.experts import Experts
 from charrnn.models.counts.fitting import Examples, fit
 from charrnn.models.counts.hashes import shared, span_hashes
@@ -27,7 +28,7 @@ Take = Callable[[Positions, Rows, Positions], None]
 Mask = npt.NDArray[np.bool_]
 
 # Numbers (K x n x V) that are mixed at a time, and at most kept of the places that a gate is fitted on.
-AT_ONCE, MOST_FITTED = 1 << 21, 1 << 24
+AT_ONCE, MOST_FITTED = 1 << 21, 1 << 25
 # A run of so many tokens, or a document, that stands in two texts is none that a gate may know beforehand.
 SHARED_RUN = 32
 SAMPLE_SEED = 0
@@ -59,7 +60,8 @@ class Mixture:
                 some = slice(first, first + rows)
                 take(places[some], np.concatenate([network[None, some], counted.log_p(places[some])]), tokens[some])
 
-        read(self.model, part.tokens, part.starts, keep, reset_every=self.reset_every, batch_size=self.batch_size)
+        with one_blas_thread:
+            read(self.model, part.tokens, part.starts, keep, reset_every=self.reset_every, batch_size=self.batch_size)
 
     def examples(self, part: Part, sets: Sequence[Mask]) -> list[Examples]:
         """Of each set, which says of every token (N,) whether it is in it, as many places as a gate is fitted on."""
@@ -120,17 +122,17 @@ def with_counts(mixture: Mixture, part: Part, plain: Score, held_out: Part | Non
     by one that is fitted on the held-out part, but for what the two share. Where there is none, by the constants.
     """
     if held_out is None:
-        gates, border, fitted = [constants], 0, "no text was held out: weights that did well elsewhere"
+        gates, border, fitted = [constants], 0, "no text was held out: by weights that did well elsewhere"
     elif np.array_equal(held_out.tokens, part.tokens):
         border = middle(part)
         second = np.arange(part.tokens.size) >= border
         gates = [fit(half, constants) for half in mixture.examples(part, [second, ~second])]
-        fitted = "each half of the held-out part by a gate fitted on the other half"
+        fitted = "each half of the held-out part by weights fitted on the other half"
     else:
         alike, border = alike_in(held_out, part), 0
         examples = mixture.examples(held_out, [~alike])[0]
         gates = [fit(examples, constants)]
-        fitted = f"a gate fitted on {examples.tokens.size:,} tokens of the held-out part"
+        fitted = f"weights fitted on {examples.tokens.size:,} tokens of the held-out part"
         if alike.any():
             fitted += f", none of the {np.count_nonzero(alike):,} that the text has in common with it"
     nats, weights = mixture.token_nll(part, gates, border)

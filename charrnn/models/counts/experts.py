@@ -20,7 +20,7 @@ from charrnn.models.counts.trie import Floats, Ids, Places, Symbols
 from charrnn.models.counts.words import WordCounts
 
 HIGH, MIDDLE, LOW = 9, 5, 4
-HIGH_OF_PIECES, LOW_OF_PIECES = 4, 2
+HIGH_OF_PIECES, LOW_OF_PIECES = 5, 2
 
 
 class Expert(Protocol):

@@ -7,10 +7,11 @@ The same places give the same gate. Shapes: K experts, N places, V symbols, F fe
 """
 
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from charrnn.models.counts.mixture import Gate, Rows, features, mixed
 
@@ -53,34 +54,56 @@ def fit(examples: Examples, start: Gate, units: int = UNITS, steps: int = STEPS)
     inward = random.standard_normal((seen.shape[1], units)) / np.sqrt(seen.shape[1])
     gate = Gate(constants, mean, scale, inward, np.zeros(units), np.zeros((units, constants.size)))
     steps = min(steps, -(-PASSES * count // PLACES_A_STEP))
-    return _descend(gate, examples, (seen - mean) / scale, steps, random)
+    with threadpool_limits(1, "blas"):  # small products, for which threads on a busy machine only wait
+        return _descend(gate, examples, (seen - mean) / scale, steps, random)
 
 
 def fit_constants(examples: Examples, held: Rows, held_by: float = HELD_BY) -> Rows:
-    """Weights (K,) that do best everywhere, held near others by half their squared distance times so much."""
+    """Weights (K,) that do best everywhere, held near others by half their squared distance times so much.
+
+    A step of Newton's that would cost more than it saves is halved until it does not.
+    """
     weights, own = held.astype(float), examples.own.sum(axis=0)
+    here = _moments(examples, weights)
     for _ in range(NEWTON_STEPS):
-        expected, curvature = _moments(examples, weights)
-        gradient = expected - own + held_by * (weights - held)
-        step = np.linalg.solve(curvature + held_by * np.eye(weights.size), gradient)
-        weights = weights - step
-        if np.abs(step).max() < NEWTON_TOLERANCE:
+        away = weights - held
+        cost = here.log_z - weights @ own + held_by / 2 * away @ away
+        step = np.linalg.lstsq(
+            here.covariance + held_by * np.eye(weights.size), here.mean - own + held_by * away, rcond=None
+        )[0]
+        while np.abs(step).max() >= NEWTON_TOLERANCE:
+            there, away = _moments(examples, weights - step), weights - step - held
+            if there.log_z - (weights - step) @ own + held_by / 2 * away @ away <= cost:
+                break
+            step = step / 2
+        else:
             break
+        weights, here = weights - step, there
     return weights
 
 
-def _moments(examples: Examples, weights: Rows, at_once: int = 8192) -> tuple[Rows, Rows]:
-    """Sums over all places: what is expected of the log-probabilities (K,), and their covariance (K, K)."""
-    experts, count = weights.size, examples.tokens.size
+class Moments(NamedTuple):
+    """Sums over all places: ln Z, what is expected of the log-probabilities (K,), their covariance (K, K)."""
+
+    log_z: float
+    mean: Rows
+    covariance: Rows
+
+
+def _moments(examples: Examples, weights: Rows, at_once: int = 8192) -> Moments:
+    """Those of the mixture by weights (K,)."""
+    experts, log_z = weights.size, 0.0
     mean, covariance = np.zeros(experts), np.zeros((experts, experts))
-    for first in range(0, count, at_once):
+    for first in range(0, examples.tokens.size, at_once):
         log_p = examples.log_p[:, first : first + at_once]
-        p = np.exp(mixed(log_p, np.broadcast_to(weights, (log_p.shape[1], experts))))
+        found = mixed(log_p, np.broadcast_to(weights, (log_p.shape[1], experts)))
+        p = np.exp(found)
         means = np.einsum("nv,knv->nk", p, log_p)
         weighed = (log_p * p).reshape(experts, -1)
         covariance += weighed @ log_p.reshape(experts, -1).T - means.T @ means
         mean += means.sum(axis=0)
-    return mean, covariance
+        log_z += float((log_p[:, :, 0].T @ weights - found[:, 0]).sum())
+    return Moments(log_z, mean, covariance)
 
 
 def _descend(gate: Gate, examples: Examples, seen: Rows, steps: int, random: np.random.Generator) -> Gate:
