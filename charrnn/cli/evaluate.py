@@ -120,7 +120,7 @@ def evaluate(
         bool,
         opt.option(
             "Beside the plain figures",
-            "Network and counts of its training text as well, mixed by a gate fitted on other held-out text.",
+            "Network and counts of its training text as well, mixed as other held-out text taught.",
             "--counts",
         ),
     ] = False,

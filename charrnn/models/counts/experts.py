@@ -31,6 +31,11 @@ class Expert(Protocol):
         """The lowest first."""
         ...
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that it takes."""
+        ...
+
     def contexts(self, text: Symbols) -> tuple[Places, ...]:
         """The places (N,) of the contexts of each predicted symbol in each table; -1: unknown."""
         ...

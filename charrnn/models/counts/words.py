@@ -59,6 +59,11 @@ class WordCounts:
         """V, with the end of a document where there are such."""
         return self.below.vocab_size
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that it takes: 16 a gram and 16 a context, 8 of those below."""
+        return sum(each.nbytes for each in (*self.tables, *self.hashes))
+
     def contexts(self, text: Symbols) -> tuple[Places, ...]:
         """The places of the contexts (N,) of each predicted symbol, in each table; -1: unknown."""
         found = []
