@@ -112,12 +112,26 @@ def test_a_network_that_alone_has_weight_costs_what_it_costs_alone(reset_every: 
     np.testing.assert_allclose(others, mixture.token_nll(part, [gate])[0], atol=1e-5)
 
 
+@each("reset_every, starts", [(None, None), (10, None), (None, np.array([0, 20]))])
+def test_no_expert_sees_what_the_network_may_not(reset_every: int | None, starts: Positions | None) -> None:
+    tokens, others = draw(40), np.concatenate([draw(19, seed=1), draw(40)[19:]])
+    ends = START if starts is None else START + 1
+    training = np.tile(np.concatenate([tokens, others]), 2)
+    experts = Experts.count(training, START, None if starts is None else np.arange(0, training.size, 40))
+    mixture = Mixture(make_model(documents=ends > START), experts, reset_every)
+    counts_alone = Gate.constant([0, 0.5, 0.5])
+    one, other = (mixture.token_nll(Part(text, 40, starts), [counts_alone])[0] for text in (tokens, others))
+    assert np.array_equal(one[20:], other[20:]) == (reset_every is not None or starts is not None)
+    assert not np.array_equal(one[:19], other[:19])
+
+
 def test_halves_part_between_documents_and_equal_documents_are_alike() -> None:
     tokens, starts = documents_of([30, 1, 50, 7])
     assert middle(Part(tokens, 88, starts)) == 31 and middle(Part(tokens, 88)) == 44
-    twin = np.concatenate([tokens[31:81], draw(5), [START]])
-    other = Part(twin, twin.size, np.array([0, 50]))
-    assert np.flatnonzero(alike_in(Part(tokens, 88, starts), other)).tolist() == list(range(31, 81))
+    twin = np.concatenate([tokens[81:], draw(5), [START], tokens[1:40]])
+    other = Part(twin, twin.size, np.array([0, 7, 13]))
+    alike = [*range(1, 40), *range(81, 88)]
+    assert np.flatnonzero(alike_in(Part(tokens, 88, starts), other)).tolist() == alike
 
 
 def test_letters_of_words() -> None:

@@ -219,6 +219,14 @@ def test_constants_are_found_where_they_are_known_and_held_where_little_is() -> 
     many = some_examples(30_000)
     np.testing.assert_allclose(fit_constants(many, held, held_by=0), [-0.3, 0.9, 0.5], atol=0.05)
     np.testing.assert_allclose(fit_constants(some_examples(20), held), held, atol=0.02)
+    some = some_examples(200)
+    best = fit_constants(some, held, held_by=50)
+
+    def cost(weights: Floats) -> float:
+        return 200 * surprisal(Gate.constant(weights.tolist()), some) + 25 * float(((weights - held) ** 2).sum())
+
+    for step in (*np.eye(3) / 1000, *-np.eye(3) / 1000):
+        assert cost(best + step) > cost(best)
     assert fit_constants(Examples(np.empty((3, 0, VOCAB)), np.empty(0, np.int64)), held).tolist() == held.tolist()
 
 
