@@ -12,7 +12,7 @@ import pytest
 from charrnn.models.counts import Experts, KneserNey
 from charrnn.models.counts.fitting import Examples, fit, fit_constants, gradient
 from charrnn.models.counts.hashes import shared
-from charrnn.models.counts.mixture import Gate, features, mixed
+from charrnn.models.counts.mixture import Gate, Rows, features, mixed
 from charrnn.models.counts.table import estimate_discounts
 from charrnn.models.counts.trie import Symbols
 from charrnn.models.counts.words import NO_LETTER, WordCounts
@@ -222,7 +222,7 @@ def test_constants_are_found_where_they_are_known_and_held_where_little_is() -> 
     some = some_examples(200)
     best = fit_constants(some, held, held_by=50)
 
-    def cost(weights: Floats) -> float:
+    def cost(weights: Rows) -> float:
         return 200 * surprisal(Gate.constant(weights.tolist()), some) + 25 * float(((weights - held) ** 2).sum())
 
     for step in (*np.eye(3) / 1000, *-np.eye(3) / 1000):

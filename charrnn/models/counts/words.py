@@ -62,7 +62,7 @@ class WordCounts:
     @property
     def nbytes(self) -> int:
         """Bytes of memory that it takes: 16 a gram and 16 a context, 8 of those below."""
-        return sum(each.nbytes for each in (*self.tables, *self.hashes))
+        return sum(table.nbytes for table in self.tables) + sum(hashes.nbytes for hashes in self.hashes)
 
     def contexts(self, text: Symbols) -> tuple[Places, ...]:
         """The places of the contexts (N,) of each predicted symbol, in each table; -1: unknown."""
