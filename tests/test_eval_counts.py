@@ -76,6 +76,11 @@ def test_another_text_is_scored_by_a_gate_of_the_held_out_part_but_for_what_they
         assert f"fitted on {kept.sum():,} tokens" in told and f"none of the {count}" in told
     new, told = found(mixture, part_of(draw(300, seed=3)), held_out)
     assert "in common" not in told and "2,300 tokens" in told and new.size == 300
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("charrnn.scoring.counts.MOST_READ", 700)
+        nats, told = found(mixture, part_of(up[:700]), part_of(noise, up))
+    gate = fit(mixture.examples(part_of(noise[:700]), [np.ones(700, bool)])[0], ALONE)
+    np.testing.assert_array_equal(nats, mixture.token_nll(part_of(up[:700]), [gate])[0])
 
 
 def test_without_a_held_out_part_the_weights_are_fixed() -> None:

@@ -29,6 +29,8 @@ Mask = npt.NDArray[np.bool_]
 
 # Numbers (K x n x V) that are mixed at a time, and at most kept of the places that a gate is fitted on.
 AT_ONCE, MOST_FITTED = 1 << 21, 1 << 25
+# Tokens of a held-out part that are read to fit a gate for another text.
+MOST_READ = 1 << 18
 # A run of so many tokens, or a document, that stands in two texts is none that a gate may know beforehand.
 SHARED_RUN = 32
 SAMPLE_SEED = 0
@@ -129,7 +131,8 @@ def with_counts(mixture: Mixture, part: Part, plain: Score, held_out: Part | Non
         gates = [fit(half, constants) for half in mixture.examples(part, [second, ~second])]
         fitted = "each half of the held-out part by weights fitted on the other half"
     else:
-        alike, border = alike_in(held_out, part), 0
+        held_out, border = held_out.beginning(MOST_READ), 0
+        alike = alike_in(held_out, part)
         examples = mixture.examples(held_out, [~alike])[0]
         gates = [fit(examples, constants)]
         fitted = f"weights fitted on {examples.tokens.size:,} tokens of the held-out part"

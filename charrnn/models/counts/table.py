@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from charrnn.models.counts.trie import Floats, Places
+from charrnn.models.counts.trie import Floats, Ids, Places
 
 Discounts = tuple[float, float, float]
 
@@ -54,7 +54,7 @@ class Table:
         """Where the grams of each context begin (C + 1,)."""
         return np.searchsorted(self.keys, np.arange(self.rests.size + 1) * self.symbols)
 
-    def give(self, p: Floats, left: Floats, contexts: Places) -> None:
+    def give(self, p: Floats, left: Floats, contexts: Ids) -> None:
         """Add to p (N, S) the shares of contexts (N,), -1 an unknown one, of what is `left` (N,); that is less then."""
         known = np.flatnonzero(contexts >= 0)
         places = contexts[known]
@@ -67,7 +67,7 @@ class Table:
         left[known] *= self.rests[places]
 
 
-def distributions(tables: Sequence[Table], contexts: Sequence[Places], vocab_size: int) -> Floats:
+def distributions(tables: Sequence[Table], contexts: Sequence[Ids], vocab_size: int) -> Floats:
     """Probabilities (N, V) after contexts, given by their places (N,) in each table; the lowest table comes first.
 
     Below the lowest stands the uniform distribution.
