@@ -24,6 +24,8 @@ LEAST = 10_000
 # How fast constants are held (see `_newton`) and outward weights.
 HELD_BY, HELD_TO_ZERO_BY = 3000.0, 300.0
 NEWTON_STEPS, NEWTON_TOLERANCE = 20, 1e-6
+# Numbers (K x n x V) that are summed at a time.
+AT_ONCE = 1 << 21
 STEPS, PASSES, PLACES_A_STEP, RATE = 500, 10, 1024, 5e-3
 # Adam's (Kingma & Ba 2015), but for a shorter memory of squares: there are few steps.
 BETAS, EPSILON = (0.9, 0.99), 1e-8
@@ -44,18 +46,22 @@ class Examples:
 
 def fit(examples: Examples, start: Gate, units: int = UNITS, steps: int = STEPS) -> Gate:
     """The gate that does best on these, from constants that did elsewhere; of few examples constants alone."""
-    count = examples.tokens.size
-    constants = fit_constants(examples, start.constants)
-    if count < LEAST:
-        return Gate.constant(constants.tolist())
+    with threadpool_limits(1, "blas"):  # small products, for which threads on a busy machine only wait
+        constants = fit_constants(examples, start.constants)
+        if examples.tokens.size < LEAST:
+            return Gate.constant(constants.tolist())
+        return _fit_from(constants, examples, units, steps)
+
+
+def _fit_from(constants: Rows, examples: Examples, units: int, steps: int) -> Gate:
+    """The gate that begins with these constants and looks at nothing."""
     seen = features(examples.log_p)
     mean, scale = seen.mean(axis=0), seen.std(axis=0) + 1e-6
     random = np.random.default_rng(SEED)
     inward = random.standard_normal((seen.shape[1], units)) / np.sqrt(seen.shape[1])
     gate = Gate(constants, mean, scale, inward, np.zeros(units), np.zeros((units, constants.size)))
-    steps = min(steps, -(-PASSES * count // PLACES_A_STEP))
-    with threadpool_limits(1, "blas"):  # small products, for which threads on a busy machine only wait
-        return _descend(gate, examples, (seen - mean) / scale, steps, random)
+    steps = min(steps, -(-PASSES * examples.tokens.size // PLACES_A_STEP))
+    return _descend(gate, examples, (seen - mean) / scale, steps, random)
 
 
 def fit_constants(examples: Examples, held: Rows, held_by: float = HELD_BY) -> Rows:
@@ -90,9 +96,10 @@ class Moments(NamedTuple):
     covariance: Rows
 
 
-def _moments(examples: Examples, weights: Rows, at_once: int = 8192) -> Moments:
+def _moments(examples: Examples, weights: Rows) -> Moments:
     """Those of the mixture by weights (K,)."""
     experts, log_z = weights.size, 0.0
+    at_once = max(1, AT_ONCE // (experts * examples.log_p.shape[2]))
     mean, covariance = np.zeros(experts), np.zeros((experts, experts))
     for first in range(0, examples.tokens.size, at_once):
         log_p = examples.log_p[:, first : first + at_once]
