@@ -12,7 +12,7 @@ from nltk.util import everygrams  # type: ignore[import-untyped]
 
 from charrnn.errors import ConfigError
 from charrnn.models.counts import Grams, KneserNey
-from charrnn.models.counts.kneser_ney import FALLBACK, Discounts, estimate_discounts
+from charrnn.models.counts.table import FALLBACK, Discounts, estimate_discounts
 
 from .cases import each
 
@@ -185,7 +185,7 @@ def test_rare_grams_are_cut_above_an_order_and_the_table_says_how_large_it_is() 
     assert cut.trie.keys[4].size == sum(count > 1 for count in often.values())
     assert [keys.size for keys in cut.trie.keys[:3]] == [keys.size for keys in whole.trie.keys[:3]]
     assert cut.size < whole.size and cut.nbytes < whole.nbytes
-    assert whole.nbytes == 16 * whole.size + 8 * sum(rest.size for rest in whole.rests)
+    assert whole.nbytes == 16 * whole.size + 8 * sum(table.rests.size for table in whole.tables)
 
 
 def test_keys_are_exact_for_any_alphabet() -> None:

@@ -97,6 +97,12 @@ def test_reading_times(folder: Path) -> None:
 
 
 @pytest.mark.slow
+def test_counts(folder: Path) -> None:
+    alone, together = (line.split("\t") for line in ran(folder, "What a table of counts would add"))
+    assert (alone[0], together[0]) == ("bpb", "counts_bpb") and float(together[1]) < float(alone[1])
+
+
+@pytest.mark.slow
 def test_duplicates(folder: Path) -> None:
     *ranked, ratio = ran(folder, "Duplicates by compression")
     assert [line.split("\t")[1] for line in ranked] == ["new/a.txt", "new/b.txt", "new/c.txt"]
@@ -105,5 +111,5 @@ def test_duplicates(folder: Path) -> None:
 
 def test_every_recipe_has_its_test() -> None:
     tests = Path(__file__).read_text("utf-8")
-    assert len(BLOCKS) == 6 and all(f'"{title}"' in tests for title in BLOCKS)
+    assert len(BLOCKS) == 7 and all(f'"{title}"' in tests for title in BLOCKS)
     assert PAGE.count("```sh") >= len(BLOCKS)

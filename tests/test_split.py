@@ -33,7 +33,9 @@ def split_of(
 
 
 def texts(split: Split, corpus: Corpus) -> list[str]:
-    return ["".join(split.part(name, corpus)) for name in PARTS]
+    found = ["".join(split.part(name, corpus)) for name in PARTS]
+    assert [split.has(name) for name in PARTS[1:]] == [bool(part) for part in found[1:]]
+    return found
 
 
 def distinct(length: int) -> str:

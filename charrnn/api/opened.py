@@ -19,6 +19,7 @@ from charrnn.storage.digest import digest
 from charrnn.text.tokenizers import Tokenizer
 
 if TYPE_CHECKING:
+    from charrnn.api.counts import Counts
     from charrnn.models.ensemble import Network
     from charrnn.text.copy_index import CopyIndex
 
@@ -115,6 +116,13 @@ class Opened(Source):
     def documents(self) -> str:
         """How its training text was told apart: stream, lines or paragraphs."""
         return self.header.documents
+
+    @cached_property
+    def counts(self) -> "Counts":
+        """Counts of the text that it has learned from. Raises CharrnnError where that cannot be read as it was."""
+        from charrnn.api.counts import count
+
+        return count(self)
 
     @cached_property
     def copy_index(self) -> "CopyIndex":

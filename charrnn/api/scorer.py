@@ -36,14 +36,16 @@ class Scorer(Opened):
         adapt: bool = False,
         fit_temperature: bool = False,
         baselines: bool = False,
+        counts: bool = False,
         threads: int | None = None,
     ) -> "Score":
         """Every figure of a text (see `Score`), or of a file given as a Path; a model of documents resets at each.
 
         With `lines`, each line is scored alone, its line end with it. `adapt` and `fit_temperature` add the scores
         `adapted` (dynamic evaluation) and `fitted` beside the plain one; `baselines`, bits per byte by compressors and
-        an n-gram model, alone and after the training text. Raises VocabularyError when the vocabulary lacks a
-        character, unless `unknown` is set; CorpusError when the text is empty.
+        an n-gram model, alone and after the training text; `counts`, the score by network and counts of the training
+        text, mixed by a gate that was fitted on other text. Raises VocabularyError when the vocabulary lacks a
+        character, unless `unknown` is set; CorpusError when the text is empty, or the training text gone.
         """
         from charrnn.api.scoring import scored
 
@@ -58,6 +60,7 @@ class Scorer(Opened):
             adapt=adapt,
             fit_temperature=fit_temperature,
             baselines=baselines,
+            counts=counts,
         )
 
     @known_options()

@@ -44,9 +44,11 @@ def scored(
     adapt: bool,
     fit_temperature: bool,
     baselines: bool = False,
+    counts: bool = False,
 ) -> "Score":
     """Every figure of a text, and what was asked for beside them."""
     from charrnn.api.baselines import baselines as compute_baselines
+    from charrnn.api.counts import with_counts
     from charrnn.models.ensemble import backwards_of
     from charrnn.scoring.adaptation import adapted
     from charrnn.scoring.score import counting_notes, score
@@ -69,15 +71,20 @@ def scored(
             backwards_of(model.network), reversed_part, statistics, reset_every=reset_every, batch_size=batch_size
         )
     others, notes = compute_baselines(model, plain_text, part) if baselines else (None, [])
+    mixed, counting = None, list[str]()
+    if counts:
+        mixed, counting = with_counts(model, part, plain, lines=lines, reset_every=reset_every, batch_size=batch_size)
     return replace(
         plain,
         backward=backward,
         adapted=adapted(model.network, part, plain) if adapt else None,
         fitted=at(fit(lambda temperature: at(temperature).loss)) if fit_temperature else None,
+        counts=mixed,
         baselines=others,
         notes=(
             *statistics.notes,
             *counting_notes(statistics, part, missing_ends(plain_text, model.documents)),
             *notes,
+            *counting,
         ),
     )

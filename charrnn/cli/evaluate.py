@@ -46,6 +46,8 @@ EXAMPLES = """Examples:
 
     charrnn eval --baselines test.txt
 
+    charrnn eval --counts
+
     charrnn eval --html report.html test.txt
 
     zcat test.txt.gz | charrnn eval -m small -m large
@@ -114,6 +116,14 @@ def evaluate(
             "--baselines",
         ),
     ] = False,
+    counts: Annotated[
+        bool,
+        opt.option(
+            "Beside the plain figures",
+            "Network and counts of its training text as well, mixed as other held-out text taught.",
+            "--counts",
+        ),
+    ] = False,
     pairs: Pairs = None,
     end: End = True,
     html: opt.Html = None,
@@ -166,7 +176,13 @@ def evaluate(
         gate.close()
         return
     reading: dict[str, Any] = {"lines": lines, "reset_every": reset_every, "batch_size": batch_size or BATCH}
-    conditions = {**reading, "adapt": adapt, "fit_temperature": fit_temperature, "baselines": baselines}
+    conditions = {
+        **reading,
+        "adapt": adapt,
+        "fit_temperature": fit_temperature,
+        "baselines": baselines,
+        "counts": counts,
+    }
     part = "test" if test else "valid"
     for text in named or NO_NAME:
         working(f"scoring {text or 'the held-out part'}")

@@ -107,6 +107,14 @@ class Split(Schema):
             else:
                 yield "train"
 
+    def has(self, name: str) -> bool:
+        """Whether 'valid' or 'test' was held out."""
+        if self.drawn is not None:
+            shares = {"valid": self.held_out[0], "test": self.held_out[1]}
+        else:
+            shares = {"valid": self.valid_end - self.train_end, "test": self.chars - self.valid_end}
+        return self.file(name)[0] is not None or shares[name] > 0
+
     def file(self, name: str) -> tuple[str | None, str | None]:
         """The file that 'valid' or 'test' is and the hash of its bytes; None for what there is not."""
         files = {"valid": (self.valid_file, self.valid_sha256), "test": (self.test_file, self.test_sha256)}

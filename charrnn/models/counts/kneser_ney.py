@@ -11,30 +11,26 @@ Shapes: N tokens, V predicted symbols, G grams, C contexts.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from charrnn.config import require
 from charrnn.models.counts.grams import Grams
+from charrnn.models.counts.table import Discounts, Table, distributions
 from charrnn.models.counts.trie import Floats, Ids, Places, Symbols, Trie
 
-Discounts = tuple[float, float, float]
-
-# Where a text has too few grams to estimate an order's discounts; kenlm falls back to the same.
-FALLBACK: Discounts = (0.5, 1.0, 1.5)
 ROWS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True, eq=False)
 class KneserNey:
-    """For each order, `shares` (G,) are the discounted parts of grams, `rests` (C,) what a context leaves to the next.
+    """A table for each order, from 1.
 
     V is `vocab_size`: the start id's own number, or one more where it stands for the end of a document as well.
     """
 
-    trie: Trie
-    shares: tuple[Floats, ...]
-    rests: tuple[Floats, ...]
+    tables: tuple[Table, ...]
     vocab_size: int
 
     @classmethod
@@ -64,51 +60,54 @@ class KneserNey:
         order = grams.order if order is None else order
         require(1 <= order <= grams.order, f"the order must be from 1 to {grams.order}, what was counted, not {order}")
         require(cut is None or cut >= 1, f"single symbols are never left out: `cut` must be at least 1, not {cut}")
-        symbols, keys, shares, rests = grams.trie.symbols, [], [], []
+        symbols, tables = grams.trie.symbols, []
         kept_contexts = np.ones(1, np.bool_)
         for level in range(order):
             counts = grams.counts[level] if level == order - 1 else grams.continuations[level]
-            contexts, last = np.divmod(grams.trie.keys[level], symbols)
-            discount = estimate_discounts(counts) if discounts is None else discounts[level]
-            taken = np.array([0.0, *discount])[np.minimum(counts, 3)]
-            size = grams.trie.context_count(level)
-            total = np.bincount(contexts, counts, size)
-            total, followed = np.maximum(total, 1), total > 0
-            share = (counts - taken) / total[contexts]
-            rest = np.where(followed, np.bincount(contexts, taken, size) / total, 1.0)
-            kept = np.full(share.size, True) if cut is None or level < cut else grams.counts[level] > 1
-            rest += np.bincount(contexts[~kept], share[~kept], size)
+            keys, size = grams.trie.keys[level], grams.trie.context_count(level)
+            whole = Table.of(keys, counts, size, symbols, None if discounts is None else discounts[level])
+            contexts, last = np.divmod(keys, symbols)
+            kept = np.full(keys.size, True) if cut is None or level < cut else grams.counts[level] > 1
+            rests = whole.rests + np.bincount(contexts[~kept], whole.shares[~kept], size)
             places = np.cumsum(kept_contexts) - 1  # a gram that is kept has a context that is
-            keys.append(places[contexts[kept]] * symbols + last[kept])
-            shares.append(share[kept])
-            rests.append(rest[kept_contexts])
+            keys = places[contexts[kept]] * symbols + last[kept]
+            tables.append(Table(keys, whole.shares[kept], rests[kept_contexts], symbols))
             kept_contexts = kept
-        return cls(Trie(tuple(keys), symbols), tuple(shares), tuple(rests), vocab_size)
+        return cls(tuple(tables), vocab_size)
+
+    @cached_property
+    def trie(self) -> Trie:
+        """What finds the grams of a text."""
+        return Trie(tuple(table.keys for table in self.tables), self.tables[0].symbols)
 
     @property
     def order(self) -> int:
         """How many symbols the longest gram has."""
-        return self.trie.order
+        return len(self.tables)
 
     @property
     def size(self) -> int:
-        """How many grams the table holds."""
-        return sum(keys.size for keys in self.trie.keys)
+        """How many grams the tables hold."""
+        return sum(table.keys.size for table in self.tables)
 
     @property
     def nbytes(self) -> int:
         """Bytes of memory that it takes: 16 a gram and 8 a context."""
-        return sum(array.nbytes for arrays in (self.trie.keys, self.shares, self.rests) for array in arrays)
+        return sum(table.nbytes for table in self.tables)
 
     def nll(self, tokens: Ids, starts: Places | None = None) -> Floats:
         """Nats of each token (N,): -ln p(token | all before it in its document). One beyond the start id costs ln V."""
         text = self._symbols(tokens, starts)
         p = np.full(text.ids.size, 1 / self.vocab_size)
-        for (contexts, grams), share, rest in zip(self.trie.read(text), self.shares, self.rests, strict=True):
-            p = p * np.append(rest, 1.0)[contexts] + np.append(share, 0.0)[grams]  # -1 is the last: unknown
+        for (contexts, grams), table in zip(self.trie.read(text), self.tables, strict=True):
+            p = p * np.append(table.rests, 1.0)[contexts] + np.append(table.shares, 0.0)[grams]  # -1: the last, unknown
         nats: Floats = -np.log(p[text.predicted])
         nats[tokens >= self.trie.symbols] = np.log(self.vocab_size)
         return nats
+
+    def contexts(self, text: Symbols) -> tuple[Places, ...]:
+        """The places of the contexts (N,) of each predicted symbol, in each table; -1: unknown."""
+        return tuple(contexts[text.predicted] for contexts, _ in self.trie.read(text))
 
     def log_p(self, tokens: Ids, starts: Places | None = None) -> Floats:
         """Log-probabilities of all symbols in the place of each token (N, V), in nats."""
@@ -116,30 +115,10 @@ class KneserNey:
 
     def log_p_in_parts(self, tokens: Ids, starts: Places | None = None, rows: int = ROWS_AT_ONCE) -> Iterator[Floats]:
         """The same, so many rows at a time (n, V), for texts whose whole (N, V) would be too large."""
-        text = self._symbols(tokens, starts)
-        known = [contexts[text.predicted] for contexts, _ in self.trie.read(text)]
+        contexts = self.contexts(self._symbols(tokens, starts))
         for first in range(0, tokens.size, rows):
-            yield np.log(self._p([contexts[first : first + rows] for contexts in known]))
-
-    def _p(self, known: list[Places]) -> Floats:
-        """Probabilities (n, V) after contexts that are given by their places (n,) at each order."""
-        p = np.full((known[0].size, self.trie.symbols), 1 / self.vocab_size)
-        for level, contexts in enumerate(known):
-            rows = np.flatnonzero(contexts >= 0)
-            which, symbols, places = self.trie.followers(level, contexts[rows])
-            p[rows] *= self.rests[level][contexts[rows], None]
-            p[rows[which], symbols] += self.shares[level][places]
-        return p[:, : self.vocab_size]
+            some = [places[first : first + rows] for places in contexts]
+            yield np.log(distributions(self.tables, some, self.vocab_size))
 
     def _symbols(self, tokens: Ids, starts: Places | None) -> Symbols:
         return Symbols.of(tokens, self.trie.symbols - 1, starts)
-
-
-def estimate_discounts(counts: Places) -> Discounts:
-    """D1, D2, D3+ from how many grams were counted once, twice, three and four times (Chen & Goodman 1999, eq. 26)."""
-    once, twice, thrice, four = np.bincount(np.minimum(counts, 5), minlength=6)[1:5].tolist()
-    if not (once and twice and thrice):
-        return FALLBACK
-    y = once / (once + 2 * twice)
-    found = (1 - 2 * y * twice / once, 2 - 3 * y * thrice / twice, 3 - 4 * y * four / thrice)
-    return found if all(0 < each <= number for number, each in enumerate(found, 1)) else FALLBACK

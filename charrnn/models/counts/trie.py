@@ -26,7 +26,7 @@ NOWHERE, NO_KEY = -1, -2
 
 @dataclass(frozen=True, eq=False)
 class Symbols:
-    """A text with the start id in front of each of its documents: `ids` (M,), of which `firsts` (D,) are those."""
+    """A text with a symbol in front of each of its documents, by default the start id: `firsts` (D,) of `ids` (M,)."""
 
     ids: Places
     firsts: Places
@@ -37,6 +37,13 @@ class Symbols:
         firsts = np.zeros(1, np.int64) if starts is None else np.asarray(starts, np.int64)
         ids = np.insert(tokens.astype(np.int64), firsts, start_id)
         return cls(ids, firsts + np.arange(firsts.size))
+
+    @classmethod
+    def pieces(cls, tokens: Ids, start_id: int, every: int) -> "Symbols":
+        """Those of one stream (N,) in pieces of so many tokens, of which each knows the one token before it alone."""
+        firsts = np.arange(0, tokens.size, every)
+        before = np.append(start_id, tokens.astype(np.int64))[firsts]
+        return cls(np.insert(tokens.astype(np.int64), firsts, before), firsts + np.arange(firsts.size))
 
     @cached_property
     def depths(self) -> Places:
@@ -92,20 +99,3 @@ class Trie:
             grams = self.find(level, contexts, text.ids)
             yield contexts, grams
             contexts = text.contexts(grams)
-
-    @cached_property
-    def rows(self) -> tuple[Places, ...]:
-        """For each order, where the grams of each context begin (C + 1,)."""
-        return tuple(
-            np.searchsorted(keys, np.arange(self.context_count(level) + 1) * self.symbols)
-            for level, keys in enumerate(self.keys)
-        )
-
-    def followers(self, level: int, contexts: Places) -> tuple[Places, Places, Places]:
-        """All that follows each of the contexts (n,), none of them -1: (which of the n, symbol, place of the gram)."""
-        rows = self.rows[level]
-        firsts, lengths = rows[contexts], rows[contexts + 1] - rows[contexts]
-        ends = np.cumsum(lengths)
-        which = np.repeat(np.arange(contexts.size), lengths)
-        places = np.arange(which.size) + np.repeat(firsts - (ends - lengths), lengths)
-        return which, self.keys[level][places] % self.symbols, places

@@ -1,0 +1,28 @@
+"""Which ids of a vocabulary are letters of words, for whoever counts words in tokens. Shapes: V symbols."""
+
+from unicodedata import category
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn.text.tokenizers import Tokenizer
+
+NO_LETTER = -1
+APOSTROPHES = "'\u2019"
+
+
+def letters_of(tokenizer: Tokenizer) -> npt.NDArray[np.int64] | None:
+    """Which letter each id (V,) is, upper and lower case alike; -1 for none. None where ids are pieces of words.
+
+    Letters are those of any script, with their marks, digits and apostrophes; of bytes also all beyond ASCII.
+    """
+    if tokenizer.to_size:
+        return None
+    symbols = [piece.decode("utf-8", "surrogateescape") for piece in tokenizer.pieces]
+    ids = {symbol: number for number, symbol in enumerate(symbols)}
+    return np.array([ids.get(each.lower(), own) if _is_letter(each) else NO_LETTER for each, own in ids.items()])
+
+
+def _is_letter(symbol: str) -> bool:
+    """A byte beyond ASCII stands for half a surrogate pair (PEP 383), which is of category Cs."""
+    return symbol in APOSTROPHES or category(symbol[0])[0] in "LMN" or category(symbol[0]) == "Cs"
