@@ -35,7 +35,7 @@ def test_a_character_is_named_so_that_it_can_be_read(character: str, name: str) 
 
 
 def test_no_name_of_any_character_holds_what_cannot_be_seen() -> None:
-    for code in range(0, sys.maxunicode + 1, 7):
+    for code in range(0, sys.maxunicode + 1, 41):
         name = named(chr(code))
         assert name.isprintable()
         assert not any(
