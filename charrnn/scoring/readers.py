@@ -8,7 +8,6 @@ When torch is loaded and when it takes over follows from how much has been read,
 the same numbers each time. Shapes: T time, B rows, V vocabulary.
 """
 
-import os
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -26,6 +25,7 @@ from charrnn.inference.engine import open_engine
 from charrnn.inference.formats import INT8
 from charrnn.inference.products import Floats
 from charrnn.inference.windows import NetworkWindows
+from charrnn.inference.writing import threads
 from charrnn.models.states import NetworkState, map_state
 from charrnn.scoring.predictions import Asked, Ids, Nats, Predictions, predictions_of
 
@@ -81,7 +81,7 @@ class IntegerReader:
         self._engine = open_engine(config, weights, INT8)
         self.initial_states = self._engine.initial_state
         # NumPy's step does not leave the interpreter to a second thread.
-        self.workers = ThreadPoolExecutor(min(_threads(), MOST_WORKERS) if self._engine.compiled else 1)
+        self.workers = ThreadPoolExecutor(min(threads(), MOST_WORKERS) if self._engine.compiled else 1)
 
     def next(self, steps: int, rows: int) -> Reader:
         """Itself reads whatever comes."""
@@ -100,7 +100,7 @@ class TorchReader:
     def __init__(self, network: "Predictor") -> None:
         self._network = network.eval()
         self._device = next(network.parameters()).device
-        self.workers = _torch_workers(_threads())
+        self.workers = _torch_workers(threads())
 
     def __call__(
         self, inputs: Ids, targets: Ids, states: NetworkState, asked: Asked
@@ -178,26 +178,18 @@ def _load_beside() -> None:
         load_torch()
 
 
-def _threads() -> int:
-    """As many as were asked for (`use_threads`), else one for each processor that the program may run on."""
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    if asked.isdecimal() and int(asked):
-        return int(asked)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 @cache
-def _torch_workers(threads: int) -> ThreadPoolExecutor:
+def _torch_workers(most: int) -> ThreadPoolExecutor:
     """Threads of which each computes by itself, whatever torch does in others."""
     import torch
 
     before = torch.get_num_threads()
-    count = min(threads, MOST_WORKERS)
+    count = min(most, MOST_WORKERS)
     together = threading.Barrier(count)
 
     def begin() -> None:
         torch.get_num_threads()  # which sets what is set by default, for this thread, the first time
-        torch.set_num_threads(threads // count)
+        torch.set_num_threads(most // count)
         together.wait()
 
     workers = ThreadPoolExecutor(count)
