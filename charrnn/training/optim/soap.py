@@ -6,6 +6,7 @@ two products of N K^2 a step, where the step itself, of n tokens, is three of n 
 """
 
 from collections.abc import Iterable, Sequence
+from inspect import unwrap
 from typing import Any
 
 import torch
@@ -35,6 +36,14 @@ class Soap(torch.optim.Optimizer):
     def __init__(self, groups: Iterable[dict[str, Any]], lr: float, products: torch.dtype = torch.float32) -> None:
         super().__init__(groups, {"lr": lr, "weight_decay": 0.0, "rotated": False})
         self.products = products
+
+    # To keep its compiler away from these two torch would load it, for a second, at the beginning of each training.
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        unwrap(torch.optim.Optimizer.add_param_group)(self, param_group)
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        unwrap(torch.optim.Optimizer.zero_grad)(self, set_to_none)
 
     def slots(self, weight: Tensor) -> dict[str, Tensor]:
         """What is remembered of a weight once it has moved, by name: tensors of these shapes."""
