@@ -117,20 +117,14 @@ def test_a_held_out_file_that_has_changed_is_told_though_the_text_has_not(
     assert not list((tmp_path / "c/a").glob(".*.tokens.*"))
 
 
+def training(corpus: Path, folder: Path) -> list[str]:
+    """A command line of four steps."""
+    return ["train", str(corpus), "--checkpoints", str(folder / "c"), "--hidden", "16", "--steps", "4"]
+
+
 @pytest.mark.slow
 def test_what_a_kill_leaves_of_tokens_is_the_runs_own(charrnn: CommandLine, tmp_path: Path, corpus: Path) -> None:
-    train = [
-        "train",
-        str(corpus),
-        "--checkpoints",
-        str(tmp_path / "c"),
-        "--hidden",
-        "16",
-        "--name",
-        "a",
-        "--steps",
-        "4",
-    ]
+    train = [*training(corpus, tmp_path), "--name", "a"]
     assert charrnn(*train).code == 0
     run = Run(tmp_path / "c/a")
     left = [
@@ -151,18 +145,7 @@ def test_runs_of_one_text_share_a_cache(
     charrnn: CommandLine, tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = tmp_path / "cache"
-    train = [
-        "train",
-        str(corpus),
-        "--checkpoints",
-        str(tmp_path / "c"),
-        "--hidden",
-        "16",
-        "--seed",
-        "1",
-        "--steps",
-        "4",
-    ]
+    train = [*training(corpus, tmp_path), "--seed", "1"]
     assert charrnn(*train, "--name", "a", "--cache", str(cache)).code == 0
     made = {file.name: file.stat().st_mtime_ns for file in cache.iterdir()}
     assert len(made) == 4 and not list((tmp_path / "c/a").glob("*.tokens"))

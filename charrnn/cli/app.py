@@ -21,7 +21,6 @@ from charrnn.cli.together import Command, Group
 from charrnn.cli.usage import complaint
 from charrnn.console import ReaderGone, Talk, error, forget_working, write
 from charrnn.errors import CharrnnError, ConfigError
-from charrnn.inference import native
 
 COMPLETION = "_CHARRNN_COMPLETE"
 
@@ -56,6 +55,8 @@ app.add_typer(corpus.corpus_app, name="corpus")
 
 def _version(wanted: bool) -> None:
     if wanted:
+        from charrnn.inference import native
+
         write(f"charrnn {__version__}\nint8 {native.used()}\n")
         raise typer.Exit
 

@@ -78,7 +78,7 @@ class CompiledNetwork:
         self._records = (LayerRecord * len(records))(*records)
         self.record = NetworkRecord(
             CELLS_BY_NUMBER[cell], layers[0].cell.gates, len(layers), hidden, self.symbols, len(table), self.stride,
-            address_of(self._kept[0]), self._records, self._function(tables.sigmoid()), self._function(tables.tanh()),
+            address_of(self._kept[0]), self._records, function_record(tables.sigmoid()), function_record(tables.tanh()),
         )  # fmt: skip
         self.address = ctypes.addressof(self.record)
 
@@ -86,9 +86,6 @@ class CompiledNetwork:
         held = np.ascontiguousarray(array, dtype)
         self._kept.append(held)
         return address_of(held)
-
-    def _function(self, table: tables.Table) -> FunctionRecord:
-        return FunctionRecord(self._hold(table.values, np.float32), float(table.scale), float(table.shift))
 
     def _layer_record(self, layer: Layer, reader: Exact8, starts: Sequence[int], beyond: Floats) -> LayerRecord:
         outputs, inputs = reader.weight.shape
@@ -154,6 +151,11 @@ def compiled(config: ModelConfig, layers: Sequence[Layer], table: Floats, bias: 
     """A network of 8-bit weights for the library; None where that is not to be used, or has no step for it."""
     found = library() if has_step(config) else None
     return None if found is None else CompiledNetwork(found, config.cell, layers, table, bias)
+
+
+def function_record(table: tables.Table) -> FunctionRecord:
+    """A function's table, which is kept as long as the program runs, as the library takes it."""
+    return FunctionRecord(address_of(table.values), float(table.scale), float(table.shift))
 
 
 def require_fitting(condition: bool) -> None:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from charrnn.inference import tables
 from charrnn.inference.base import Drawing, Drawn, StepState
-from charrnn.inference.compiled import CompiledNetwork, address_of, require_fitting
+from charrnn.inference.compiled import CompiledNetwork, address_of, function_record, require_fitting
 from charrnn.inference.native import Address, DrawRecord
 from charrnn.inference.products import Floats
 
@@ -49,7 +49,7 @@ def write(
     ids, shares = np.empty((rows, steps), np.int64), np.empty((rows, steps, 2)) if told else None
     draw = DrawRecord(
         drawing.temperature, drawing.top_k or 0, drawing.top_p or 0, drawing.min_p or 0,
-        address_of(tables.powers()), address_of(tables.exp().values), address_of(tables.log_of_half_to_one().values),
+        address_of(tables.powers()), function_record(tables.exp()), function_record(tables.log_of_half_to_one()),
     )  # fmt: skip
     records = (Address * len(networks))(*[network.address for network in networks])
 

@@ -16,7 +16,7 @@ from charrnn.errors import ConfigError
 
 VARIABLE, NONE = "CHARRNN_COMPILED", "no"
 # The library says with which form of these records it was built.
-FORM = 2
+FORM = 3
 SUFFIXES = (".so", ".dylib", ".dll")
 
 Address = ctypes.c_void_p
@@ -53,7 +53,7 @@ class DrawRecord(ctypes.Structure):
 
     _fields_ = (
         ("temperature", ctypes.c_double), ("top_k", Count), ("top_p", ctypes.c_double), ("min_p", ctypes.c_double),
-        ("powers", Address), ("shares", Address), ("logarithm", Address),
+        ("powers", Address), ("exponential", FunctionRecord), ("logarithm", FunctionRecord),
     )  # fmt: skip
 
 

@@ -126,14 +126,6 @@ static int64_t drawn(const Draw *draw, const float *logits, int64_t symbols, dou
     return symbols - 1;
 }
 
-static ALWAYS_INLINE float looked_up(const float *values, float x, float scale, float shift) {
-    float place = x * scale;
-    place = place + shift;
-    place = place > 0.0f ? place : 0.0f;
-    place = place < (float)POINTS ? place : (float)POINTS;
-    return values[(int32_t)place];
-}
-
 /* The logits (V,) of several networks, `apart` from each other -> those of their mean probabilities. */
 static void mix(const Draw *draw, int64_t count, const float *logits, int64_t apart, int64_t symbols, float *mixed,
                 double *work) {
@@ -145,7 +137,7 @@ static void mix(const Draw *draw, int64_t count, const float *logits, int64_t ap
         double sum = 0.0;
         for (int64_t j = 1; j < symbols; j++) most = own[j] > most ? own[j] : most;
         for (int64_t j = 0; j < symbols; j++) {
-            share[j] = (double)looked_up(draw->shares, own[j] - most, 1024.0f, 0.5f + 32.0f * 1024.0f) * SHARES;
+            share[j] = (double)look_up(&draw->exponential, own[j] - most) * SHARES;
             sum += share[j];
         }
         const double worth = MEAN_SHARES / sum;
@@ -154,7 +146,7 @@ static void mix(const Draw *draw, int64_t count, const float *logits, int64_t ap
     for (int64_t j = 0; j < symbols; j++) {
         int exponent;
         const double mantissa = frexp((mean[j] > 1.0 ? mean[j] : 1.0) / (MEAN_SHARES * (double)count), &exponent);
-        const float logarithm = looked_up(draw->logarithm, (float)mantissa, 65536.0f, 0.5f - 32768.0f);
+        const float logarithm = look_up(&draw->logarithm, (float)mantissa);
         const double whole = (double)exponent * LOG_2;
         mixed[j] = (float)(whole + (double)logarithm);
     }

@@ -272,4 +272,4 @@ EXPORTED int64_t charrnn_write(int64_t set, int64_t count, const Network *const 
 }
 
 /* With which form of the records this was built (FORM in __init__.py). */
-EXPORTED int64_t charrnn_form(void) { return 2; }
+EXPORTED int64_t charrnn_form(void) { return 3; }

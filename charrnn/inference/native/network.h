@@ -35,6 +35,15 @@ typedef struct {
     float scale, shift;
 } Function;
 
+/* The nearest entry; what is no number finds the first. */
+static ALWAYS_INLINE float look_up(const Function *function, float x) {
+    float place = x * function->scale;
+    place = place + function->shift;
+    place = place > 0.0f ? place : 0.0f;
+    place = place < (float)POINTS ? place : (float)POINTS;
+    return function->values[(int32_t)place];
+}
+
 /* A layer, and what multiplies its output: first its own recurrent weights (G), then those of what stands above. */
 typedef struct {
     int64_t outputs;             /* N */
@@ -60,8 +69,7 @@ typedef struct {
     int64_t top_k;          /* 0: all */
     double top_p, min_p;    /* 0: off */
     const double *powers;   /* (1024,): 2^(-i / 1024) */
-    const float *shares;    /* the exponential's table, for mixtures (POINTS + 1,) */
-    const float *logarithm; /* of 1/2 to 1 (POINTS + 1,) */
+    Function exponential, logarithm; /* for mixtures: of what is not above 0, of 1/2 to 1 */
 } Draw;
 
 #endif

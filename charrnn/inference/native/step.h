@@ -60,15 +60,6 @@ TARGET static void NAME(product)(const Layer *layer, const int8_t *x, int64_t x_
     }
 }
 
-/* The nearest entry of a function's table; what is no number finds the first. */
-TARGET static ALWAYS_INLINE float NAME(look_up)(const Function *function, float x) {
-    float place = x * function->scale;
-    place = place + function->shift;
-    place = place > 0.0f ? place : 0.0f;
-    place = place < (float)POINTS ? place : (float)POINTS;
-    return function->values[(int32_t)place];
-}
-
 /* A layer's output in 8 bits, rounded to even. */
 TARGET static ALWAYS_INLINE int8_t NAME(eighth)(float h) {
     const float level = h * 127.0f;
@@ -84,29 +75,29 @@ TARGET static void NAME(gates)(const Network *network, const Layer *layer, const
     const Function *sigmoid = &network->sigmoid, *tanh = &network->tanh;
     if (network->cell == LSTM) {
         for (int64_t j = 0; j < 2 * size; j++)
-            gates[j] = NAME(look_up)(sigmoid, projected[j] + recurrent[j]);
+            gates[j] = look_up(sigmoid, projected[j] + recurrent[j]);
         for (int64_t j = 2 * size; j < 3 * size; j++)
-            gates[j] = NAME(look_up)(tanh, projected[j] + recurrent[j]);
+            gates[j] = look_up(tanh, projected[j] + recurrent[j]);
         for (int64_t j = 3 * size; j < 4 * size; j++)
-            gates[j] = NAME(look_up)(sigmoid, projected[j] + recurrent[j]);
+            gates[j] = look_up(sigmoid, projected[j] + recurrent[j]);
         for (int64_t j = 0; j < size; j++) {
             const float kept = gates[size + j] * c[j], taken = gates[j] * gates[2 * size + j];
             c[j] = kept + taken;
         }
-        for (int64_t j = 0; j < size; j++) h[j] = gates[3 * size + j] * NAME(look_up)(tanh, c[j]);
+        for (int64_t j = 0; j < size; j++) h[j] = gates[3 * size + j] * look_up(tanh, c[j]);
     } else if (network->cell == GRU) {
         const float *bias = layer->recurrent_bias;
         for (int64_t j = 0; j < 2 * size; j++)
-            gates[j] = NAME(look_up)(sigmoid, projected[j] + (recurrent[j] + bias[j]));
+            gates[j] = look_up(sigmoid, projected[j] + (recurrent[j] + bias[j]));
         for (int64_t j = 0; j < size; j++) {
             const int64_t n = 2 * size + j;
             const float reset = gates[j] * (recurrent[n] + bias[n]);
-            const float candidate = NAME(look_up)(tanh, projected[n] + reset);
+            const float candidate = look_up(tanh, projected[n] + reset);
             const float moved = gates[size + j] * (h[j] - candidate);
             h[j] = candidate + moved;
         }
     } else {
-        for (int64_t j = 0; j < size; j++) h[j] = NAME(look_up)(tanh, projected[j] + recurrent[j]);
+        for (int64_t j = 0; j < size; j++) h[j] = look_up(tanh, projected[j] + recurrent[j]);
     }
     for (int64_t j = 0; j < size; j++) x[j] = NAME(eighth)(h[j]);
 }
