@@ -42,7 +42,9 @@ def a_model(tokenizer: Tokenizer = LETTERS, *, documents: bool = False, **shape:
     network = build(config)
     network.initialise(torch.Generator().manual_seed(3))
     weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
-    return SimpleNamespace(config=config, weights=weights, tokenizer=tokenizer, network=network, device="cpu")
+    return SimpleNamespace(
+        config=config, weights=weights, tokenizer=tokenizer, network=network, device="cpu", counting=None
+    )
 
 
 def some_lines(count: int, seed: int = 0, letters: str = "abcdefgh  ") -> list[str]:

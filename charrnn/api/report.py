@@ -34,7 +34,7 @@ def report(
     part = encode_scored(model.tokenizer, text, model.documents, lines=lines, unknown=True)
     beginning = part.beginning(SHOWN)
     detail = predict(
-        model.network,
+        model.predictor,
         beginning.tokens,
         beginning.starts,
         asked=ASKED,

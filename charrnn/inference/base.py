@@ -22,6 +22,8 @@ from charrnn.models.states import State, map_state
 
 if TYPE_CHECKING:
     from charrnn.inference.compiled import CompiledNetwork
+    from charrnn.inference.counting import CompiledCounts
+    from charrnn.models.counts.memory import CountMemory
 
 Ids = npt.NDArray[np.int64]
 
@@ -56,6 +58,15 @@ class Drawn(NamedTuple):
     logits: Floats
     """(B, V) of what comes next."""
     state: EngineState
+    counts: "CountMemory | None" = None
+    """Of counts beside the networks, where they were written beside."""
+
+
+class Beside(NamedTuple):
+    """Counts that a network writes beside, and what they remember."""
+
+    counts: "CompiledCounts"
+    memory: "CountMemory"
 
 
 class BackEnd(NamedTuple):
@@ -111,7 +122,15 @@ class Engine(ABC):
         for matrix in self.matrices:
             matrix.use_torch(back_end.name == "torch")
 
-    def write(self, logits: Floats, state: EngineState, uniforms: Doubles, drawing: Drawing, told: bool) -> Drawn:
+    def write(
+        self,
+        logits: Floats,
+        state: EngineState,
+        uniforms: Doubles,
+        drawing: Drawing,
+        told: bool,
+        beside: Beside | None = None,
+    ) -> Drawn:
         """Draw and read what was drawn, T times, where it `writes`.
 
         logits (B, V) and state of what is known, uniforms (B, T) in [0, 1).

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.inference import tables
-from charrnn.inference.base import Drawing, Drawn, StepState
+from charrnn.inference.base import Beside, Drawing, Drawn, StepState
 from charrnn.inference.compiled import CompiledNetwork, address_of, function_record, require_fitting
 from charrnn.inference.native import Address, DrawRecord
 from charrnn.inference.products import Floats
@@ -36,16 +36,19 @@ def write(
     uniforms: Doubles,
     drawing: Drawing,
     told: bool,
+    beside: Beside | None = None,
 ) -> Drawn:
     """Draw, read what was drawn, T times: logits (B, V) and states of what is known, uniforms (B, T).
 
-    The networks' probabilities are averaged, where there are several.
+    The networks' probabilities are averaged, where there are several; beside counts, logits are those of the mixture.
     """
     blocks = [network.block_of(state).copy() for network, state in zip(networks, states, strict=True)]
     logits, uniforms = np.array(logits, np.float32, order="C"), np.ascontiguousarray(uniforms, np.float64)
     rows, steps = uniforms.shape
     require_fitting(all(block.shape == (rows, one.stride) for one, block in zip(networks, blocks, strict=True)))
     require_fitting(logits.shape == (rows, networks[0].symbols))
+    memory = None if beside is None else beside.counts.writable(beside.memory)
+    require_fitting(memory is None or len(memory.places) == rows)
     ids, shares = np.empty((rows, steps), np.int64), np.empty((rows, steps, 2)) if told else None
     draw = DrawRecord(
         drawing.temperature, drawing.top_k or 0, drawing.top_p or 0, drawing.min_p or 0,
@@ -56,7 +59,9 @@ def write(
     def write_rows(chosen: slice) -> None:
         memories = (Address * len(networks))(*[address_of(block[chosen]) for block in blocks])
         networks[0].library.call(
-            "charrnn_write", len(networks), records, memories, ctypes.byref(draw), len(ids[chosen]), steps,
+            "charrnn_write", len(networks), records, memories, None if beside is None else beside.counts.address,
+            *([None] * 2 if memory is None else [address_of(part[chosen]) for part in memory]),
+            ctypes.byref(draw), len(ids[chosen]), steps,
             *(address_of(array[chosen]) for array in (logits, uniforms, ids)),
             None if shares is None else address_of(shares[chosen]),
         )  # fmt: skip
@@ -69,7 +74,7 @@ def write(
         list(_pool().map(write_rows, parts))
     logprobs = None if shares is None else shares[..., 0] - np.log(shares[..., 1])
     after = tuple(network.state_of(block) for network, block in zip(networks, blocks, strict=True))
-    return Drawn(ids, logprobs, logits, after)
+    return Drawn(ids, logprobs, logits, after, memory)
 
 
 def _parts(rows: int, parts: int) -> list[slice]:

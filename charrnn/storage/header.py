@@ -9,7 +9,7 @@ import math
 import reprlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -40,6 +40,7 @@ SUMMARY: dict[str, Any] = {
     "seconds": float,
     "loss": float | None,
     "int8_bpc": float | None,
+    "counts": dict,
     "validated": bool,
 }
 
@@ -50,14 +51,15 @@ Record = TypeVar("Record", bound=Schema)
 class Header:
     """What a file says of itself, read without its tensors; all in today's terms, whatever its format.
 
-    `metadata` is the JSON; `shapes` and `bytes` describe the tensors; `differences` are those in which an older run
-    goes on otherwise than it would have then.
+    `metadata` is the JSON; `shapes`, `bytes` and `offsets`, where each begins, describe the tensors; `differences` are
+    those in which an older run goes on otherwise than it would have then.
     """
 
     path: Path
     metadata: dict[str, Any]
     shapes: dict[str, tuple[str, tuple[int, ...]]]
     bytes: int
+    offsets: dict[str, int] = field(default_factory=dict)
     differences: tuple[str, ...] = ()
 
     @property
@@ -151,6 +153,7 @@ def read_plain_header(path: Path) -> Header:
         metadata = entries.pop("__metadata__", {})
         shapes = {name: (entry["dtype"], tuple(map(int, entry["shape"]))) for name, entry in entries.items()}
         ends = [int(entry["data_offsets"][1]) for entry in entries.values()]
+        offsets = {name: 8 + length + int(entry["data_offsets"][0]) for name, entry in entries.items()}
         record = json.loads(metadata[KEY]) if KEY in metadata else None
     except (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError, RecursionError):
         raise CheckpointError(f"{path} is no charrnn checkpoint: its header cannot be read") from None
@@ -161,7 +164,7 @@ def read_plain_header(path: Path) -> Header:
     expected = 8 + length + max(ends, default=0)
     if size != expected:
         raise CheckpointError(f"{path} is damaged: it has {size:,} bytes where its header promises {expected:,}")
-    return Header(path, record, shapes, size)
+    return Header(path, record, shapes, size, offsets)
 
 
 def renaming(metadata: dict[str, Any]) -> Callable[[str], str]:

@@ -21,6 +21,7 @@ class TimeBudget:
     ) -> None:
         self.config, self._clock = config, clock
         self.spent = Spent()
+        self.at_end = 0.0  # seconds that whoever trains will need behind the last step
         self._epochs = epochs
         self.start()
 
@@ -107,7 +108,7 @@ class TimeBudget:
 
     def _end_seconds(self) -> float:
         """The last validation, of the weights' mean as well, and measuring and saving, which take as long as one."""
-        return (2 + (self.config.average is not None)) * self.spent.validation_seconds
+        return (2 + (self.config.average is not None)) * self.spent.validation_seconds + self.at_end
 
     def _overhead_left(self, position: Position) -> float:
         """Seconds that will not be spent on steps."""

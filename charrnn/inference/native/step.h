@@ -130,6 +130,12 @@ TARGET static void NAME(step)(const Network *network, int64_t rows, const int64_
             logits[row * network->symbols + j] = memory[row * stride + last->products + shares + j] + last->bias[j];
 }
 
+/* Counts beside it (counts.h), of one row. */
+TARGET static void NAME(mix)(const Counts *counts, int64_t id, int64_t *places, int64_t *memory, float *logits,
+                             int64_t *contexts, float *floats) {
+    mix_row(counts, id, places, memory, logits, contexts, floats);
+}
+
 #undef NAME
 #undef TARGET
 #undef VECTOR
