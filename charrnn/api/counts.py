@@ -13,6 +13,9 @@ from charrnn.models.counts.mixture import Mixture
 from charrnn.text.dataset import encode_scored
 from charrnn.text.part import Part
 
+# What a text may have in common with the held-out part for nothing: short lines, a quotation.
+MOST_ALIKE = 0.05
+
 if TYPE_CHECKING:
     from charrnn.api.opened import Opened
 
@@ -20,8 +23,8 @@ if TYPE_CHECKING:
 def mixtures_for(model: "Opened", part: Part, *, lines: bool) -> tuple[list[Counting], list[str]]:
     """The mixtures by which a text is scored, one for all of it or one for each half, and what there is to say of it.
 
-    Of the held-out part itself each half is scored by the gate that was fitted on the other half; of a text that has
-    something in common with it, all by fixed weights.
+    Of the held-out part itself each half is scored by the gate that was fitted on the other half; a text that has much
+    in common with it, by fixed weights.
     """
     if model.counts is None or model.counting is None:
         return [], []
@@ -33,7 +36,8 @@ def mixtures_for(model: "Opened", part: Part, *, lines: bool) -> tuple[list[Coun
         held_out = _held_out(model, lines=lines)
     except CharrnnError as problem:
         return [model.counting], [f"whether this text is of the part that was held out cannot be seen: {problem}"]
-    if held_out is None or not (alike := np.count_nonzero(alike_in(part, held_out))):
+    alike = 0 if held_out is None else int(np.count_nonzero(alike_in(part, held_out)))
+    if held_out is None or alike <= MOST_ALIKE * part.tokens.size:
         return [model.counting], []
     if np.array_equal(held_out.tokens, part.tokens):
         halves = [Counting(model.counts.of(half)) for half in (OF_FIRST_HALF, OF_SECOND_HALF)]

@@ -24,7 +24,7 @@ from charrnn.models.counts.trie import Symbols
 from charrnn.models.ensemble import Network, Predictor
 from charrnn.scoring.counted import Counted
 from charrnn.scoring.figures import Nats
-from charrnn.scoring.token_nll import BATCH, Inside, Positions, read, target_nll
+from charrnn.scoring.token_nll import BATCH, Inside, Positions, Take, read, target_nll
 from charrnn.text.part import Part
 
 Mask = npt.NDArray[np.bool_]
@@ -138,18 +138,34 @@ def counted_nll(
 ) -> CountedNats:
     """As `token_nll`, in one reading. Of two mixtures, the first is for what stands before the middle of the part."""
     alone, both = np.zeros(part.tokens.size), np.zeros(part.tokens.size)
-    border, symbols = middle(part) if len(mixtures) > 1 else 0, model.config.vocab_size
+    start_id, symbols = model.config.start_id, model.config.vocab_size
 
-    def keep(positions: Positions, inside: Inside, logits: torch.Tensor, targets: torch.Tensor) -> None:
-        start_id = model.config.start_id
-        each = torch.split(logits, symbols, dim=-1)
-        nats = [target_nll(own / temperature, targets, start_id) for own in each]
-        alone[positions[inside]] = nats[0][inside]
-        both[positions[inside]] = np.where(positions < border, nats[1], nats[-1])[inside]
+    def keep(nats: Nats) -> Take:
+        def take(positions: Positions, inside: Inside, logits: torch.Tensor, targets: torch.Tensor) -> None:
+            nats[positions[inside]] = target_nll(logits / temperature, targets, start_id)[inside]
+
+        return take
+
+    mixed = by_place(keep(both), middle(part) if len(mixtures) > 1 else 0, symbols)
+
+    def take(positions: Positions, inside: Inside, logits: torch.Tensor, targets: torch.Tensor) -> None:
+        keep(alone)(positions, inside, logits[..., :symbols], targets)
+        mixed(positions, inside, logits[..., symbols:], targets)
 
     counted = Counted(model, mixtures, alone=True)
-    read(counted, part.tokens, part.starts, keep, reset_every=reset_every, batch_size=batch_size)
+    read(counted, part.tokens, part.starts, take, reset_every=reset_every, batch_size=batch_size)
     return CountedNats(alone, both)
+
+
+def by_place(take: Take, border: int, symbols: int) -> Take:
+    """Of logits that stand side by side (B, T, n V), hand on the first before a place in the text, then the last."""
+
+    def chosen(positions: Positions, inside: Inside, logits: torch.Tensor, targets: torch.Tensor) -> None:
+        first, last = logits[..., :symbols], logits[..., -symbols:]
+        early = torch.from_numpy(positions < border).to(logits.device)
+        take(positions, inside, torch.where(early[..., None], first, last), targets)
+
+    return chosen
 
 
 def middle(part: Part) -> int:

@@ -27,7 +27,7 @@ NEWTON_STEPS, NEWTON_TOLERANCE = 20, 1e-6
 AT_ONCE = 1 << 21
 # Places that are costed at a time.
 ROWS = 1 << 13
-STEPS, PASSES, PLACES_A_STEP, RATE = 500, 10, 1024, 5e-3
+STEPS, PASSES, PLACES_A_STEP, RATE = 300, 10, 1024, 5e-3
 # Adam's (Kingma & Ba 2015), but for a shorter memory of squares: there are few steps.
 BETAS, EPSILON = (0.9, 0.99), 1e-8
 
