@@ -13,7 +13,6 @@ import argparse
 import statistics
 import time
 
-import numpy as np
 from results import append, table
 
 from charrnn import api
@@ -53,10 +52,10 @@ def figures(model: api.Model) -> str:
     assert model.counts is not None
     experts, fixed = model.counts.experts, fixed_gate(model.counts.experts)
     part = encode_part(model.tokenizer, [api.held_out(model).read()], model.documents)
-    second = np.arange(part.tokens.size) >= middle(part)
     columns: list[list[str]] = []
     for reset_every in READINGS.values():
-        halves = examples_of(model.network, experts, part, [~second, second], reset_every=reset_every)
+        parted = part.parted(middle(part))
+        halves = [examples_of(model.network, experts, half, reset_every=reset_every) for half in parted]
 
         def mean(gates: list[Gate], kept: list[Examples]) -> str:
             costs = sum(half.cost(gate) for half, gate in zip(kept, gates, strict=True))

@@ -43,8 +43,7 @@ def test_each_half_of_the_held_out_part_is_scored_by_the_gate_of_the_other_half(
     up, model = np.tile(np.arange(5), 2000), make_model(hidden=4)
     experts, part = Experts.count(up[:1000], START), part_of(up[:3000], up[:3000][::-1])
     found = fit_gates(model, experts, part)
-    halves = [np.arange(6000) < 3000, np.arange(6000) >= 3000]
-    first, second = examples_of(model, experts, part, halves)
+    first, second = (examples_of(model, experts, half) for half in part.parted(middle(part)))
     assert found.both is not None and found.alone is not None
     fixed = counts.fixed_gate(experts)
     for name, other in ((OF_FIRST_HALF, second), (OF_SECOND_HALF, first)):
@@ -54,9 +53,9 @@ def test_each_half_of_the_held_out_part_is_scored_by_the_gate_of_the_other_half(
     assert found.both == pytest.approx(honest / 6000) and honest > cheat + 3000
     by_halves = [Counting(found.counts.of(half)) for half in (OF_FIRST_HALF, OF_SECOND_HALF)]
     nats = counted_nll(model, by_halves, part)
-    np.testing.assert_allclose(nats.both.mean(), found.both, rtol=1e-4)
+    np.testing.assert_allclose(nats.both.mean(), found.both, rtol=3e-3)
     np.testing.assert_allclose(nats.alone, token_nll(model, part.tokens), atol=1e-6)
-    np.testing.assert_allclose(nats.alone.mean(), found.alone, rtol=1e-4)
+    np.testing.assert_allclose(nats.alone.mean(), found.alone, rtol=3e-3)
 
 
 def test_without_a_held_out_part_the_weights_are_fixed() -> None:
@@ -104,6 +103,11 @@ def test_no_expert_sees_what_the_network_may_not(reset_every: int | None, starts
 
 def test_halves_part_between_documents_and_equal_documents_are_alike() -> None:
     tokens, starts = documents_of([30, 1, 50, 7])
+    first, second = Part(tokens, 88, starts).parted(31)
+    assert first.starts is not None and second.starts is not None
+    assert (first.starts.tolist(), second.starts.tolist()) == ([0, 30], [0, 50])
+    last = Part(tokens, 88, starts).end(40)
+    assert last.starts is not None and last.tokens.tolist() == tokens[int(starts[-1]) :].tolist()
     assert middle(Part(tokens, 88, starts)) == 31 and middle(Part(tokens, 88)) == 44
     twin = np.concatenate([tokens[81:], draw(5), [START], tokens[1:40]])
     other = Part(twin, twin.size, np.array([0, 7, 13]))

@@ -29,6 +29,8 @@ from charrnn.text.part import Part
 
 Mask = npt.NDArray[np.bool_]
 
+# Tokens of a held-out part that are read for its gates.
+MOST_READ = 1 << 16
 # Numbers (K x n x V) that are kept of the places that a gate is fitted on.
 MOST_FITTED = 1 << 24
 # A run of so many tokens, or a document, that stands in two texts is none that a gate may know beforehand.
@@ -57,66 +59,53 @@ def fixed_gate(experts: Experts) -> Gate:
     return Gate.constant(CONSTANTS if len(experts.each) == len(CONSTANTS) - 1 else CONSTANTS_OF_PIECES)
 
 
-def fit_gates(model: Network, experts: Experts, held_out: Part | None, chunks: int = 1) -> Fitted:
-    """The gates for a network beside counts. `chunks`: of `token_nll`, whose estimates are as good here."""
+def fit_gates(
+    model: Network, experts: Experts, held_out: Part | None, chunks: int = 1, most: int = MOST_READ
+) -> Fitted:
+    """The gates for a network beside counts; of a long held-out part each half is read as far as `most` tokens allow.
+
+    `chunks`: of `token_nll`, whose estimates are as good here.
+    """
     fixed = fixed_gate(experts)
     if held_out is None or held_out.tokens.size < 2:
         return Fitted(KeptCounts(experts, {ALL: fixed}))
-    second = np.arange(held_out.tokens.size) >= middle(held_out)
-    examples = examples_of(model, experts, held_out, [~second, second], chunks)
-    both = Examples(
-        *(np.concatenate(part, axis) for part, axis in zip(zip(*examples, strict=True), (1, 0), strict=True))
-    )
+    halves = (half.beginning(most // 2) for half in held_out.parted(middle(held_out)))
+    first, second = (examples_of(model, experts, half, chunks) for half in halves)
+    both = Examples(np.concatenate([first.log_p, second.log_p], axis=1), np.concatenate([first.tokens, second.tokens]))
     # Small products, for which several threads would only wait; the three gates need nothing of each other.
-    with one_blas_thread, ThreadPoolExecutor(len(examples) + 1) as workers:
-        found = workers.map(lambda some: fit(some, fixed), [examples[1], examples[0], both])
+    with one_blas_thread, ThreadPoolExecutor(3) as workers:
+        found = workers.map(lambda some: fit(some, fixed), (second, first, both))
         gates = dict(zip((OF_FIRST_HALF, OF_SECOND_HALF, ALL), found, strict=True))
-    mixed = sum(half.cost(gates[name]) for half, name in zip(examples, (OF_FIRST_HALF, OF_SECOND_HALF), strict=True))
+    mixed = first.cost(gates[OF_FIRST_HALF]) + second.cost(gates[OF_SECOND_HALF])
     alone = -float(both.own[:, 0].sum(dtype=np.float64))
     count = max(1, both.tokens.size)
     return Fitted(KeptCounts(experts, gates), alone / count, mixed / count)
 
 
 def examples_of(
-    model: Predictor,
-    experts: Experts,
-    part: Part,
-    sets: Sequence[Mask],
-    chunks: int = 1,
-    reset_every: int | None = None,
-) -> list[Examples]:
-    """Of each set, which says of every token (N,) whether it is in it, as many places as a gate is fitted on.
-
-    Read as `token_nll` does.
-    """
-    shape = 1 + len(experts.each), model.config.vocab_size
-    most, random = MOST_FITTED // math.prod(shape), np.random.default_rng(SAMPLE_SEED)
-    known = part.tokens < shape[1]
-    chosen = [np.flatnonzero(one & known) for one in sets]
-    chosen = [np.sort(random.permutation(one)[:most]) for one in chosen]
-    text = Symbols.of(part.tokens, model.config.start_id, part.starts)
+    model: Predictor, experts: Experts, part: Part, chunks: int = 1, reset_every: int | None = None
+) -> Examples:
+    """As many places of a part as a gate is fitted on, read as `token_nll` does."""
+    shape, start_id = (1 + len(experts.each), model.config.vocab_size), model.config.start_id
+    chosen, random = np.flatnonzero(part.tokens < shape[1]), np.random.default_rng(SAMPLE_SEED)
+    chosen = np.sort(random.permutation(chosen)[: MOST_FITTED // math.prod(shape)])
+    text = Symbols.of(part.tokens, start_id, part.starts)
     if reset_every is not None:
-        text = Symbols.pieces(part.tokens, model.config.start_id, reset_every)
+        text = Symbols.pieces(part.tokens, start_id, reset_every)
     contexts, _ = experts.read(text.ids, text.firsts, experts.nothing_read(text.firsts.size))
     contexts = contexts[np.flatnonzero(text.predicted) - 1]
     slots = np.full(part.tokens.size, -1)
-    slots[np.concatenate(chosen)] = np.arange(sum(one.size for one in chosen))
-    network = np.empty((sum(one.size for one in chosen), shape[1]), np.float32)
+    slots[chosen] = np.arange(chosen.size)
+    log_p = np.empty((shape[0], chosen.size, shape[1]), np.float32)
 
     def take(positions: Positions, inside: Inside, logits: torch.Tensor, targets: torch.Tensor) -> None:
         places = np.where(inside, positions, 0)
         wanted = inside & (slots[places] >= 0)
-        network[slots[places[wanted]]] = torch.log_softmax(logits.float(), dim=-1).cpu().numpy()[wanted]
+        log_p[0, slots[places[wanted]]] = torch.log_softmax(logits.float(), dim=-1).cpu().numpy()[wanted]
 
     read(model, part.tokens, part.starts, take, chunks=chunks, reset_every=reset_every)
-    found, first = list[Examples](), 0
-    for one in chosen:
-        own = network[None, first : first + one.size]
-        found.append(
-            Examples(np.concatenate([own, experts.log_p(contexts[one])[1]]), part.tokens[one].astype(np.int64))
-        )
-        first += one.size
-    return found
+    log_p[1:] = experts.log_p(contexts[chosen])[1]
+    return Examples(log_p, part.tokens[chosen].astype(np.int64))
 
 
 @dataclass(frozen=True, eq=False)

@@ -42,6 +42,17 @@ class Part:
         begin = int(self.starts[kept])
         return replace(self, tokens=self.tokens[begin:], starts=self.starts[kept:] - begin)
 
+    def parted(self, place: int) -> "tuple[Part, Part]":
+        """What stands before a token, the first of a document where there are such, and from there on."""
+        before, after = (
+            replace(self, tokens=self.tokens[:place], files=()),
+            replace(self, tokens=self.tokens[place:], files=()),
+        )
+        if self.starts is None:
+            return before, after
+        later = self.starts >= place
+        return replace(before, starts=self.starts[~later]), replace(after, starts=self.starts[later] - place)
+
     def reversed(self, start_id: int) -> "Part":
         """The same read from its end: the whole stream, or each document, whose end id stays at its end."""
         if self.starts is None:

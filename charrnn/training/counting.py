@@ -12,17 +12,17 @@ from charrnn.models.counts import Experts
 from charrnn.models.counts.kept import KeptCounts
 from charrnn.models.counts.level import MOST_IDS
 from charrnn.models.ensemble import Network
-from charrnn.scoring.counts import fit_gates
+from charrnn.scoring.counts import MOST_READ, fit_gates
 from charrnn.text.dataset import Dataset
 from charrnn.text.letters import letters_of
 from charrnn.text.part import Part
 from charrnn.training.plan import VALIDATION_CHUNKS
+from charrnn.training.time_budget import AtEnd
 
 # Tokens of a training text that are counted, at its end; of a time budget, counting takes no more than this share.
 MOST_COUNTED, MOST_SHARE = 1 << 23, 0.05
-# Tokens that are counted in a second, and those of a held-out part that are read and fitted to, about.
-COUNTED_A_SECOND, FITTED_A_SECOND = 7e5, 5e4
-MOST_FITTED = 1 << 17
+# Tokens that are counted in a second, and those that gates are fitted to, beside reading them, about.
+COUNTED_A_SECOND, FITTED_A_SECOND = 8e5, 4e4
 # Nats a token that counts must save to be kept.
 WORTH = 1e-3
 
@@ -67,10 +67,10 @@ def to_count(config: TrainConfig, data: Dataset) -> int:
     return min(data.train.tokens.size, MOST_COUNTED, most)
 
 
-def seconds_at_end(config: TrainConfig, data: Dataset) -> float:
+def at_the_end(config: TrainConfig, data: Dataset) -> AtEnd:
     """How long it will take, about."""
-    fitted = 0 if data.valid is None else min(data.valid.tokens.size, MOST_FITTED)
-    return to_count(config, data) / COUNTED_A_SECOND + fitted / FITTED_A_SECOND
+    fitted = 0 if data.valid is None else min(data.valid.tokens.size, MOST_READ)
+    return AtEnd(to_count(config, data) / COUNTED_A_SECOND + fitted / FITTED_A_SECOND, fitted / config.validated)
 
 
 def count(network: Network, config: TrainConfig, data: Dataset) -> Counted:
@@ -78,6 +78,5 @@ def count(network: Network, config: TrainConfig, data: Dataset) -> Counted:
     began, start_id = time.monotonic(), network.config.start_id
     learned: Part = data.train.end(to_count(config, data))
     experts = Experts.count(learned.tokens, start_id, learned.starts, letters_of(data.tokenizer))
-    held_out = None if data.valid is None else data.valid.beginning(MOST_FITTED)
-    found = fit_gates(network, experts, held_out, VALIDATION_CHUNKS)
+    found = fit_gates(network, experts, data.valid, VALIDATION_CHUNKS)
     return Counted(found.counts, learned.tokens.size, time.monotonic() - began, found.alone, found.both)

@@ -63,7 +63,7 @@ class Training:
     def __post_init__(self) -> None:
         """What will be done behind the last step is no time for steps."""
         if self._counts_wanted:
-            self.trainer.time.at_end = counting.seconds_at_end(self.trainer.config, self.data)
+            self.trainer.time.at_end = counting.at_the_end(self.trainer.config, self.data)
 
     @property
     def _counts_wanted(self) -> bool:
