@@ -6,6 +6,7 @@ Importing torch takes a second, far longer than what tests ask of a small model.
 import json
 import multiprocessing
 import os
+import resource
 import socket
 import sys
 import tempfile
@@ -54,6 +55,12 @@ def told_to_files(out: Path, err: Path, environment: dict[str, str], *arguments:
     for number, file in ((1, out), (2, err)):
         os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT), number)
     sys.exit(run(list(arguments)))
+
+
+def on_a_full_disk(*told: Any) -> NoReturn:
+    """The same where no file can have more than 4096 bytes."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+    told_to_files(*told)
 
 
 @contextmanager
