@@ -35,9 +35,9 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     arguments = parser.parse_args()
     both, alone = (api.load(arguments.model, checkpoints=arguments.checkpoints, counts=own) for own in (True, False))
-    assert both.counts is not None, "the model has no counts"
+    assert both.counts is not None and both.header.counts is not None, "the model has no counts"
     told = (
-        f"{both.name}: {both.config.size}; counts of {both.header.summary['counts']['tokens']:,} tokens, "
+        f"{both.name}: {both.config.size}; counts of {both.header.counts.tokens:,} tokens, "
         f"{both.counts.experts.nbytes / 1e6:.1f} MB of a file of {both.header.bytes / 1e6:.1f}\n"
     )
     shown = f"{figures(both)}\n{speeds(both, alone)}\n{copying(both, alone)}"

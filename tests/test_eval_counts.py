@@ -145,8 +145,13 @@ def test_a_model_carries_its_counts_and_scores_its_own_held_out_part_half_by_hal
     np.testing.assert_allclose(both.network.token_nll, plain.token_nll, atol=1e-6)
     assert both.bpc < plain.bpc - 0.3
     assert any("fitted on the other half" in note for note in both.notes)
-    told = model.header.summary["counts"]
-    assert told["loss"] < told["alone"] == pytest.approx(plain.loss, rel=0.01)
+    told = model.header.counts
+    assert (
+        told is not None
+        and told.loss is not None
+        and told.loss < plain.loss
+        and told.alone == pytest.approx(plain.loss, rel=0.01)
+    )
     # By hand: the halves, each by its gate.
     part = part_of(model.tokenizer.encode(text.read(), unknown=True))
     first, second = (

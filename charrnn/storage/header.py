@@ -47,6 +47,16 @@ SUMMARY: dict[str, Any] = {
 Record = TypeVar("Record", bound=Schema)
 
 
+@dataclass(frozen=True, kw_only=True)
+class CountsSummary(Schema):
+    """What is said of counts: of how many tokens, their bytes, nats a held-out token by the network alone, by both."""
+
+    tokens: int
+    bytes: int
+    alone: float | None = None
+    loss: float | None = None
+
+
 @dataclass(frozen=True)
 class Header:
     """What a file says of itself, read without its tensors; all in today's terms, whatever its format.
@@ -90,6 +100,12 @@ class Header:
     def summary(self) -> dict[str, Any]:
         """How it was trained: corpus, steps, losses, seed."""
         return dict(self.metadata.get("training") or {})
+
+    @property
+    def counts(self) -> CountsSummary | None:
+        """What is said of the counts beside its network, where it has such."""
+        told = self.summary.get("counts")
+        return None if told is None else self.record(CountsSummary, told)
 
     @property
     def documents(self) -> str:

@@ -5,7 +5,6 @@ Shapes: N tokens, V symbols.
 
 import time
 from dataclasses import dataclass
-from typing import Any
 
 from charrnn.config import TrainConfig
 from charrnn.models.counts import Experts
@@ -13,6 +12,7 @@ from charrnn.models.counts.kept import KeptCounts
 from charrnn.models.counts.level import MOST_IDS
 from charrnn.models.ensemble import Network
 from charrnn.scoring.counts import MOST_READ, fit_gates
+from charrnn.storage.header import CountsSummary
 from charrnn.text.dataset import Dataset
 from charrnn.text.letters import letters_of
 from charrnn.text.part import Part
@@ -42,9 +42,11 @@ class Counted:
         """Whether they are worth their place; where nothing was held out, that is taken for granted."""
         return self.alone is None or self.both is None or self.alone - self.both >= WORTH
 
-    def summary(self) -> dict[str, Any]:
-        """What the model's file says of them: nats per token of the held-out part, alone and beside counts."""
-        return {"tokens": self.tokens, "alone": self.alone, "loss": self.both, "bytes": self.counts.experts.nbytes}
+    @property
+    def summary(self) -> CountsSummary:
+        """What the model's file says of them."""
+        size = self.counts.experts.nbytes
+        return CountsSummary(tokens=self.tokens, bytes=size, alone=self.alone, loss=self.both)
 
     def told(self, bits: float, whole: int) -> str:
         """All this in a line; `bits` per character are so many nats per token, `whole` tokens were there."""

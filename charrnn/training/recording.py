@@ -140,7 +140,7 @@ class Training:
             counted = counting.count(best, self.trainer.config, self.data)
             yield Note(counted.told(self.trainer.bits, self.data.train.tokens.size))
             if counted.help:
-                kept, summary = counted.counts, {**summary, "counts": counted.summary()}
+                kept, summary = counted.counts, {**summary, "counts": counted.summary.to_json()}
         checkpoint.write(self.run.model, tensors, {**header.metadata, "training": summary}, kept)
         if self.data.split.documents != "stream":
             yield from self._say_copies(best)
