@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from charrnn import api
+from charrnn.api.contributions import read_beside
 from charrnn.api.counts import mixtures_for
 from charrnn.errors import CheckpointError
 from charrnn.inference.counting import Counting
@@ -191,6 +192,27 @@ def test_everything_that_reads_reads_beside_counts(counted: Path) -> None:
     assert model.sample(state=behind, seed=3, length=50) == model.sample("The heron stood", seed=3, length=50)
     behind.save(counted / "state")
     assert model.sample(state=counted / "state", seed=3, length=50) == model.sample(state=behind, seed=3, length=50)
+
+
+def test_what_each_expert_knows_adds_up_to_the_figures(counted: Path, charrnn: CommandLine) -> None:
+    model = api.load("c", checkpoints=counted)
+    text = api.held_out(model).read()
+    network, *experts, together = read_beside(model, text, length=10**6)
+    score = model.score(text, unknown=True)
+    known, alone = ~score.unknown, score.network
+    assert alone is not None and score.oov == 1  # which no expert is asked for
+    for reader, nats in ((network, alone.token_nll), (together, score.token_nll)):
+        assert reader.bits == pytest.approx(nats[known].mean() / np.log(2), rel=2e-2), reader.name
+    assert [each.name for each in experts] == ["order 9", "words", "order 4"] and together.weight is None
+    further = [each for each in text if each.isalpha()]
+    assert len(further) < len(text) and all(None not in each.by_place.values() for each in (network, together))
+    told = charrnn("inspect", "counts", "-m", "c", "--checkpoints", str(counted), "--length", "300")
+    rows = [line.split("\t") for line in told.out.splitlines()]
+    assert rows[0][:3] == ["", "bits", "weight"] and [row[0] for row in rows[1:]] == [
+        "network", "order 9", "words", "order 4", "together",
+    ]  # fmt: skip
+    refused = charrnn("inspect", "counts", "-m", str(counted / "none"))
+    assert refused.code == 1
 
 
 def test_damaged_counts_are_told_in_one_line(counted: Path, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from charrnn.cli import gradients, memory, neurons, novelty
+from charrnn.cli import counts, gradients, memory, neurons, novelty
 from charrnn.cli import options as opt
 from charrnn.cli.together import Command, Group
 from charrnn.config import require
@@ -115,6 +115,7 @@ def inspect(
 inspect_app = typer.Typer(
     cls=Group, invoke_without_command=True, callback=inspect, epilog=EXAMPLES, rich_markup_mode="markdown"
 )
+inspect_app.command("counts", cls=Command, epilog=counts.EXAMPLES)(counts.counts)
 inspect_app.command("gradients", cls=Command, epilog=gradients.EXAMPLES)(gradients.gradients)
 inspect_app.command("memory", cls=Command, epilog=memory.EXAMPLES)(memory.memory)
 inspect_app.command("neurons", cls=Command, epilog=neurons.EXAMPLES)(neurons.neurons)

@@ -105,7 +105,7 @@ def examples_of(
 
     read(model, part.tokens, part.starts, take, chunks=chunks, reset_every=reset_every)
     log_p[1:] = experts.log_p(contexts[chosen])[1]
-    return Examples(log_p, part.tokens[chosen].astype(np.int64))
+    return Examples(log_p, part.tokens[chosen].astype(np.int64), chosen)
 
 
 @dataclass(frozen=True, eq=False)

@@ -33,10 +33,11 @@ BETAS, EPSILON = (0.9, 0.99), 1e-8
 
 
 class Examples(NamedTuple):
-    """`log_p` (K, N, V) of the experts in the places of `tokens` (N,), each below V."""
+    """`log_p` (K, N, V) of the experts where each of `tokens` (N,), below V, stands: at `places` (N,)."""
 
     log_p: Rows
     tokens: Ids
+    places: Ids = np.empty(0, np.int64)
 
     def cost(self, gate: Gate) -> float:
         """Nats of all tokens by a gate."""
