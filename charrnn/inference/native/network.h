@@ -35,14 +35,16 @@ typedef struct {
     float scale, shift;
 } Function;
 
-/* The nearest entry; what is no number finds the first. */
-static ALWAYS_INLINE float look_up(const Function *function, float x) {
+/* Where x stands on the grid: the nearest step; what is no number is at the first. */
+static ALWAYS_INLINE int32_t place_of(const Function *function, float x) {
     float place = x * function->scale;
     place = place + function->shift;
     place = place > 0.0f ? place : 0.0f;
     place = place < (float)POINTS ? place : (float)POINTS;
-    return function->values[(int32_t)place];
+    return (int32_t)place;
 }
+
+static ALWAYS_INLINE float look_up(const Function *function, float x) { return function->values[place_of(function, x)]; }
 
 /* A layer, and what multiplies its output: first its own recurrent weights (G), then those of what stands above. */
 typedef struct {
