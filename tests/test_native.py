@@ -161,6 +161,14 @@ def texts(chunks: Iterator[TextChunk], rows: int) -> list[Any]:
     top_k=st.none() | st.integers(1, SYMBOLS + 2),
     top_p=st.none() | st.floats(0.01, 1),
     min_p=st.none() | st.floats(1e-6, 1),
+    typical_p=st.none() | st.floats(0.01, 1),
+    eta=st.none() | st.floats(1e-6, 1),
+    repetition_penalty=st.none() | st.floats(1, 3),
+    frequency_penalty=st.none() | st.floats(-1, 1),
+    presence_penalty=st.none() | st.floats(-1, 1),
+    repetition_window=st.none() | st.sampled_from([1, 2, 3, 9, 10**12]),
+    allow=st.sampled_from([(), ("0123456789ABCDEF",)]),
+    ban=st.sampled_from([(), ("5", "AC")]),
     length=st.integers(1, 40),
     stop=st.sampled_from([(), ("A",), ("B", "CD")]),
     logprobs=st.booleans(),
@@ -184,7 +192,9 @@ def test_equals_borders_and_the_ends_of_the_uniforms_are_drawn_alike() -> None:
     uniforms = random.choice([0.0, 0.5, 1 - 2.0**-53, *random.random(3)], (300, 1))
     for options in (
         {"temperature": 1.0}, {"top_k": 1}, {"top_k": SYMBOLS - 1}, {"min_p": 1.0}, {"min_p": 0.5}, {"top_p": 1.0},
-        {"top_p": 0.5}, {"top_k": 9, "top_p": 0.5, "min_p": float(np.exp(-1))}, {"temperature": 0.0},
+        {"top_p": 0.5}, {"top_k": 9, "top_p": 0.5, "min_p": float(np.exp(-1))}, {"temperature": 0.0}, {"typical_p": 0.5},
+        {"typical_p": 1.0, "top_k": 9}, {"eta": 1.0}, {"eta": 0.2},
+        {"min_p": 0.5, "typical_p": 0.2, "eta": 0.9},
     ):  # fmt: skip
         chain = Chain(compose(SampleConfig.of(**options), TOKENIZER), SYMBOLS, endless=True, told=False)
         assert chain.drawing is not None
@@ -215,14 +225,15 @@ def test_rows_shared_among_threads_are_what_they_are_alone(monkeypatch: pytest.M
 
 def test_what_the_compiled_draw_does_not_know_is_left_to_the_chain() -> None:
     unknown: list[dict[str, Any]] = [
-        {"typical_p": 0.5}, {"eta": 0.5}, {"surprise": 3.0}, {"allow": "012"}, {"ban": "0"}, {"match": ("[0-9]+",)},
-        {"repetition_penalty": 1.2}, {"temperature": "0.5:1"},
+        {"surprise": 3.0}, {"match": ("[0-9]+",)}, {"temperature": "0.5:1"},
     ]  # fmt: skip
     for options in unknown:
         processors = compose(SampleConfig.of(**options), TOKENIZER)
         assert Chain(processors, SYMBOLS, endless=True, told=False).drawing is None, options
     known = compose(SampleConfig(temperature=0.5, top_k=3, top_p=0.9, min_p=0.1), TOKENIZER)
-    assert Chain(known, SYMBOLS, endless=True, told=False).drawing == Drawing(0.5, 3, 0.9, 0.1)
+    assert Chain(known, SYMBOLS, endless=True, told=False).drawing == Drawing(
+        temperature=0.5, top_k=3, top_p=0.9, min_p=0.1
+    )
 
 
 # -- nothing outside ---------------------------------------------------------------------------------------------------
@@ -285,7 +296,10 @@ def test_numbers_that_are_none_find_their_way_too(name: str) -> None:
                 part.flat[:: 1 + part.size // 3] = wild
             logits = np.full((4, SYMBOLS), 0.5, np.float32)
             logits[1:, ::3] = wild
-            for drawing in (Drawing(), Drawing(0.0), Drawing(0.7, 3, 0.8, 0.1), Drawing(top_p=1.0)):
+            for drawing in (
+                Drawing(), Drawing(temperature=0.0), Drawing(top_p=1.0), Drawing(typical_p=0.5, eta=0.5),
+                Drawing(temperature=0.7, top_k=3, top_p=0.8, min_p=0.1),
+            ):  # fmt: skip
                 with np.errstate(all="ignore"):
                     drawn = writing.write([one], [state], logits, random.random((4, 9)), drawing, True)
                 assert (drawn.ids >= 0).all() and (drawn.ids < SYMBOLS).all()
@@ -354,6 +368,6 @@ def test_without_a_compiler_the_build_says_so_and_goes_on(tmp_path: Path) -> Non
 def test_the_records_are_as_large_as_those_in_c() -> None:
     """The compiler lays them out as ctypes does: fields of 8 bytes, and two functions of 16."""
     assert [ctypes.sizeof(record) for record in (native.FunctionRecord, native.LayerRecord, native.DrawRecord)] == [
-        16, 72, 72,
+        16, 72, 136,
     ]  # fmt: skip
     assert ctypes.sizeof(native.NetworkRecord) == 72 + 2 * 16

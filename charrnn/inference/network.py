@@ -13,7 +13,7 @@ import numpy as np
 
 from charrnn.config import ModelConfig
 from charrnn.errors import CharrnnError
-from charrnn.inference.base import BackEnd, Drawing, Drawn, Engine, Ids, StepState
+from charrnn.inference.base import BackEnd, Drawing, Drawn, Engine, Ids, StepState, Used
 from charrnn.inference.compiled import CompiledNetwork, compiled
 from charrnn.inference.formats import FORMATS, INT8
 from charrnn.inference.layers import head, lay_out
@@ -78,8 +78,16 @@ class NetworkEngine(Engine):
     def writes(self) -> bool:
         return self._compiled is not None
 
-    def write(self, logits: Floats, state: StepState, uniforms: Doubles, drawing: Drawing, told: bool) -> Drawn:
-        drawn = write(self.compiled, [state], logits, uniforms, drawing, told)
+    def write(
+        self,
+        logits: Floats,
+        state: StepState,
+        uniforms: Doubles,
+        drawing: Drawing,
+        told: bool,
+        used: Used | None = None,
+    ) -> Drawn:
+        drawn = write(self.compiled, [state], logits, uniforms, drawing, told, used)
         return drawn._replace(state=drawn.state[0])
 
     def read(self, tokens: Ids, state: StepState) -> tuple[Floats, StepState]:

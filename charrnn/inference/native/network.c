@@ -244,12 +244,21 @@ EXPORTED int64_t charrnn_read(int64_t set, const Network *network, int64_t rows,
 
 #include "draw.h"
 
+/* What was drawn counts as used, and what leaves the window no longer. */
+static void keep_up(const Draw *draw, double *used, int64_t symbols, int64_t step, const int64_t *ids,
+                    const int64_t *leaving) {
+    const int64_t gone = draw->window > 0 && step >= draw->window ? ids[step - draw->window] : leaving[step];
+    used[ids[step]] += 1.0;
+    if (gone >= 0 && gone < symbols) used[gone] -= 1.0;
+}
+
 /* Draw and read what was drawn, `steps` times: logits (B, V) of what comes first, in the end of what comes next;
    uniforms (B, steps), memories each as for its network -> ids (B, steps), and what `tell` says of them (B, steps, 2),
-   where that is asked for. Several networks are averaged. */
+   where that is asked for. Several networks are averaged. Where penalties are on, used (B, V) says how often each
+   symbol was, and is kept up; leaving (B, steps) what leaves the window of what was there before, or -1. */
 EXPORTED int64_t charrnn_write(int64_t set, int64_t count, const Network *const *networks, float *const *memories,
                                const Draw *draw, int64_t rows, int64_t steps, float *logits, const double *uniforms,
-                               int64_t *ids, double *told) {
+                               int64_t *ids, double *told, double *used, const int64_t *leaving) {
     if (set < 0 || set >= sets_found) return BAD_SET;
     const int64_t symbols = networks[0]->symbols;
     int64_t most = 0;
@@ -260,14 +269,18 @@ EXPORTED int64_t charrnn_write(int64_t set, int64_t count, const Network *const 
         most = size > most ? size : most;
     }
     float *scratch = calloc((size_t)(most + (count > 1 ? count * rows * symbols : 0)), sizeof(float));
-    double *work = malloc((size_t)symbols * (2 * sizeof(double) + sizeof(int64_t)));
+    double *room = room_for_row(symbols);
     int64_t *tokens = malloc((size_t)rows * sizeof(int64_t));
-    const int64_t status = scratch && work && tokens ? DONE : NO_MEMORY;
+    const int64_t status = scratch && room && tokens ? DONE : NO_MEMORY;
+    const Row one = row_in(room, symbols);
     for (int64_t step = 0; status == DONE && step < steps; step++) {
         for (int64_t row = 0; row < rows; row++) {
-            tokens[row] = drawn(draw, logits + row * symbols, symbols, uniforms[row * steps + step], work);
-            ids[row * steps + step] = tokens[row];
-            if (told) tell(draw, logits + row * symbols, symbols, tokens[row], told + 2 * (row * steps + step));
+            const float *own = logits + row * symbols;
+            int64_t *found = ids + row * steps;
+            double *own_used = used ? used + row * symbols : NULL;
+            tokens[row] = found[step] = drawn(draw, own, own_used, uniforms[row * steps + step], &one);
+            if (used) keep_up(draw, own_used, symbols, step, found, leaving + row * steps);
+            if (told) tell(draw, own, tokens[row], &one, told + 2 * (row * steps + step));
         }
         for (int64_t n = 0; n < count; n++)
             sets[set].step(networks[n], rows, tokens, memories[n],
@@ -275,13 +288,13 @@ EXPORTED int64_t charrnn_write(int64_t set, int64_t count, const Network *const 
         if (count > 1)
             for (int64_t row = 0; row < rows; row++)
                 mix(draw, count, scratch + most + row * symbols, rows * symbols, symbols, logits + row * symbols,
-                    work);
+                    room);
     }
     free(scratch);
-    free(work);
+    free(room);
     free(tokens);
     return status;
 }
 
 /* With which form of the records this was built (FORM in __init__.py). */
-EXPORTED int64_t charrnn_form(void) { return 3; }
+EXPORTED int64_t charrnn_form(void) { return 4; }

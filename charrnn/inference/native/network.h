@@ -65,12 +65,16 @@ typedef struct {
     Function sigmoid, tanh;
 } Network;
 
-/* How symbols are drawn. */
+/* How symbols are drawn: masks and penalties, temperature, filters. 0: off. */
 typedef struct {
-    double temperature;     /* 0: the likeliest */
-    int64_t top_k;          /* 0: all */
-    double top_p, min_p;    /* 0: off */
-    const double *powers;   /* (1024,): 2^(-i / 1024) */
+    const uint8_t *kept; /* (V,): which may come; nothing: all */
+    double repetition;   /* 1: off */
+    double frequency, presence;
+    int64_t window;     /* of so many symbols these count; 0: all */
+    double temperature; /* 0: the likeliest */
+    int64_t top_k;
+    double top_p, min_p, typical_p, eta, half_log_eta;
+    const double *powers;            /* (1024,): 2^(-i / 1024) */
     Function exponential, logarithm; /* for mixtures: of what is not above 0, of 1/2 to 1 */
 } Draw;
 
