@@ -192,8 +192,8 @@ def test_equals_borders_and_the_ends_of_the_uniforms_are_drawn_alike() -> None:
     uniforms = random.choice([0.0, 0.5, 1 - 2.0**-53, *random.random(3)], (300, 1))
     for options in (
         {"temperature": 1.0}, {"top_k": 1}, {"top_k": SYMBOLS - 1}, {"min_p": 1.0}, {"min_p": 0.5}, {"top_p": 1.0},
-        {"top_p": 0.5}, {"top_k": 9, "top_p": 0.5, "min_p": float(np.exp(-1))}, {"temperature": 0.0}, {"typical_p": 0.5},
-        {"typical_p": 1.0, "top_k": 9}, {"eta": 1.0}, {"eta": 0.2},
+        {"top_p": 0.5}, {"top_k": 9, "top_p": 0.5, "min_p": float(np.exp(-1))}, {"temperature": 0.0},
+        {"typical_p": 0.5}, {"typical_p": 1.0, "top_k": 9}, {"eta": 1.0}, {"eta": 0.2},
         {"min_p": 0.5, "typical_p": 0.2, "eta": 0.9},
     ):  # fmt: skip
         chain = Chain(compose(SampleConfig.of(**options), TOKENIZER), SYMBOLS, endless=True, told=False)

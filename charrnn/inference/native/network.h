@@ -26,6 +26,7 @@
 
 /* A function has so many steps on its grid (see tables.py). */
 #define POINTS 32768
+#define POINTS_BITS 0x47000000 /* of (float)POINTS */
 
 enum { RNN = 0, LSTM = 1, GRU = 2 };
 
@@ -35,12 +36,16 @@ typedef struct {
     float scale, shift;
 } Function;
 
-/* Where x stands on the grid: the nearest step; what is no number is at the first. */
+/* Where x stands on the grid: the nearest step; what is no number is at an end. Numbers above 0 are in the order of
+   their bits, which are compared as whole numbers: one instruction for each bound. */
 static ALWAYS_INLINE int32_t place_of(const Function *function, float x) {
     float place = x * function->scale;
     place = place + function->shift;
-    place = place > 0.0f ? place : 0.0f;
-    place = place < (float)POINTS ? place : (float)POINTS;
+    int32_t bits;
+    memcpy(&bits, &place, sizeof bits);
+    bits = bits > 0 ? bits : 0;
+    bits = bits < POINTS_BITS ? bits : POINTS_BITS;
+    memcpy(&place, &bits, sizeof place);
     return (int32_t)place;
 }
 
