@@ -23,7 +23,7 @@ from pathlib import Path
 from results import append, table
 from texts import CORPORA
 
-STEPS, SAVED_EVERY, SETTLED, ROWS, WINDOW = 60, 20, 10, 64, 128
+STEPS, SAVED_EVERY, SETTLED, ROWS, WINDOW = 40, 20, 10, 64, 128
 
 
 def write(text: str, size: int, file: Path) -> None:

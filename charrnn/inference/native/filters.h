@@ -3,16 +3,10 @@
 
 #define LEAST_TEMPERATURE 1e-300
 #define LEAST_LOGIT -1e300
-/* What `relative` of tables.py computes: e^x by powers of two, 1024 to the octave. */
-#define TO_STEPS -1477.3197218702985      /* -1024 / ln 2 */
-#define FIRST_ORDER 0.0006769015435155716 /* ln 2 / 1024 */
-#define SECOND_ORDER 2.290978498068816e-07 /* half its square */
-#define THIRD_ORDER 5.169222938345892e-11 /* a sixth of its cube */
-#define LAST_STEP 65535
-
 /* One row on its way to the draw: logits, e^(logit - the largest), what it is sorted by, (V,) each. */
 typedef struct {
     int64_t symbols;
+    Exponentiate exponentiate;
     double *x, *share, *rank;
     int64_t *heap;
     int32_t *step;
@@ -20,8 +14,8 @@ typedef struct {
 
 static double *room_for_row(int64_t symbols) { return malloc((size_t)symbols * 5 * sizeof(double)); }
 
-static Row row_in(double *room, int64_t symbols) {
-    return (Row){symbols, room, room + symbols, room + 2 * symbols, (int64_t *)(room + 3 * symbols),
+static Row row_in(double *room, int64_t symbols, Exponentiate exponentiate) {
+    return (Row){symbols, exponentiate, room, room + symbols, room + 2 * symbols, (int64_t *)(room + 3 * symbols),
                  (int32_t *)(room + 4 * symbols)};
 }
 
@@ -36,35 +30,11 @@ static double likeliest(const double *x, int64_t symbols) {
     return most[0];
 }
 
-/* e^x of `count` numbers, none above 0, where they stand; below about 5e-20, 0. */
-static void exponentiate(const Draw *draw, double *restrict x, int32_t *restrict step, int64_t count) {
-    for (int64_t j = 0; j < count; j++) {
-        const double far = x[j] * TO_STEPS, near = far > 0.0 ? far : 0.0, place = near < LAST_STEP ? near : LAST_STEP;
-        step[j] = (int32_t)place;
-        const double rest = place - (double)step[j];
-        const double third = rest * THIRD_ORDER;
-        double factor = SECOND_ORDER - third;
-        factor = factor * rest;
-        factor = factor - FIRST_ORDER;
-        factor = factor * rest;
-        factor = factor + 1.0;
-        x[j] = place < LAST_STEP ? factor : 0.0;
-    }
-    for (int64_t j = 0; j < count; j++) {
-        uint64_t bits;
-        memcpy(&bits, draw->powers + (step[j] & 1023), sizeof bits);
-        bits -= (uint64_t)(step[j] >> 10) << 52; /* halved once an octave */
-        double power;
-        memcpy(&power, &bits, sizeof power);
-        x[j] = power * x[j];
-    }
-}
-
 /* -> the largest logit. */
 static double find_shares(const Draw *draw, const Row *row) {
     const double most = likeliest(row->x, row->symbols);
     for (int64_t j = 0; j < row->symbols; j++) row->share[j] = row->x[j] - most;
-    exponentiate(draw, row->share, row->step, row->symbols);
+    row->exponentiate(draw->powers, row->share, row->step, row->symbols);
     return most;
 }
 
@@ -137,6 +107,14 @@ static void penalize(const Draw *draw, const Row *row, const double *used) {
         const double counted = repeated - draw->frequency * used[j];
         *x = counted - (used[j] > 0 ? draw->presence : 0.0);
     }
+}
+
+/* What was drawn counts as used, and what leaves the window no longer. */
+static void keep_up(const Draw *draw, double *used, int64_t symbols, int64_t step, const int64_t *ids,
+                    const int64_t *leaving) {
+    const int64_t gone = draw->window > 0 && step >= draw->window ? ids[step - draw->window] : leaving[step];
+    used[ids[step]] += 1.0;
+    if (gone >= 0 && gone < symbols) used[gone] -= 1.0;
 }
 
 static void keep_top_k(const Draw *draw, const Row *row) {

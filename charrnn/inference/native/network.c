@@ -10,18 +10,6 @@
 #pragma GCC optimize("no-trapping-math", "no-math-errno", "no-tree-pre")
 #endif
 
-/* Entries of a table. The compiler's own way with several at once, out of vectors and into vectors, takes far longer. */
-#if defined(__GNUC__) && !defined(__clang__)
-__attribute__((noinline, optimize("no-tree-vectorize", "no-tree-slp-vectorize", "unroll-loops")))
-#endif
-static void fetch(const Function *function, const int32_t *places, float *found, int64_t count) {
-    const float *values = function->values;
-#if defined(__clang__)
-#pragma clang loop vectorize(disable)
-#endif
-    for (int64_t j = 0; j < count; j++) found[j] = values[places[j]];
-}
-
 /* -- any processor ------------------------------------------------------------------------------------------------ */
 
 typedef struct {
@@ -163,35 +151,40 @@ static ALWAYS_INLINE int32x4_t add_neon(int32x4_t sums, int8x16_t w, const int8_
 
 typedef void (*Step)(const Network *, int64_t, const int64_t *, float *, float *, float *);
 
+typedef void (*Exponentiate)(const double *, double *, int32_t *, int64_t);
+
 typedef struct {
     const char *name;
     Step step;
+    Exponentiate exponentiate;
 } Set;
 
 /* The best that this processor has comes first, the one that needs nothing last. */
 static Set sets[5];
 static int64_t sets_found = 0;
 
-static void add_set(const char *name, Step step, int here) {
-    if (here) sets[sets_found++] = (Set){name, step};
+static void add_set(Set set, int here) {
+    if (here) sets[sets_found++] = set;
 }
+
+#define SET(name, f) ((Set){name, step_##f, exponentiate_##f})
 
 EXPORTED int64_t charrnn_find_sets(void) {
     sets_found = 0;
 #if defined(X86)
     __builtin_cpu_init();
-    add_set("AVX-512 VNNI", step_avx512,
+    add_set(SET("AVX-512 VNNI", avx512),
             __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
                 __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni"));
 #if defined(AVX_VNNI)
-    add_set("AVX-VNNI", step_avx_vnni, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("avxvnni"));
+    add_set(SET("AVX-VNNI", avx_vnni), __builtin_cpu_supports("avx2") && __builtin_cpu_supports("avxvnni"));
 #endif
-    add_set("AVX2", step_avx2, __builtin_cpu_supports("avx2"));
+    add_set(SET("AVX2", avx2), __builtin_cpu_supports("avx2"));
 #endif
 #if defined(NEON)
-    add_set("NEON", step_neon, 1);
+    add_set(SET("NEON", neon), 1);
 #endif
-    add_set("portable", step_portable, 1);
+    add_set(SET("portable", portable), 1);
     return sets_found;
 }
 
@@ -244,14 +237,6 @@ EXPORTED int64_t charrnn_read(int64_t set, const Network *network, int64_t rows,
 
 #include "draw.h"
 
-/* What was drawn counts as used, and what leaves the window no longer. */
-static void keep_up(const Draw *draw, double *used, int64_t symbols, int64_t step, const int64_t *ids,
-                    const int64_t *leaving) {
-    const int64_t gone = draw->window > 0 && step >= draw->window ? ids[step - draw->window] : leaving[step];
-    used[ids[step]] += 1.0;
-    if (gone >= 0 && gone < symbols) used[gone] -= 1.0;
-}
-
 /* Draw and read what was drawn, `steps` times: logits (B, V) of what comes first, in the end of what comes next;
    uniforms (B, steps), memories each as for its network -> ids (B, steps), and what `tell` says of them (B, steps, 2),
    where that is asked for. Several networks are averaged. Where penalties are on, used (B, V) says how often each
@@ -272,7 +257,7 @@ EXPORTED int64_t charrnn_write(int64_t set, int64_t count, const Network *const 
     double *room = room_for_row(symbols);
     int64_t *tokens = malloc((size_t)rows * sizeof(int64_t));
     const int64_t status = scratch && room && tokens ? DONE : NO_MEMORY;
-    const Row one = row_in(room, symbols);
+    const Row one = row_in(room, symbols, sets[set].exponentiate);
     for (int64_t step = 0; status == DONE && step < steps; step++) {
         for (int64_t row = 0; row < rows; row++) {
             const float *own = logits + row * symbols;

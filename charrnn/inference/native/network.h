@@ -51,6 +51,18 @@ static ALWAYS_INLINE int32_t place_of(const Function *function, float x) {
 
 static ALWAYS_INLINE float look_up(const Function *function, float x) { return function->values[place_of(function, x)]; }
 
+/* Entries of a table. The compiler's own way with several at once, out of vectors and into vectors, takes far longer. */
+#if defined(__GNUC__) && !defined(__clang__)
+__attribute__((noinline, optimize("no-tree-vectorize", "no-tree-slp-vectorize", "unroll-loops")))
+#endif
+static void fetch(const Function *function, const int32_t *places, float *found, int64_t count) {
+    const float *values = function->values;
+#if defined(__clang__)
+#pragma clang loop vectorize(disable)
+#endif
+    for (int64_t j = 0; j < count; j++) found[j] = values[places[j]];
+}
+
 /* A layer, and what multiplies its output: first its own recurrent weights (G), then those of what stands above. */
 typedef struct {
     int64_t outputs;             /* N */
@@ -69,6 +81,13 @@ typedef struct {
     const Layer *layer; /* (layers,) */
     Function sigmoid, tanh;
 } Network;
+
+/* e^x by powers of two, 1024 to the octave. */
+#define TO_STEPS -1477.3197218702985      /* -1024 / ln 2 */
+#define FIRST_ORDER 0.0006769015435155716 /* ln 2 / 1024 */
+#define SECOND_ORDER 2.290978498068816e-07 /* half its square */
+#define THIRD_ORDER 5.169222938345892e-11 /* a sixth of its cube */
+#define LAST_STEP 65535
 
 /* How symbols are drawn: masks and penalties, temperature, filters. 0: off. */
 typedef struct {
