@@ -25,7 +25,7 @@ from charrnn.generation.processors import compose
 from charrnn.generation.sequence import TextChunk
 from charrnn.inference import compiled, native, writing
 from charrnn.inference.backends import COMPILED, NUMPY
-from charrnn.inference.base import Drawing, Engine, StepState
+from charrnn.inference.base import Drawing, Engine, StepState, Used
 from charrnn.inference.compiled import BlockState, CompiledNetwork
 from charrnn.inference.engine import open_engine
 from charrnn.inference.network import _try_out
@@ -253,6 +253,16 @@ def test_what_does_not_fit_together_is_refused() -> None:
     ):
         with pytest.raises(ValueError, match="not of the same shape"):
             writing.write([one], [engine.initial_state(1)], logits, uniforms, Drawing(), False)
+    logits, counts, leaving = logits[:1], np.zeros((1, SYMBOLS)), np.zeros((1, 2), np.int64)
+    for drawing, used in (
+        (Drawing(kept=np.ones(SYMBOLS - 1, np.bool_)), None),
+        (Drawing(frequency_penalty=1.0), None),
+        (Drawing(frequency_penalty=1.0), Used(counts[:, 1:], leaving)),
+        (Drawing(frequency_penalty=1.0), Used(counts, leaving[:, 1:])),
+        (Drawing(frequency_penalty=1.0), Used(counts, leaving.astype(np.int32))),
+    ):
+        with pytest.raises(ValueError, match="not of the same shape"):
+            writing.write([one], [engine.initial_state(1)], logits, np.zeros((1, 2)), drawing, False, used)
 
 
 @settings(deadline=None, max_examples=150)

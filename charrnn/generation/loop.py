@@ -94,7 +94,8 @@ def in_spells(
         steps = min(spell, max(1, *(sequence.room for sequence in sequences)))
         uniforms = np.array([sequence.uniforms.take(steps) for sequence in sequences])
         if drawing.looks_back:
-            used = Used(counts, np.array([sequence.leaving(drawing.window, steps) for sequence in sequences]))
+            leaving = [sequence.leaving(drawing.window, steps) for sequence in sequences]
+            used = Used(counts, np.array(leaving, np.int64))
         began = time.perf_counter()
         drawn = engine.write(logits, state, uniforms, drawing, told, used)
         took = time.perf_counter() - began

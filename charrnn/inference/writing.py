@@ -9,7 +9,7 @@ import itertools
 import os
 from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -50,11 +50,11 @@ def write(
     ids, shares = np.empty((rows, steps), np.int64), np.empty((rows, steps, 2)) if told else None
     kept = None if drawing.kept is None else np.ascontiguousarray(drawing.kept, np.bool_)
     draw = _record(drawing, kept)
-    per_row = [logits, uniforms, ids, shares, *(used or (None, None))]
-    if used is not None:
-        require_fitting(used.counts.shape == logits.shape and used.leaving.shape == uniforms.shape)
-        require_fitting(all(array.flags.c_contiguous for array in used))
+    per_row = [logits, uniforms, ids, shares, *((used if drawing.looks_back else None) or (None, None))]
     require_fitting(kept is None or len(kept) >= logits.shape[1])
+    if drawing.looks_back:
+        require_fitting(used is not None and _as_taken(used.counts, np.float64, logits.shape))
+        require_fitting(used is not None and _as_taken(used.leaving, np.int64, uniforms.shape))
     records = (Address * len(networks))(*[network.address for network in networks])
 
     def write_rows(chosen: slice) -> None:
@@ -73,6 +73,11 @@ def write(
     logprobs = None if shares is None else shares[..., 0] - np.log(shares[..., 1])
     after = tuple(network.state_of(block) for network, block in zip(networks, blocks, strict=True))
     return Drawn(ids, logprobs, logits, after)
+
+
+def _as_taken(array: npt.NDArray[Any], dtype: Any, shape: tuple[int, ...]) -> bool:
+    """Whether an array may be handed to the library as it is."""
+    return array.dtype == dtype and array.shape == shape and array.flags.c_contiguous
 
 
 def _record(drawing: Drawing, kept: npt.NDArray[np.bool_] | None) -> DrawRecord:
