@@ -1,11 +1,11 @@
 """Training and generation against the loops that everyone writes, and against what the machine can do.
 
-    python benchmarks/speed.py [--quick] [--generation]
+    python benchmarks/speed.py [--quick] [--generation [HIDDEN ...]]
 
 Ours and the stock loop run in processes of their own, for they want other settings of the C library, and take turns:
 what disturbs the machine disturbs both. Prints medians, ratios and shares of the ceiling, draws speed.svg, and appends
 to RESULTS.md. --quick measures two sizes in a minute and writes nothing; --generation leaves out training
-and starting, and draws nothing.
+and starting, draws nothing, and may be given widths.
 """
 
 import argparse
@@ -446,7 +446,7 @@ def main() -> None:
     """Measure, print, draw, append."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--quick", action="store_true", help="two sizes, a minute, nothing written")
-    parser.add_argument("--generation", action="store_true", help="only that")
+    parser.add_argument("--generation", type=int, nargs="*", metavar="HIDDEN", help="only that, of these widths")
     parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.work:
@@ -455,12 +455,13 @@ def main() -> None:
 
     from results import append, table
 
-    brief = arguments.quick or arguments.generation
+    brief = arguments.quick or arguments.generation is not None
     bench = Bench(Worker(), Worker(), 3 if arguments.quick else 5, 0.2 if brief else 0.7)
     sizes = SIZES[1:2] if arguments.quick else SIZES
     generation_head = ["network", "stock, 1 stream", "charrnn", "ratio", "stock, 64 streams", "charrnn", "ratio"]
     generation_said = "Generation, characters a second (8-bit weights; sampling and text included):\n"
-    if arguments.generation:
+    if arguments.generation is not None:
+        sizes = [size for size in SIZES if not arguments.generation or size[1] in arguments.generation]
         append("Speed of generation", generation_said, table(generation_head, generation(bench, sizes)[0]))
         return
     square = {
