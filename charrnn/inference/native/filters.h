@@ -3,6 +3,7 @@
 
 #define LEAST_TEMPERATURE 1e-300
 #define LEAST_LOGIT -1e300
+
 /* One row on its way to the draw: logits, e^(logit - the largest), what it is sorted by, (V,) each. */
 typedef struct {
     int64_t symbols;

@@ -151,8 +151,6 @@ static ALWAYS_INLINE int32x4_t add_neon(int32x4_t sums, int8x16_t w, const int8_
 
 typedef void (*Step)(const Network *, int64_t, const int64_t *, float *, float *, float *);
 
-typedef void (*Exponentiate)(const double *, double *, int32_t *, int64_t);
-
 typedef struct {
     const char *name;
     Step step;

@@ -102,4 +102,7 @@ typedef struct {
     Function exponential, logarithm; /* for mixtures: of what is not above 0, of 1/2 to 1 */
 } Draw;
 
+/* x (count,), none above 0 -> e^x, where it stands; a draw's powers, room for as many whole numbers. */
+typedef void (*Exponentiate)(const double *powers, double *x, int32_t *step, int64_t count);
+
 #endif
