@@ -1,6 +1,6 @@
 """Lines scored a second: `charrnn score` against the loops that everyone writes, and against an n-gram's query.
 
-    python benchmarks/scoring.py [--quick]
+    python benchmarks/scoring.py [--quick] [--only "2 x 128" ...]
 
 Lines of 40 to 120 characters, 80 in the mean, each scored alone; the stock scorer is nn.LSTM over the same weights, one
 line at a time and in padded batches as they come. All must find the same nats. Ours and the stock scorer run in
@@ -232,7 +232,9 @@ def main() -> None:
     """Measure all, and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--quick", action="store_true")
-    quick = parser.parse_args().quick
+    parser.add_argument("--only", nargs="+", choices=NETWORKS, default=list(NETWORKS))
+    arguments = parser.parse_args()
+    quick, names = arguments.quick, arguments.only[: 1 if arguments.quick else None]
 
     from charrnn.text.corpus import Corpus
 
@@ -242,9 +244,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "lines.txt")
         file.write_text("".join(lines), encoding="utf-8")
-        for name, options in list(NETWORKS.items())[: 1 if quick else None]:
+        for name in names:
             model = str(Path(folder, name))
-            charrnn("train", "fables", *options, *TRAINING, "--checkpoints", folder, "--name", name)
+            charrnn("train", "fables", *NETWORKS[name], *TRAINING, "--checkpoints", folder, "--name", name)
             rates = measured(model, lines, 1 if quick else ROUNDS)
             latency = statistics.median(first_line(model, lines[0]) for _ in range(ROUNDS))
             ratios = [

@@ -1,10 +1,11 @@
 """Training and generation against the loops that everyone writes, and against what the machine can do.
 
-    python benchmarks/speed.py [--quick]
+    python benchmarks/speed.py [--quick] [--generation [HIDDEN ...]]
 
 Ours and the stock loop run in processes of their own, for they want other settings of the C library, and take turns:
 what disturbs the machine disturbs both. Prints medians, ratios and shares of the ceiling, draws speed.svg, and appends
-to RESULTS.md. --quick measures two sizes in a minute and writes nothing.
+to RESULTS.md. --quick measures two sizes in a minute and writes nothing; --generation leaves out training
+and starting, draws nothing, and may be given widths.
 """
 
 import argparse
@@ -445,6 +446,7 @@ def main() -> None:
     """Measure, print, draw, append."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--quick", action="store_true", help="two sizes, a minute, nothing written")
+    parser.add_argument("--generation", type=int, nargs="*", metavar="HIDDEN", help="only that, of these widths")
     parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.work:
@@ -453,8 +455,15 @@ def main() -> None:
 
     from results import append, table
 
-    bench = Bench(Worker(), Worker(), 3 if arguments.quick else 5, 0.2 if arguments.quick else 0.7)
+    brief = arguments.quick or arguments.generation is not None
+    bench = Bench(Worker(), Worker(), 3 if arguments.quick else 5, 0.2 if brief else 0.7)
     sizes = SIZES[1:2] if arguments.quick else SIZES
+    generation_head = ["network", "stock, 1 stream", "charrnn", "ratio", "stock, 64 streams", "charrnn", "ratio"]
+    generation_said = "Generation, characters a second (8-bit weights; sampling and text included):\n"
+    if arguments.generation is not None:
+        sizes = [size for size in SIZES if not arguments.generation or size[1] in arguments.generation]
+        append("Speed of generation", generation_said, table(generation_head, generation(bench, sizes)[0]))
+        return
     square = {
         p: bench.rate((bench.ours, "square product", None, [p], 2 * 4096.0**3))[0] for p in ("float32", "bfloat16")
     }
@@ -475,8 +484,8 @@ def main() -> None:
         table(["network", "stock", "charrnn", "ratio", "GFLOP/s", "of the ceiling", "GRU : LSTM"], trained),
         "Cells without a fused kernel in torch, thousand characters a second in training:\n",
         table(["network", "charrnn", "of the LSTM"], cells),
-        "Generation, characters a second (8-bit weights; sampling and text included):\n",
-        table(["network", "stock, 1 stream", "charrnn", "ratio", "stock, 64 streams", "charrnn", "ratio"], generated),
+        generation_said,
+        table(generation_head, generated),
         "Seconds, 2 x 512:\n",
         table(["what", "median"], started),
     ]

@@ -25,7 +25,7 @@ from charrnn.generation.processors import compose
 from charrnn.generation.sequence import TextChunk
 from charrnn.inference import compiled, native, writing
 from charrnn.inference.backends import COMPILED, NUMPY
-from charrnn.inference.base import Drawing, Engine, StepState
+from charrnn.inference.base import Drawing, Engine, StepState, Used
 from charrnn.inference.compiled import BlockState, CompiledNetwork
 from charrnn.inference.counted import CountedEngine
 from charrnn.inference.counting import Counting
@@ -165,6 +165,14 @@ def texts(chunks: Iterator[TextChunk], rows: int) -> list[Any]:
     top_k=st.none() | st.integers(1, SYMBOLS + 2),
     top_p=st.none() | st.floats(0.01, 1),
     min_p=st.none() | st.floats(1e-6, 1),
+    typical_p=st.none() | st.floats(0.01, 1),
+    eta=st.none() | st.floats(1e-6, 1),
+    repetition_penalty=st.none() | st.floats(1, 3),
+    frequency_penalty=st.none() | st.floats(-1, 1),
+    presence_penalty=st.none() | st.floats(-1, 1),
+    repetition_window=st.none() | st.sampled_from([1, 2, 3, 9, 10**12]),
+    allow=st.sampled_from([(), ("0123456789ABCDEF",)]),
+    ban=st.sampled_from([(), ("5", "AC")]),
     length=st.integers(1, 40),
     stop=st.sampled_from([(), ("A",), ("B", "CD")]),
     logprobs=st.booleans(),
@@ -189,6 +197,8 @@ def test_equals_borders_and_the_ends_of_the_uniforms_are_drawn_alike() -> None:
     for options in (
         {"temperature": 1.0}, {"top_k": 1}, {"top_k": SYMBOLS - 1}, {"min_p": 1.0}, {"min_p": 0.5}, {"top_p": 1.0},
         {"top_p": 0.5}, {"top_k": 9, "top_p": 0.5, "min_p": float(np.exp(-1))}, {"temperature": 0.0},
+        {"typical_p": 0.5}, {"typical_p": 1.0, "top_k": 9}, {"eta": 1.0}, {"eta": 0.2},
+        {"min_p": 0.5, "typical_p": 0.2, "eta": 0.9},
     ):  # fmt: skip
         chain = Chain(compose(SampleConfig.of(**options), TOKENIZER), SYMBOLS, endless=True, told=False)
         assert chain.drawing is not None
@@ -219,14 +229,15 @@ def test_rows_shared_among_threads_are_what_they_are_alone(monkeypatch: pytest.M
 
 def test_what_the_compiled_draw_does_not_know_is_left_to_the_chain() -> None:
     unknown: list[dict[str, Any]] = [
-        {"typical_p": 0.5}, {"eta": 0.5}, {"surprise": 3.0}, {"allow": "012"}, {"ban": "0"}, {"match": ("[0-9]+",)},
-        {"repetition_penalty": 1.2}, {"temperature": "0.5:1"},
+        {"surprise": 3.0}, {"match": ("[0-9]+",)}, {"temperature": "0.5:1"},
     ]  # fmt: skip
     for options in unknown:
         processors = compose(SampleConfig.of(**options), TOKENIZER)
         assert Chain(processors, SYMBOLS, endless=True, told=False).drawing is None, options
     known = compose(SampleConfig(temperature=0.5, top_k=3, top_p=0.9, min_p=0.1), TOKENIZER)
-    assert Chain(known, SYMBOLS, endless=True, told=False).drawing == Drawing(0.5, 3, 0.9, 0.1)
+    assert Chain(known, SYMBOLS, endless=True, told=False).drawing == Drawing(
+        temperature=0.5, top_k=3, top_p=0.9, min_p=0.1
+    )
 
 
 # -- beside counts -----------------------------------------------------------------------------------------------------
@@ -264,9 +275,9 @@ def test_counts_are_numpys_to_the_bit_and_what_is_written_beside_them(name: str,
     engine = CountedEngine(an_engine("gru", 2, 5, name, documents=documents), counting)
     state, found = engine.initial_state(3), random.random((3, 12))
     logits, state = engine.step(np.full(3, SYMBOLS), state)
-    drawn = engine.write(logits, state, found, Drawing(0.9, top_k=20), True)
-    parts = [engine.write(logits, state, found[:, :5], Drawing(0.9, top_k=20), False)]
-    parts.append(engine.write(parts[0].logits, parts[0].state, found[:, 5:], Drawing(0.9, top_k=20), False))
+    drawn = engine.write(logits, state, found, Drawing(temperature=0.9, top_k=20), True)
+    parts = [engine.write(logits, state, found[:, :5], Drawing(temperature=0.9, top_k=20), False)]
+    parts.append(engine.write(parts[0].logits, parts[0].state, found[:, 5:], Drawing(temperature=0.9, top_k=20), False))
     assert np.hstack([part.ids for part in parts]).tolist() == drawn.ids.tolist()
     slow = CountedEngine(an_engine("gru", 2, 5, name, documents=documents), counting)
     slow._counting.compiled = None
@@ -312,6 +323,16 @@ def test_what_does_not_fit_together_is_refused() -> None:
     ):
         with pytest.raises(ValueError, match="not of the same shape"):
             writing.write([one], [engine.initial_state(1)], logits, uniforms, Drawing(), False)
+    logits, counts, leaving = logits[:1], np.zeros((1, SYMBOLS)), np.zeros((1, 2), np.int64)
+    for drawing, used in (
+        (Drawing(kept=np.ones(SYMBOLS - 1, np.bool_)), None),
+        (Drawing(frequency_penalty=1.0), None),
+        (Drawing(frequency_penalty=1.0), Used(counts[:, 1:], leaving)),
+        (Drawing(frequency_penalty=1.0), Used(counts, leaving[:, 1:])),
+        (Drawing(frequency_penalty=1.0), Used(counts, leaving.astype(np.int32))),
+    ):
+        with pytest.raises(ValueError, match="not of the same shape"):
+            writing.write([one], [engine.initial_state(1)], logits, np.zeros((1, 2)), drawing, False, used)
 
 
 @settings(deadline=None, max_examples=150)
@@ -355,7 +376,10 @@ def test_numbers_that_are_none_find_their_way_too(name: str) -> None:
                 part.flat[:: 1 + part.size // 3] = wild
             logits = np.full((4, SYMBOLS), 0.5, np.float32)
             logits[1:, ::3] = wild
-            for drawing in (Drawing(), Drawing(0.0), Drawing(0.7, 3, 0.8, 0.1), Drawing(top_p=1.0)):
+            for drawing in (
+                Drawing(), Drawing(temperature=0.0), Drawing(top_p=1.0), Drawing(typical_p=0.5, eta=0.5),
+                Drawing(temperature=0.7, top_k=3, top_p=0.8, min_p=0.1),
+            ):  # fmt: skip
                 with np.errstate(all="ignore"):
                     drawn = writing.write([one], [state], logits, random.random((4, 9)), drawing, True)
                 assert (drawn.ids >= 0).all() and (drawn.ids < SYMBOLS).all()
@@ -424,6 +448,6 @@ def test_without_a_compiler_the_build_says_so_and_goes_on(tmp_path: Path) -> Non
 def test_the_records_are_as_large_as_those_in_c() -> None:
     """The compiler lays them out as ctypes does: fields of 8 bytes, and two functions of 16."""
     assert [ctypes.sizeof(record) for record in (native.FunctionRecord, native.LayerRecord, native.DrawRecord)] == [
-        16, 72, 72,
+        16, 72, 136,
     ]  # fmt: skip
     assert ctypes.sizeof(native.NetworkRecord) == 72 + 2 * 16

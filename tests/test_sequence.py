@@ -5,6 +5,7 @@ The processors here are such as may come: a constraint, a limit on copying, miro
 
 import math
 from collections.abc import Sequence
+from itertools import product
 from typing import Any, ClassVar
 
 import numpy as np
@@ -217,6 +218,21 @@ def test_uniforms_are_the_generators_numbers_in_order() -> None:
         uniforms = Uniforms(seed)
         expected = np.random.Generator(np.random.PCG64(seed)).random(3 * UNIFORMS_AT_ONCE)
         assert [uniforms.next() for _ in range(3 * UNIFORMS_AT_ONCE)] == expected.tolist()
+        uniforms, found = Uniforms(seed), []
+        for numbers in (1, 3, UNIFORMS_AT_ONCE, 7):  # some at a time, within what is there and beyond it
+            found += [uniforms.next(), *uniforms.take(numbers)]
+        assert found == expected[: len(found)].tolist()
+
+
+def test_what_leaves_a_window_is_what_was_first_in_it() -> None:
+    for length, window, steps in product((0, 1, 4, 9), (None, 1, 3, 4, 5, 20), (1, 3, 12)):
+        sequence = TextSequence(0, range(length), LETTERS, LOOSE)
+        expected = [-1] * steps
+        for step in range(steps):
+            first = length + step - (window or 100)
+            if 0 <= first < length:
+                expected[step] = first
+        assert sequence.leaving(window, steps) == expected, (length, window, steps)
 
 
 def test_a_processor_without_a_state_keeps_none() -> None:

@@ -16,7 +16,7 @@ from charrnn.generation.constraints.particles import resampled
 from charrnn.generation.processors import compose
 from charrnn.generation.sequence import TextChunk, TextSequence
 from charrnn.inference.backends import Serving
-from charrnn.inference.base import Drawing, Engine
+from charrnn.inference.base import Drawing, Engine, Used
 from charrnn.inference.reading import Reading, read
 from charrnn.text.copy_index import CopyIndex
 from charrnn.text.tokenizers import Tokenizer
@@ -88,11 +88,16 @@ def in_spells(
     """The same by the compiled step, which draws many tokens at a time: what stands behind an end is thrown away."""
     rows, spell = len(sequences), FIRST_SPELL
     logits, state = reading.logits.repeat(rows, axis=0), engine.select_rows(reading.state, [0] * rows)
+    counts = np.array([one.counts(drawing.window)[: logits.shape[1]] for one in sequences])
+    used = None
     while sequences:
         steps = min(spell, max(1, *(sequence.room for sequence in sequences)))
         uniforms = np.array([sequence.uniforms.take(steps) for sequence in sequences])
+        if drawing.looks_back:
+            leaving = [sequence.leaving(drawing.window, steps) for sequence in sequences]
+            used = Used(counts, np.array(leaving, np.int64))
         began = time.perf_counter()
-        drawn = engine.write(logits, state, uniforms, drawing, told)
+        drawn = engine.write(logits, state, uniforms, drawing, told, used)
         took = time.perf_counter() - began
         logits, state = drawn.logits, drawn.state
         logprobs = [None] * len(sequences) if drawn.logprobs is None else drawn.logprobs.tolist()
@@ -106,7 +111,7 @@ def in_spells(
             spell = max(FIRST_SPELL, spell // 2)
         if any(sequence.finished for sequence in sequences):
             going = [index for index, sequence in enumerate(sequences) if sequence.finished is None]
-            sequences, logits = [sequences[index] for index in going], logits[going]
+            sequences, logits, counts = [sequences[index] for index in going], logits[going], counts[going]
             state = engine.select_rows(state, going)
 
 

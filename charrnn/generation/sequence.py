@@ -45,29 +45,28 @@ class Uniforms:
     """Numbers in [0, 1), those of PCG64 (O'Neill 2014) with this seed, one after another; a copy goes on alike."""
 
     def __init__(self, seed: int) -> None:
-        self._seed, self._drawn = seed, 0
+        self._seed, self._made = seed, 0
         self._block: Sequence[float] = ()
+        self._place = 0  # of the next one in the block
 
     def next(self) -> float:
         """The next number."""
-        place = self._drawn % UNIFORMS_AT_ONCE
-        if place == 0:  # the generator is made anew where it has come to: nothing but numbers is ever copied
-            generator = np.random.Generator(np.random.PCG64(self._seed).advance(self._drawn))
-            self._block = generator.random(UNIFORMS_AT_ONCE).tolist()
-        self._drawn += 1
-        return self._block[place]
+        if self._place == len(self._block):
+            self._block, self._place = self._more(UNIFORMS_AT_ONCE).tolist(), 0
+        self._place += 1
+        return self._block[self._place - 1]
 
-    def take(self, numbers: int) -> list[float]:
+    def take(self, numbers: int) -> npt.NDArray[np.float64]:
         """The next so many."""
-        taken: list[float] = []
-        while len(taken) < numbers:
-            taken.append(self.next())
-            place = self._drawn % UNIFORMS_AT_ONCE
-            if place:
-                more = self._block[place : place + numbers - len(taken)]
-                self._drawn += len(more)
-                taken += more
-        return taken
+        first = self._block[self._place : self._place + numbers]
+        self._place += len(first)
+        return np.concatenate([first, self._more(numbers - len(first))])
+
+    def _more(self, numbers: int) -> npt.NDArray[np.float64]:
+        # The generator is made anew where it has come to: nothing but numbers is ever copied.
+        generator = np.random.Generator(np.random.PCG64(self._seed).advance(self._made))
+        self._made += numbers
+        return generator.random(numbers)
 
     def seed(self) -> int:
         """The next number as a seed: one that no other row has."""
@@ -143,6 +142,13 @@ class TextSequence:
         if window not in self._counts:
             self._counts[window] = Counts(self.ids, window, self._end + 2)
         return self._counts[window].of(self.ids)
+
+    def leaving(self, window: int | None, steps: int) -> list[int]:
+        """Of the ids so far, which one leaves the window with each of the next so many; none: -1."""
+        begin = -steps if window is None else len(self.ids) - window
+        known = self.ids[max(0, begin) : max(0, begin + steps)]
+        before = min(steps, max(0, -begin))
+        return [-1] * before + known + [-1] * (steps - before - len(known))
 
     def push(self, token: int, logprob: float | None = None, kept: float | None = None) -> TextChunk | None:
         """Go on by the token drawn -> the text that is certain now, None where there is none.

@@ -42,10 +42,31 @@ EngineState = Any
 class Drawing(NamedTuple):
     """How a token is drawn, where no more than this is asked for; in this order."""
 
+    kept: npt.NDArray[np.bool_] | None = None  # (V,) or longer
+    repetition_penalty: float = 1.0
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    window: int | None = None  # how many tokens back the penalties look
     temperature: float = 1.0  # 0: the likeliest
     top_k: int | None = None
     top_p: float | None = None
     min_p: float | None = None
+    typical_p: float | None = None
+    eta: float | None = None
+
+    @property
+    def looks_back(self) -> bool:
+        """Whether it matters what was used."""
+        return self.repetition_penalty != 1 or self.frequency_penalty != 0 or self.presence_penalty != 0
+
+
+class Used(NamedTuple):
+    """What the penalties of a drawing look at."""
+
+    counts: Doubles
+    """(B, V): how often each was used within the window; kept up as tokens are drawn, in place."""
+    leaving: Ids
+    """(B, T): of what was there before, the token that leaves the window with each that is drawn; none: -1."""
 
 
 class Drawn(NamedTuple):
@@ -129,11 +150,13 @@ class Engine(ABC):
         uniforms: Doubles,
         drawing: Drawing,
         told: bool,
+        used: Used | None = None,
         beside: Beside | None = None,
     ) -> Drawn:
         """Draw and read what was drawn, T times, where it `writes`.
 
-        logits (B, V) and state of what is known, uniforms (B, T) in [0, 1).
+        logits (B, V) and state of what is known, uniforms (B, T) in [0, 1); what was used, where the drawing looks
+        back.
         """
         raise NotImplementedError
 

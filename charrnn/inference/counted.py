@@ -6,7 +6,7 @@ Shapes: B rows, T time, V vocabulary.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from charrnn.inference.base import BackEnd, Beside, Drawing, Drawn, Engine, EngineState, Ids
+from charrnn.inference.base import BackEnd, Beside, Drawing, Drawn, Engine, EngineState, Ids, Used
 from charrnn.inference.compiled import CompiledNetwork
 from charrnn.inference.counting import Counting
 from charrnn.inference.products import Doubles, Floats, Matrix
@@ -63,11 +63,12 @@ class CountedEngine(Engine):
         uniforms: Doubles,
         drawing: Drawing,
         told: bool,
+        used: Used | None = None,
         beside: Beside | None = None,
     ) -> Drawn:
         assert beside is None and self._counting.compiled is not None
         own = Beside(self._counting.compiled, state.counts)
-        drawn = self._engine.write(logits, state.network, uniforms, drawing, told, own)
+        drawn = self._engine.write(logits, state.network, uniforms, drawing, told, used, own)
         assert drawn.counts is not None
         return drawn._replace(state=CountedState(drawn.state, drawn.counts), counts=None)
 

@@ -6,7 +6,7 @@ Shapes: B rows, V vocabulary.
 from collections.abc import Mapping, Sequence
 
 from charrnn.config import ModelConfig
-from charrnn.inference.base import BackEnd, Beside, Drawing, Drawn, Engine, EngineState, Ids, of_all
+from charrnn.inference.base import BackEnd, Beside, Drawing, Drawn, Engine, EngineState, Ids, Used, of_all
 from charrnn.inference.compiled import CompiledNetwork
 from charrnn.inference.formats import FORMATS
 from charrnn.inference.network import NetworkEngine
@@ -61,9 +61,10 @@ class EnsembleEngine(Engine):
         uniforms: Doubles,
         drawing: Drawing,
         told: bool,
+        used: Used | None = None,
         beside: Beside | None = None,
     ) -> Drawn:
-        return write(self.compiled, state, logits, uniforms, drawing, told, beside)
+        return write(self.compiled, state, logits, uniforms, drawing, told, used, beside)
 
     def initial_state(self, rows: int) -> tuple[EngineState, ...]:
         return tuple(engine.initial_state(rows) for engine in self._engines)

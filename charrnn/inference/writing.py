@@ -9,13 +9,13 @@ import itertools
 import os
 from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from charrnn.inference import tables
-from charrnn.inference.base import Beside, Drawing, Drawn, StepState
+from charrnn.inference.base import Beside, Drawing, Drawn, StepState, Used
 from charrnn.inference.compiled import CompiledNetwork, address_of, function_record, require_fitting
 from charrnn.inference.native import Address, DrawRecord
 from charrnn.inference.products import Floats
@@ -36,6 +36,7 @@ def write(
     uniforms: Doubles,
     drawing: Drawing,
     told: bool,
+    used: Used | None = None,
     beside: Beside | None = None,
 ) -> Drawn:
     """Draw, read what was drawn, T times: logits (B, V) and states of what is known, uniforms (B, T).
@@ -50,10 +51,13 @@ def write(
     memory = None if beside is None else beside.counts.writable(beside.memory)
     require_fitting(memory is None or len(memory.places) == rows)
     ids, shares = np.empty((rows, steps), np.int64), np.empty((rows, steps, 2)) if told else None
-    draw = DrawRecord(
-        drawing.temperature, drawing.top_k or 0, drawing.top_p or 0, drawing.min_p or 0,
-        address_of(tables.powers()), function_record(tables.exp()), function_record(tables.log_of_half_to_one()),
-    )  # fmt: skip
+    kept = None if drawing.kept is None else np.ascontiguousarray(drawing.kept, np.bool_)
+    draw = _record(drawing, kept)
+    per_row = [logits, uniforms, ids, shares, *((used if drawing.looks_back else None) or (None, None))]
+    require_fitting(kept is None or len(kept) >= logits.shape[1])
+    if drawing.looks_back:
+        require_fitting(used is not None and _as_taken(used.counts, np.float64, logits.shape))
+        require_fitting(used is not None and _as_taken(used.leaving, np.int64, uniforms.shape))
     records = (Address * len(networks))(*[network.address for network in networks])
 
     def write_rows(chosen: slice) -> None:
@@ -62,8 +66,7 @@ def write(
             "charrnn_write", len(networks), records, memories, None if beside is None else beside.counts.address,
             *([None] * 2 if memory is None else [address_of(part[chosen]) for part in memory]),
             ctypes.byref(draw), len(ids[chosen]), steps,
-            *(address_of(array[chosen]) for array in (logits, uniforms, ids)),
-            None if shares is None else address_of(shares[chosen]),
+            *(None if array is None else address_of(array[chosen]) for array in per_row),
         )  # fmt: skip
 
     products = sum(network.products for network in networks)
@@ -75,6 +78,21 @@ def write(
     logprobs = None if shares is None else shares[..., 0] - np.log(shares[..., 1])
     after = tuple(network.state_of(block) for network, block in zip(networks, blocks, strict=True))
     return Drawn(ids, logprobs, logits, after, memory)
+
+
+def _as_taken(array: npt.NDArray[Any], dtype: Any, shape: tuple[int, ...]) -> bool:
+    """Whether an array may be handed to the library as it is."""
+    return array.dtype == dtype and array.shape == shape and array.flags.c_contiguous
+
+
+def _record(drawing: Drawing, kept: npt.NDArray[np.bool_] | None) -> DrawRecord:
+    """A drawing as the library takes it; whoever asks holds `kept`."""
+    return DrawRecord(
+        None if kept is None else address_of(kept), drawing.repetition_penalty, drawing.frequency_penalty,
+        drawing.presence_penalty, drawing.window or 0, drawing.temperature, drawing.top_k or 0, drawing.top_p or 0,
+        drawing.min_p or 0, drawing.typical_p or 0, drawing.eta or 0, float(np.log(drawing.eta or 1)) / 2,
+        address_of(tables.powers()), function_record(tables.exp()), function_record(tables.log_of_half_to_one()),
+    )  # fmt: skip
 
 
 def _parts(rows: int, parts: int) -> list[slice]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from charrnn.generation.config import SampleConfig
     from charrnn.generation.processors.base import Logits
     from charrnn.generation.sequence import TextSequence
+    from charrnn.inference.base import Drawing
     from charrnn.text.tokenizers import Tokenizer
 else:
     np = LazyModule("numpy")
@@ -56,6 +57,9 @@ class CharacterMask(Processor):
 
     def __call__(self, logits: Logits, sequences: Sequence[TextSequence]) -> Logits:
         return np.where(self.kept[: logits.shape[1]], logits, DROPPED)
+
+    def drawing(self, drawing: Drawing) -> Drawing | None:
+        return drawing._replace(kept=self.kept if drawing.kept is None else drawing.kept & self.kept)
 
 
 class Allow(CharacterMask):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from charrnn.generation.config import SampleConfig
     from charrnn.generation.processors.base import Logits
     from charrnn.generation.sequence import TextSequence
+    from charrnn.inference.base import Drawing
     from charrnn.text.tokenizers import Tokenizer
 else:
     np = LazyModule("numpy")
@@ -48,6 +49,9 @@ class RepetitionPenalty(Processor):
         np.putmask(result, counts(logits, sequences, self.window) > 0, less)
         return result
 
+    def drawing(self, drawing: Drawing) -> Drawing | None:
+        return drawing._replace(repetition_penalty=self.penalty, window=self.window)
+
 
 class CountedPenalty(Processor):
     """Less for what was used, by how often within the window of `repetition_window`; a negative penalty makes it more.
@@ -75,6 +79,9 @@ class FrequencyPenalty(CountedPenalty):
     def __call__(self, logits: Logits, sequences: Sequence[TextSequence]) -> Logits:
         return logits - self.penalty * counts(logits, sequences, self.window)
 
+    def drawing(self, drawing: Drawing) -> Drawing | None:
+        return drawing._replace(frequency_penalty=self.penalty, window=self.window)
+
 
 class PresencePenalty(CountedPenalty):
     """Take so much from a logit whose symbol was used."""
@@ -86,6 +93,9 @@ class PresencePenalty(CountedPenalty):
 
     def __call__(self, logits: Logits, sequences: Sequence[TextSequence]) -> Logits:
         return logits - self.penalty * (counts(logits, sequences, self.window) > 0)
+
+    def drawing(self, drawing: Drawing) -> Drawing | None:
+        return drawing._replace(presence_penalty=self.penalty, window=self.window)
 
 
 def counts(logits: Logits, sequences: Sequence[TextSequence], window: int | None) -> Logits:

@@ -90,7 +90,8 @@ class MinP(Processor):
 class TypicalP(Processor):
     """Keep the smallest set of symbols about as surprising as is expected here whose probability reaches p.
 
-    Those whose surprisal is nearest to the entropy come first (locally typical sampling, Meister et al. 2022).
+    Those whose surprisal is nearest to the entropy come first (locally typical sampling, Meister et al. 2022): those
+    whose logit is nearest to the mean.
     """
 
     options = (
@@ -103,10 +104,11 @@ class TypicalP(Processor):
         self.p = p
 
     def __call__(self, logits: Logits, sequences: Sequence[TextSequence]) -> Logits:
-        shifted = shift(logits)
-        share = np.exp(shifted)
-        log_p, entropy = surprisals(shifted, share)
-        return reaching(self.p, ranked(np.abs(log_p + spread(entropy))), share, logits)
+        shifted, share = shift(logits), relative_probabilities(logits)
+        return reaching(self.p, ranked(np.abs(shifted - spread(mean(shifted, share)))), share, logits)
+
+    def drawing(self, drawing: Drawing) -> Drawing | None:
+        return drawing._replace(typical_p=self.p)
 
 
 class Eta(Processor):
@@ -120,14 +122,17 @@ class Eta(Processor):
 
     def __init__(self, eta: float) -> None:
         self.eta = eta
-        self._least = float(np.log(eta))  # math.log may round in another way
+        self._half_log = float(np.log(eta)) / 2  # math.log may round in another way
 
     def __call__(self, logits: Logits, sequences: Sequence[TextSequence]) -> Logits:
-        shifted = shift(logits)
-        log_p, entropy = surprisals(shifted, np.exp(shifted))
-        dropped = log_p < spread(np.minimum(self._least, self._least / 2 - entropy))
-        dropped &= shifted < 0  # the likeliest always stays
+        shifted, share = shift(logits), relative_probabilities(logits)
+        # Both sides without the logarithm of the sum. The likeliest stays: neither logarithm nor mean is above its 0.
+        dropped = share < spread(self.eta * total(share))
+        dropped &= shifted < spread(self._half_log + mean(shifted, share))
         return without(dropped, logits)
+
+    def drawing(self, drawing: Drawing) -> Drawing | None:
+        return drawing._replace(eta=self.eta)
 
 
 def reaching(p: float, order: npt.NDArray[np.int64], share: Logits, logits: Logits) -> Logits:
@@ -136,20 +141,24 @@ def reaching(p: float, order: npt.NDArray[np.int64], share: Logits, logits: Logi
     `order` as `ranked` gives it, `share` the relative probabilities, (B, V) all. Added up one after another, as
     those do who have them one by one.
     """
-    ordered, total = share.take(order), np.add.accumulate(share, 1)[:, -1]
+    ordered = share.take(order)
     before = np.add.accumulate(ordered, 1)
     before -= ordered
     result = logits.copy()
-    result.reshape(-1)[order[before >= spread(p * total)]] = DROPPED
+    result.reshape(-1)[order[before >= spread(p * total(share))]] = DROPPED
     return result
 
 
-def surprisals(shifted: Logits, share: Logits) -> tuple[Logits, Logits]:
-    """log p (B, V) and the entropy (B,), in nats; what was dropped has p = 0 and no part in it.
+def total(share: Logits) -> Logits:
+    """The sum of each row (B, V) -> (B,), one after another as the compiled draw adds them up."""
+    return np.asarray(np.add.accumulate(share, 1)[:, -1])
 
-    Of logits of which the largest is 0, and their exponentials.
+
+def mean(shifted: Logits, share: Logits) -> Logits:
+    """The mean of logits (B, V) of which the largest is 0, by their relative probabilities (B, V) -> (B,).
+
+    It is the entropy but for the sign and for the logarithm of the sum, which makes logits of them; what was dropped
+    has no part in it.
     """
-    log_p = shifted - spread(np.log(np.add.reduce(share, 1)))
-    p = np.exp(log_p)
-    p *= np.maximum(log_p, LEAST_LOGIT)  # 0 times what is finite
-    return log_p, -np.add.reduce(p, 1)
+    weighted = share * np.maximum(shifted, LEAST_LOGIT)  # 0 times what is finite
+    return total(weighted) / total(share)

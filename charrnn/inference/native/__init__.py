@@ -21,6 +21,7 @@ SUFFIXES = (".so", ".dylib", ".dll")
 
 Address = ctypes.c_void_p
 Count = ctypes.c_int64
+Number = ctypes.c_double
 
 
 class FunctionRecord(ctypes.Structure):
@@ -52,8 +53,10 @@ class DrawRecord(ctypes.Structure):
     """How symbols are drawn, as in network.h."""
 
     _fields_ = (
-        ("temperature", ctypes.c_double), ("top_k", Count), ("top_p", ctypes.c_double), ("min_p", ctypes.c_double),
-        ("powers", Address), ("exponential", FunctionRecord), ("logarithm", FunctionRecord),
+        ("kept", Address), ("repetition", Number), ("frequency", Number), ("presence", Number), ("window", Count),
+        ("temperature", Number), ("top_k", Count), ("top_p", Number), ("min_p", Number), ("typical_p", Number),
+        ("eta", Number), ("half_log_eta", Number), ("powers", Address), ("exponential", FunctionRecord),
+        ("logarithm", FunctionRecord),
     )  # fmt: skip
 
 
@@ -148,7 +151,7 @@ def load(path: Path) -> Library | None:
 ARGUMENTS = {
     "charrnn_read": (Count, Address, Count, Count, Address, Address, Address),
     "charrnn_count": (Count, Address, Count, Count, *[Address] * 4),
-    "charrnn_write": (Count, Count, *[Address] * 6, Count, Count, *[Address] * 4),
+    "charrnn_write": (Count, Count, *[Address] * 6, Count, Count, *[Address] * 6),
 }
 
 

@@ -159,32 +159,35 @@ typedef struct {
     const char *name;
     Step step;
     Mix mix;
+    Exponentiate exponentiate;
 } Set;
 
 /* The best that this processor has comes first, the one that needs nothing last. */
 static Set sets[5];
 static int64_t sets_found = 0;
 
-static void add_set(const char *name, Step step, Mix mix, int here) {
-    if (here) sets[sets_found++] = (Set){name, step, mix};
+static void add_set(Set set, int here) {
+    if (here) sets[sets_found++] = set;
 }
+
+#define SET(name, f) ((Set){name, step_##f, mix_##f, exponentiate_##f})
 
 EXPORTED int64_t charrnn_find_sets(void) {
     sets_found = 0;
 #if defined(X86)
     __builtin_cpu_init();
-    add_set("AVX-512 VNNI", step_avx512, mix_avx512,
+    add_set(SET("AVX-512 VNNI", avx512),
             __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
                 __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni"));
 #if defined(AVX_VNNI)
-    add_set("AVX-VNNI", step_avx_vnni, mix_avx_vnni, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("avxvnni"));
+    add_set(SET("AVX-VNNI", avx_vnni), __builtin_cpu_supports("avx2") && __builtin_cpu_supports("avxvnni"));
 #endif
-    add_set("AVX2", step_avx2, mix_avx2, __builtin_cpu_supports("avx2"));
+    add_set(SET("AVX2", avx2), __builtin_cpu_supports("avx2"));
 #endif
 #if defined(NEON)
-    add_set("NEON", step_neon, mix_neon, 1);
+    add_set(SET("NEON", neon), 1);
 #endif
-    add_set("portable", step_portable, mix_portable, 1);
+    add_set(SET("portable", portable), 1);
     return sets_found;
 }
 
@@ -212,7 +215,7 @@ static int fits(const Network *network) {
 }
 
 static int64_t scratch_size(const Network *network, int64_t rows) {
-    return 2 * network->gates * network->hidden + rows * ROUND_UP(network->hidden, QUAD) / 4;
+    return 3 * network->gates * network->hidden + rows * ROUND_UP(network->hidden, QUAD) / 4;
 }
 
 static int tokens_are_known(const Network *network, int64_t rows, const int64_t *tokens) {
@@ -304,10 +307,12 @@ EXPORTED int64_t charrnn_count(int64_t set, const Counts *counts, int64_t rows, 
 /* Draw and read what was drawn, `steps` times: logits (B, V) of what comes first, in the end of what comes next;
    uniforms (B, steps), memories each as for its network -> ids (B, steps), and what `tell` says of them (B, steps, 2),
    where that is asked for. Several networks are averaged. Beside counts, where there are such, logits are the mixture's;
-   their places and memory as for `charrnn_count`. */
+   their places and memory as for `charrnn_count`. Where penalties are on, used (B, V) says how often each symbol was, and
+   is kept up; leaving (B, steps) what leaves the window of what was there before, or -1. */
 EXPORTED int64_t charrnn_write(int64_t set, int64_t count, const Network *const *networks, float *const *memories,
                                const Counts *counts, int64_t *places, int64_t *memory, const Draw *draw, int64_t rows,
-                               int64_t steps, float *logits, const double *uniforms, int64_t *ids, double *told) {
+                               int64_t steps, float *logits, const double *uniforms, int64_t *ids, double *told,
+                               double *used, const int64_t *leaving) {
     if (set < 0 || set >= sets_found) return BAD_SET;
     const int64_t symbols = networks[0]->symbols;
     int64_t most = 0;
@@ -318,17 +323,21 @@ EXPORTED int64_t charrnn_write(int64_t set, int64_t count, const Network *const 
         most = size > most ? size : most;
     }
     float *scratch = calloc((size_t)(most + (count > 1 ? count * rows * symbols : 0)), sizeof(float));
-    double *work = malloc((size_t)symbols * (2 * sizeof(double) + sizeof(int64_t)));
+    double *room = room_for_row(symbols);
     int64_t *tokens = malloc((size_t)rows * sizeof(int64_t));
     Counting counting;
     int64_t status = begin_counting(&counting, counts, places, memory);
     if (status == DONE && counts && counts->symbols != symbols) status = BAD_COUNTS;
-    if (!scratch || !work || !tokens) status = NO_MEMORY;
+    if (!scratch || !room || !tokens) status = NO_MEMORY;
+    const Row one = row_in(room, symbols, sets[set].exponentiate);
     for (int64_t step = 0; status == DONE && step < steps; step++) {
         for (int64_t row = 0; row < rows; row++) {
-            tokens[row] = drawn(draw, logits + row * symbols, symbols, uniforms[row * steps + step], work);
-            ids[row * steps + step] = tokens[row];
-            if (told) tell(draw, logits + row * symbols, symbols, tokens[row], told + 2 * (row * steps + step));
+            const float *own = logits + row * symbols;
+            int64_t *found = ids + row * steps;
+            double *own_used = used ? used + row * symbols : NULL;
+            tokens[row] = found[step] = drawn(draw, own, own_used, uniforms[row * steps + step], &one);
+            if (used) keep_up(draw, own_used, symbols, step, found, leaving + row * steps);
+            if (told) tell(draw, own, tokens[row], &one, told + 2 * (row * steps + step));
         }
         for (int64_t n = 0; n < count; n++)
             sets[set].step(networks[n], rows, tokens, memories[n],
@@ -336,13 +345,13 @@ EXPORTED int64_t charrnn_write(int64_t set, int64_t count, const Network *const 
         if (count > 1)
             for (int64_t row = 0; row < rows; row++)
                 mix(draw, count, scratch + most + row * symbols, rows * symbols, symbols, logits + row * symbols,
-                    work);
+                    room);
         for (int64_t row = 0; counts && row < rows; row++)
             count_row(set, &counting, row, tokens[row], logits + row * symbols);
     }
     end_counting(&counting);
     free(scratch);
-    free(work);
+    free(room);
     free(tokens);
     return status;
 }

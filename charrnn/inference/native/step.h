@@ -1,4 +1,4 @@
-/* One time step of a network, for one set of instructions: included once for each, by network.c, which says
+/* One time step of a network, and exponentials for the draw, for one set of instructions: included once for each, by network.c, which says
 
    NAME(f)      the name of a function in this set
    TARGET       what tells the compiler which instructions it may use
@@ -14,13 +14,16 @@ TARGET static ALWAYS_INLINE void NAME(tile)(const Layer *layer, const int8_t *x,
                                             int64_t y_stride, int64_t first, const int rows, const int vectors) {
     VECTOR sums[ROW_TILE > ONE_ROW_VECTORS ? ROW_TILE * TILE_VECTORS : ONE_ROW_VECTORS + ROW_TILE * TILE_VECTORS];
     const int64_t quads = x_stride / QUAD;
+    const int8_t *weight[ONE_ROW_VECTORS > TILE_VECTORS ? ONE_ROW_VECTORS : TILE_VECTORS];
+    for (int v = 0; v < vectors; v++) {
+        const int64_t output = first + v * LANES;
+        weight[v] = layer->weight + (output / BLOCK * quads * BLOCK + output % BLOCK) * QUAD;
+    }
     for (int row = 0; row < rows; row++)
         for (int v = 0; v < vectors; v++) sums[row * vectors + v] = BEGUN(layer->corrections + first + v * LANES);
     for (int64_t quad = 0; quad < quads; quad++) {
         for (int v = 0; v < vectors; v++) {
-            const int64_t output = first + v * LANES;
-            const int8_t *w = layer->weight + (output / BLOCK * quads + quad) * BLOCK * QUAD + output % BLOCK * QUAD;
-            const WEIGHTS weights = LOADED(w);
+            const WEIGHTS weights = LOADED(weight[v] + quad * BLOCK * QUAD);
             for (int row = 0; row < rows; row++)
                 ADD(sums[row * vectors + v], weights, x + row * x_stride + quad * QUAD);
         }
@@ -67,37 +70,46 @@ TARGET static ALWAYS_INLINE int8_t NAME(eighth)(float h) {
     return (int8_t)((int32_t)nearbyintf(bounded) ^ FLIPPED);
 }
 
-/* Of one row: shares of the gates from below and from the state -> the next state. */
+/* Of one row: shares of the gates from below and from the state -> the next state. Places in tables are reckoned side
+   by side, entries are fetched one by one. */
 TARGET static void NAME(gates)(const Network *network, const Layer *layer, const float *restrict projected,
                                const float *restrict recurrent, float *restrict h, float *restrict c,
-                               float *restrict gates, int8_t *restrict x) {
+                               float *restrict gates, int32_t *restrict places, int8_t *restrict x) {
     const int64_t size = network->hidden;
-    const Function *sigmoid = &network->sigmoid, *tanh = &network->tanh;
+    const Function sigmoid = network->sigmoid, tanh = network->tanh;
     if (network->cell == LSTM) {
-        for (int64_t j = 0; j < 2 * size; j++)
-            gates[j] = look_up(sigmoid, projected[j] + recurrent[j]);
-        for (int64_t j = 2 * size; j < 3 * size; j++)
-            gates[j] = look_up(tanh, projected[j] + recurrent[j]);
-        for (int64_t j = 3 * size; j < 4 * size; j++)
-            gates[j] = look_up(sigmoid, projected[j] + recurrent[j]);
+        for (int64_t j = 0; j < 2 * size; j++) places[j] = place_of(&sigmoid, projected[j] + recurrent[j]);
+        for (int64_t j = 2 * size; j < 3 * size; j++) places[j] = place_of(&tanh, projected[j] + recurrent[j]);
+        for (int64_t j = 3 * size; j < 4 * size; j++) places[j] = place_of(&sigmoid, projected[j] + recurrent[j]);
+        fetch(&sigmoid, places, gates, 2 * size);
+        fetch(&tanh, places + 2 * size, gates + 2 * size, size);
+        fetch(&sigmoid, places + 3 * size, gates + 3 * size, size);
         for (int64_t j = 0; j < size; j++) {
             const float kept = gates[size + j] * c[j], taken = gates[j] * gates[2 * size + j];
             c[j] = kept + taken;
+            places[j] = place_of(&tanh, c[j]);
         }
-        for (int64_t j = 0; j < size; j++) h[j] = gates[3 * size + j] * look_up(tanh, c[j]);
+        fetch(&tanh, places, h, size);
+        for (int64_t j = 0; j < size; j++) h[j] = gates[3 * size + j] * h[j];
     } else if (network->cell == GRU) {
         const float *bias = layer->recurrent_bias;
+        float *candidate = gates + 2 * size;
         for (int64_t j = 0; j < 2 * size; j++)
-            gates[j] = look_up(sigmoid, projected[j] + (recurrent[j] + bias[j]));
+            places[j] = place_of(&sigmoid, projected[j] + (recurrent[j] + bias[j]));
+        fetch(&sigmoid, places, gates, 2 * size);
         for (int64_t j = 0; j < size; j++) {
             const int64_t n = 2 * size + j;
             const float reset = gates[j] * (recurrent[n] + bias[n]);
-            const float candidate = look_up(tanh, projected[n] + reset);
-            const float moved = gates[size + j] * (h[j] - candidate);
-            h[j] = candidate + moved;
+            places[j] = place_of(&tanh, projected[n] + reset);
+        }
+        fetch(&tanh, places, candidate, size);
+        for (int64_t j = 0; j < size; j++) {
+            const float moved = gates[size + j] * (h[j] - candidate[j]);
+            h[j] = candidate[j] + moved;
         }
     } else {
-        for (int64_t j = 0; j < size; j++) h[j] = look_up(tanh, projected[j] + recurrent[j]);
+        for (int64_t j = 0; j < size; j++) places[j] = place_of(&tanh, projected[j] + recurrent[j]);
+        fetch(&tanh, places, h, size);
     }
     for (int64_t j = 0; j < size; j++) x[j] = NAME(eighth)(h[j]);
 }
@@ -108,7 +120,8 @@ TARGET static void NAME(step)(const Network *network, int64_t rows, const int64_
     const int64_t size = network->hidden, shares = network->gates * size, stride = network->stride;
     const int64_t x_stride = ROUND_UP(size, QUAD);
     float *projected = scratch, *gates = scratch + shares;
-    int8_t *x = (int8_t *)(scratch + 2 * shares);
+    int32_t *places = (int32_t *)(scratch + 2 * shares);
+    int8_t *x = (int8_t *)(scratch + 3 * shares);
     for (int64_t number = 0; number < network->layers; number++) {
         const Layer *layer = &network->layer[number], *below = layer - 1;
         for (int64_t row = 0; row < rows; row++) {
@@ -120,7 +133,7 @@ TARGET static void NAME(step)(const Network *network, int64_t rows, const int64_
                 given = projected;
             }
             NAME(gates)(network, layer, given, own + layer->products, own + layer->h, own + layer->c, gates,
-                        x + row * x_stride);
+                        places, x + row * x_stride);
         }
         NAME(product)(layer, x, x_stride, memory + layer->products, stride, rows);
     }
@@ -134,6 +147,32 @@ TARGET static void NAME(step)(const Network *network, int64_t rows, const int64_
 TARGET static void NAME(mix)(const Counts *counts, int64_t id, int64_t *places, int64_t *memory, float *logits,
                              int64_t *contexts, float *floats) {
     mix_row(counts, id, places, memory, logits, contexts, floats);
+}
+
+/* e^x of `count` numbers, none above 0, where they stand; below about 5e-20, 0. As `relative` of tables.py has it. */
+TARGET static void NAME(exponentiate)(const double *powers, double *restrict x, int32_t *restrict step,
+                                      int64_t count) {
+    for (int64_t j = 0; j < count; j++) {
+        const double far = x[j] * TO_STEPS, near = far > 0.0 ? far : 0.0, place = near < LAST_STEP ? near : LAST_STEP;
+        step[j] = (int32_t)place;
+        const double rest = place - (double)step[j];
+        const double third = rest * THIRD_ORDER;
+        double factor = SECOND_ORDER - third;
+        factor = factor * rest;
+        factor = factor - FIRST_ORDER;
+        factor = factor * rest;
+        factor = factor + 1.0;
+        x[j] = factor;
+    }
+    for (int64_t j = 0; j < count; j++) {
+        uint64_t bits;
+        memcpy(&bits, powers + (step[j] & 1023), sizeof bits);
+        bits -= (uint64_t)(step[j] >> 10) << 52; /* halved once an octave */
+        bits = step[j] < LAST_STEP ? bits : 0;
+        double power;
+        memcpy(&power, &bits, sizeof power);
+        x[j] = power * x[j];
+    }
 }
 
 #undef NAME
