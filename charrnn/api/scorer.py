@@ -33,7 +33,7 @@ class Scorer(Opened):
         reset_every: int | None = None,
         unknown: bool = False,
         batch_size: int | None = None,
-        adapt: bool = False,
+        adapt: str | bool = False,
         fit_temperature: bool = False,
         baselines: bool = False,
         counts: bool = False,
@@ -41,8 +41,10 @@ class Scorer(Opened):
     ) -> "Score":
         """Every figure of a text (see `Score`), or of a file given as a Path; a model of documents resets at each.
 
-        With `lines`, each line is scored alone, its line end with it. `adapt` and `fit_temperature` add the scores
-        `adapted` (dynamic evaluation) and `fitted` beside the plain one; `baselines`, bits per byte by compressors and
+        With `lines`, each line is scored alone, its line end with it. `adapt` adds the score `adapted`
+        beside the plain one ("gradient", or True: dynamic evaluation), `adapted_counts` ("counts": context mixing, the
+        network as one of those that are mixed), or all of them and `adapted_both` ("both"); `fit_temperature` adds
+        `fitted`; `baselines`, bits per byte by compressors and
         an n-gram model, alone and after the training text; `counts`, the score by network and counts of the training
         text, mixed by a gate that was fitted on other text. Raises VocabularyError when the vocabulary lacks a
         character, unless `unknown` is set; CorpusError when the text is empty, or the training text gone.

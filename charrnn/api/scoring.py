@@ -41,16 +41,16 @@ def scored(
     reset_every: int | None,
     unknown: bool,
     batch_size: int | None,
-    adapt: bool,
+    adapt: str | bool,
     fit_temperature: bool,
     baselines: bool = False,
     counts: bool = False,
 ) -> "Score":
     """Every figure of a text, and what was asked for beside them."""
+    from charrnn.api.adapting import Adapting
     from charrnn.api.baselines import baselines as compute_baselines
     from charrnn.api.counts import with_counts
     from charrnn.models.ensemble import backwards_of
-    from charrnn.scoring.adaptation import adapted
     from charrnn.scoring.score import counting_notes, score
     from charrnn.scoring.temperature import fit_temperature as fit
     from charrnn.scoring.token_nll import BATCH
@@ -58,6 +58,7 @@ def scored(
     batch_size = BATCH if batch_size is None else batch_size
     plain_text, statistics = read(text, any_bytes=model.tokenizer.any_bytes)
     part = encoded(model, plain_text, lines=lines, unknown=unknown)
+    adapting = Adapting(model, str(adapt)) if adapt else None
 
     def at(temperature: float) -> "Score":
         return score(
@@ -75,9 +76,8 @@ def scored(
     if counts:
         mixed, counting = with_counts(model, part, plain, lines=lines, reset_every=reset_every, batch_size=batch_size)
     return replace(
-        plain,
+        adapting.beside(part, plain, batch_size) if adapting else plain,
         backward=backward,
-        adapted=adapted(model.network, part, plain) if adapt else None,
         fitted=at(fit(lambda temperature: at(temperature).loss)) if fit_temperature else None,
         counts=mixed,
         baselines=others,
@@ -85,6 +85,7 @@ def scored(
             *statistics.notes,
             *counting_notes(statistics, part, missing_ends(plain_text, model.documents)),
             *notes,
+            *(adapting.notes if adapting else []),
             *counting,
         ),
     )

@@ -82,6 +82,10 @@ class Score:
     backward: "Score | None" = None
     adapted: "Score | None" = None
     fitted: "Score | None" = None
+    # Of counters that begin with the training text and learn as the network does, mixed with it as it is in its file,
+    # and as it learns too.
+    adapted_counts: "Score | None" = None
+    adapted_both: "Score | None" = None
     # By the network and counts of its training text.
     counts: "Score | None" = None
     # Bits per byte by compressors and an n-gram model.
@@ -167,6 +171,8 @@ class Score:
             "state": self.state,
             **({"backward": self.backward.metrics()} if self.backward else {}),
             **({"adapted": self.adapted.metrics()} if self.adapted else {}),
+            **({"adapted_counts": self.adapted_counts.metrics()} if self.adapted_counts else {}),
+            **({"adapted_both": self.adapted_both.metrics()} if self.adapted_both else {}),
             **({"fitted": {"temperature": self.fitted.temperature, **self.fitted.metrics()}} if self.fitted else {}),
             **({"counts": self.counts.metrics()} if self.counts else {}),
             **({"baselines": self.baselines.figures()} if self.baselines else {}),

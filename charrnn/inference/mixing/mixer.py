@@ -2,15 +2,16 @@
 
 import ctypes
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from charrnn.config import require
 from charrnn.errors import CharrnnError
+from charrnn.inference.mixing import tables
+from charrnn.inference.mixing.tree import tree
 from charrnn.inference.native import mixing
-from charrnn.models.context_mixing import tables
-from charrnn.models.context_mixing.tree import tree
 from charrnn.text.token_files import Tokens
 
 NOT_BUILT = (
@@ -23,8 +24,6 @@ MOST_SYMBOLS = 65_535
 BLOCKS, MOST_BLOCKS, LEAST = 2, 24, 10
 SINGLES, MOST_SINGLES = 3, 25
 MOST_PLACES = 22
-# A network's probability of 1 in whole numbers.
-SHARES = 1 << 24
 
 Begins = npt.NDArray[np.bool_]
 Shares = npt.NDArray[np.uint32]
@@ -46,7 +45,7 @@ class Mixer:
         self._calls, self.symbols = calls, symbols
         size = max(0, math.ceil(math.log2(max(most, 1))))
         # They live as long as the mixer, which reads them where they are.
-        self._arrays = {
+        self._arrays: dict[str, npt.NDArray[Any]] = {
             "children": np.ascontiguousarray(tree(training, symbols)),
             "letters": np.append(letters, [-1] * (symbols - len(letters))).astype(np.int32),
             "next": np.ascontiguousarray(tables.histories()[1]),
@@ -95,8 +94,3 @@ class Mixer:
         if refused:
             raise ValueError("more symbols than the mixer was made for")
         return likely
-
-
-def shares_of(log_p: npt.NDArray[np.float32]) -> Shares:
-    """A network's log-probabilities (N, V) as whole numbers, none of them 0."""
-    return (np.exp(log_p) * SHARES).astype(np.uint32) + 1

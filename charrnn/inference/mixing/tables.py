@@ -22,7 +22,7 @@ History = tuple[int, int, str]
 def stretch() -> npt.NDArray[np.int16]:
     """(4096,): ln(p / (1 - p)) in the middle of each 4096th."""
     p = (np.arange(4096) + 0.5) / 4096
-    return np.clip(np.rint(256 * np.log(p / (1 - p))), -MOST_ODDS, MOST_ODDS).astype(np.int16)
+    return np.asarray(np.clip(np.rint(256 * np.log(p / (1 - p))), -MOST_ODDS, MOST_ODDS), np.int16)
 
 
 def squash() -> npt.NDArray[np.uint16]:
@@ -33,7 +33,7 @@ def squash() -> npt.NDArray[np.uint16]:
 
 def logarithms() -> npt.NDArray[np.int32]:
     """(4097,): ln of 4096 to 8192, in 256ths."""
-    return np.rint(256 * np.log(np.arange(4096, 8193))).astype(np.int32)
+    return np.asarray(np.rint(256 * np.log(np.arange(4096, 8193))), np.int32)
 
 
 @cache
