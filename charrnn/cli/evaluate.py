@@ -98,8 +98,7 @@ def evaluate(
         str | None,
         opt.choice(
             "Beside the plain figures",
-            "What learns as it reads, each token scored first: the network (dynamic evaluation; --adapt alone), counts "
-            "that begin with the training text and are mixed with it, or both",
+            "What learns while it reads; --adapt alone, the first",
             ADAPTED,
             "--adapt",
             metavar="[WAY]",

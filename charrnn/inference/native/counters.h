@@ -50,6 +50,15 @@ static Block *new_block(Mixer *m, uint64_t hash, int64_t node, uint64_t path, in
     return block;
 }
 
+/* Where a context that was met once is kept, or would be: in one of two places. */
+static uint32_t *single_of(Mixer *m, uint64_t hash, uint32_t check) {
+    uint32_t *one = m->singles + (hash >> 8 & (((uint64_t)1 << m->set.singles) - 1));
+    uint32_t *other = m->singles + ((hash >> 8 & (((uint64_t)1 << m->set.singles) - 1)) ^ 1);
+    if (*one >> 16 == check) return one;
+    if (*other >> 16 == check) return other;
+    return *one && !*other ? other : one;
+}
+
 /* The block of the root: made when a context is met for the second time. */
 static Block *first_block(Mixer *m, int c, uint64_t hash, int32_t symbol) {
     Block *block = block_of(m, hash);
@@ -60,8 +69,8 @@ static Block *first_block(Mixer *m, int c, uint64_t hash, int32_t symbol) {
         m->in_a_row[c] = block->check & 15;
         return block;
     }
-    uint32_t *single = m->singles + (hash >> 8 & (((uint64_t)1 << m->set.singles) - 1));
     const uint32_t check = (uint32_t)(hash >> 40 & 0xffff) | 1;
+    uint32_t *single = single_of(m, hash, check);
     if (*single >> 16 == check) {
         m->last[c] = (int32_t)(*single & 0xffff);
         m->in_a_row[c] = 1;
