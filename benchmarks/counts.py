@@ -1,17 +1,23 @@
 """What counts of the training text add to a network, step by step, on the part that the network's run held out.
 
-    python benchmarks/counts.py MODEL [--checkpoints FOLDER] [--quick]
+    python benchmarks/counts.py MODEL [--checkpoints FOLDER] [--gradient] [--quick]
 
 Nats per token: the network alone, with one n-gram of order 8, with all experts at constant weights, and with a gate;
 the state carried, and reset every 256 tokens. All weights are fitted on one half and reported on the other, both ways.
-Prints the table, how long counting took and what the tables weigh, and appends to RESULTS.md; --quick writes nothing.
+Below these, figures of what learns as it reads, each token scored first, the state carried: counts without the network
+and with it; with --gradient, also the network that learns, and both. Prints the table, how long counting took and what
+the tables weigh, and appends to RESULTS.md; --quick writes nothing.
 """
 
 import argparse
 import time
+from typing import TYPE_CHECKING
 
 import numpy as np
 from results import append, table
+
+if TYPE_CHECKING:
+    from charrnn.api import Model
 
 READINGS = {"carried": None, "reset every 256": 256}
 ROWS = 8192
@@ -22,6 +28,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("model")
     parser.add_argument("--checkpoints")
+    parser.add_argument("--gradient", action="store_true")
     parser.add_argument("--quick", action="store_true")
     arguments = parser.parse_args()
 
@@ -62,7 +69,8 @@ def main() -> None:
         seconds = time.process_time() - started
         columns.append([f"{each:.4f}" for each in [*found, mean_nats(gates, kept)]])
     names = ["network alone", "+ Kneser-Ney order 8, constants", f"+ {', '.join(own.named)}: constants", "+ a gate"]
-    shown = table(["nats per token", *READINGS], [list(row) for row in zip(names, *columns, strict=True)])
+    learning = [[f"{name}, learning", nats, ""] for name, nats in learning_figures(model, arguments.gradient).items()]
+    shown = table(["nats per token", *READINGS], [*map(list, zip(names, *columns, strict=True)), *learning])
     told = (
         f"{model.name}, {part.tokens.size:,} tokens held out; counting {model.counts.seconds:.1f} s, two gates "
         f"{seconds:.1f} s; tables {sum(expert.nbytes for expert in own.named.values()) / 1e6:.0f} MB\n"
@@ -71,6 +79,22 @@ def main() -> None:
         print(f"{told}\n{shown}")
     else:
         append("Counts beside the network", told, shown)
+
+
+def learning_figures(model: "Model", gradient: bool) -> dict[str, str]:
+    """Nats per token of the held-out part by what learns as it reads."""
+    from charrnn import api
+    from charrnn.api.adapting import Adapting
+    from charrnn.scoring.mixing import begins
+    from charrnn.text.dataset import encode_part
+
+    text = api.held_out(model).read()
+    part = encode_part(model.tokenizer, [text], model.documents)
+    likely = Adapting(model, "counts").mixer(part).read(part.tokens, begins(part))
+    score = model.score(text, adapt="both" if gradient else "counts", unknown=True)
+    found = {"network and counts": score.adapted_counts, "network": score.adapted, "both": score.adapted_both}
+    nats = {"counts alone": float(-np.log(likely).mean()), **{name: one.loss for name, one in found.items() if one}}
+    return {name: f"{each:.4f}" for name, each in nats.items()}
 
 
 if __name__ == "__main__":

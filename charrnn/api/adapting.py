@@ -42,16 +42,16 @@ class Adapting:
             return replace(plain, adapted=adapted(self.model.network, part, plain))
         from charrnn.scoring.mixing import Mixing, read_plainly
 
-        counted = Mixing(self._mixer(part), part, plain)
+        counted = Mixing(self.mixer(part), part, plain)
         read_plainly(self.model.network, part, counted, batch_size)
         found = replace(plain, adapted_counts=counted.score(plain, "counts"))
         if self.way == COUNTS:
             return found
-        both = Mixing(self._mixer(part), part, plain)
+        both = Mixing(self.mixer(part), part, plain)
         by_gradient = adapted(self.model.network, part, plain, both.take)
         return replace(found, adapted=by_gradient, adapted_both=both.score(plain, "weights and counts"))
 
-    def _mixer(self, part: Part) -> "Mixer":
+    def mixer(self, part: Part) -> "Mixer":
         """One that has read the training text, and has room for the part."""
         from charrnn.inference.mixing import Mixer
         from charrnn.scoring.mixing import prime
