@@ -98,7 +98,7 @@ def evaluate(
         str | None,
         opt.choice(
             "Beside the plain figures",
-            "What learns while it reads; --adapt alone, the first",
+            "What learns while it reads; alone, dynamic evaluation",
             ADAPTED,
             "--adapt",
             metavar="[WAY]",
