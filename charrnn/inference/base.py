@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from charrnn.config import ModelConfig
 from charrnn.inference.products import Doubles, Floats, Matrix
-from charrnn.models.states import State, map_state
+from charrnn.models.states import State, join_states, map_state
 
 if TYPE_CHECKING:
     from charrnn.inference.compiled import CompiledNetwork
@@ -136,6 +136,10 @@ class Engine(ABC):
         """The state of these rows, in this order, some perhaps more than once: copies."""
         chosen = list(rows)
         return map_state(lambda part: part[chosen], state)
+
+    def join_rows(self, states: Sequence[EngineState]) -> EngineState:
+        """The rows of several states as those of one, in this order: copies."""
+        return join_states(np.concatenate, states)
 
 
 def of_all(engines: "Sequence[Engine]") -> "Sequence[CompiledNetwork]":
