@@ -1,0 +1,245 @@
+"""The server as an ASGI application: paths, who may ask, and how much. Starlette is needed from here on."""
+
+import asyncio
+import contextlib
+import hmac
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from charrnn.errors import CharrnnError
+from charrnn.schema import to_json_text
+from charrnn.serve.answer import Completion
+from charrnn.serve.limits import Limits
+from charrnn.serve.metrics import Clock, Metrics
+from charrnn.serve.problems import (
+    BAD,
+    FAULT,
+    KIND,
+    LARGE,
+    MISSING,
+    NO_METHOD,
+    REFUSED,
+    SLOW,
+    Problem,
+    problem_of,
+)
+from charrnn.serve.request import BORDER, ids_of, model_of, read_json, read_request, text_of
+from charrnn.serve.served import Served
+
+# What anyone may ask.
+OPEN = ("/health",)
+# Of a client that has gone, which nobody reads.
+GONE = 499
+
+Handler = Callable[["Site", Request], Awaitable[Response]]
+
+
+class Site:
+    """The models, and what is said of them at each path."""
+
+    def __init__(self, models: Sequence[Served], limits: Limits, metrics: Metrics, key: str | None) -> None:
+        self.models = {one.name: one for one in models}
+        self.limits, self.metrics, self.key = limits, metrics, key
+        self.began = int(time.time())
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        """From the first request to the last."""
+        for one in self.models.values():
+            one.desk.start(asyncio.get_running_loop())
+        try:
+            yield
+        finally:
+            for one in self.models.values():
+                one.desk.close()
+                one.teller.close()
+
+    def answering(self, handler: Handler) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """A handler as Starlette calls it: who asks is known, and what is wrong is told."""
+
+        async def answer(request: Request) -> Response:
+            try:
+                self._admit(request)
+                response = await handler(self, request)
+            except Problem as problem:
+                response = failed(problem)
+            except CharrnnError as error:
+                response = failed(problem_of(error))
+            except ClientDisconnect:
+                response = Response(status_code=GONE)
+            self.metrics.add("requests", 1, f'status="{response.status_code}"')
+            return response
+
+        return answer
+
+    def _admit(self, request: Request) -> None:
+        if self.key is None or request.url.path in OPEN:
+            return
+        kind, _, given = request.headers.get("authorization", "").partition(" ")
+        if kind.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), self.key.encode()):
+            raise Problem("a valid API key is needed: Authorization: Bearer KEY", REFUSED, code="invalid_api_key")
+
+    async def json(self, request: Request) -> dict[str, Any]:
+        """The object that comes with a request. Raises Problem where that is too large, or too slow, or no such."""
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            raise Problem("the body must be JSON: Content-Type: application/json", KIND)
+        most, body = self.limits.max_body, bytearray()
+        try:
+            async with asyncio.timeout(self.limits.patience):
+                async for piece in request.stream():
+                    body += piece
+                    if len(body) > most:
+                        raise Problem(f"the body must be at most {most:,} bytes", LARGE)
+        except TimeoutError:
+            raise Problem(f"the body did not come within {self.limits.patience} s", SLOW) from None
+        return read_json(bytes(body))
+
+    def model(self, given: Mapping[str, Any]) -> Served:
+        """The one that is asked for."""
+        return self.models[model_of(given, list(self.models))]
+
+    def described(self, one: Served) -> dict[str, Any]:
+        """A model as OpenAI's clients list it."""
+        return {"id": one.name, "object": "model", "created": self.began, "owned_by": "charrnn"}
+
+
+async def completions(site: Site, request: Request) -> Response:
+    """POST /v1/completions"""
+    clock = Clock()
+    given = await site.json(request)
+    served = site.model(given)
+    asked = await run_in_threadpool(read_request, given, served.tokenizer, site.limits.max_tokens)
+    completion = Completion(served, asked, clock)
+    completion.begin(await run_in_threadpool(completion.prepare))
+    if asked.fields.stream:
+        return StreamingResponse(_ended(completion), media_type="text/event-stream", headers=NOT_KEPT)
+    try:
+        return answered(await _while_there(request, completion.whole()))
+    finally:
+        completion.end()
+
+
+# Whatever stands between must hand events on as they come.
+NOT_KEPT = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+
+
+async def _ended(completion: Completion) -> AsyncIterator[str]:
+    """Its events; when they have come, or nobody is there to read them, it is over."""
+    try:
+        async for events in completion.stream():
+            yield events
+    finally:
+        completion.end()
+
+
+async def _while_there(request: Request, work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
+    """What comes of the work, which is left where the client goes. Raises ClientDisconnect then."""
+
+    async def gone() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    working, watching = asyncio.create_task(work), asyncio.create_task(gone())
+    try:
+        await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return working.result()
+    finally:
+        for task in (working, watching):
+            task.cancel()
+
+
+async def models(site: Site, request: Request) -> Response:
+    """GET /v1/models"""
+    return answered({"object": "list", "data": [site.described(one) for one in site.models.values()]})
+
+
+async def model(site: Site, request: Request) -> Response:
+    """GET /v1/models/NAME"""
+    return answered(site.described(site.model({"model": request.path_params["name"]})))
+
+
+async def health(site: Site, request: Request) -> Response:
+    """GET /health"""
+    return answered({"status": "ok"})
+
+
+async def metrics(site: Site, request: Request) -> Response:
+    """GET /metrics"""
+    return PlainTextResponse(site.metrics.text(), media_type="text/plain; version=0.0.4")
+
+
+async def tokenizer_info(site: Site, request: Request) -> Response:
+    """GET /tokenizer_info, as lm-evaluation-harness asks it."""
+    return answered({"eos_token": BORDER, "bos_token": BORDER, "pad_token": None, "chat_template": None})
+
+
+async def tokenize(site: Site, request: Request) -> Response:
+    """POST /tokenize: the ids of a text."""
+    given = await site.json(request)
+    tokens = ids_of(site.model(given).tokenizer, given.get("prompt"))
+    return answered({"tokens": tokens, "count": len(tokens)})
+
+
+async def detokenize(site: Site, request: Request) -> Response:
+    """POST /detokenize: the text of ids."""
+    given = await site.json(request)
+    return answered({"prompt": text_of(site.model(given).tokenizer, given.get("tokens"))})
+
+
+def answered(value: dict[str, Any], status: int = 200) -> Response:
+    """JSON."""
+    return Response(to_json_text(value), status, media_type="application/json")
+
+
+def failed(problem: Problem) -> Response:
+    """What is wrong."""
+    response = answered(problem.body, problem.status)
+    if problem.status == REFUSED:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+async def _no_such(request: Request, error: Exception) -> Response:
+    """A path or a method that there is not."""
+    status = error.status_code if isinstance(error, HTTPException) else BAD
+    words = {MISSING: f"there is nothing at {request.url.path}", NO_METHOD: f"{request.method} is not for this path"}
+    response = failed(Problem(words.get(status, "the request cannot be read"), status))
+    response.headers.update(getattr(error, "headers", None) or {})
+    return response
+
+
+async def _fault(request: Request, error: Exception) -> Response:
+    return failed(Problem("a fault of the server's", FAULT))
+
+
+def application(site: Site, origins: Sequence[str] = ()) -> Starlette:
+    """The application; pages of these origins may call it."""
+    paths: list[tuple[str, str, Handler]] = [
+        ("POST", "/v1/completions", completions),
+        ("GET", "/v1/models", models),
+        ("GET", "/v1/models/{name:path}", model),
+        ("GET", "/health", health),
+        ("GET", "/metrics", metrics),
+        ("GET", "/tokenizer_info", tokenizer_info),
+        ("POST", "/tokenize", tokenize),
+        ("POST", "/detokenize", detokenize),
+    ]
+    cors = Middleware(CORSMiddleware, allow_origins=list(origins), allow_methods=["*"], allow_headers=["*"])
+    return Starlette(
+        routes=[Route(path, site.answering(handler), methods=[method]) for method, path, handler in paths],
+        middleware=[cors] if origins else [],
+        exception_handlers={HTTPException: _no_such, Exception: _fault},
+        lifespan=site.lifespan,
+    )
