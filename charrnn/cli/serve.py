@@ -22,7 +22,7 @@ EXAMPLES = """Examples:
 
     charrnn serve fables river --port 8080
 
-    curl -s localhost:8000/v1/completions -H 'Content-Type: application/json' -d '{"prompt": "The heron", "max_tokens": 80}'
+    curl localhost:8000/v1/completions -H 'Content-Type: application/json' -d '{"prompt": "The heron"}'
 """
 
 EXTRA = "the server is an extra: pip install 'charrnn[serve]'"

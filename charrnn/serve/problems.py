@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from charrnn.errors import CharrnnError
+from charrnn.errors import CharrnnError, VocabularyError
 
 # `name` or `name='value'`, as messages of the library write fields.
 FIELD = re.compile(r"`([^`=\s]+)(?:=[^`]*)?`")
@@ -28,4 +28,5 @@ class Problem(Exception):
 def problem_of(error: CharrnnError) -> Problem:
     """What the library complains of: the first field that it names is the parameter."""
     named = FIELD.search(str(error))
-    return Problem(str(error).replace("`", "'"), param=named[1] if named else None)
+    param = named[1] if named else "prompt" if isinstance(error, VocabularyError) else None
+    return Problem(str(error).replace("`", "'"), param=param)
