@@ -17,6 +17,7 @@ from charrnn.serve.limits import Limits
 # Seconds that texts under way have to come to their ends.
 GRACE = 30
 KEEP_ALIVE = 15
+BACKLOG = 2048
 
 
 def bound(host: str, port: int) -> socket.socket:
@@ -26,6 +27,7 @@ def bound(host: str, port: int) -> socket.socket:
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind((host, port))
+        made.listen(BACKLOG)  # whoever comes before the first answer waits
     except BaseException:
         made.close()
         raise
