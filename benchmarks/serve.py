@@ -125,22 +125,25 @@ def percentile(values: list[float], share: float) -> float:
 
 
 async def _plain(port: int, draw: random.Random) -> int:
-    options = {"max_tokens": draw.randrange(60), "n": draw.randint(1, 4), "seed": draw.randrange(100)}
-    kinds = [{}, {"logprobs": 2, "echo": True}, {"stop": ["."]}, {"top_k": 5}, {"min_p": 0.1, "temperature": 0.5},
-             {"match": "[A-Z][a-z]+"}, {"repetition_penalty": 1.2}, {"stream": True}]  # fmt: skip
+    options: dict[str, Any] = {"max_tokens": draw.randrange(60), "n": draw.randint(1, 4), "seed": draw.randrange(100)}
+    kinds: list[dict[str, Any]] = [
+        {}, {"logprobs": 2, "echo": True}, {"stop": ["."]}, {"top_k": 5}, {"min_p": 0.1, "temperature": 0.5},
+        {"match": "[A-Z][a-z]+"}, {"repetition_penalty": 1.2}, {"stream": True},
+    ]  # fmt: skip
     prompt = draw.choice(["", PROMPT, [PROMPT, "The "], [1, 2, 3], [[1, 2], [3]], PROMPT * draw.randrange(8)])
     return (await asked(port, prompt=prompt, **options, **draw.choice(kinds)))[0]
 
 
 async def _wrong(port: int, draw: random.Random) -> int:
-    fields = [
-        {"prompt": 5}, {"prompt": [None]}, {"prompt": [[-1]]}, {"prompt": [2**70]}, {"prompt": "\ud800"}, {"prompt": "\0"},
-        {"max_tokens": -1}, {"max_tokens": "many"}, {"n": 10**9}, {"temperature": "hot"}, {"temperature": [0, 1]},
-        {"top_p": 7}, {"match": "(" * 50}, {"match": "(a*)*" * 9}, {"match": "[^a]{5000}(b|c){400}"}, {"ban": [5]},
-        {"stop": [[]]}, {"logprobs": True}, {"seed": 1.5}, {"model": {}}, {"stream": "yes"}, {"stream_options": 3},
-        {"nothing": 1}, {"logit_bias": {"1": 2}}, {"temperature": 1e308, "prompt": "The "},
+    fields: list[dict[str, Any]] = [
+        {"prompt": 5}, {"prompt": [None]}, {"prompt": [[-1]]}, {"prompt": [2**70]}, {"prompt": "\ud800"},
+        {"prompt": "\0"}, {"max_tokens": -1}, {"max_tokens": "many"}, {"n": 10**9}, {"temperature": "hot"},
+        {"temperature": [0, 1]}, {"top_p": 7}, {"match": "(" * 50}, {"match": "(a*)*" * 9}, {"ban": [5]},
+        {"match": "[^a]{5000}(b|c){400}"}, {"stop": [[]]}, {"logprobs": True}, {"seed": 1.5}, {"model": {}},
+        {"stream": "yes"}, {"stream_options": 3}, {"nothing": 1}, {"logit_bias": {"1": 2}},
+        {"temperature": 1e308, "prompt": "The "},
     ]  # fmt: skip
-    return (await asked(port, **draw.choice(fields)))[0]  # type: ignore[arg-type]
+    return (await asked(port, **draw.choice(fields)))[0]
 
 
 async def _malformed(port: int, draw: random.Random) -> int:

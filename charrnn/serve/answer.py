@@ -27,7 +27,6 @@ class Completion:
     """A request under way: choice number i x n + j is the j-th text behind the i-th prompt."""
 
     def __init__(self, served: Served, asked: Asked, clock: Clock) -> None:
-        """Raises Problem where too much is under way, and what the processors raise."""
         self._served, self._asked, self._clock = served, asked, clock
         self._come: asyncio.Queue[Come] = asyncio.Queue()
         self._head = {
@@ -62,20 +61,17 @@ class Completion:
         )  # fmt: skip
 
     def begin(self, tasks: list[Task]) -> None:
-        """Have them written. Raises Problem where too much waits already; then none is."""
-        try:
-            for task in tasks:
-                self._served.desk.submit(task)
-                self._tasks.append(task)
-        except Problem:
-            self.end()
-            raise
+        """Have them written; `end` must follow. Raises Problem where too much waits already."""
+        self._served.hold(self._asked.choices)
+        self._tasks = tasks
+        for task in tasks:
+            self._served.desk.submit(task)
 
     def end(self) -> None:
         """Whatever is still under way is not wanted any more."""
+        self._served.hold(-self._asked.choices)
         for task in self._tasks:
             self._served.desk.cancel(task)
-        self._tasks = []
 
     async def whole(self) -> dict[str, Any]:
         """The completion, when all its texts have come to their ends."""

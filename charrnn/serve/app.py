@@ -38,6 +38,8 @@ from charrnn.serve.served import Served
 
 # What anyone may ask.
 OPEN = ("/health",)
+# A body up to so many times too large is heard out, for most clients listen to no answer before they have spoken.
+HEARD_OUT = 16
 # Of a client that has gone, which nobody reads.
 GONE = 499
 
@@ -93,15 +95,19 @@ class Site:
         """The object that comes with a request. Raises Problem where that is too large, or too slow, or no such."""
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise Problem("the body must be JSON: Content-Type: application/json", KIND)
-        most, body = self.limits.max_body, bytearray()
+        most, body, size = self.limits.max_body, bytearray(), 0
         try:
             async with asyncio.timeout(self.limits.patience):
                 async for piece in request.stream():
-                    body += piece
-                    if len(body) > most:
-                        raise Problem(f"the body must be at most {most:,} bytes", LARGE)
+                    size += len(piece)
+                    if size <= most:
+                        body += piece
+                    elif size > HEARD_OUT * most:
+                        break
         except TimeoutError:
             raise Problem(f"the body did not come within {self.limits.patience} s", SLOW) from None
+        if size > most:
+            raise Problem(f"the body must be at most {most:,} bytes", LARGE)
         return read_json(bytes(body))
 
     def model(self, given: Mapping[str, Any]) -> Served:
@@ -122,24 +128,27 @@ async def completions(site: Site, request: Request) -> Response:
     completion = Completion(served, asked, clock)
     completion.begin(await run_in_threadpool(completion.prepare))
     if asked.fields.stream:
-        return StreamingResponse(_ended(completion), media_type="text/event-stream", headers=NOT_KEPT)
+        return _Stream(completion)
     try:
         return answered(await _while_there(request, completion.whole()))
     finally:
         completion.end()
 
 
-# Whatever stands between must hand events on as they come.
-NOT_KEPT = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+class _Stream(StreamingResponse):  # type: ignore[misc, unused-ignore]
+    """A completion's events; when they have come, or nobody is there to read them, it is over."""
 
+    def __init__(self, completion: Completion) -> None:
+        # Whatever stands between must hand events on as they come.
+        headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+        super().__init__(completion.stream(), media_type="text/event-stream", headers=headers)
+        self._completion = completion
 
-async def _ended(completion: Completion) -> AsyncIterator[str]:
-    """Its events; when they have come, or nobody is there to read them, it is over."""
-    try:
-        async for events in completion.stream():
-            yield events
-    finally:
-        completion.end()
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._completion.end()
 
 
 async def _while_there(request: Request, work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from charrnn.generation.sequence import TextChunk, joined
 from charrnn.inference.base import Drawing, Engine
 from charrnn.serve.limits import Limits
 from charrnn.serve.metrics import Metrics
-from charrnn.serve.problems import BUSY, FAULT, Problem, problem_of
+from charrnn.serve.problems import FAULT, Problem, problem_of
 from charrnn.serve.prompts import Prompts
 
 # Chunks of a task's texts, or what has stopped them all.
@@ -51,7 +51,6 @@ class Desk:
         self._under_way: dict[Party, Task] = {}
         self._come: deque[Callable[[], None]] = deque()
         self._anything = threading.Condition()
-        self._held = 0  # rows that wait or are under way, as the event loop counts them
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="charrnn-desk", daemon=True)
 
@@ -67,15 +66,11 @@ class Desk:
         self._thread.join()
 
     def submit(self, task: Task) -> None:
-        """Write this too. Raises Problem where too much waits already."""
-        if self._held + task.rows > max(self._limits.rows + self._limits.queue, task.rows):
-            raise Problem(f"{self._held:,} texts are under way or wait: come again later", BUSY, code="overloaded")
-        self._held += task.rows
+        """Write this too."""
         self._put(lambda: self._waiting.append(task))
 
     def cancel(self, task: Task) -> None:
         """Nobody wants it any more, or it has come to its end."""
-        self._held -= task.rows
         self._put(lambda: self._leave(task))
 
     def _put(self, order: Callable[[], None]) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from charrnn.api.opened import Opened
 from charrnn.scoring.predictions import Asked, Predictions
-from charrnn.scoring.readers import Readers
+from charrnn.scoring.readers import NumpyReader
 from charrnn.scoring.side_by_side import Memory, SideBySide
 from charrnn.serve.request import BORDER
 from charrnn.text.alignment import Alignment
@@ -28,15 +28,15 @@ class Teller:
         self._worker = ThreadPoolExecutor(1, "charrnn-logprobs")
 
     @cached_property
-    def _readers(self) -> Readers:
-        model = self._model
-        return Readers(model.config, model.weights, lambda: model.network, model.device)
+    def _numpy(self) -> NumpyReader:
+        # NumPy's alone: torch would be faster with many texts, but to load it holds up whoever is being written for.
+        return NumpyReader(self._model.config, self._model.weights)
 
     async def each(self, texts: Sequence[Sequence[int]], top: int) -> list[Predictions]:
         """Of each text from its start, read side by side."""
 
         def read() -> list[Predictions]:
-            return self._reader(top).each([np.array(text, np.int64) for text in texts], self._fresh())
+            return self._side_by_side(top).each([np.array(text, np.int64) for text in texts], self._fresh())
 
         return await asyncio.get_running_loop().run_in_executor(self._worker, read)
 
@@ -44,7 +44,7 @@ class Teller:
         """Of some tokens behind others, and what is known behind them; None: from the start of a text."""
 
         def read() -> tuple[Predictions, Memory]:
-            return self._reader(top).go_on(np.array(ids, np.int64), memory or self._fresh())
+            return self._side_by_side(top).go_on(np.array(ids, np.int64), memory or self._fresh())
 
         return await asyncio.get_running_loop().run_in_executor(self._worker, read)
 
@@ -52,11 +52,11 @@ class Teller:
         """Nothing more is asked."""
         self._worker.shutdown(cancel_futures=True)
 
-    def _reader(self, top: int) -> SideBySide:
-        return SideBySide(self._model.config, self._readers, Asked(top=top))
+    def _side_by_side(self, top: int) -> SideBySide:
+        return SideBySide(self._model.config, self._numpy, Asked(top=top))
 
     def _fresh(self) -> Memory:
-        return Memory(self._readers.initial_states(1), self._model.config.start_id)
+        return Memory(self._numpy.initial_states(1), self._model.config.start_id)
 
 
 class Record:

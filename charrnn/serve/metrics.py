@@ -24,7 +24,7 @@ class Metrics:
     def __init__(self, labels: str = "", shared: "Metrics | None" = None) -> None:
         self._labels = labels
         self._values: dict[tuple[str, str], float] = shared._values if shared else defaultdict(float)
-        self._lock = shared._lock if shared else threading.Lock()
+        self._lock: threading.Lock = shared._lock if shared else threading.Lock()
 
     def of(self, model: str) -> "Metrics":
         """The same with this model's label."""

@@ -16,6 +16,8 @@ from charrnn.text.tokenizers import Tokenizer
 BORDER = "<|endoftext|>"
 # Choices of one request, and stop strings.
 MOST_CHOICES, MOST_STOPS = 1024, 16
+# Tokens of prompts that its rows hold, and log-probabilities that are told of it.
+MOST_NUMBERS = 1 << 22
 # Fields of a sampling that have another name here, or no place.
 ELSEWHERE = {"length", "sampler", "stop"}
 SAMPLING = [name for name in SampleConfig.__dataclass_fields__ if name not in ELSEWHERE]
@@ -111,6 +113,11 @@ def read_request(given: Mapping[str, Any], tokenizer: Tokenizer, max_tokens: int
     prompts, begins = _prompts(fields.prompt, tokenizer)
     if len(prompts) * fields.n > MOST_CHOICES:
         raise Problem(f"prompts times 'n' must be at most {MOST_CHOICES:,}", param="n")
+    size, told_of = sum(map(len, prompts)), 0 if fields.logprobs is None else fields.logprobs + 1
+    if fields.n * size > MOST_NUMBERS:
+        raise Problem("'n' times so long prompts is too much: ask for fewer at a time", param="n")
+    if fields.n * (size + fields.max_tokens * len(prompts)) * told_of > MOST_NUMBERS:
+        raise Problem("'logprobs' of so many tokens are too many: ask for fewer at a time", param="logprobs")
     seed = draw_seed() if fields.seed is None else fields.seed
     return Asked(prompts, begins, fields, _sampling(told, fields), seed, _usage(fields))
 

@@ -50,7 +50,7 @@ def run(app: Any, listening: socket.socket, limits: Limits) -> None:
     _Server(config).run(sockets=[listening])
 
 
-class _Server(uvicorn.Server):
+class _Server(uvicorn.Server):  # type: ignore[misc, unused-ignore]
     """One that has done what a signal asked for when it has ended: the signal is not raised again."""
 
     @contextlib.contextmanager
@@ -69,7 +69,7 @@ class _Server(uvicorn.Server):
 def _protocol(patience: int) -> type[asyncio.Protocol]:
     """HTTP of those whose request's head has come within so many seconds; uvicorn itself waits for ever."""
 
-    class Patient(H11Protocol):
+    class Patient(H11Protocol):  # type: ignore[misc, unused-ignore]
         _until: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: Any) -> None:

@@ -1,9 +1,6 @@
 """A model at work for a server: its engine, its desk, and what tells log-probabilities."""
 
-import threading
 from collections.abc import Callable
-from dataclasses import replace
-from functools import lru_cache
 
 from charrnn.api.opened import Opened
 from charrnn.generation.chain import Chain
@@ -13,9 +10,7 @@ from charrnn.serve.desk import Desk
 from charrnn.serve.limits import Limits
 from charrnn.serve.logprobs import Teller
 from charrnn.serve.metrics import Metrics
-
-# Chains of processors that are kept, by their options: the automaton of a pattern takes a while.
-CHAINS = 64
+from charrnn.serve.problems import BUSY, Problem
 
 
 class Served:
@@ -35,15 +30,16 @@ class Served:
         self._engine = model.open_engine(precision or model.precision)
         self.desk = Desk(self._engine, limits, self.metrics, fault)
         self.teller = Teller(model)
-        self._making = threading.Lock()
-        self._chains = lru_cache(CHAINS)(self._compose)
+        self._most, self._held = limits.rows + limits.queue, 0
+
+    def hold(self, texts: int) -> None:
+        """Take on so many more texts, or so many less. Raises Problem where they are too many beside others."""
+        if texts > 0 and self._held and self._held + texts > self._most:
+            raise Problem(f"{self._held:,} texts are under way or wait: come again later", BUSY, code="overloaded")
+        self._held += texts
 
     def chain(self, config: SampleConfig) -> Chain:
         """What draws by these options. Raises what the processors do, and CorpusError where a text to copy is gone."""
-        with self._making:
-            return self._chains(replace(config, stop=()))
-
-    def _compose(self, config: SampleConfig) -> Chain:
         learned = [] if config.max_copy is None else [self.model.copy_index]
         size = self.tokenizer.size
         processors = compose(config, self.tokenizer, learned)
