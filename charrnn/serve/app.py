@@ -5,10 +5,10 @@ import contextlib
 import hmac
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -43,6 +43,10 @@ HEARD_OUT = 16
 # Of a client that has gone, which nobody reads.
 GONE = 499
 
+# Threads that make what is asked for of requests.
+WORKERS = 2
+
+Result = TypeVar("Result")
 Handler = Callable[["Site", Request], Awaitable[Response]]
 
 
@@ -53,6 +57,7 @@ class Site:
         self.models = {one.name: one for one in models}
         self.limits, self.metrics, self.key = limits, metrics, key
         self.began = int(time.time())
+        self._workers = ThreadPoolExecutor(WORKERS, "charrnn-requests")
 
     @contextlib.asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
@@ -65,6 +70,7 @@ class Site:
             for one in self.models.values():
                 one.desk.close()
                 one.teller.close()
+            self._workers.shutdown(cancel_futures=True)
 
     def answering(self, handler: Handler) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """A handler as Starlette calls it: who asks is known, and what is wrong is told."""
@@ -110,6 +116,10 @@ class Site:
             raise Problem(f"the body must be at most {most:,} bytes", LARGE)
         return read_json(bytes(body))
 
+    async def beside(self, work: Callable[..., Result], *given: Any) -> Result:
+        """What comes of work that may take a while, as for a pattern or a long text: others are answered meanwhile."""
+        return await asyncio.get_running_loop().run_in_executor(self._workers, work, *given)
+
     def model(self, given: Mapping[str, Any]) -> Served:
         """The one that is asked for."""
         return self.models[model_of(given, list(self.models))]
@@ -124,9 +134,9 @@ async def completions(site: Site, request: Request) -> Response:
     clock = Clock()
     given = await site.json(request)
     served = site.model(given)
-    asked = await run_in_threadpool(read_request, given, served.tokenizer, site.limits.max_tokens)
+    asked = await site.beside(read_request, given, served.tokenizer, site.limits.max_tokens)
     completion = Completion(served, asked, clock)
-    completion.begin(await run_in_threadpool(completion.prepare))
+    completion.begin(await site.beside(completion.prepare))
     if asked.fields.stream:
         return _Stream(completion)
     try:
