@@ -3,6 +3,10 @@
 import asyncio
 import json
 import math
+import re
+import signal
+import socket
+import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator
@@ -30,7 +34,7 @@ from charrnn.serve.request import BORDER
 from charrnn.serve.served import Served
 
 from .cases import each
-from .conftest import CommandLine
+from .conftest import CommandLine, command
 
 PROMPT = "The heron "
 
@@ -392,6 +396,41 @@ def test_the_beginnings_asked_for_last_are_kept() -> None:
     for length in range(1, len(long)):
         found = beginnings.longest(text(*long[:length]))
         assert (found.tokens if found else 0) == max([0, *(each for each in lengths if each <= length)])
+
+
+PAGE = (Path(__file__).parents[1] / "docs/serve.md").read_text("utf-8")
+
+
+def test_the_page_on_it_is_right_and_a_signal_lets_texts_come_to_their_ends(trained: Path, tmp_path: Path) -> None:
+    options = ["--checkpoints", str(trained), "--port", "0", "--patience", "1"]
+    with command("serve", "small", *options, cwd=tmp_path) as server:
+        assert server.stderr is not None
+        begun = next(line for line in map(bytes.decode, server.stderr) if "listening at" in line)
+        place = begun.split("listening at ")[1].split("/v1")[0]
+        port = int(place.rsplit(":")[-1])
+        with (
+            socket.create_connection(("127.0.0.1", port)) as slow,
+            socket.create_connection(("127.0.0.1", port)) as last,
+        ):
+            slow.sendall(b"POST /v1/comp")
+            blocks = [block for block in re.findall(r"^```sh\n(.*?)^```", PAGE, re.M | re.S) if "curl" in block]
+            calls = "".join(blocks).replace("http://127.0.0.1:8000", place).replace("curl ", "echo; curl ")
+            done = subprocess.run(["bash", "-euo", "pipefail", "-c", calls], capture_output=True, text=True, timeout=30)
+            assert done.returncode == 0, done.stderr
+            whole, *events, models, problem, told = filter(None, done.stdout.splitlines())
+            assert len(json.loads(whole)["choices"][0]["text"]) == 80 and events[-1] == "data: [DONE]"
+            assert json.loads(models)["data"][0]["id"] == "small" and problem in PAGE
+            assert len(json.loads(told)["choices"][0]["logprobs"]["token_logprobs"]) == len("The heron stood.")
+            body = json.dumps({"max_tokens": 8_000, "repetition_penalty": 1.1, "stream": True})
+            head = "POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+            last.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+            assert last.recv(1 << 16).startswith(b"HTTP/1.1 200")
+            server.send_signal(signal.SIGTERM)
+            streamed = b"".join(iter(lambda: last.recv(1 << 20), b""))
+            assert slow.recv(99) == b"", "whoever says nothing is left"
+        assert server.wait(30) == 0 and server.stderr.read() == b""
+    texts = [json.loads(line[6:]) for line in streamed.decode().split("\r\n") if line.startswith("data: {")]
+    assert texts[-1]["choices"][0]["finish_reason"] == "length" and b"[DONE]" in streamed
 
 
 def test_without_the_extra_one_line_says_what_to_install(charrnn: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
