@@ -85,9 +85,10 @@ async def sent(port: int, body: bytes) -> tuple[int, bytes]:
     return int(head.split()[1]) if head else 0, rest
 
 
-async def streamed(port: int, seed: int, length: int) -> Streamed:
+async def streamed(port: int, seed: int, length: int, temperature: float = 1.0) -> Streamed:
     """One client that reads a text as it comes."""
-    body = json.dumps({"prompt": PROMPT, "max_tokens": length, "seed": seed, "stream": True}).encode()
+    fields = {"prompt": PROMPT, "max_tokens": length, "seed": seed, "temperature": temperature, "stream": True}
+    body = json.dumps(fields).encode()
     began, first, text = time.perf_counter(), 0.0, []
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(f"{HEAD}{len(body)}\r\n\r\n".encode() + body)
@@ -102,10 +103,10 @@ async def streamed(port: int, seed: int, length: int) -> Streamed:
     return Streamed("".join(json.loads(line[5:])["choices"][0]["text"] for line in text), first, last)
 
 
-async def load(port: int, clients: int, length: int) -> tuple[float, list[Streamed]]:
-    """All clients at once -> characters a second of all together, and what each got."""
+async def load(port: int, clients: int, length: int, apart: float = 0.0) -> tuple[float, list[Streamed]]:
+    """All clients at once, their temperatures so far `apart` -> characters a second of all together, what each got."""
     began = time.perf_counter()
-    found = await asyncio.gather(*(streamed(port, seed, length) for seed in range(clients)))
+    found = await asyncio.gather(*(streamed(port, seed, length, 1 + apart * seed) for seed in range(clients)))
     return clients * length / (time.perf_counter() - began), found
 
 
@@ -258,7 +259,7 @@ def report(server: Server, model: Any, told: argparse.Namespace) -> None:
     )
     ratio = statistics.median(rate / alone for alone, rate in rates)
     rows = [[
-        model.config.titled(""), str(told.clients), f"{statistics.median(alone for alone, _ in rates):,.0f}",
+        f"{model.config.cell} {model.config.layers} x {model.config.hidden}", str(told.clients), f"{statistics.median(alone for alone, _ in rates):,.0f}",
         f"{statistics.median(rate for _, rate in rates):,.0f}", f"{ratio:.2f}", f"{percentile(firsts, 0.5):.3f}",
         f"{percentile(firsts, 0.99):.3f}", f"{same} of {told.clients}",
     ]]  # fmt: skip
