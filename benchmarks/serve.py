@@ -258,8 +258,9 @@ def report(server: Server, model: Any, told: argparse.Namespace) -> None:
         text == model.sample(PROMPT, length=told.length, seed=seed, temperature=1.0) for seed, text in enumerate(texts)
     )
     ratio = statistics.median(rate / alone for alone, rate in rates)
+    network = f"{model.config.cell} {model.config.layers} x {model.config.hidden}"
     rows = [[
-        f"{model.config.cell} {model.config.layers} x {model.config.hidden}", str(told.clients), f"{statistics.median(alone for alone, _ in rates):,.0f}",
+        network, str(told.clients), f"{statistics.median(alone for alone, _ in rates):,.0f}",
         f"{statistics.median(rate for _, rate in rates):,.0f}", f"{ratio:.2f}", f"{percentile(firsts, 0.5):.3f}",
         f"{percentile(firsts, 0.99):.3f}", f"{same} of {told.clients}",
     ]]  # fmt: skip

@@ -19,7 +19,7 @@ import pytest
 
 from charrnn.api import load
 from charrnn.api.model import Model
-from charrnn.generation.batch import Batch, Party, Spells, Steps, batch_for, drawing_of
+from charrnn.generation.batch import Batch, Party, Spells, Steps, kind_of
 from charrnn.generation.chain import Chain
 from charrnn.generation.config import SampleConfig
 from charrnn.generation.processors import compose
@@ -330,7 +330,7 @@ def test_rows_that_join_and_leave_at_any_turn_are_those_alone(
         found: dict[tuple[int, int], str] = defaultdict(str)
         sizes = {one: len(one.sequences) for parties in joining.values() for one in parties}
         gone = set((leaving or {}).values())
-        with batch_for(engine, drawing_of(engine, chain)) as batch:
+        with kind_of(engine, chain)(engine) as batch:
             for turn in range(100):
                 for one in joining.get(turn, ()):
                     batch.join(one, read(engine, one.sequences[0].ids))

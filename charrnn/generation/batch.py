@@ -17,7 +17,7 @@ from charrnn.errors import CharrnnError
 from charrnn.generation.chain import Chain
 from charrnn.generation.sequence import TextChunk, TextSequence
 from charrnn.inference.backends import Serving
-from charrnn.inference.base import Drawing, Engine, EngineState
+from charrnn.inference.base import Engine, EngineState
 from charrnn.inference.products import Floats
 from charrnn.inference.reading import Reading
 
@@ -141,18 +141,18 @@ class Steps(Batch):
 class Spells(Batch):
     """Many tokens of each row in a turn, drawn by the compiled step: what stands behind an end is thrown away."""
 
-    def __init__(self, engine: Engine, drawing: Drawing) -> None:
-        """All its parties' chains draw alike."""
+    def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
-        self._drawing, self._spell = drawing, FIRST_SPELL
+        self._spell = FIRST_SPELL
 
     def turn(self) -> Iterator[Told]:
         rows = [(party, sequence) for party in self.parties for sequence in party.sequences]
         steps = min(self._spell, max(1, *(sequence.room for _, sequence in rows)))
         uniforms = np.array([sequence.uniforms.take(steps) for _, sequence in rows])
+        drawings = [drawing for party, _ in rows if (drawing := party.chain.drawing) is not None]
         told = any(party.chain.told for party in self.parties)
         began = time.perf_counter()
-        drawn = self.engine.write(self._logits, self._state, uniforms, self._drawing, told)
+        drawn = self.engine.write(self._logits, self._state, uniforms, drawings, told)
         took = time.perf_counter() - began
         self._logits, self._state = drawn.logits, drawn.state
         logprobs = [None] * len(rows) if drawn.logprobs is None else drawn.logprobs.tolist()
@@ -167,14 +167,9 @@ class Spells(Batch):
         self._drop()
 
 
-def batch_for(engine: Engine, drawing: Drawing | None) -> Batch:
-    """A batch for chains that draw so; None: for all others."""
-    return Spells(engine, drawing) if drawing is not None else Steps(engine)
-
-
-def drawing_of(engine: Engine, chain: Chain) -> Drawing | None:
-    """How the engine's compiled step draws for a chain; None where it does not do all of it."""
-    return chain.drawing if engine.writes else None
+def kind_of(engine: Engine, chain: Chain) -> type[Steps] | type[Spells]:
+    """The kind of batch that a chain's rows can join."""
+    return Spells if engine.writes and chain.drawing is not None else Steps
 
 
 def _end(party: Party, why: str) -> None:

@@ -6,7 +6,7 @@ B rows are generated side by side; row i depends on seed + i alone, so it is the
 from collections.abc import Iterator, Sequence
 
 from charrnn.config import seed_of_row
-from charrnn.generation.batch import Party, batch_for, drawing_of
+from charrnn.generation.batch import Party, kind_of
 from charrnn.generation.chain import Chain
 from charrnn.generation.config import SampleConfig
 from charrnn.generation.constraints.exact import tried
@@ -56,7 +56,7 @@ def side_by_side(
 ) -> Iterator[TextChunk]:
     """Draw what the chain leaves, for all rows at once, behind what was read."""
     party = Party(chain, sequences)
-    with batch_for(engine, drawing_of(engine, chain)) as batch:
+    with kind_of(engine, chain)(engine) as batch:
         batch.join(party, reading)
         while batch.parties:
             for _, chunk in batch.turn():

@@ -46,6 +46,10 @@ class Drawing(NamedTuple):
     min_p: float | None = None
 
 
+# How all rows are drawn, or each.
+Drawings = Drawing | list[Drawing]
+
+
 class Drawn(NamedTuple):
     """What was drawn, and where the texts stand behind it."""
 
@@ -111,10 +115,10 @@ class Engine(ABC):
         for matrix in self.matrices:
             matrix.use_torch(back_end.name == "torch")
 
-    def write(self, logits: Floats, state: EngineState, uniforms: Doubles, drawing: Drawing, told: bool) -> Drawn:
+    def write(self, logits: Floats, state: EngineState, uniforms: Doubles, drawing: Drawings, told: bool) -> Drawn:
         """Draw and read what was drawn, T times, where it `writes`.
 
-        logits (B, V) and state of what is known, uniforms (B, T) in [0, 1).
+        logits (B, V) and state of what is known, uniforms (B, T) in [0, 1); how all rows are drawn, or each.
         """
         raise NotImplementedError
 

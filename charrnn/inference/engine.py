@@ -6,7 +6,7 @@ Shapes: B rows, V vocabulary.
 from collections.abc import Mapping, Sequence
 
 from charrnn.config import ModelConfig
-from charrnn.inference.base import BackEnd, Drawing, Drawn, Engine, EngineState, Ids, of_all
+from charrnn.inference.base import BackEnd, Drawings, Drawn, Engine, EngineState, Ids, of_all
 from charrnn.inference.compiled import CompiledNetwork
 from charrnn.inference.formats import FORMATS
 from charrnn.inference.network import NetworkEngine
@@ -55,7 +55,7 @@ class EnsembleEngine(Engine):
         return bool(self.compiled)
 
     def write(
-        self, logits: Floats, state: tuple[EngineState, ...], uniforms: Doubles, drawing: Drawing, told: bool
+        self, logits: Floats, state: tuple[EngineState, ...], uniforms: Doubles, drawing: Drawings, told: bool
     ) -> Drawn:
         return write(self.compiled, state, logits, uniforms, drawing, told)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from charrnn.config import ModelConfig
 from charrnn.errors import CharrnnError
-from charrnn.inference.base import BackEnd, Drawing, Drawn, Engine, Ids, StepState
+from charrnn.inference.base import BackEnd, Drawings, Drawn, Engine, Ids, StepState
 from charrnn.inference.compiled import CompiledNetwork, compiled
 from charrnn.inference.formats import FORMATS, INT8
 from charrnn.inference.layers import head, lay_out
@@ -78,7 +78,7 @@ class NetworkEngine(Engine):
     def writes(self) -> bool:
         return self._compiled is not None
 
-    def write(self, logits: Floats, state: StepState, uniforms: Doubles, drawing: Drawing, told: bool) -> Drawn:
+    def write(self, logits: Floats, state: StepState, uniforms: Doubles, drawing: Drawings, told: bool) -> Drawn:
         drawn = write(self.compiled, [state], logits, uniforms, drawing, told)
         return drawn._replace(state=drawn.state[0])
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.inference import tables
-from charrnn.inference.base import Drawing, Drawn, StepState
+from charrnn.inference.base import Drawing, Drawings, Drawn, StepState
 from charrnn.inference.compiled import CompiledNetwork, address_of, function_record, require_fitting
 from charrnn.inference.native import Address, DrawRecord
 from charrnn.inference.products import Floats
@@ -34,12 +34,12 @@ def write(
     states: Sequence[StepState],
     logits: Floats,
     uniforms: Doubles,
-    drawing: Drawing,
+    drawing: Drawings,
     told: bool,
 ) -> Drawn:
     """Draw, read what was drawn, T times: logits (B, V) and states of what is known, uniforms (B, T).
 
-    The networks' probabilities are averaged, where there are several.
+    All rows are drawn alike, or each by its own. The networks' probabilities are averaged, where there are several.
     """
     blocks = [network.block_of(state).copy() for network, state in zip(networks, states, strict=True)]
     logits, uniforms = np.array(logits, np.float32, order="C"), np.ascontiguousarray(uniforms, np.float64)
@@ -47,16 +47,15 @@ def write(
     require_fitting(all(block.shape == (rows, one.stride) for one, block in zip(networks, blocks, strict=True)))
     require_fitting(logits.shape == (rows, networks[0].symbols))
     ids, shares = np.empty((rows, steps), np.int64), np.empty((rows, steps, 2)) if told else None
-    draw = DrawRecord(
-        drawing.temperature, drawing.top_k or 0, drawing.top_p or 0, drawing.min_p or 0,
-        address_of(tables.powers()), function_record(tables.exp()), function_record(tables.log_of_half_to_one()),
-    )  # fmt: skip
+    of_rows = [drawing] * rows if isinstance(drawing, Drawing) else drawing
+    require_fitting(len(of_rows) == rows)
+    draws = (DrawRecord * rows)(*map(_record, of_rows))
     records = (Address * len(networks))(*[network.address for network in networks])
 
     def write_rows(chosen: slice) -> None:
         memories = (Address * len(networks))(*[address_of(block[chosen]) for block in blocks])
         networks[0].library.call(
-            "charrnn_write", len(networks), records, memories, ctypes.byref(draw), len(ids[chosen]), steps,
+            "charrnn_write", len(networks), records, memories, ctypes.byref(draws[chosen.start]), len(ids[chosen]), steps,
             *(address_of(array[chosen]) for array in (logits, uniforms, ids)),
             None if shares is None else address_of(shares[chosen]),
         )  # fmt: skip
@@ -70,6 +69,13 @@ def write(
     logprobs = None if shares is None else shares[..., 0] - np.log(shares[..., 1])
     after = tuple(network.state_of(block) for network, block in zip(networks, blocks, strict=True))
     return Drawn(ids, logprobs, logits, after)
+
+
+def _record(drawing: Drawing) -> DrawRecord:
+    return DrawRecord(
+        drawing.temperature, drawing.top_k or 0, drawing.top_p or 0, drawing.min_p or 0,
+        address_of(tables.powers()), function_record(tables.exp()), function_record(tables.log_of_half_to_one()),
+    )  # fmt: skip
 
 
 def _parts(rows: int, parts: int) -> list[slice]:

@@ -12,9 +12,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from charrnn.generation.batch import SPELL_SECONDS, Batch, Party, batch_for, drawing_of
+from charrnn.generation.batch import SPELL_SECONDS, Batch, Party, Spells, Steps, kind_of
 from charrnn.generation.sequence import TextChunk, joined
-from charrnn.inference.base import Drawing, Engine
+from charrnn.inference.base import Engine
 from charrnn.serve.limits import Limits
 from charrnn.serve.metrics import Metrics
 from charrnn.serve.problems import FAULT, Problem, problem_of
@@ -46,7 +46,7 @@ class Desk:
         """`fault` is told the traceback of what should not have been."""
         self._engine, self._limits, self._metrics, self._fault = engine, limits, metrics, fault
         self._prompts = Prompts(engine, limits.cache * 10**6)
-        self._batches: dict[Drawing | None, Batch] = {}
+        self._batches: dict[type[Batch], Batch] = {kind: kind(engine) for kind in (Spells, Steps)}
         self._waiting: deque[Task] = deque()
         self._under_way: dict[Party, Task] = {}
         self._come: deque[Callable[[], None]] = deque()
@@ -105,27 +105,23 @@ class Desk:
             self._metrics.add("prompt_tokens", len(task.prompt) - task.cached)
             self._metrics.add("cached_tokens", task.cached)
         for task, reading in self._prompts.go_on():
-            drawing = drawing_of(self._engine, task.party.chain)
-            batch = self._batches.get(drawing) or self._batches.setdefault(drawing, batch_for(self._engine, drawing))
-            batch.join(task.party, reading)
+            self._batches[kind_of(self._engine, task.party.chain)].join(task.party, reading)
         handed: dict[Task, Come] = {}
-        for drawing, batch in list(self._batches.items()):
-            self._write(batch, drawing is None, handed)
-            if not batch.parties:
-                del self._batches[drawing]
+        for batch in self._batches.values():
+            self._write(batch, handed)
         self._metrics.set("rows", rows)
         self._metrics.set("waiting", sum(task.rows for task in self._waiting))
         if handed:
             self._loop.call_soon_threadsafe(_hand_out, handed)
 
-    def _write(self, batch: Batch, steps: bool, handed: dict[Task, Come]) -> None:
+    def _write(self, batch: Batch, handed: dict[Task, Come]) -> None:
         """A turn, or single steps for about as long; what came of it."""
         written: dict[tuple[Party, int], list[TextChunk]] = {}
         parties, began = list(batch.parties), time.perf_counter()
         while batch.parties:
             for party, chunk in batch.turn():
                 written.setdefault((party, chunk.row), []).append(chunk)
-            if not steps or time.perf_counter() - began > SPELL_SECONDS:
+            if not isinstance(batch, Steps) or time.perf_counter() - began > SPELL_SECONDS:
                 break
         for (party, _), chunks in written.items():
             come = handed.setdefault(self._under_way[party], [])
@@ -142,11 +138,9 @@ class Desk:
         if task in self._waiting:
             self._waiting.remove(task)
         self._prompts.drop(task)
-        for drawing, batch in list(self._batches.items()):
+        for batch in self._batches.values():
             if task.party in batch.parties:
                 batch.leave(task.party)
-            if not batch.parties:
-                del self._batches[drawing]
         self._under_way.pop(task.party, None)
 
     def _give_up(self) -> None:
@@ -154,7 +148,7 @@ class Desk:
         tasks = [*self._under_way.values(), *self._waiting]
         for batch in self._batches.values():
             batch.__exit__(None, None, None)
-        self._under_way, self._batches = {}, {}
+        self._under_way = {}
         self._waiting.clear()
         self._prompts = Prompts(self._engine, self._limits.cache * 10**6)
         handed: dict[Task, Come] = {task: Problem("a fault of the server's", FAULT) for task in tasks}

@@ -233,7 +233,7 @@ EXPORTED int64_t charrnn_read(int64_t set, const Network *network, int64_t rows,
 #include "draw.h"
 
 /* Draw and read what was drawn, `steps` times: logits (B, V) of what comes first, in the end of what comes next;
-   uniforms (B, steps), memories each as for its network -> ids (B, steps), and what `tell` says of them (B, steps, 2),
+   uniforms (B, steps), `draw` one a row, memories each as for its network -> ids (B, steps), and what `tell` says of them (B, steps, 2),
    where that is asked for. Several networks are averaged. */
 EXPORTED int64_t charrnn_write(int64_t set, int64_t count, const Network *const *networks, float *const *memories,
                                const Draw *draw, int64_t rows, int64_t steps, float *logits, const double *uniforms,
@@ -253,9 +253,9 @@ EXPORTED int64_t charrnn_write(int64_t set, int64_t count, const Network *const 
     const int64_t status = scratch && work && tokens ? DONE : NO_MEMORY;
     for (int64_t step = 0; status == DONE && step < steps; step++) {
         for (int64_t row = 0; row < rows; row++) {
-            tokens[row] = drawn(draw, logits + row * symbols, symbols, uniforms[row * steps + step], work);
+            tokens[row] = drawn(draw + row, logits + row * symbols, symbols, uniforms[row * steps + step], work);
             ids[row * steps + step] = tokens[row];
-            if (told) tell(draw, logits + row * symbols, symbols, tokens[row], told + 2 * (row * steps + step));
+            if (told) tell(draw + row, logits + row * symbols, symbols, tokens[row], told + 2 * (row * steps + step));
         }
         for (int64_t n = 0; n < count; n++)
             sets[set].step(networks[n], rows, tokens, memories[n],
@@ -272,4 +272,4 @@ EXPORTED int64_t charrnn_write(int64_t set, int64_t count, const Network *const 
 }
 
 /* With which form of the records this was built (FORM in __init__.py). */
-EXPORTED int64_t charrnn_form(void) { return 3; }
+EXPORTED int64_t charrnn_form(void) { return 4; }

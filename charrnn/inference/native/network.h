@@ -63,7 +63,7 @@ typedef struct {
     Function sigmoid, tanh;
 } Network;
 
-/* How symbols are drawn. */
+/* How the symbols of a row are drawn. */
 typedef struct {
     double temperature;     /* 0: the likeliest */
     int64_t top_k;          /* 0: all */
