@@ -55,8 +55,8 @@ def write(
     def write_rows(chosen: slice) -> None:
         memories = (Address * len(networks))(*[address_of(block[chosen]) for block in blocks])
         networks[0].library.call(
-            "charrnn_write", len(networks), records, memories, ctypes.byref(draws[chosen.start]), len(ids[chosen]), steps,
-            *(address_of(array[chosen]) for array in (logits, uniforms, ids)),
+            "charrnn_write", len(networks), records, memories, ctypes.byref(draws[chosen.start]), len(ids[chosen]),
+            steps, *(address_of(array[chosen]) for array in (logits, uniforms, ids)),
             None if shares is None else address_of(shares[chosen]),
         )  # fmt: skip
 
