@@ -31,6 +31,12 @@ TRAINING = ["--layers", "2", "--embedding", "128", "--ensemble", "1", "--steps",
 PROMPT = "The heron stood in the shallows below the ferry, and the miller's wife "
 HEAD = "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: "
 AT_ONCE = 64
+# Between one client's temperature and the next one's.
+APART = 0.01
+HEAD_OF_TABLE = (
+    "network", "clients", "sample -n", "served", "ratio", "ratio, each its own temperature", "first byte, median",
+    "p99", "as alone",
+)  # fmt: skip
 
 
 class Server:
@@ -246,13 +252,14 @@ def report(server: Server, model: Any, told: argparse.Namespace) -> None:
     """Measure, and write it down."""
     asyncio.run(load(server.port, told.clients, 200))  # both warm
     sampled(model, told.clients, 200)
-    rates, firsts, texts = list[tuple[float, float]](), list[float](), list[str]()
+    rates, firsts, texts, apart = list[tuple[float, float]](), list[float](), list[str](), list[float]()
     for _ in range(told.rounds):
         alone = sampled(model, told.clients, told.length)
         rate, found = asyncio.run(load(server.port, told.clients, told.length))
         rates.append((alone, rate))
         firsts += [one.first for one in found]
         texts = [one.text for one in found]
+        apart.append(asyncio.run(load(server.port, told.clients, told.length, APART))[0] / alone)
         print(f"sample {alone:,.0f}, served {rate:,.0f}, ratio {rate / alone:.2f}", flush=True)
     same = sum(
         text == model.sample(PROMPT, length=told.length, seed=seed, temperature=1.0) for seed, text in enumerate(texts)
@@ -261,7 +268,8 @@ def report(server: Server, model: Any, told: argparse.Namespace) -> None:
     network = f"{model.config.cell} {model.config.layers} x {model.config.hidden}"
     rows = [[
         network, str(told.clients), f"{statistics.median(alone for alone, _ in rates):,.0f}",
-        f"{statistics.median(rate for _, rate in rates):,.0f}", f"{ratio:.2f}", f"{percentile(firsts, 0.5):.3f}",
+        f"{statistics.median(rate for _, rate in rates):,.0f}", f"{ratio:.2f}",
+        f"{statistics.median(apart):.2f}", f"{percentile(firsts, 0.5):.3f}",
         f"{percentile(firsts, 0.99):.3f}", f"{same} of {told.clients}",
     ]]  # fmt: skip
     asyncio.run(mixed(server.port, told.requests // 10, 0))  # caches fill
@@ -273,14 +281,14 @@ def report(server: Server, model: Any, told: argparse.Namespace) -> None:
         f"{status or 'hung up'}: {count:,}" for status, count in sorted(statuses.items()) if status >= 0
     )
     paragraphs = (
-        table(["network", "clients", "sample -n", "served", "ratio", "first byte, median", "p99", "as alone"], rows),
+        table(HEAD_OF_TABLE, rows),
         f"{told.requests:,} requests of mixed kinds in {took:.0f} s, {AT_ONCE} at a time: {answered}; "
         f"{statuses[-1]:,} cut off by the client. Memory {before:.0f} MB before, {after:.0f} MB behind them.\n",
     )
     if told.quick:
         print(*paragraphs, sep="\n")
     else:
-        append("Served: characters a second, 64 clients that stream", *paragraphs)
+        append("Served: characters a second of clients that stream", *paragraphs)
 
 
 if __name__ == "__main__":
