@@ -19,6 +19,8 @@ EXAMPLES = """Examples:
     charrnn inspect -m fables --json | jq .model
 
     charrnn inspect -m fables --digest
+
+    charrnn inspect -m fables --config > run.toml
 """
 
 
@@ -30,6 +32,12 @@ def inspect(
         bool,
         opt.option(
             "Output", "One number for weights, network and tokenizer: equal for models that are equal.", "--digest"
+        ),
+    ] = False,
+    config: Annotated[
+        bool,
+        opt.option(
+            "Output", "The options that train it again, for train --config; not what it began --from.", "--config"
         ),
     ] = False,
     as_json: opt.Json = False,
@@ -53,10 +61,16 @@ def inspect(
         write(f"{_digest(path)}\n")
         return
     header = read_header(path)
+    if config:
+        from charrnn.cli.config_file import config_text
+        from charrnn.training.repeating import options_of
+
+        write(config_text(options_of(header)))
+        return
     tokenizer = tokenizer_of(header)
     validations = [event for event in runs.Run(path.parent).read_metrics() if "valid_bpc" in event]
     summary = header.summary
-    config = summary.pop("config", {})
+    decided = summary.pop("config", {})
     record: dict[str, Any] = {
         "file": str(path),
         "bytes": header.bytes,
@@ -73,7 +87,7 @@ def inspect(
         "tokenizer": {"kind": tokenizer.kind, "size": tokenizer.size},
         "vocabulary": [tokenizer.symbol(token) for token in range(tokenizer.size)],
         "training": summary,
-        "options": config,
+        "options": decided,
         "valid_bpc": [event["valid_bpc"] for event in validations],
     }
     if as_json:
@@ -101,7 +115,7 @@ def inspect(
             "loss": _loss(summary),
             "history": _history([event["valid_loss"] for event in validations]),
             "in 8 bits": _cost_of_8_bits(summary),
-            "options": ", ".join(f"{name} {value}" for name, value in config.items() if value is not None),
+            "options": ", ".join(f"{name} {value}" for name, value in decided.items() if value is not None),
             "versions": ", ".join(f"{name} {value}" for name, value in record["versions"].items()),
             "saved": f"{record['saved']}, {header.bytes:,} bytes, format {record['format']}",
         },
