@@ -104,7 +104,9 @@ class Client:
 async def serving(*models: Model, key: str | None = None, faults: Any = None, **limits: int) -> AsyncIterator[Client]:
     """A client of these models."""
     bounds, metrics, told = Limits(**limits), Metrics(), list[str]() if faults is None else faults
-    site = Site([Served(model, "int8", bounds, metrics, told.append) for model in models], bounds, metrics, key)
+    site = Site(
+        [Served(model, "int8", bounds, metrics, told.append) for model in models], bounds, metrics, key, told.append
+    )
     app = application(site)
     async with site.lifespan(app):
         yield Client(app)
@@ -297,12 +299,15 @@ def test_a_fault_of_the_desk_is_told_and_the_next_is_served(small: Model, monkey
             with monkeypatch.context() as patch:
                 patch.setattr(Spells, "turn", lambda _: 1 // 0)
                 broken = await client("/v1/completions", {})
+                patch.setattr(Site, "described", lambda *_: 1 // 0)
+                with pytest.raises(ZeroDivisionError):  # the application has answered by then
+                    await client("/v1/models")
             return broken, await client("/v1/completions", {})
 
     faults: list[str] = []
     broken, served = asyncio.run(ask(faults))
     assert broken.status == 500 and broken.json["error"]["type"] == "server_error" and served.status == 200
-    assert len(faults) == 1 and "ZeroDivisionError" in faults[0]
+    assert len(faults) == 2 and all("ZeroDivisionError" in told for told in faults)
 
 
 # -- the batch and the cache -------------------------------------------------------------------------------------------

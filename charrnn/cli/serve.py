@@ -98,7 +98,7 @@ def serve(
         if host not in LOOPBACK and api_key is None:
             warn(f"anyone who reaches {host} may ask: `api_key` keeps strangers out")
         say(f"listening at {running.address(listening)}/v1 (Ctrl-C ends)")
-        running.run(app.application(app.Site(served, limits, metrics, api_key), cors or ()), listening, limits)
+        running.run(app.application(app.Site(served, limits, metrics, api_key, _fault), cors or ()), listening, limits)
 
 
 def _loaded(names: list[str] | list[None], checkpoints: Path | None, threads: int | None) -> "list[Model]":

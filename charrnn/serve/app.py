@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import hmac
 import time
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -53,7 +54,16 @@ Handler = Callable[["Site", Request], Awaitable[Response]]
 class Site:
     """The models, and what is said of them at each path."""
 
-    def __init__(self, models: Sequence[Served], limits: Limits, metrics: Metrics, key: str | None) -> None:
+    def __init__(
+        self,
+        models: Sequence[Served],
+        limits: Limits,
+        metrics: Metrics,
+        key: str | None,
+        fault: Callable[[str], None],
+    ) -> None:
+        """Only those who know the `key` are answered; `fault` is told the traceback of what should not have been."""
+        self.fault = fault
         self.models = {one.name: one for one in models}
         self.limits, self.metrics, self.key = limits, metrics, key
         self.began = int(time.time())
@@ -239,12 +249,13 @@ async def _no_such(request: Request, error: Exception) -> Response:
     return response
 
 
-async def _fault(request: Request, error: Exception) -> Response:
-    return failed(Problem("a fault of the server's", FAULT))
-
-
 def application(site: Site, origins: Sequence[str] = ()) -> Starlette:
     """The application; pages of these origins may call it."""
+
+    async def fault(request: Request, error: Exception) -> Response:
+        site.fault("".join(traceback.format_exception(error)))
+        return failed(Problem("a fault of the server's", FAULT))
+
     paths: list[tuple[str, str, Handler]] = [
         ("POST", "/v1/completions", completions),
         ("GET", "/v1/models", models),
@@ -259,6 +270,6 @@ def application(site: Site, origins: Sequence[str] = ()) -> Starlette:
     return Starlette(
         routes=[Route(path, site.answering(handler), methods=[method]) for method, path, handler in paths],
         middleware=[cors] if origins else [],
-        exception_handlers={HTTPException: _no_such, Exception: _fault},
+        exception_handlers={HTTPException: _no_such, Exception: fault},
         lifespan=site.lifespan,
     )

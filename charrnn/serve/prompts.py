@@ -142,15 +142,15 @@ class Prompts:
         self._begun = [each for each in self._begun if each.whose is not whose]
 
     def go_on(self) -> list[tuple[Any, Reading]]:
-        """Read another piece -> those whose prompts are read."""
-        some = [each for each in self._begun if each.left][:MOST_ROWS]
-        if some:
-            began = time.perf_counter()
+        """Read for a moment -> those whose prompts are read."""
+        began = ended = time.perf_counter()
+        while ended - began < PIECE_SECONDS and (some := [each for each in self._begun if each.left][:MOST_ROWS]):
+            before = ended
             self._read(some)
-            took = time.perf_counter() - began
-            if took < PIECE_SECONDS:
+            ended = time.perf_counter()
+            if ended - before < PIECE_SECONDS:
                 self._piece = min(2 * self._piece, MOST_PIECE)
-            elif took > 2 * PIECE_SECONDS:
+            elif ended - before > 2 * PIECE_SECONDS:
                 self._piece = max(LEAST_PIECE, self._piece // 2)
         done = [each for each in self._begun if not each.left]
         self._begun = [each for each in self._begun if each.left]
