@@ -26,12 +26,13 @@ from charrnn.generation.processors import compose
 from charrnn.generation.sequence import TextSequence
 from charrnn.inference.engine import open_engine
 from charrnn.inference.reading import read
-from charrnn.serve.app import Site, application
+from charrnn.serve.app import application
 from charrnn.serve.limits import Limits
 from charrnn.serve.metrics import Metrics
 from charrnn.serve.prompts import DIGEST, STRIDE, Beginnings, Known, Prompts, Text
 from charrnn.serve.request import BORDER
 from charrnn.serve.served import Served
+from charrnn.serve.site import Site
 
 from .cases import each
 from .conftest import CommandLine, command

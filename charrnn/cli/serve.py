@@ -78,7 +78,7 @@ def serve(
     limits = Limits.of(**fields)
     require(api_key is None or bool(api_key), "`api_key` must not be empty")
     try:
-        from charrnn.serve import app, running
+        from charrnn.serve import app, running, site
     except ImportError as missing:
         if (missing.name or "").partition(".")[0] not in ("starlette", "uvicorn", "h11", "anyio"):
             raise
@@ -98,7 +98,7 @@ def serve(
         if host not in LOOPBACK and api_key is None:
             warn(f"anyone who reaches {host} may ask: `api_key` keeps strangers out")
         say(f"listening at {running.address(listening)}/v1 (Ctrl-C ends)")
-        running.run(app.application(app.Site(served, limits, metrics, api_key, _fault), cors or ()), listening, limits)
+        running.run(app.application(site.Site(served, limits, metrics, api_key, _fault), cors or ()), listening, limits)
 
 
 def _loaded(names: list[str] | list[None], checkpoints: Path | None, threads: int | None) -> "list[Model]":
