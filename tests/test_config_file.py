@@ -43,7 +43,8 @@ def test_a_file_that_is_wrong_is_told_in_one_line(charrnn: CommandLine) -> None:
         result = charrnn("train", "--config", "run.toml")
         assert result.code == 2 and complaint in result.err and result.err.count("\n") <= 2, (text, result)
     assert charrnn("train", "--config", "run.toml", "--resume").code == 2
-    assert charrnn("train", "--config", "none.toml").code == 1
+    missing = charrnn("train", "--config", "none.toml")
+    assert missing.code == 1 and "there is no file none.toml" in missing.err
 
 
 def test_every_option_has_its_name_in_the_file(charrnn: CommandLine) -> None:

@@ -26,6 +26,7 @@ from charrnn.generation.processors import compose
 from charrnn.generation.sequence import TextSequence
 from charrnn.inference.engine import open_engine
 from charrnn.inference.reading import read
+from charrnn.models.states import state_parts
 from charrnn.serve.app import application
 from charrnn.serve.limits import Limits
 from charrnn.serve.metrics import Metrics
@@ -360,7 +361,7 @@ def test_rows_that_join_and_leave_at_any_turn_are_those_alone(
 def test_prompts_read_side_by_side_piece_by_piece_are_read_as_alone(small: Model) -> None:
     engine, tokenizer = open_engine(small.config, small.weights, "int8"), small.tokenizer
     text = "The heron stood in the shallows below the ferry. " * 12
-    asked = [text[:size] for size in (0, 1, 40, STRIDE - 1, STRIDE + 3, 560)] + [text[:300] + "He"]
+    asked = [text[size % 7 :][:size] for size in (0, 1, 40, STRIDE - 1, STRIDE + 3, 560)] + [text[:300] + "He"]
     prompts = Prompts(engine, 10**6)
 
     def all_read(texts: list[str]) -> tuple[list[int], dict[int, Any]]:
@@ -379,6 +380,8 @@ def test_prompts_read_side_by_side_piece_by_piece_are_read_as_alone(small: Model
         for reading in (found[number], refound[number]):
             assert reading.ids == wanted.ids
             np.testing.assert_array_equal(reading.logits, wanted.logits)
+            for part, alone in zip(state_parts(reading.state), state_parts(wanted.state), strict=True):
+                np.testing.assert_array_equal(part, alone)
 
 
 def test_the_beginnings_asked_for_last_are_kept() -> None:

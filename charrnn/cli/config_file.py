@@ -18,7 +18,7 @@ import typer
 from charrnn.cli.fields import flags_of
 from charrnn.config import TrainOptions, unknown
 from charrnn.config.fields import shown
-from charrnn.errors import ConfigError
+from charrnn.errors import CharrnnError, ConfigError
 
 BUDGETS = ("seconds", "steps", "epochs")
 
@@ -57,14 +57,19 @@ def config_text(options: Mapping[str, Any]) -> str:
 
 
 def as_defaults(context: typer.Context, path: Path | None) -> Path | None:
-    """Let the values of a file stand where nothing is typed."""
-    if path is not None:
+    """Let the values of a file stand where nothing is typed; `settled` tells where it is not there."""
+    if path is not None and path.exists():
         context.default_map = {**(context.default_map or {}), **read_config(path)}
     return path
 
 
-def one_budget(context: typer.Context, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The same, but for the file's budget where another is typed."""
+def settled(context: typer.Context, path: Path | None, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What was typed or stands in the file, but for the file's budget where another is typed.
+
+    Raises CharrnnError where the file is not there.
+    """
+    if path is not None and not path.exists():
+        raise CharrnnError(f"there is no file {path}: `charrnn inspect --config > {path}` writes one")
     sources = {name: context.get_parameter_source(name) for name in BUDGETS}
     typed = any(source is not None and source.name == "COMMANDLINE" for source in sources.values())
     from_file = [name for name, source in sources.items() if source is not None and source.name == "DEFAULT_MAP"]

@@ -50,6 +50,7 @@ def inspect(
             f"options stand behind the command: charrnn inspect {context.invoked_subcommand} …",
         )
         return
+    require(not (config and (as_json or digest)), "`config` is a file of its own: leave out `as_json` and `digest`")
     from charrnn.models.cells import CELLS
     from charrnn.models.cells.base import INITIALIZERS
     from charrnn.storage import runs

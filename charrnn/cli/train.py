@@ -8,7 +8,7 @@ import typer
 
 from charrnn.cli import options as opt
 from charrnn.cli.completion import complete_text
-from charrnn.cli.config_file import as_defaults, one_budget
+from charrnn.cli.config_file import as_defaults, settled
 from charrnn.cli.exit_codes import FAILED, INTERRUPTED
 from charrnn.cli.standard_input import or_standard_input
 from charrnn.config import ResumeOptions, TrainOptions, launch
@@ -63,7 +63,7 @@ def train(
         Path | None,
         opt.option(
             "Training",
-            "Options from this file, as `charrnn inspect --config` writes it; what is typed comes before it.",
+            "Options from a file, as `charrnn inspect --config` writes it; what is typed comes first.",
             "--config",
             default="none",
             metavar="TOML",
@@ -82,7 +82,7 @@ def train(
     Needs no option: every hyperparameter of the network, its regularisation and the schedule is chosen from the text
     and the time. Ctrl-C saves and says how to go on. -q prints the best bits per character alone.
     """
-    fields = one_budget(context, fields)
+    fields = settled(context, config, fields)
     if launch.rank():
         Talk.quiet, as_json = True, False
     elif not resume:
