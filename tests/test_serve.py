@@ -174,7 +174,8 @@ def test_a_completion_says_what_openai_says(small: Model) -> None:
     usage = {"prompt_tokens": 6, "completion_tokens": 20, "total_tokens": 26}
     assert whole.json["usage"] == {**usage, "prompt_tokens_details": {"cached_tokens": 0}}
     assert again.json["usage"] == {**usage, "prompt_tokens_details": {"cached_tokens": 6}}
-    assert texts(again) == texts(whole)
+    told: dict[str, Any] = {"rows": 2, "seed": 1, "length": 5, "temperature": 1.0, "precision": "int8"}
+    assert texts(again) == texts(whole) == [*small.sample("The ", **told), *small.sample("He", **told)]
     first, *_, last = stream.events
     assert stream.headers["content-type"].startswith("text/event-stream")
     assert first["choices"][0]["text"] == "The " and first["choices"][0]["finish_reason"] is None
@@ -195,13 +196,13 @@ def test_log_likelihoods_are_those_of_score(small: Model, lines: Model) -> None:
             drawn = {"model": "lines", "prompt": text, **told}
             asked: list[dict[str, Any]] = [
                 {"prompt": [text, "He"], "max_tokens": 0, **told}, {"prompt": [border, *ids], "max_tokens": 1, **told},
-                {**drawn, "stop": ["e"], "max_tokens": 100}, {**drawn, "max_tokens": 90},
-                {**drawn, "max_tokens": 90, "stream": True},
+                {**drawn, "model": "small", "stop": ["e"], "max_tokens": 300}, {**drawn, "max_tokens": 90},
+                {**drawn, "max_tokens": 90, "stream": True}, {**drawn, "max_tokens": 90, "echo": False},
             ]  # fmt: skip
             assert (await client("/detokenize", {"tokens": [border, *ids]})).json["prompt"] == BORDER + text
             return [await client("/v1/completions", fields) for fields in asked]
 
-    whole, begun, stopped, ended, streamed = asyncio.run(ask())
+    whole, begun, stopped, ended, streamed, alone = asyncio.run(ask())
     (wanted,) = small.score_lines([text])
     told = whole.json["choices"][0]
     assert told["text"] == text == "".join(told["logprobs"]["tokens"])
@@ -212,10 +213,14 @@ def test_log_likelihoods_are_those_of_score(small: Model, lines: Model) -> None:
     # As lm-evaluation-harness sums them: the start in front has none, the token drawn last is left out.
     first, *others = begun.json["choices"][0]["logprobs"]["token_logprobs"]
     assert first is None and -math.fsum(others[:-1]) == pytest.approx(wanted.nats, rel=1e-6)
+    assert begun.json["choices"][0]["logprobs"]["text_offset"][:3] == [0, len(BORDER), len(BORDER) + 1]
     choice = stopped.json["choices"][0]
     offsets = choice["logprobs"]["text_offset"]
-    assert len(offsets) == len(choice["logprobs"]["tokens"]) and max(offsets) <= len(choice["text"])
+    assert len(offsets) == len(choice["logprobs"]["tokens"]) and max(offsets) == len(choice["text"]) - 1
     assert choice["finish_reason"] == "stop" and not choice["text"].endswith("e")
+    record, before = alone.json["choices"][0]["logprobs"], len(text)
+    for name, values in ended.json["choices"][0]["logprobs"].items():
+        assert record[name] == [each - before if name == "text_offset" else each for each in values[before:]], name
     # Where a document ends, its end is told too; and a stream tells the same piece by piece.
     choice = ended.json["choices"][0]
     parts = [event["choices"][0]["logprobs"] for event in streamed.events]
@@ -278,6 +283,7 @@ def test_who_goes_is_not_written_for_and_what_is_too_much_waits_or_is_refused(sm
             await asyncio.sleep(0.05)
             waits = asyncio.create_task(client("/v1/completions", {"max_tokens": 3}))
             await asyncio.sleep(0)
+            await client("/v1/completions", {"prompt": "The " * 20_000}, stay=0.01)
             refused = [await client("/v1/completions", {"max_tokens": 3, "n": 2})]
             assert refused[0].status == 429 and refused[0].json["error"]["type"] == "rate_limit_error"
             whole, _ = await running
@@ -434,9 +440,10 @@ def test_the_page_on_it_is_right_and_a_signal_lets_texts_come_to_their_ends(trai
             head = "POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
             last.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
             assert last.recv(1 << 16).startswith(b"HTTP/1.1 200")
+            slow.settimeout(10)
+            assert slow.recv(99) == b"", "whoever says nothing is left"
             server.send_signal(signal.SIGTERM)
             streamed = b"".join(iter(lambda: last.recv(1 << 20), b""))
-            assert slow.recv(99) == b"", "whoever says nothing is left"
         assert server.wait(30) == 0 and server.stderr.read() == b""
     texts = [json.loads(line[6:]) for line in streamed.decode().split("\r\n") if line.startswith("data: {")]
     assert texts[-1]["choices"][0]["finish_reason"] == "length" and b"[DONE]" in streamed
