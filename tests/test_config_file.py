@@ -15,7 +15,7 @@ def test_a_run_is_repeated_by_what_inspect_writes(
     charrnn: CommandLine, trained: Path, tmp_path: Path, name: str
 ) -> None:
     told = charrnn("inspect", "--config", "-m", name, "--checkpoints", str(trained))
-    assert told.code == 0
+    assert told.code == 0 and "weight-drop = 0.0\n" in told.out, "what was chosen is written, also where it is none"
     Path("run.toml").write_text(told.out, encoding="utf-8")
     again = ["train", "--config", "run.toml", "--name", "again", "--threads", "1", "-q"]
     assert charrnn(*again).code == 0

@@ -283,7 +283,6 @@ def test_who_goes_is_not_written_for_and_what_is_too_much_waits_or_is_refused(sm
             await asyncio.sleep(0.05)
             waits = asyncio.create_task(client("/v1/completions", {"max_tokens": 3}))
             await asyncio.sleep(0)
-            await client("/v1/completions", {"prompt": "The " * 20_000}, stay=0.01)
             refused = [await client("/v1/completions", {"max_tokens": 3, "n": 2})]
             assert refused[0].status == 429 and refused[0].json["error"]["type"] == "rate_limit_error"
             whole, _ = await running
@@ -297,6 +296,20 @@ def test_who_goes_is_not_written_for_and_what_is_too_much_waits_or_is_refused(sm
                     break
                 await asyncio.sleep(0.02)
             assert (await client("/v1/completions", {"max_tokens": 3, "n": 3})).status == 200
+
+    asyncio.run(ask())
+
+
+def test_who_goes_while_a_prompt_is_read_is_forgotten(small: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def ask() -> None:
+        async with serving(small) as client:
+            with monkeypatch.context() as patch:  # a token at a time
+                patch.setattr("charrnn.serve.prompts.PIECE_SECONDS", 1e-9)
+                patch.setattr("charrnn.serve.prompts.MOST_LOGITS", 1)
+                assert (await client("/v1/completions", {"prompt": "The " * 20_000}, stay=0.02)).status == 499
+                assert "charrnn_tokens_total{" not in (await client("/metrics")).body, "it was still being read"
+            assert (await client("/v1/completions", {"max_tokens": 3})).status == 200
+            await asyncio.sleep(0.1)
 
     asyncio.run(ask())
 
