@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -431,7 +431,8 @@ PAGE = (Path(__file__).parents[1] / "docs/serve.md").read_text("utf-8")
 
 def test_the_page_on_it_is_right_and_a_signal_lets_texts_come_to_their_ends(trained: Path, tmp_path: Path) -> None:
     options = ["--checkpoints", str(trained), "--port", "0", "--patience", "1"]
-    with command("serve", "small", *options, cwd=tmp_path) as server:
+    with command("serve", "small", *options, cwd=tmp_path) as server, ExitStack() as stack:
+        stack.callback(server.kill)  # where something below fails; else it has ended by then
         assert server.stderr is not None
         begun = next(line for line in map(bytes.decode, server.stderr) if "listening at" in line)
         place = begun.split("listening at ")[1].split("/v1")[0]
