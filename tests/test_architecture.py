@@ -29,6 +29,7 @@ FLOORS = [
     {"plotting"},
     {"console"},
     {"api"},
+    {"serve"},
     {"cli", "harness"},
     {"__main__"},
 ]

@@ -210,6 +210,30 @@ def test_equals_borders_and_the_ends_of_the_uniforms_are_drawn_alike() -> None:
         assert drawn.logprobs[:, 0].tolist() == chain.logprobs(chain.own(logits), expected), options
 
 
+def test_each_row_may_be_drawn_by_its_own_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where threads share the rows."""
+    random, engine = np.random.default_rng(5), an_engine(hidden=7)
+    logits, uniforms = random.standard_normal((5, SYMBOLS)).astype(np.float32), random.random((5, 40))
+    drawings = [
+        Drawing(),
+        Drawing(temperature=0.0),
+        Drawing(temperature=0.5, top_k=3),
+        Drawing(temperature=2.0, top_p=0.6),
+        Drawing(min_p=0.3),
+    ]
+    alone = [
+        engine.write(logits[row : row + 1], engine.initial_state(1), uniforms[row : row + 1], drawing, True)
+        for row, drawing in enumerate(drawings)
+    ]
+    for threads in (1, 2):
+        monkeypatch.setenv("OMP_NUM_THREADS", str(threads))
+        monkeypatch.setattr(writing, "WORTH_A_THREAD", 1)
+        together = engine.write(logits, engine.initial_state(5), uniforms, drawings, True)
+        assert together.ids.tolist() == [each.ids[0].tolist() for each in alone]
+        assert together.logprobs is not None
+        assert together.logprobs.tolist() == [each.logprobs[0].tolist() for each in alone if each.logprobs is not None]
+
+
 def test_documents_end_where_they_would() -> None:
     engine = an_engine(hidden=9, documents=True)
     assert engine.config.vocab_size == SYMBOLS + 1

@@ -239,3 +239,20 @@ def test_a_processor_without_a_state_keeps_none() -> None:
     sequence = TextSequence(0, [1], LETTERS, LOOSE, [Temperature(1.0), Pattern()][:1])
     sequence.push(2)
     assert sequence.states == {} and sequence.ids == [1, 2]
+
+
+@pytest.mark.parametrize("stop", [(), ("cd",), ("bcd", "dd")])
+@pytest.mark.parametrize("most", [1, 2, 5, 9])
+def test_a_limit_of_tokens_ends_a_text_with_what_was_held_back(stop: tuple[str, ...], most: int) -> None:
+    """Pushed one by one or many at a time; what would be drawn behind the limit is none of it."""
+    drawn = [0, 1, 2, 0, 1, 2, 2, 0, 2, 3, 3]
+    config = SampleConfig(length=10**6, stop=stop)
+    for spell in (1, 2, 3, 11):
+        sequence = TextSequence(0, [1, 1], LETTERS, config, most=most)
+        assert sequence.room == most
+        ids: list[int] = []
+        while sequence.finished is None:
+            chunk = sequence.extend(drawn[len(ids) : len(ids) + spell])
+            ids = sequence.ids[2:]
+        assert chunk is not None and chunk.finished == "length"
+        assert ids == drawn[:most] and sequence.text == LETTERS.decode(drawn[:most])

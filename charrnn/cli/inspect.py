@@ -22,6 +22,8 @@ EXAMPLES = """Examples:
     charrnn inspect -m fables --json | jq .model
 
     charrnn inspect -m fables --digest
+
+    charrnn inspect -m fables --config > run.toml
 """
 
 
@@ -35,6 +37,12 @@ def inspect(
             "Output", "One number for weights, network and tokenizer: equal for models that are equal.", "--digest"
         ),
     ] = False,
+    config: Annotated[
+        bool,
+        opt.option(
+            "Output", "The options that train it again, for train --config; not what it began --from.", "--config"
+        ),
+    ] = False,
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
 ) -> None:
@@ -45,6 +53,7 @@ def inspect(
             f"options stand behind the command: charrnn inspect {context.invoked_subcommand} …",
         )
         return
+    require(not (config and (as_json or digest)), "`config` is a file of its own: leave out `as_json` and `digest`")
     from charrnn.models.cells import CELLS
     from charrnn.models.cells.base import INITIALIZERS
     from charrnn.storage import runs
@@ -56,10 +65,16 @@ def inspect(
         write(f"{_digest(path)}\n")
         return
     header = read_header(path)
+    if config:
+        from charrnn.cli.config_file import config_text
+        from charrnn.training.repeating import options_of
+
+        write(config_text(options_of(header)))
+        return
     tokenizer = tokenizer_of(header)
     validations = [event for event in runs.Run(path.parent).read_metrics() if "valid_bpc" in event]
     summary = header.summary
-    config = summary.pop("config", {})
+    decided = summary.pop("config", {})
     record: dict[str, Any] = {
         "file": str(path),
         "bytes": header.bytes,
@@ -76,7 +91,7 @@ def inspect(
         "tokenizer": {"kind": tokenizer.kind, "size": tokenizer.size},
         "vocabulary": [tokenizer.symbol(token) for token in range(tokenizer.size)],
         "training": summary,
-        "options": config,
+        "options": decided,
         "valid_bpc": [event["valid_bpc"] for event in validations],
     }
     if as_json:
@@ -105,7 +120,7 @@ def inspect(
             "history": _history([event["valid_loss"] for event in validations]),
             "in 8 bits": _cost_of_8_bits(summary),
             "counts": _counts(header.counts),
-            "options": ", ".join(f"{name} {value}" for name, value in config.items() if value is not None),
+            "options": ", ".join(f"{name} {value}" for name, value in decided.items() if value is not None),
             "versions": ", ".join(f"{name} {value}" for name, value in record["versions"].items()),
             "saved": f"{record['saved']}, {header.bytes:,} bytes, format {record['format']}",
         },

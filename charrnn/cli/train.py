@@ -8,6 +8,7 @@ import typer
 
 from charrnn.cli import options as opt
 from charrnn.cli.completion import complete_text
+from charrnn.cli.config_file import as_defaults, settled
 from charrnn.cli.exit_codes import FAILED, INTERRUPTED
 from charrnn.cli.standard_input import or_standard_input
 from charrnn.config import ResumeOptions, TrainOptions, launch
@@ -29,6 +30,8 @@ EXAMPLES = """Examples:
 
     zcat big.txt.gz | charrnn train - --name big --for 1h
 
+    charrnn train --config run.toml --seed 2
+
     charrnn train --resume --name big
 
     charrnn train --resume --more 10m
@@ -37,6 +40,7 @@ EXAMPLES = """Examples:
 
 @opt.with_fields(TrainOptions)
 def train(
+    context: typer.Context,
     corpus: Annotated[
         list[str] | None,
         typer.Argument(
@@ -55,6 +59,18 @@ def train(
             "--resume",
         ),
     ] = False,
+    config: Annotated[
+        Path | None,
+        opt.option(
+            "Training",
+            "Options from a file, as `charrnn inspect --config` writes it; what is typed comes first.",
+            "--config",
+            default="none",
+            metavar="TOML",
+            check=as_defaults,
+            is_eager=True,
+        ),
+    ] = None,
     more: Annotated[str | None, opt.from_field(ResumeOptions, "more")] = None,
     checkpoints: opt.Checkpoints = None,
     as_json: Annotated[bool, opt.option("Output", "One event a line on stdout.", "--json")] = False,
@@ -66,6 +82,7 @@ def train(
     Needs no option: every hyperparameter of the network, its regularisation and the schedule is chosen from the text
     and the time. Ctrl-C saves and says how to go on. -q prints the best bits per character alone.
     """
+    fields = settled(context, config, fields)
     if launch.rank():
         Talk.quiet, as_json = True, False
     elif not resume:

@@ -59,6 +59,7 @@ SAMPLING = ("Writer.sample", "Writer.stream", "Writer.samples")
 
 RULES = (
     Rule(verbs=("train",), options=NEW_RUN, beside=("resume",), because="a run goes on as it began"),
+    Rule(verbs=("train",), options=("config",), beside=("resume",), because="a run goes on as it began"),
     Rule(verbs=("train",), options=("more",), without=("resume",), because="a new run has spent nothing yet"),
     Rule(verbs=("train", "Training.start"), options=("vocab_size",), without=("tokenizer",), being="subword",
          because="characters and bytes are as many as there are"),

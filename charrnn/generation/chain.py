@@ -1,6 +1,7 @@
 """The processors of one sampling at work, and what the draw is told by. Shapes: B rows, V vocabulary."""
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +31,7 @@ class Chain:
         self._kept_told = told
         self._ending = endless and any(one.ends for one in processors)
 
-    @property
+    @cached_property
     def drawing(self) -> Drawing | None:
         """The chain as settings of the compiled draw; None where that does not do all of it."""
         drawing: Drawing | None = None if self._ending else Drawing()

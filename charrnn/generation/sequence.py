@@ -1,6 +1,7 @@
 """One row of a text under way: all that belongs to it, so that it can be copied, dropped and put in another order."""
 
 import copy
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -114,7 +115,9 @@ class TextSequence:
         processors: Iterable[Processor] = (),
         *,
         seed: int = 0,
+        most: int | None = None,
     ) -> None:
+        """With `most`, it ends behind so many tokens, if nothing ends it before."""
         self.row = row
         self.ids = list(prompt)
         self.uniforms = Uniforms(seed)
@@ -126,8 +129,9 @@ class TextSequence:
         self._stop = StopSearch(config.stop, config.length)
         self._written: list[str] = []
         self.written = 0  # characters, the prompt not among them
-        # How many ids the prompt has, and how many there were at the last chunk.
+        # How many ids the prompt has, how many there were at the last chunk, and how many there may be.
         self._begun = self._told = len(self.ids)
+        self._most = sys.maxsize if most is None else self._begun + most
         self._logprobs: list[float] = []  # of what was drawn, where they are told
         self._kept = 0.0  # since the last chunk
         self._counts: dict[int | None, Counts] = {}
@@ -161,12 +165,18 @@ class TextSequence:
         if token == self._end:
             text, self.finished = self._stop.finish(self._detokenizer.finish()), "end"
         else:
-            text, self.finished = self._stop.push(self._detokenizer.push(token))
+            text, self.finished = self._within(*self._stop.push(self._detokenizer.push(token)))
         if logprob is not None:
             self._logprobs.append(logprob)
         if kept is not None:
             self._kept = kept = self._kept + kept
         return self._chunk(text, self.finished, kept)
+
+    def _within(self, text: str, finished: str | None) -> tuple[str, str | None]:
+        """The same or, where that is the last token that there may be, with what was held back."""
+        if finished or len(self.ids) < self._most:
+            return text, finished
+        return text + self._stop.finish(""), "length"
 
     def _chunk(self, text: str, finished: str | None, kept: float | None = None) -> TextChunk | None:
         """What is told of the tokens since the last chunk; None where no text is certain."""
@@ -182,12 +192,13 @@ class TextSequence:
 
     @property
     def room(self) -> int:
-        """How many characters there is room for behind what is certain or held back."""
-        return self._stop.room
+        """How many characters, or tokens, there is room for behind what is certain or held back."""
+        return min(self._stop.room, self._most - len(self.ids))
 
     def extend(self, tokens: Sequence[int], logprobs: Sequence[float] | None = None) -> TextChunk | None:
         """`push`, one after another up to an end, and what they all give; for a sequence without processors' states."""
         stop, detokenizer = copy.copy(self._stop), self._detokenizer.copy()
+        tokens = tokens[: self._most - len(self.ids)]
         if self._end not in tokens:
             *_, last = pieces = list(map(detokenizer.push, tokens))
             text = "".join(pieces)
@@ -196,8 +207,8 @@ class TextSequence:
             if fits and finished != "stop":
                 self._stop, self._detokenizer = stop, detokenizer
                 self.ids += tokens
-                self._logprobs += logprobs or ()
-                return self._chunk(text, finished)
+                self._logprobs += (logprobs or ())[: len(tokens)]
+                return self._chunk(*self._within(text, finished))
         chunks = []
         for place, token in enumerate(tokens):
             chunk = self.push(token, logprobs[place] if logprobs else None)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from charrnn.config import ModelConfig
 from charrnn.inference.products import Doubles, Floats, Matrix
-from charrnn.models.states import State, map_state
+from charrnn.models.states import State, join_states, map_state
 
 if TYPE_CHECKING:
     from charrnn.inference.compiled import CompiledNetwork
@@ -67,6 +67,10 @@ class Used(NamedTuple):
     """(B, V): how often each was used within the window; kept up as tokens are drawn, in place."""
     leaving: Ids
     """(B, T): of what was there before, the token that leaves the window with each that is drawn; none: -1."""
+
+
+# How all rows are drawn, or each.
+Drawings = Drawing | list[Drawing]
 
 
 class Drawn(NamedTuple):
@@ -148,15 +152,15 @@ class Engine(ABC):
         logits: Floats,
         state: EngineState,
         uniforms: Doubles,
-        drawing: Drawing,
+        drawing: Drawings,
         told: bool,
         used: Used | None = None,
         beside: Beside | None = None,
     ) -> Drawn:
         """Draw and read what was drawn, T times, where it `writes`.
 
-        logits (B, V) and state of what is known, uniforms (B, T) in [0, 1); what was used, where the drawing looks
-        back.
+        logits (B, V) and state of what is known, uniforms (B, T) in [0, 1); how all rows are drawn, or each; what was
+        used, where a drawing looks back.
         """
         raise NotImplementedError
 
@@ -178,6 +182,10 @@ class Engine(ABC):
         """The state of these rows, in this order, some perhaps more than once: copies."""
         chosen = list(rows)
         return map_state(lambda part: part[chosen], state)
+
+    def join_rows(self, states: Sequence[EngineState]) -> EngineState:
+        """The rows of several states as those of one, in this order: copies."""
+        return join_states(np.concatenate, states)
 
 
 def of_all(engines: "Sequence[Engine]") -> "Sequence[CompiledNetwork]":

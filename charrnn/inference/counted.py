@@ -6,7 +6,7 @@ Shapes: B rows, T time, V vocabulary.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from charrnn.inference.base import BackEnd, Beside, Drawing, Drawn, Engine, EngineState, Ids, Used
+from charrnn.inference.base import BackEnd, Beside, Drawings, Drawn, Engine, EngineState, Ids, Used
 from charrnn.inference.compiled import CompiledNetwork
 from charrnn.inference.counting import Counting
 from charrnn.inference.products import Doubles, Floats, Matrix
@@ -61,7 +61,7 @@ class CountedEngine(Engine):
         logits: Floats,
         state: CountedState,
         uniforms: Doubles,
-        drawing: Drawing,
+        drawing: Drawings,
         told: bool,
         used: Used | None = None,
         beside: Beside | None = None,

@@ -6,7 +6,7 @@ Shapes: B rows, V vocabulary.
 from collections.abc import Mapping, Sequence
 
 from charrnn.config import ModelConfig
-from charrnn.inference.base import BackEnd, Beside, Drawing, Drawn, Engine, EngineState, Ids, Used, of_all
+from charrnn.inference.base import BackEnd, Beside, Drawings, Drawn, Engine, EngineState, Ids, Used, of_all
 from charrnn.inference.compiled import CompiledNetwork
 from charrnn.inference.formats import FORMATS
 from charrnn.inference.network import NetworkEngine
@@ -59,7 +59,7 @@ class EnsembleEngine(Engine):
         logits: Floats,
         state: tuple[EngineState, ...],
         uniforms: Doubles,
-        drawing: Drawing,
+        drawing: Drawings,
         told: bool,
         used: Used | None = None,
         beside: Beside | None = None,

@@ -13,7 +13,7 @@ import numpy as np
 
 from charrnn.config import ModelConfig
 from charrnn.errors import CharrnnError
-from charrnn.inference.base import BackEnd, Beside, Drawing, Drawn, Engine, Ids, StepState, Used
+from charrnn.inference.base import BackEnd, Beside, Drawings, Drawn, Engine, Ids, StepState, Used
 from charrnn.inference.compiled import CompiledNetwork, compiled
 from charrnn.inference.formats import FORMATS, INT8
 from charrnn.inference.layers import head, lay_out
@@ -83,7 +83,7 @@ class NetworkEngine(Engine):
         logits: Floats,
         state: StepState,
         uniforms: Doubles,
-        drawing: Drawing,
+        drawing: Drawings,
         told: bool,
         used: Used | None = None,
         beside: Beside | None = None,

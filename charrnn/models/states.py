@@ -3,7 +3,7 @@
 Shapes: B batch, H hidden.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 # A torch tensor or a NumPy array.
@@ -24,6 +24,15 @@ def map_state(function: Callable[[Array], Array], state: Nested) -> Nested:
         return function(state)  # type: ignore[no-any-return]
     parts, kind = [map_state(function, part) for part in state], type(state)
     return kind(*parts) if hasattr(state, "_fields") else kind(parts)
+
+
+def join_states(function: Callable[[Sequence[Array]], Array], states: Sequence[Nested]) -> Nested:
+    """Several memories of one form as one: `function` makes each array of those that stand in its place."""
+    first = states[0]
+    if not isinstance(first, tuple):
+        return function(states)  # type: ignore[no-any-return]
+    parts = [join_states(function, own) for own in zip(*states, strict=True)]
+    return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
 
 
 def state_parts(state: Any) -> Iterator[Array]:

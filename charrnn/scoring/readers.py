@@ -100,6 +100,10 @@ class NumpyReader(_LogitsReader):
         # A second thread would get in the first one's way: between two products, the interpreter is theirs in turns.
         self.workers = ThreadPoolExecutor(1)
 
+    def next(self, steps: int, rows: int) -> Reader:
+        """Itself reads whatever comes, where nobody takes over."""
+        return self
+
     def _initial(self, rows: int) -> NetworkState:
         return self._network.initial_states(rows)
 

@@ -15,7 +15,7 @@ from charrnn.config import ModelConfig
 from charrnn.models.cells import CELLS
 from charrnn.models.states import NetworkState, map_state
 from charrnn.scoring.predictions import Asked, Ids, Predictions, predictions_of
-from charrnn.scoring.readers import IntegerReader, Reader, Readers
+from charrnn.scoring.readers import IntegerReader, NumpyReader, Reader, Readers
 
 # At most so many numbers for the gates or the logits of a window, and so many places for a batch.
 NUMBERS, PLACES = 1 << 22, 1 << 20
@@ -35,7 +35,7 @@ class Memory(NamedTuple):
 class SideBySide:
     """Texts as token ids -> what was predicted in them."""
 
-    def __init__(self, config: ModelConfig, readers: Readers | IntegerReader, asked: Asked) -> None:
+    def __init__(self, config: ModelConfig, readers: Readers | IntegerReader | NumpyReader, asked: Asked) -> None:
         self._start_id, self._readers, self._asked = config.start_id, readers, asked
         widest = max(CELLS[config.cell].gates * config.hidden, config.vocab_size)
         self._places = max(1, NUMBERS // widest)

@@ -22,7 +22,7 @@ def _offline() -> Any:
         yield
 
 
-def evaluated(folder: Path, task: dict[str, Any], **told: Any) -> dict[str, Any]:
+def evaluated(folder: Path, task: dict[str, Any], model: str = "charrnn", **told: Any) -> dict[str, Any]:
     """The results of a task, which is written beside its data, by the harness itself."""
     import lm_eval
     from lm_eval.tasks import TaskManager
@@ -31,9 +31,7 @@ def evaluated(folder: Path, task: dict[str, Any], **told: Any) -> dict[str, Any]
 
     (folder / "task.yaml").write_text(json.dumps(task), encoding="utf-8")  # JSON is YAML
     tasks = TaskManager(include_path=str(folder), include_defaults=False)
-    found = lm_eval.simple_evaluate(
-        model="charrnn", tasks=[task["task"]], task_manager=tasks, bootstrap_iters=0, **told
-    )
+    found = lm_eval.simple_evaluate(model=model, tasks=[task["task"]], task_manager=tasks, bootstrap_iters=0, **told)
     assert found is not None
     results: dict[str, Any] = found["results"][task["task"]]
     return results

@@ -16,7 +16,7 @@ from charrnn.errors import ConfigError
 
 VARIABLE, NONE = "CHARRNN_COMPILED", "no"
 # The library says with which form of these records it was built.
-FORM = 4
+FORM = 5
 SUFFIXES = (".so", ".dylib", ".dll")
 
 Address = ctypes.c_void_p

@@ -305,8 +305,8 @@ EXPORTED int64_t charrnn_count(int64_t set, const Counts *counts, int64_t rows, 
 #include "draw.h"
 
 /* Draw and read what was drawn, `steps` times: logits (B, V) of what comes first, in the end of what comes next;
-   uniforms (B, steps), memories each as for its network -> ids (B, steps), and what `tell` says of them (B, steps, 2),
-   where that is asked for. Several networks are averaged. Beside counts, where there are such, logits are the mixture's;
+   uniforms (B, steps), `draw` one a row, memories each as for its network -> ids (B, steps), and what `tell` says of
+   them (B, steps, 2), where that is asked for. Several networks are averaged. Beside counts, where there are such, logits are the mixture's;
    their places and memory as for `charrnn_count`. Where penalties are on, used (B, V) says how often each symbol was, and
    is kept up; leaving (B, steps) what leaves the window of what was there before, or -1. */
 EXPORTED int64_t charrnn_write(int64_t set, int64_t count, const Network *const *networks, float *const *memories,
@@ -335,9 +335,9 @@ EXPORTED int64_t charrnn_write(int64_t set, int64_t count, const Network *const 
             const float *own = logits + row * symbols;
             int64_t *found = ids + row * steps;
             double *own_used = used ? used + row * symbols : NULL;
-            tokens[row] = found[step] = drawn(draw, own, own_used, uniforms[row * steps + step], &one);
-            if (used) keep_up(draw, own_used, symbols, step, found, leaving + row * steps);
-            if (told) tell(draw, own, tokens[row], &one, told + 2 * (row * steps + step));
+            tokens[row] = found[step] = drawn(draw + row, own, own_used, uniforms[row * steps + step], &one);
+            if (used) keep_up(draw + row, own_used, symbols, step, found, leaving + row * steps);
+            if (told) tell(draw + row, own, tokens[row], &one, told + 2 * (row * steps + step));
         }
         for (int64_t n = 0; n < count; n++)
             sets[set].step(networks[n], rows, tokens, memories[n],
@@ -357,4 +357,4 @@ EXPORTED int64_t charrnn_write(int64_t set, int64_t count, const Network *const 
 }
 
 /* With which form of the records this was built (FORM in __init__.py). */
-EXPORTED int64_t charrnn_form(void) { return 4; }
+EXPORTED int64_t charrnn_form(void) { return 5; }

@@ -89,7 +89,7 @@ typedef struct {
 #define THIRD_ORDER 5.169222938345892e-11 /* a sixth of its cube */
 #define LAST_STEP 65535
 
-/* How symbols are drawn: masks and penalties, temperature, filters. 0: off. */
+/* How the symbols of a row are drawn: masks and penalties, temperature, filters. 0: off. */
 typedef struct {
     const uint8_t *kept; /* (V,): which may come; nothing: all */
     double repetition;   /* 1: off */
