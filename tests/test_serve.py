@@ -337,7 +337,7 @@ def test_a_fault_of_the_desk_is_told_and_the_next_is_served(small: Model, monkey
 @each("precision", ["int8", "fp32"])
 @each(
     "options",
-    [{"temperature": 0.9}, {"temperature": 0.9, "repetition_penalty": 1.2, "repetition_window": 5}, {"mirostat": 3.0}],
+    [{"temperature": 0.9}, {"temperature": 0.9, "repetition_penalty": 1.2, "repetition_window": 5}, {"surprise": 3.0}],
 )
 def test_rows_that_join_and_leave_at_any_turn_are_those_alone(
     small: Model, precision: str, options: dict[str, Any]
