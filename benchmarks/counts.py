@@ -1,20 +1,30 @@
-"""What counts of the training text add to a network, step by step, on the part that the network's run held out.
+"""What counts of the training text add to a network, and what they cost.
 
     python benchmarks/counts.py MODEL [--checkpoints FOLDER] [--quick]
 
-Nats per token: the network alone, with one n-gram of order 8, with all experts at constant weights, and with a gate;
-the state carried, and reset every 256 tokens. All weights are fitted on one half and reported on the other, both ways.
-Prints the table, how long counting took and what the tables weigh, and appends to RESULTS.md; --quick writes nothing.
+Nats per token of the part that the model's run held out, all weights fitted on one half and reported on the other, both
+ways: the network alone, beside one n-gram, beside all experts at constant weights, and with a gate; the state carried,
+and reset every 256 tokens. Then characters a second written, alone and beside counts, in turns; and how many spans of
+20 and 40 characters of what is written stand in the training text, beside the held-out text's own share.
+Prints the tables and appends to RESULTS.md; --quick writes nothing.
 """
 
 import argparse
+import statistics
 import time
 
-import numpy as np
 from results import append, table
 
+from charrnn import api
+from charrnn.analysis.novelty import novelty_curve
+from charrnn.models.counts.fitting import Examples, fit, fit_constants
+from charrnn.models.counts.mixture import Gate
+from charrnn.scoring.counts import examples_of, fixed_gate, middle
+from charrnn.text.dataset import encode_part
+
 READINGS = {"carried": None, "reset every 256": 256}
-ROWS = 8192
+STREAMS, TURNS = {1: 20_000, 64: 1000}, 5
+SPANS, CHARS, ROWS, TEMPERATURES = (20, 40), 100_000, 50, (0.8, 1.0)
 
 
 def main() -> None:
@@ -24,53 +34,77 @@ def main() -> None:
     parser.add_argument("--checkpoints")
     parser.add_argument("--quick", action="store_true")
     arguments = parser.parse_args()
-
-    from charrnn import api
-    from charrnn.api.learned import training_text
-    from charrnn.models.counts import Experts, KneserNey
-    from charrnn.models.counts.fitting import Examples, fit, fit_constants
-    from charrnn.models.counts.mixture import Gate, mixed
-    from charrnn.scoring.counts import Mixture, middle
-    from charrnn.text.dataset import encode_part
-
-    def mean_nats(gates: list[Gate], halves: list[Examples]) -> float:
-        nats = []
-        for gate, half in zip(gates, halves, strict=True):
-            for first in range(0, half.tokens.size, ROWS):
-                log_p, tokens = half.log_p[:, first : first + ROWS], half.tokens[first : first + ROWS]
-                nats.append(-mixed(log_p, gate.weights(log_p))[np.arange(tokens.size), tokens])
-        return float(np.concatenate(nats).mean())
-
-    model = api.load(arguments.model, checkpoints=arguments.checkpoints)
-    training = encode_part(model.tokenizer, [training_text(model)], model.documents)
-    part = encode_part(model.tokenizer, [api.held_out(model).read()], model.documents)
-    own = model.counts.experts
-    eight = KneserNey.count(training.tokens, model.config.start_id, 8, training.starts)
-    experts = Experts({"order 8": eight, **own.named}, own.vocab_size)
-    second = np.arange(part.tokens.size) >= middle(part)
-    columns: list[list[str]] = []
-    for reset_every in READINGS.values():
-        halves = Mixture(model.network, experts, reset_every).examples(part, [~second, second])
-        found = [mean_nats([Gate.constant([1.0])] * 2, [Examples(half.log_p[:1], half.tokens) for half in halves])]
-        for some in ([0, 1], [0, *range(2, 2 + len(own.named))]):
-            kept = [Examples(half.log_p[some], half.tokens) for half in halves]
-            start = np.append(0.7, np.full(len(some) - 1, 0.1))
-            constants = [Gate.constant(fit_constants(half, start).tolist()) for half in reversed(kept)]
-            found.append(mean_nats(constants, kept))
-        started = time.process_time()
-        gates = [fit(half, gate) for half, gate in zip(reversed(kept), constants, strict=True)]
-        seconds = time.process_time() - started
-        columns.append([f"{each:.4f}" for each in [*found, mean_nats(gates, kept)]])
-    names = ["network alone", "+ Kneser-Ney order 8, constants", f"+ {', '.join(own.named)}: constants", "+ a gate"]
-    shown = table(["nats per token", *READINGS], [list(row) for row in zip(names, *columns, strict=True)])
+    both, alone = (api.load(arguments.model, checkpoints=arguments.checkpoints, counts=own) for own in (True, False))
+    assert both.counts is not None and both.header.counts is not None, "the model has no counts"
     told = (
-        f"{model.name}, {part.tokens.size:,} tokens held out; counting {model.counts.seconds:.1f} s, two gates "
-        f"{seconds:.1f} s; tables {sum(expert.nbytes for expert in own.named.values()) / 1e6:.0f} MB\n"
+        f"{both.name}: {both.config.size}; counts of {both.header.counts.tokens:,} tokens, "
+        f"{both.counts.experts.nbytes / 1e6:.1f} MB of a file of {both.header.bytes / 1e6:.1f}\n"
     )
+    shown = f"{figures(both)}\n{speeds(both, alone)}\n{copying(both, alone)}"
     if arguments.quick:
         print(f"{told}\n{shown}")
     else:
         append("Counts beside the network", told, shown)
+
+
+def figures(model: api.Model) -> str:
+    """What each expert brings."""
+    assert model.counts is not None
+    experts, fixed = model.counts.experts, fixed_gate(model.counts.experts)
+    part = encode_part(model.tokenizer, [api.held_out(model).read()], model.documents)
+    columns: list[list[str]] = []
+    for reset_every in READINGS.values():
+        parted = part.parted(middle(part))
+        halves = [examples_of(model.network, experts, half, reset_every=reset_every) for half in parted]
+
+        def mean(gates: list[Gate], kept: list[Examples]) -> str:
+            costs = sum(half.cost(gate) for half, gate in zip(kept, gates, strict=True))
+            return f"{costs / sum(half.tokens.size for half in kept):.4f}"
+
+        found = [mean([Gate.constant([1.0])] * 2, [Examples(half.log_p[:1], half.tokens) for half in halves])]
+        for some in ([0, 1], list(range(1 + len(experts.each)))):
+            kept = [Examples(half.log_p[some], half.tokens) for half in halves]
+            constants = [Gate.constant(fit_constants(half, fixed.constants[some]).tolist()) for half in reversed(kept)]
+            found.append(mean(constants, kept))
+        columns.append([*found, mean([fit(half, fixed) for half in reversed(halves)], halves)])
+    names = ["network alone", f"+ {experts.names[0]}", f"+ {', '.join(experts.names)}", "+ a gate"]
+    return table(["nats per token", *READINGS], [list(row) for row in zip(names, *columns, strict=True)])
+
+
+def speeds(both: api.Model, alone: api.Model) -> str:
+    """Medians of characters a second, one after the other in turns, and their ratio."""
+    rows = []
+    for streams, length in STREAMS.items():
+        seconds: list[list[float]] = [[], []]
+        for _ in range(TURNS):
+            for own, model in zip(seconds, (alone, both), strict=True):
+                own.append(_seconds(model, streams, length))
+        fast, slow = (streams * length / statistics.median(own) for own in seconds)
+        rows.append([f"{streams}", f"{fast / 1e3:.1f} k", f"{slow / 1e3:.1f} k", f"{slow / fast:.2f}"])
+    return table(["streams", "alone, characters/s", "beside counts", "ratio"], rows)
+
+
+def _seconds(model: api.Model, rows: int, length: int) -> float:
+    began = time.perf_counter()
+    for _ in model.stream("", rows=rows, length=length, seed=1):
+        pass
+    return time.perf_counter() - began
+
+
+def copying(both: api.Model, alone: api.Model) -> str:
+    """Shares of spans that stand word for word in the training text."""
+    index = both.copy_index
+
+    def shares(texts: list[str]) -> list[str]:
+        new = novelty_curve("", texts, index, max(SPANS)).shares
+        return [f"{100 * (1 - (new[span - 1] or 0)):.2f}%" for span in SPANS]
+
+    rows = [["held-out text", *shares([api.held_out(both).read()[:CHARS]])]]
+    for temperature in TEMPERATURES:
+        for name, model in (("alone", alone), ("beside counts", both)):
+            found = model.samples(rows=ROWS, length=CHARS // ROWS, seed=1, temperature=temperature)
+            rows.append([f"temperature {temperature:g}, {name}", *shares([each.text for each in found])])
+    return table(["spans in the training text", *(f"of {span}" for span in SPANS)], rows)
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ class CharrnnLM(LM):  # type: ignore[misc, unused-ignore]
         from charrnn.scoring.continuations import continuations
 
         asked = [(str(context), str(continuation)) for context, continuation in map(_arguments, requests)]
-        return continuations(self.model.network, self.model.tokenizer, asked, **self.options)
+        return continuations(self.model.predictor, self.model.tokenizer, asked, **self.options)
 
     def loglikelihood_rolling(self, requests: Sequence[Any]) -> list[float]:
         """log p of each whole text in nats, as `charrnn eval` scores it."""
@@ -80,7 +80,7 @@ class CharrnnLM(LM):  # type: ignore[misc, unused-ignore]
 
         texts = [str(text) for (text,) in map(_arguments, requests)]
         model = self.model
-        found = whole_texts(model.network, model.tokenizer, texts, documents=model.documents, **self.options)
+        found = whole_texts(model.predictor, model.tokenizer, texts, documents=model.documents, **self.options)
         return [float(each) for each in found]
 
     def generate_until(self, requests: Sequence[Any]) -> list[str]:

@@ -16,6 +16,8 @@ from charrnn import machine
 from charrnn.cli.app import run
 from charrnn.console import Talk
 
+from .forks import forking
+
 # Small, fast, and with every option that would otherwise be chosen by the clock.
 SMALL = ["--hidden", "16", "--embedding", "8", "--layers", "1", "--batch-size", "4", "--bptt", "16", "--threads", "1"]
 
@@ -68,6 +70,14 @@ def command(*arguments: str, cwd: Path, **environment: str) -> "subprocess.Popen
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The command line as a program of its own that starts at once."""
+    path = tmp_path_factory.mktemp("program") / "charrnn"
+    with forking(path):
+        yield path
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ import ast
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,6 +42,7 @@ class Import(NamedTuple):
     module: str
 
 
+@cache
 def files() -> list[Path]:
     return sorted(PACKAGE.rglob("*.py"))
 
@@ -50,27 +51,36 @@ def name_of(path: Path) -> str:
     return path.relative_to(PACKAGE).as_posix()
 
 
+@cache
 def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), str(path))
 
 
+@cache
+def nodes(path: Path) -> list[ast.AST]:
+    return list(ast.walk(tree(path)))
+
+
+@cache
 def is_module(dotted: str) -> bool:
     path = PACKAGE.parent.joinpath(*dotted.split("."))
     return path.is_dir() or path.with_suffix(".py").is_file()
 
 
-def imports(path: Path) -> Iterator[Import]:
+@cache
+def imports(path: Path) -> list[Import]:
     """Every module that a file imports, wherever the statement stands."""
-    for node in ast.walk(tree(path)):
+    found = []
+    for node in nodes(path):
         if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield Import(name_of(path), alias.name)
+            found += [Import(name_of(path), alias.name) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0 and node.module, f"{name_of(path)}: a relative import"
             for alias in node.names:
                 whole = f"{node.module}.{alias.name}"
                 inside = node.module.split(".")[0] == "charrnn" and is_module(whole)
-                yield Import(name_of(path), whole if inside else node.module)
+                found.append(Import(name_of(path), whole if inside else node.module))
+    return found
 
 
 def imports_at_once(path: Path) -> set[str]:
@@ -90,7 +100,9 @@ def imports_at_once(path: Path) -> set[str]:
     return found
 
 
-ALL = [found for path in files() for found in imports(path)]
+@cache
+def all_imports() -> set[Import]:
+    return {found for path in files() for found in imports(path)}
 
 
 def room(file: str) -> str:
@@ -102,7 +114,7 @@ def floor(name: str) -> int:
 
 
 def importers(library: str) -> set[str]:
-    return {found.file for found in ALL if found.module.split(".")[0] == library}
+    return {found.file for found in all_imports() if found.module.split(".")[0] == library}
 
 
 def test_every_room_has_its_floor() -> None:
@@ -113,10 +125,10 @@ def test_every_room_has_its_floor() -> None:
 
 def test_imports_are_found_at_all() -> None:
     """The rules below hold trivially for a parser that sees nothing."""
-    assert Import("storage/checkpoint.py", "charrnn.models.ensemble") in ALL
-    assert Import("api/model.py", "charrnn.storage.runs") in ALL
-    assert Import("cli/inspect.py", "charrnn.storage.checkpoint") in ALL, "imports inside functions count"
-    assert Import("cli/sample.py", "charrnn.api") in ALL, "imports for the type checker count"
+    assert Import("storage/checkpoint.py", "charrnn.models.ensemble") in all_imports()
+    assert Import("api/model.py", "charrnn.storage.runs") in all_imports()
+    assert Import("cli/inspect.py", "charrnn.storage.checkpoint") in all_imports(), "imports inside functions count"
+    assert Import("cli/sample.py", "charrnn.api") in all_imports(), "imports for the type checker count"
 
 
 @each("path", files())
@@ -136,7 +148,7 @@ def test_imports_run_one_way_only(path: Path) -> None:
 def test_of_the_package_itself_only_the_version_is_imported() -> None:
     """Its other names are made of the rooms: to import them from inside would go round in a circle."""
     for path in files():
-        for node in ast.walk(tree(path)):
+        for node in nodes(path):
             if isinstance(node, ast.ImportFrom) and node.module == "charrnn":
                 values = {alias.name for alias in node.names if not is_module(f"charrnn.{alias.name}")}
                 assert values <= {"__version__"}, name_of(path)
@@ -216,7 +228,7 @@ def test_what_a_text_is_written_with_imports_torch_when_it_is_needed_or_never(pa
 def test_imports_at_once_are_told_from_those_that_wait() -> None:
     assert "torch" in imports_at_once(PACKAGE / "models/layers.py")
     assert "numpy" in imports_at_once(PACKAGE / "storage/checkpoint.py")
-    assert Import("storage/checkpoint.py", "torch") in ALL and "torch" not in imports_at_once(
+    assert Import("storage/checkpoint.py", "torch") in all_imports() and "torch" not in imports_at_once(
         PACKAGE / "storage/checkpoint.py"
     )
 
@@ -229,7 +241,7 @@ LONGEST_FILE, LONGEST_FUNCTION = 300, 60
 @each("path", files())
 def test_a_file_is_one_idea_and_a_function_fits_on_a_screen(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST_FILE
-    for node in ast.walk(tree(path)):
+    for node in nodes(path):
         # The options of a command are its signature.
         if isinstance(node, ast.FunctionDef) and room(name_of(path)) != "cli":
             assert (node.end_lineno or 0) - node.lineno < LONGEST_FUNCTION, node.name
@@ -238,14 +250,17 @@ def test_a_file_is_one_idea_and_a_function_fits_on_a_screen(path: Path) -> None:
 # ---- calls
 
 
-def calls(path: Path) -> Iterator[tuple[str, str]]:
+@cache
+def calls(path: Path) -> list[tuple[str, str]]:
     """Every call as its owner and its name: ("", "print"), ("torch", "load"), ("model", "eval")."""
-    for node in ast.walk(tree(path)):
+    found = []
+    for node in nodes(path):
         if isinstance(node, ast.Call):
             if isinstance(node.func, ast.Name):
-                yield "", node.func.id
+                found.append(("", node.func.id))
             elif isinstance(node.func, ast.Attribute):
-                yield ast.unparse(node.func.value), node.func.attr
+                found.append((ast.unparse(node.func.value), node.func.attr))
+    return found
 
 
 @each("path", files())
@@ -256,7 +271,7 @@ def test_nothing_is_ever_unpickled_or_evaluated(path: Path) -> None:
         assert (owner, name) not in {("", "eval"), ("", "exec"), ("", "compile"), ("", "__import__")}
         assert not (owner in {"torch", "np", "numpy", "torch.jit", "torch.hub"} and name == "load")
         assert name != "literal_eval"
-    named = {alias.name for node in ast.walk(tree(path)) if isinstance(node, ast.ImportFrom) for alias in node.names
+    named = {alias.name for node in nodes(path) if isinstance(node, ast.ImportFrom) for alias in node.names
              if (node.module or "").split(".")[0] in {"torch", "numpy", "builtins"}}  # fmt: skip
     assert not named & {"load", "eval", "exec"}
 
@@ -274,63 +289,70 @@ def test_only_the_command_line_prints(path: Path) -> None:
 # ---- a fresh interpreter
 
 
-def loaded(script: str) -> set[str]:
-    """The top-level packages that a fresh interpreter has loaded after the script."""
-    tail = "\nimport json, sys\nprint(json.dumps(sorted({name.split('.')[0] for name in sys.modules})))"
-    done = subprocess.run([sys.executable, "-c", script + tail], capture_output=True, text=True, timeout=60)
+def loaded(*scripts: str) -> list[set[str]]:
+    """The top-level packages that a fresh interpreter has loaded after each of some scripts, one behind the other.
+
+    What is not loaded after the last of them is loaded by none, so one interpreter is enough for many scripts.
+    """
+    tell = "import json, sys\nprint('\\nloaded', json.dumps(sorted({name.split('.')[0] for name in sys.modules})))\n"
+    program = "".join(f"{script}\n{tell}" for script in scripts)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    return set(json.loads(done.stdout.splitlines()[-1]))
+    told = [line.removeprefix("loaded ") for line in done.stdout.splitlines() if line.startswith("loaded [")]
+    assert len(told) == len(scripts)
+    return [set(json.loads(line)) for line in told]
+
+
+def command_line(*arguments: str) -> str:
+    return f"from charrnn.cli.app import run; assert run({list(arguments)}) == 0"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "script",
-    [
+def test_torch_is_not_loaded_before_there_is_work_for_it() -> None:
+    scripts = [
         "import charrnn",
         "import charrnn.cli.app",
         "from charrnn import CharrnnError; import charrnn.storage.runs, charrnn.config",
-        "from charrnn.cli.app import run; assert run(['--help']) == 0",
-        "from charrnn.cli.app import run; assert run(['--version']) == 0",
-        "from charrnn.cli.app import run; assert run(['train', '--help']) == 0",
-    ],
-)
-def test_torch_is_not_loaded_before_there_is_work_for_it(script: str) -> None:
-    packages = loaded(script)
-    assert "charrnn" in packages
-    assert not packages & {"torch", "numpy", "matplotlib", "sentencepiece", "safetensors"}
+        command_line("--help"),
+        command_line("--version"),
+        command_line("train", "--help"),
+    ]
+    for script, packages in zip(scripts, loaded(*scripts), strict=True):
+        assert "charrnn" in packages
+        assert not packages & {"torch", "numpy", "matplotlib", "sentencepiece", "safetensors"}, script
 
 
 TEXT = ["--length", "50", "--seed", "1", "--quiet"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["sample", *TEXT, "--precision", "int8"],
-        ["sample", *TEXT, "--precision", "fp32"],
-        ["sample", *TEXT, "-n", "3", "--threads", "1", "--top-k", "5", "--json"],
-        ["inspect"],
-    ],
-    ids=" ".join,
-)
-@pytest.mark.parametrize("model", ["small", "lines"])
-def test_a_text_is_written_without_torch(trained: Path, arguments: list[str], model: str) -> None:
-    line = [*arguments, "-m", model, "--checkpoints", str(trained)]
-    packages = loaded(f"from charrnn.cli.app import run; assert run({line}) == 0")
-    assert "numpy" in packages
-    assert not packages & {"torch", "matplotlib"}
+def test_a_text_is_written_without_torch(trained: Path) -> None:
+    scripts = [
+        command_line(*arguments, "-m", model, "--checkpoints", str(trained))
+        for model in ("small", "lines")
+        for arguments in (
+            ["sample", *TEXT, "--precision", "int8"],
+            ["sample", *TEXT, "--precision", "fp32"],
+            ["sample", *TEXT, "-n", "3", "--threads", "1", "--top-k", "5", "--json"],
+            ["inspect"],
+        )
+    ]
+    for script, packages in zip(scripts, loaded(*scripts), strict=True):
+        assert "numpy" in packages
+        assert not packages & {"torch", "matplotlib"}, script
 
 
 @pytest.mark.slow
-def test_a_model_is_loaded_and_writes_for_python_without_torch(trained: Path, tmp_path: Path) -> None:
-    line = f"import charrnn; print(charrnn.load({str(trained / 'small')!r}).sample('The', rows=2, seed=1, length=9))"
-    assert "torch" not in loaded(line)
-    score = f"\ncharrnn.load({str(trained / 'small')!r}).score('The heron')"
-    no_compiler = "\nimport sys; assert 'torch._dynamo' not in sys.modules"
-    # Nor does a training need torch's compiler, which takes a second to be had.
-    train = f"\ncharrnn.train('river', steps=2, hidden=8, checkpoints={str(tmp_path)!r})"
-    assert "torch" in loaded(line + score + train + no_compiler)
+def test_a_model_is_loaded_and_writes_for_python_without_torch(trained: Path, tmp_path: Path, corpus: Path) -> None:
+    model = f"charrnn.load({str(trained / 'small')!r})"
+    writes, works = loaded(
+        f"import charrnn; print({model}.sample('The', rows=2, seed=1, length=9))",
+        f"{model}.score('The heron')\n"
+        f"charrnn.train({str(corpus)!r}, steps=2, hidden=8, threads=1, checkpoints={str(tmp_path)!r})\n"
+        # Nor does a training need torch's compiler, which takes a second to be had.
+        "import sys; assert 'torch._dynamo' not in sys.modules",
+    )
+    assert "torch" not in writes and "torch" in works
 
 
 # ---- the public names

@@ -3,7 +3,6 @@
 import json
 import os
 import pickle
-import resource
 import shlex
 import shutil
 import struct
@@ -21,6 +20,7 @@ from charrnn.storage.formats import FORMAT
 
 from .cases import each
 from .conftest import SMALL, CommandLine, Result
+from .forks import forked, on_a_full_disk
 
 
 def refused(result: Result, code: int, *words: str) -> None:
@@ -279,13 +279,12 @@ def test_a_full_disk_leaves_the_old_checkpoint(charrnn: CommandLine, corpus: Pat
     folder = Path("checkpoints/mine")
     before = {name: (folder / name).read_bytes() for name in ("model.safetensors", "resume.safetensors")}
 
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
-
-    line = [sys.executable, "-m", "charrnn", "train", "--resume", "--name", "mine", "--steps", "9"]
-    done = subprocess.run(line, cwd=tmp_path, capture_output=True, check=False, preexec_fn=limit)
-    assert done.returncode == 1
-    assert b"cannot be written" in done.stderr and b"unharmed" in done.stderr and b"Traceback" not in done.stderr
+    words = tmp_path / "out", tmp_path / "err"
+    process = forked(on_a_full_disk, *words, {}, "train", "--resume", "--name", "mine", "--steps", "9")
+    process.join(60)
+    said = words[1].read_text("utf-8")
+    assert process.exitcode == 1
+    assert "cannot be written" in said and "unharmed" in said and "Traceback" not in said
     for name, content in before.items():
         assert (folder / name).read_bytes() == content
     assert not [file for file in folder.iterdir() if file.name.startswith(".")]

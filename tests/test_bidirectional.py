@@ -174,7 +174,17 @@ def test_the_windows_of_both_directions_are_as_many(tmp_path: Path, corpus: Path
 
 @pytest.mark.slow
 def test_both_directions_learn(tmp_path: Path, corpus: Path) -> None:
-    model = api.train(str(corpus), checkpoints=tmp_path, seed=1, steps=150, bidirectional=True, hidden=48, threads=1)
+    model = api.train(
+        str(corpus),
+        checkpoints=tmp_path,
+        seed=1,
+        steps=150,
+        bidirectional=True,
+        hidden=24,
+        batch_size=16,
+        bptt=32,
+        threads=1,
+    )
     score = model.score("the fox and the crow were sitting on a wall\n", unknown=True)
     assert score.backward is not None
     assert max(score.bpc, score.backward.bpc) < 4.5  # of 6 for symbols alone

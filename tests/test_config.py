@@ -5,6 +5,7 @@ import json
 import math
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -101,9 +102,15 @@ def test_every_range_begins_and_ends_where_its_field_says() -> None:
     assert seen > 60
 
 
+@cache
+def named_commands() -> dict[str, Any]:
+    """Made of their signatures once."""
+    return dict(commands(app))
+
+
 def parse(command: str, *arguments: str) -> dict[str, Any]:
     """What a command line is read as, without running it."""
-    found: dict[str, Any] = dict(commands(app))[command].make_context(command, [*arguments]).params
+    found: dict[str, Any] = named_commands()[command].make_context(command, [*arguments]).params
     return found
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load_file
+from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 from charrnn.config import TrainOptions, launch
 from charrnn.errors import RunError
@@ -24,6 +26,7 @@ from charrnn.training.distributed import begin
 from charrnn.training.world import ALONE, World
 
 from .conftest import CommandLine
+from .forks import forked, told_to_files
 
 # AdamW: SOAP's bases make more of the rounding of a sum in another order.
 NETWORK = [
@@ -44,6 +47,41 @@ def torchrun(ranks: int, *arguments: str, more: Sequence[str] = ()) -> "subproce
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+class Launch:
+    """As many processes of a command line as torchrun would start, told the same; but forked, which takes no time."""
+
+    def __init__(self, ranks: int, *arguments: str, folder: Path) -> None:
+        self.store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+        self.told = [(folder / f"out-{rank}", folder / f"err-{rank}") for rank in range(ranks)]
+        self.processes = [
+            forked(told_to_files, *self.told[rank], self.environment(rank, ranks), *arguments) for rank in range(ranks)
+        ]
+
+    def environment(self, rank: int, ranks: int) -> dict[str, str]:
+        return {
+            "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(ranks), "LOCAL_WORLD_SIZE": str(ranks),
+            "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(self.store.port), "TORCHELASTIC_USE_AGENT_STORE": "True",
+            "TORCHELASTIC_RUN_ID": "job", "GLOO_SOCKET_IFNAME": "lo",
+        }  # fmt: skip
+
+    def poll(self) -> int | None:
+        """None as long as nothing has ended; the exit code of one that failed, or else 0."""
+        codes = [process.exitcode for process in self.processes if process.exitcode is not None]
+        return max(codes, key=bool, default=None)
+
+    def ended(self) -> tuple[int, str, str]:
+        """The exit code of one that failed, which ends the others, and what all of them said."""
+        deadline = time.monotonic() + 120
+        while any(one.is_alive() for one in self.processes) and not self.poll() and time.monotonic() < deadline:
+            wait([one.sentinel for one in self.processes if one.is_alive()], timeout=1)
+        code = self.poll()
+        for process in self.processes:
+            process.kill()
+            process.join()
+        out, err = ("".join(file.read_text("utf-8") for file in files) for files in zip(*self.told, strict=True))
+        return -1 if code is None else code, out, err
 
 
 def ended(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
@@ -127,7 +165,7 @@ def test_processes_learn_together_what_one_learns_alone_and_a_run_goes_on_in_a_w
     for run in ("alone", "together"):
         assert charrnn(*more, run, "--steps", "60").code == 0
     assert charrnn(*more, "alone", "--steps", "90").code == 0
-    code, out, err = ended(torchrun(3, *more, "together", "--steps", "90"))
+    code, out, err = Launch(3, *more, "together", "--steps", "90", folder=tmp_path).ended()
     assert code == 0 and re.fullmatch(r"[\d.]+\n", out), err
     same(tmp_path / "alone", tmp_path / "together", 1e-4)
 
@@ -139,7 +177,7 @@ def test_networks_of_an_ensemble_that_are_shared_out_learn_what_one_process_teac
     """By SOAP too, for each is trained by one process, which has all rows."""
     network = ["soap" if word == "adamw" else word for word in NETWORK] + ["--average", "0.5", "--weight-drop", "0.2"]
     line = ["train", str(corpus), *network, "--ensemble", "2", "--checkpoints", str(tmp_path), "-q"]
-    code, _, err = ended(torchrun(2, *line, "--name", "together", "--steps", "30"))
+    code, _, err = Launch(2, *line, "--name", "together", "--steps", "30", folder=tmp_path).ended()
     assert code == 0, err
     assert charrnn(*line, "--name", "alone", "--steps", "30").code == 0
     same(tmp_path / "alone", tmp_path / "together", 1e-7)
@@ -164,7 +202,7 @@ def test_a_world_whose_process_is_killed_begins_again_where_it_was_saved_and_end
         "--save-every",
         "5",
         "--steps",
-        "200",
+        "130",
     ]
     process = torchrun(2, *line, "--name", "killed", more=["--max-restarts", "3"])
     wait_until(lambda: (tmp_path / "c/killed/metrics.jsonl").exists() and metrics(tmp_path / "c/killed"), process)
@@ -189,10 +227,10 @@ def workers(launcher: "subprocess.Popen[str]") -> list[int]:
     return [found[rank] for rank in sorted(found)]
 
 
-def wait_until(holds: Any, process: "subprocess.Popen[str]") -> None:
+def wait_until(holds: Any, started: "subprocess.Popen[str] | Launch") -> None:
     deadline = time.monotonic() + 60
     while not holds():
-        assert process.poll() is None and time.monotonic() < deadline, process.communicate()
+        assert started.poll() is None and time.monotonic() < deadline
         time.sleep(0.05)
 
 
@@ -201,10 +239,10 @@ def test_one_that_is_asked_to_stop_stops_all_with_everything_saved(
     charrnn: CommandLine, corpus: Path, tmp_path: Path
 ) -> None:
     line = ["train", str(corpus), *NETWORK, "--checkpoints", str(tmp_path), "--name", "asked", "--for", "1h"]
-    process = torchrun(2, *line)
-    wait_until(lambda: (tmp_path / "asked" / "metrics.jsonl").exists() and metrics(tmp_path / "asked"), process)
-    os.kill(workers(process)[1], signal.SIGUSR1)
-    code, _, err = ended(process)
+    launch = Launch(2, *line, folder=tmp_path)
+    wait_until(lambda: (tmp_path / "asked" / "metrics.jsonl").exists() and metrics(tmp_path / "asked"), launch)
+    os.kill(launch.processes[1].pid or 0, signal.SIGUSR1)
+    code, _, err = launch.ended()
     assert code == 0 and err.count("and saved; to go on:") == 1, err
     step = metrics(tmp_path / "asked")[-1]["step"]
     assert charrnn("train", "--resume", "--checkpoints", str(tmp_path), "--steps", str(step + 30), "-q").code == 0
@@ -239,6 +277,7 @@ def test_a_run_whose_first_save_was_cut_short_is_begun_anew_by_its_own_launch_al
 
 @pytest.mark.slow
 def test_what_is_wrong_is_said_once(tmp_path: Path, corpus: Path) -> None:
-    code, out, err = ended(torchrun(2, "train", str(tmp_path / "none.txt"), "--checkpoints", str(tmp_path / "c")))
+    line = ["train", str(tmp_path / "none.txt"), "--checkpoints", str(tmp_path / "c")]
+    code, out, err = ended(torchrun(2, *line))
     assert code != 0 and not out and err.count("charrnn: ") == 1 and "there is no file" in err
     assert "charrnn/" not in err, "no traceback of ours"

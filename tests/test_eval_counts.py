@@ -1,25 +1,27 @@
-"""What counts add on a text: gates are never reported on what they were fitted on; one line for each refusal."""
+"""What counts add on a text: gates are never reported on what they were fitted on; a model carries its counts."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from charrnn import api
-from charrnn.errors import ConfigError
+from charrnn.api.contributions import read_beside
+from charrnn.api.counts import mixtures_for
+from charrnn.errors import CheckpointError
+from charrnn.inference.counting import Counting
 from charrnn.models.counts import Experts
 from charrnn.models.counts.fitting import fit
-from charrnn.models.counts.mixture import Gate, mixed
+from charrnn.models.counts.kept import ALL, OF_FIRST_HALF, OF_SECOND_HALF, KeptCounts
+from charrnn.models.counts.mixture import Gate, Mixture
 from charrnn.models.counts.trie import Ids
-from charrnn.scoring.counts import Mixture, alike_in, middle, with_counts
-from charrnn.scoring.figures import Nats
-from charrnn.scoring.score import score
-from charrnn.scoring.token_nll import Positions
+from charrnn.scoring import counts
+from charrnn.scoring.counts import alike_in, counted_nll, examples_of, fit_gates, middle
+from charrnn.scoring.token_nll import Positions, token_nll
+from charrnn.storage import checkpoint
 from charrnn.text.letters import NO_LETTER, letters_of
 from charrnn.text.part import Part
-from charrnn.text.survey import TextStatistics
 from charrnn.text.tokenizers.byte import ByteTokenizer
 from charrnn.text.tokenizers.char import CharTokenizer
 
@@ -36,61 +38,32 @@ def part_of(*ids: Ids) -> Part:
     return Part(tokens, tokens.size)
 
 
-def mixture_of(training: Ids) -> Mixture:
-    return Mixture(make_model(hidden=4), Experts.count(training, START))
-
-
-def found(mixture: Mixture, part: Part, held_out: Part | None, constants: Gate = ALONE) -> tuple[Nats, str]:
-    plain = score(mixture.model, part, TextStatistics(part.chars, part.chars, 1), reset_every=mixture.reset_every)
-    result = with_counts(mixture, part, plain, held_out, constants)
-    assert result.score.state == f"{plain.state}, with counts" and next(iter(result.weights)) == "network"
-    return result.score.token_nll, result.fitted
-
-
 def test_each_half_of_the_held_out_part_is_scored_by_the_gate_of_the_other_half() -> None:
     """Planted: counts know the first half by heart and are wrong all through the second; a gate that had seen a half
     would trust them in the first and turn away from them in the second."""
-    up = np.tile(np.arange(5), 2000)
-    mixture, part = mixture_of(up[:1000]), part_of(up[:3000], up[:3000][::-1])
-    nats, told = found(mixture, part, part)
-    first, second = mixture.examples(part, [np.arange(6000) < 3000, np.arange(6000) >= 3000])
-    assert "the other half" in told
-    for own, gate_of, other in ((slice(3000), second, first), (slice(3000, None), first, second)):
-        honest, cheat = (mixture.token_nll(part, [fit(examples, ALONE)])[0][own] for examples in (gate_of, other))
-        np.testing.assert_array_equal(nats[own], honest)
-        assert honest.mean() > cheat.mean() + 0.5
-
-
-def test_another_text_is_scored_by_a_gate_of_the_held_out_part_but_for_what_they_share() -> None:
-    up, noise = np.tile(np.arange(5), 400), draw(800, seed=2)
-    mixture, held_out = mixture_of(up[:1000]), part_of(up[:1500], noise)
-    alike, other = found(mixture, part_of(noise[100:600]), held_out), found(mixture, part_of(up[:700]), held_out)
-    sets = np.ones(2300, bool), np.ones(2300, bool)
-    sets[0][1600:2100] = False
-    sets[1][:1500] = False
-    for (nats, told), text, kept, count in zip(
-        (alike, other), (noise[100:600], up[:700]), sets, ("500", "1,500"), strict=True
-    ):
-        gate = fit(mixture.examples(held_out, [kept])[0], ALONE)
-        np.testing.assert_array_equal(nats, mixture.token_nll(part_of(text), [gate])[0])
-        assert f"fitted on {kept.sum():,} tokens" in told and f"none of the {count}" in told
-    new, told = found(mixture, part_of(draw(300, seed=3)), held_out)
-    assert "in common" not in told and "2,300 tokens" in told and new.size == 300
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("charrnn.scoring.counts.MOST_READ", 700)
-        nats, told = found(mixture, part_of(up[:700]), part_of(noise, up))
-    gate = fit(mixture.examples(part_of(noise[:700]), [np.ones(700, bool)])[0], ALONE)
-    np.testing.assert_array_equal(nats, mixture.token_nll(part_of(up[:700]), [gate])[0])
+    up, model = np.tile(np.arange(5), 2000), make_model(hidden=4)
+    experts, part = Experts.count(up[:1000], START), part_of(up[:3000], up[:3000][::-1])
+    found = fit_gates(model, experts, part)
+    first, second = (examples_of(model, experts, half) for half in part.parted(middle(part)))
+    assert found.both is not None and found.alone is not None
+    fixed = counts.fixed_gate(experts)
+    for name, other in ((OF_FIRST_HALF, second), (OF_SECOND_HALF, first)):
+        np.testing.assert_array_equal(found.counts.gates[name].constants, fit(other, fixed).constants)
+    honest = first.cost(found.counts.gates[OF_FIRST_HALF]) + second.cost(found.counts.gates[OF_SECOND_HALF])
+    cheat = first.cost(fit(first, fixed)) + second.cost(fit(second, fixed))
+    assert found.both == pytest.approx(honest / 6000) and honest > cheat + 3000
+    by_halves = [Counting(found.counts.of(half)) for half in (OF_FIRST_HALF, OF_SECOND_HALF)]
+    nats = counted_nll(model, by_halves, part)
+    np.testing.assert_allclose(nats.both.mean(), found.both, rtol=3e-3)
+    np.testing.assert_allclose(nats.alone, token_nll(model, part.tokens), atol=1e-6)
+    np.testing.assert_allclose(nats.alone.mean(), found.alone, rtol=3e-3)
 
 
 def test_without_a_held_out_part_the_weights_are_fixed() -> None:
-    up = np.tile(np.arange(5), 100)
-    mixture, constants = mixture_of(up), Gate.constant([0.7, 0.4, -0.1])
-    nats, told = found(mixture, part_of(draw(200)), None, constants)
-    np.testing.assert_array_equal(nats, mixture.token_nll(part_of(draw(200)), [constants])[0])
-    assert "no text was held out" in told
-    everything, _ = found(mixture, part_of(draw(200)), part_of(draw(200), draw(200)), constants)
-    np.testing.assert_array_equal(everything, nats, "a held-out part that is all in the text fits nothing")
+    experts = Experts.count(np.tile(np.arange(5), 100), START)
+    found = fit_gates(make_model(hidden=4), experts, None)
+    assert found.both is None and [*found.counts.gates] == [ALL]
+    assert found.counts.gates[ALL].constants.tolist() == list(counts.CONSTANTS_OF_PIECES)
 
 
 @each("reset_every", [None, 7])
@@ -104,17 +77,14 @@ def test_a_network_that_alone_has_weight_costs_what_it_costs_alone(reset_every: 
     tokens[20] = START + 1
     model = make_model(documents=in_documents)
     part = Part(tokens, tokens.size, starts)
-    mixture = Mixture(model, Experts.count(draw(400), START, None if starts is None else np.array([0])), reset_every)
-    plain = score(model, part, TextStatistics(part.chars, part.chars, 1), reset_every=reset_every)
-    nats, weights = mixture.token_nll(part, [ALONE])
-    np.testing.assert_allclose(nats, plain.token_nll, atol=1e-5)
-    assert weights.tolist() == [1, 0, 0]
-    sums: list[Nats] = []
-    gate = Gate.constant([0.6, 0.5, -0.2])
-    mixture.read(part, lambda _, log_p, __: sums.append(np.exp(mixed(log_p, gate.weights(log_p))).sum(axis=1)))
-    np.testing.assert_allclose(np.concatenate(sums), np.ones(tokens.size), atol=1e-6)
-    others = replace(mixture, batch_size=3).token_nll(part, [gate])[0]
-    np.testing.assert_allclose(others, mixture.token_nll(part, [gate])[0], atol=1e-5)
+    experts = Experts.count(draw(400), START, None if starts is None else np.array([0]))
+    found = counted_nll(model, [Counting(Mixture(experts, ALONE))], part, reset_every=reset_every)
+    np.testing.assert_allclose(found.alone, token_nll(model, tokens, starts, reset_every=reset_every), atol=1e-6)
+    np.testing.assert_allclose(found.both, found.alone, atol=1e-5)
+    mixture = [Counting(Mixture(experts, Gate.constant([0.6, 0.5, -0.2])))]
+    one, others = (counted_nll(model, mixture, part, reset_every=reset_every, batch_size=size).both for size in (32, 3))
+    np.testing.assert_allclose(others, one, atol=1e-5)
+    assert not np.allclose(one, found.alone, atol=0.01)
 
 
 @each("reset_every, starts", [(None, None), (10, None), (None, np.array([0, 20]))])
@@ -123,15 +93,22 @@ def test_no_expert_sees_what_the_network_may_not(reset_every: int | None, starts
     ends = START if starts is None else START + 1
     training = np.tile(np.concatenate([tokens, others]), 2)
     experts = Experts.count(training, START, None if starts is None else np.arange(0, training.size, 40))
-    mixture = Mixture(make_model(documents=ends > START), experts, reset_every)
-    counts_alone = Gate.constant([0, 0.5, 0.5])
-    one, other = (mixture.token_nll(Part(text, 40, starts), [counts_alone])[0] for text in (tokens, others))
-    assert np.array_equal(one[20:], other[20:]) == (reset_every is not None or starts is not None)
-    assert not np.array_equal(one[:19], other[:19])
+    counts_alone = [Counting(Mixture(experts, Gate.constant([0, 0.5, 0.5])))]
+    one, other = (
+        counted_nll(make_model(documents=ends > START), counts_alone, Part(text, 40, starts), reset_every=reset_every)
+        for text in (tokens, others)
+    )
+    assert np.array_equal(one.both[20:], other.both[20:]) == (reset_every is not None or starts is not None)
+    assert not np.array_equal(one.both[:19], other.both[:19])
 
 
 def test_halves_part_between_documents_and_equal_documents_are_alike() -> None:
     tokens, starts = documents_of([30, 1, 50, 7])
+    first, second = Part(tokens, 88, starts).parted(31)
+    assert first.starts is not None and second.starts is not None
+    assert (first.starts.tolist(), second.starts.tolist()) == ([0, 30], [0, 50])
+    last = Part(tokens, 88, starts).end(40)
+    assert last.starts is not None and last.tokens.tolist() == tokens[int(starts[-1]) :].tolist()
     assert middle(Part(tokens, 88, starts)) == 31 and middle(Part(tokens, 88)) == 44
     twin = np.concatenate([tokens[81:], draw(5), [START], tokens[1:40]])
     other = Part(twin, twin.size, np.array([0, 7, 13]))
@@ -148,47 +125,115 @@ def test_letters_of_words() -> None:
     assert found[128:].tolist() == list(range(128, 256))
 
 
-# ---- the verb and the command
+# ---- models, verbs and commands
 
 
-def test_python_has_it_beside_the_plain_score(trained: Path, prose: str) -> None:
-    model = api.load("small", checkpoints=trained)
-    plain, scored = model.score(prose[:600]), model.score(prose[:600], counts=True)
-    assert scored.counts is not None and plain.counts is None
-    assert scored.nats == plain.nats and scored.counts.bpc < plain.bpc, "the text was learned from"
-    assert scored.counts.state == "carried, with counts"
-    with pytest.raises(ConfigError, match="`counts` means nothing beside `adapt`"):
-        model.score(prose[:100], counts=True, adapt=True)
+@pytest.fixture(scope="module")
+def counted(tmp_path_factory: pytest.TempPathFactory, prose: str) -> Path:
+    """A run of a network that has hardly learned, beside counts."""
+    folder = tmp_path_factory.mktemp("counted")
+    (folder / "c.txt").write_text(prose, encoding="utf-8")
+    api.train(folder / "c.txt", steps=3, name="c", checkpoints=folder / "k", hidden=8, batch_size=4, seed=1, threads=1)
+    return folder / "k"
 
 
-@each("name, how", [("small", []), ("small", ["--reset-every", "16"]), ("small", ["--lines"]), ("lines", [])])
-def test_eval_tells_the_held_out_part_with_counts(
-    charrnn: CommandLine, trained: Path, name: str, how: list[str]
-) -> None:
-    line = ["eval", "-m", name, "--checkpoints", str(trained), "--threads", "1", *how]
-    plain, result = (json.loads(charrnn(*line, *more, "--json").out) for more in ([], ["--counts"]))
-    assert {**result, "counts": 0, "seconds": 0} == {**plain, "counts": 0, "seconds": 0}
-    assert result["counts"]["bpc"] < plain["bpc"]
-    told = charrnn(*line, "--counts").err
-    assert "each half of the held-out part by weights fitted on the other half" in told
-    assert "weights in the mean: network " in told and ", words " in told
+def test_a_model_carries_its_counts_and_scores_its_own_held_out_part_half_by_half(counted: Path) -> None:
+    model, alone = (api.load("c", checkpoints=counted, counts=counts) for counts in (True, False))
+    assert model.counts is not None and alone.counts is None and model != alone and model.digest != alone.digest
+    text = api.held_out(model)
+    plain, both = alone.score(text, unknown=True), model.score(text, unknown=True)
+    assert plain.network is None and both.network is not None
+    np.testing.assert_allclose(both.network.token_nll, plain.token_nll, atol=1e-6)
+    assert both.bpc < plain.bpc - 0.3
+    assert any("fitted on the other half" in note for note in both.notes)
+    told = model.header.counts
+    assert (
+        told is not None
+        and told.loss is not None
+        and told.loss < plain.loss
+        and told.alone == pytest.approx(plain.loss, rel=0.01)
+    )
+    # By hand: the halves, each by its gate.
+    part = part_of(model.tokenizer.encode(text.read(), unknown=True))
+    first, second = (
+        counted_nll(model.network, [Counting(model.counts.of(half))], part).both
+        for half in (OF_FIRST_HALF, OF_SECOND_HALF)
+    )
+    border = middle(part)
+    np.testing.assert_allclose(both.token_nll, np.append(first[:border], second[border:]), atol=1e-6)
 
 
-def test_eval_refuses_counts_of_a_text_that_is_gone_or_another_and_what_they_do_not_go_with(
-    charrnn: CommandLine, prose: str
-) -> None:
-    text = Path("c.txt")
-    text.write_text(prose[:3000], encoding="utf-8")
-    Path("t.txt").write_text("The heron", encoding="utf-8")
-    assert charrnn("train", "c.txt", "--steps", "1", "--name", "a", *SMALL).code == 0
-    line = ["eval", "-m", "a", "--counts", "t.txt"]
-    assert "no text was held out: by weights that did well elsewhere" in charrnn(*line).err
-    text.write_text(prose[:2999] + "!", encoding="utf-8")
-    changed = charrnn(*line)
-    text.unlink()
-    for result, said in ((changed, "has changed"), (charrnn(*line), "there is no file")):
-        told = [each for each in result.err.splitlines() if each.startswith("charrnn: ")]
-        assert result.code == 1 and not result.out and len(told) == 1 and said in told[0], result.err
-    for more in (["--adapt"], ["-q"], ["--pairs", "pairs.tsv"]):
-        result = charrnn("eval", "-m", "a", "--counts", *more)
-        assert result.code == 2 and "--counts" in result.err and more[0] in result.err
+def test_a_text_that_shares_a_run_with_the_held_out_part_is_scored_by_fixed_weights(counted: Path) -> None:
+    model = api.load("c", checkpoints=counted)
+    some, new = api.held_out(model).read()[100:300], "a wholly other text, of which nothing was ever seen before."
+    for text, fixed in ((some, True), (new, False)):
+        part = part_of(model.tokenizer.encode(text, unknown=True))
+        (mixture,), notes = mixtures_for(model, part, lines=False)
+        assert (mixture.mixture.gate.outward.size == 0 and bool(notes)) == fixed
+        assert model.counts is not None
+        assert (mixture.mixture.gate is model.counts.gates[ALL]) != fixed
+
+
+def test_everything_that_reads_reads_beside_counts(counted: Path) -> None:
+    model = api.load("c", checkpoints=counted)
+    text = "The heron stood in the river, and the river went by.\n" * 3
+    line = text.splitlines(keepends=True)[0]
+    whole = model.score(line)
+    assert model.score(line, lines=True).nats == pytest.approx(whole.nats, rel=1e-6)
+    for precision, close in (("fp32", 1e-5), ("int8", 0.02)):
+        one, *others = model.score_lines([line] * 3, precision=precision)
+        assert one.nats == pytest.approx(whole.nats, rel=close) and all(each.nats == one.nats for each in others)
+    assert float(model.surprisal(line)["surprisal"].sum()) == pytest.approx(whole.nats / np.log(2), rel=1e-5)
+    assert model.decompress(model.compress(text.encode())) == text.encode()
+    assert len(model.compress(text.encode())) < len(
+        api.load("c", checkpoints=counted, counts=False).compress(text.encode())
+    )
+    behind = model.read("The heron stood")
+    assert model.sample(state=behind, seed=3, length=50) == model.sample("The heron stood", seed=3, length=50)
+    behind.save(counted / "state")
+    assert model.sample(state=counted / "state", seed=3, length=50) == model.sample(state=behind, seed=3, length=50)
+
+
+def test_what_each_expert_knows_adds_up_to_the_figures(counted: Path, charrnn: CommandLine) -> None:
+    model = api.load("c", checkpoints=counted)
+    text = api.held_out(model).read()
+    network, *experts, together = read_beside(model, text, length=10**6)
+    score = model.score(text, unknown=True)
+    known, alone = ~score.unknown, score.network
+    assert alone is not None and score.oov == 1  # which no expert is asked for
+    for reader, nats in ((network, alone.token_nll), (together, score.token_nll)):
+        assert reader.bits == pytest.approx(nats[known].mean() / np.log(2), rel=2e-2), reader.name
+    assert [each.name for each in experts] == ["order 9", "words", "order 4"] and together.weight is None
+    further = [each for each in text if each.isalpha()]
+    assert len(further) < len(text) and all(None not in each.by_place.values() for each in (network, together))
+    told = charrnn("inspect", "counts", "-m", "c", "--checkpoints", str(counted), "--length", "300")
+    rows = [line.split("\t") for line in told.out.splitlines()]
+    assert rows[0][:3] == ["", "bits", "weight"] and [row[0] for row in rows[1:]] == [
+        "network", "order 9", "words", "order 4", "together",
+    ]  # fmt: skip
+    refused = charrnn("inspect", "counts", "-m", str(counted / "none"))
+    assert refused.code == 1
+
+
+def test_damaged_counts_are_told_in_one_line(counted: Path, tmp_path: Path) -> None:
+    header, tensors = checkpoint.read(counted / "c" / "model.safetensors")
+    name = "counts.experts.words.1.firsts"
+    checkpoint.write(tmp_path / "m.safetensors", {**tensors, name: tensors[name][1:]}, header.metadata)
+    with pytest.raises(CheckpointError, match="is damaged: its counts do not fit together"):
+        api.load(tmp_path / "m.safetensors")
+    assert api.load(tmp_path / "m.safetensors", counts=False).counts is None
+    experts = api.load("c", checkpoints=counted).counts
+    assert isinstance(experts, KeptCounts)
+
+
+def test_the_command_line_trains_without_counts_and_reads_without(charrnn: CommandLine, prose: str) -> None:
+    Path("c.txt").write_text(prose, encoding="utf-8")
+    result = charrnn("train", "c.txt", "--steps", "1", "--name", "a", "--no-counts", *SMALL)
+    assert result.code == 0 and "counts of" not in result.err
+    assert "network_bpc" not in charrnn("eval", "-m", "a", "--threads", "1").out
+    result = charrnn("train", "c.txt", "--steps", "1", "--name", "b", *SMALL)
+    assert "counts of the training text (" in result.err and "by the network alone" in result.err
+    both, alone = (
+        json.loads(charrnn("eval", "-m", "b", "--json", "--threads", "1", *more).out) for more in ([], ["--no-counts"])
+    )
+    assert both["bpc"] < both["network"]["bpc"] == pytest.approx(alone["bpc"], rel=1e-6) and "network" not in alone

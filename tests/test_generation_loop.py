@@ -714,7 +714,7 @@ def in_a_fresh_interpreter(
 def test_the_text_is_the_same_where_torch_is_loaded_on_the_way_and_where_it_never_is(
     tmp_path: Path, large: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options: dict[str, Any] = {"temperature": 0.8, "length": 70}
+    options: dict[str, Any] = {"temperature": 0.8, "length": 40}
     by_whatever_there_is = engine_of(large, "int8")
     monkeypatch.setenv(native.VARIABLE, "no")
     without = in_a_fresh_interpreter(tmp_path, large, rows=[1, 3, 9], **options)

@@ -56,18 +56,18 @@ def test_rows_read_side_by_side_are_foretold_as_each_alone() -> None:
 @each("kind", ["stream", "documents", "both ends"])
 def test_gaps_are_as_frequent_as_enumeration_says(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """In proportion to the chain's own probability of a gap, and to how likely the other side is with it."""
-    monkeypatch.setattr("charrnn.generation.infill.LOOKED_AT", 2000)  # each several times
+    monkeypatch.setattr("charrnn.generation.infill.LOOKED_AT", 600)  # each several times
     documents, both = kind != "stream", kind == "both ends"
     model = network(LETTERS, documents=documents, bidirectional=both)
     with torch.no_grad():  # so that what is on the right depends on the gap
         for parameter in model.parameters():
-            parameter.mul_(2.5)
+            parameter.mul_(2.5 if both else 3.5)
     engine = engine_of(model)
     backwards = open_engine(model.config, arrays(model), "fp32", "backwards") if both else None
     left, right, ends = "ab", "cab", [3] * documents
-    config = SampleConfig(length=3, temperature=0.8)
+    config = SampleConfig(length=2, temperature=0.8)
     weights = {}
-    for size in (1, 2, 3):
+    for size in (1, 2):
         for gap in itertools.product(range(3), repeat=size):
             whole = [0, 1, *gap, 2, 0, 1]
             forwards = sum(foretold(engine, [*whole, *ends])[2:])
@@ -77,7 +77,7 @@ def test_gaps_are_as_frequent_as_enumeration_says(kind: str, monkeypatch: pytest
                 weight += (sum(foretold(backwards, [*whole[::-1], *ends])[3:]) - forwards) / 2
             weights["".join("abc"[token] for token in gap)] = math.exp(weight)
     exact = {gap: weight / sum(weights.values()) for gap, weight in weights.items()}
-    rows = 250 if kind == "stream" else 120
+    rows = 80
     found = Counter(
         one.text for one in infill(engine, LETTERS, config, left, right, rows=rows, seed=7, backwards=backwards)
     )

@@ -196,8 +196,7 @@ TOYS = [r"a{2}b*|b.*bb", r"(?=.*bb)[ab]*a(?!b)"]
 
 
 @pytest.mark.slow
-@each("pattern", TOYS)
-@each("documents", [False, True])
+@each("pattern, documents", zip(TOYS, (False, True), strict=True))
 def test_masked_renormalises_step_by_step_and_says_what_it_kept(pattern: str, documents: bool) -> None:
     truth = Truth(pattern, documents=documents)
     assert sum(truth.masked.values()) == pytest.approx(1)

@@ -128,14 +128,14 @@ def overfit(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 @each("kind", list(TOKENIZERS))
-def test_no_span_of_two_hundred_texts_is_too_long_and_a_row_is_the_same_alone(overfit: Path, kind: str) -> None:
+def test_no_span_of_many_texts_is_too_long_and_a_row_is_the_same_alone(overfit: Path, kind: str) -> None:
     model, learned = api.load(kind, checkpoints=overfit), LEARNED * 10
     free = model.sample("the ", rows=20, seed=7, length=80, temperature=0.5)
     assert max(longest_span(text, learned) for text in free) > 12, "it would copy more"
     for most in (5, 12):
-        texts = model.sample("the ", rows=200, seed=7, length=80, temperature=0.5, max_copy=most)
+        texts = model.sample("the ", rows=70, seed=7, length=80, temperature=0.5, max_copy=most)
         assert not [text for text in texts if too_long("the " + text, learned, most, 4)], most
-        for row in (0, 1, 63, 199):
+        for row in (0, 1, 69):
             alone = model.sample("the ", seed=7 + row, length=80, temperature=0.5, max_copy=most)
             assert alone == texts[row]
 

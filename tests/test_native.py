@@ -27,9 +27,13 @@ from charrnn.inference import compiled, native, writing
 from charrnn.inference.backends import COMPILED, NUMPY
 from charrnn.inference.base import Drawing, Engine, StepState, Used
 from charrnn.inference.compiled import BlockState, CompiledNetwork
+from charrnn.inference.counted import CountedEngine
+from charrnn.inference.counting import Counting
 from charrnn.inference.engine import open_engine
 from charrnn.inference.network import _try_out
 from charrnn.inference.products import Floats
+from charrnn.models.counts import Experts
+from charrnn.models.counts.mixture import Gate, Mixture
 from charrnn.models.states import state_parts
 from charrnn.models.weights import weight_shapes
 from charrnn.text.tokenizers.char import CharTokenizer
@@ -234,6 +238,72 @@ def test_what_the_compiled_draw_does_not_know_is_left_to_the_chain() -> None:
     assert Chain(known, SYMBOLS, endless=True, told=False).drawing == Drawing(
         temperature=0.5, top_k=3, top_p=0.9, min_p=0.1
     )
+
+
+# -- beside counts -----------------------------------------------------------------------------------------------------
+
+
+def some_mixture(documents: bool = False) -> Mixture:
+    """Counts of a text of random words, and a gate that looks at everything."""
+    random = np.random.default_rng(4)
+    words = [random.integers(0, SYMBOLS - 3, size) for size in (1, 2, 3, 3, 5, 9)]
+    tokens = np.concatenate([np.append(words[place], SYMBOLS - 1 - place % 2) for place in random.integers(0, 6, 400)])
+    letters = np.where(np.arange(SYMBOLS) < SYMBOLS - 3, np.arange(SYMBOLS) // 2 * 2, -1)
+    starts = np.arange(0, tokens.size, 50) if documents else None
+    experts = Experts.count(tokens, SYMBOLS, starts, letters)
+    shapes = ((4,), (11,), (11,), (11, 9), (9,), (9, 4))
+    gate = Gate(*(random.normal(size=shape) for shape in shapes))
+    return Mixture(experts, replace(gate, scale=np.exp(gate.scale), outward=gate.outward / 20))
+
+
+@each("name", SETS)
+@each("documents", [False, True])
+def test_counts_are_numpys_to_the_bit_and_what_is_written_beside_them(name: str, documents: bool) -> None:
+    """Read in pieces, with symbols that are known nowhere; written in one call, in several, and step by step."""
+    mixture, random = some_mixture(documents), np.random.default_rng(5)
+    counting = Counting(mixture)
+    assert counting.compiled is not None and LIBRARY is not None
+    counting.compiled.library = LIBRARY.using(name)
+    tokens = random.integers(0, SYMBOLS + 2, (30, 3))
+    logits = (3 * random.standard_normal((90, SYMBOLS + documents))).astype(np.float32)
+    expected, memory = mixture.read(tokens, logits, mixture.nothing_read(3))
+    first, between = counting.read(tokens[:11], logits[:33], counting.nothing_read(3))
+    second, after = counting.read(tokens[11:], logits[33:], between)
+    assert np.concatenate([first, second]).tobytes() == expected.tobytes()
+    assert all((one == other).all() for one, other in zip(after, memory, strict=True))
+
+    engine = CountedEngine(an_engine("gru", 2, 5, name, documents=documents), counting)
+    state, found = engine.initial_state(3), random.random((3, 12))
+    logits, state = engine.step(np.full(3, SYMBOLS), state)
+    drawn = engine.write(logits, state, found, Drawing(temperature=0.9, top_k=20), True)
+    parts = [engine.write(logits, state, found[:, :5], Drawing(temperature=0.9, top_k=20), False)]
+    parts.append(engine.write(parts[0].logits, parts[0].state, found[:, 5:], Drawing(temperature=0.9, top_k=20), False))
+    assert np.hstack([part.ids for part in parts]).tolist() == drawn.ids.tolist()
+    slow = CountedEngine(an_engine("gru", 2, 5, name, documents=documents), counting)
+    slow._counting.compiled = None
+    slow.use(NUMPY)
+    for ids in drawn.ids.T:
+        logits, state = slow.step(ids, state)
+    assert logits.tobytes() == drawn.logits.tobytes() == parts[1].logits.tobytes()
+    assert [part.tobytes() for part in state_parts(state)] == [part.tobytes() for part in state_parts(drawn.state)]
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.sampled_from(native.CountsRecord._fields_[:6]), st.integers(-3, 2**40), st.integers(-(2**62), 2**62))
+def test_counts_that_lie_are_refused_and_wild_memories_harmless(field: Any, value: int, wild: int) -> None:
+    counting = Counting(some_mixture())
+    assert counting.compiled is not None
+    memory = counting.nothing_read(2)
+    logits = np.zeros((6, SYMBOLS), np.float32)
+    for part in memory:
+        part.flat[::2] = wild
+    found, _ = counting.read(np.array([[1, 2], [SYMBOLS, 3], [2**40, SYMBOLS - 1]]), logits, memory)
+    assert np.isfinite(found).all()
+    record, (name, _) = counting.compiled.record, field
+    if name in ("symbols", "ids", "words") and value != getattr(record, name):
+        setattr(record, name, value if name != "words" else min(value, 0))
+        with pytest.raises(IndexError, match="counts that do not fit together"):
+            counting.read(np.array([[1]]), logits[:1], counting.nothing_read(1))
 
 
 # -- nothing outside ---------------------------------------------------------------------------------------------------

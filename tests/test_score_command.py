@@ -18,7 +18,7 @@ from charrnn.api import Model
 
 from .cases import each
 from .conftest import CommandLine, Result
-from .test_architecture import loaded
+from .test_architecture import command_line, loaded
 
 Score = Callable[..., Result]
 TEXT = "the heron stood\r\n\n  two  spaces \nthe end"
@@ -350,7 +350,9 @@ def test_a_reader_that_goes_away_is_no_failure(trained: Path) -> None:
 @pytest.mark.slow
 def test_short_texts_are_scored_without_torch(trained: Path, tmp_path: Path) -> None:
     (tmp_path / "text").write_text("the heron\nstood\n")
-    for options in ([], ["--per", "word", "--json"], ["--per", "char", "--top", "2"]):
-        line = ["score", str(tmp_path / "text"), "-m", "small", "--checkpoints", str(trained), *options]
-        packages = loaded(f"from charrnn.cli.app import run; assert run({line}) == 0")
-        assert "numpy" in packages and not packages & {"torch", "matplotlib", "pandas"}
+    line = ["score", str(tmp_path / "text"), "-m", "small", "--checkpoints", str(trained)]
+    scripts = [
+        command_line(*line, *more) for more in ([], ["--per", "word", "--json"], ["--per", "char", "--top", "2"])
+    ]
+    for script, packages in zip(scripts, loaded(*scripts), strict=True):
+        assert "numpy" in packages and not packages & {"torch", "matplotlib", "pandas"}, script

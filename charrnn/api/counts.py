@@ -1,65 +1,58 @@
-"""What counts of the training text add to a network on a text."""
+"""Which gate may be used on which text: none that was fitted on it."""
 
-import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from charrnn.api.baselines import end_of_training_text
+import numpy as np
+
 from charrnn.api.held_out import HeldOut
 from charrnn.api.learned import split_at_hand
-from charrnn.models.counts.experts import Experts
-from charrnn.models.counts.mixture import Gate
-from charrnn.text.dataset import encode_part, encode_scored
-from charrnn.text.letters import letters_of
+from charrnn.errors import CharrnnError
+from charrnn.inference.counting import Counting
+from charrnn.models.counts.kept import OF_FIRST_HALF, OF_SECOND_HALF
+from charrnn.models.counts.mixture import Mixture
+from charrnn.text.dataset import encode_scored
 from charrnn.text.part import Part
+
+# What a text may have in common with the held-out part for nothing: short lines, a quotation.
+MOST_ALIKE = 0.05
 
 if TYPE_CHECKING:
     from charrnn.api.opened import Opened
-    from charrnn.scoring.figures import Score
-
-# What was fitted on tiny-shakespeare: of the network and of the experts in their order. Of pieces the same way.
-CONSTANTS = (0.66, 0.15, 0.20, -0.10)
-CONSTANTS_OF_PIECES = (0.55, 0.38, -0.03)
 
 
-@dataclass(frozen=True, eq=False)
-class Counts:
-    """What was counted of a model's training text, how long that took, and which part of it it was, "" for all."""
+def mixtures_for(model: "Opened", part: Part, *, lines: bool) -> tuple[list[Counting], list[str]]:
+    """The mixtures by which a text is scored, one for all of it or one for each half, and what there is to say of it.
 
-    experts: Experts
-    seconds: float
-    part_of_text: str
+    Of the held-out part itself each half is scored by the gate that was fitted on the other half; a text that has much
+    in common with it, by fixed weights.
+    """
+    if model.counts is None or model.counting is None:
+        return [], []
+    if OF_FIRST_HALF not in model.counts.gates:
+        return [model.counting], ["no text was held out: network and counts are mixed by fixed weights"]
+    from charrnn.scoring.counts import alike_in, fixed_gate
 
-
-def count(model: "Opened") -> Counts:
-    """Raises CharrnnError when the training text is not known, gone or changed."""
-    text, part_of_text = end_of_training_text(model)
-    started = time.monotonic()
-    training = encode_part(model.tokenizer, [text], model.documents)
-    letters = letters_of(model.tokenizer)
-    experts = Experts.count(training.tokens, model.config.start_id, training.starts, letters)
-    return Counts(experts, time.monotonic() - started, part_of_text)
-
-
-def with_counts(
-    model: "Opened", part: Part, plain: "Score", *, lines: bool, reset_every: int | None, batch_size: int
-) -> "tuple[Score, list[str]]":
-    """The score of a part by network and counts, and what there is to say of it, a line each."""
-    from charrnn.scoring.counts import Mixture
-    from charrnn.scoring.counts import with_counts as compute
-
-    counts = model.counts
-    mixture = Mixture(model.network, counts.experts, reset_every, batch_size)
-    constants = Gate.constant(CONSTANTS if len(counts.experts.named) == 3 else CONSTANTS_OF_PIECES)
-    split = split_at_hand(model)
-    held_out = None
-    if split.has("valid"):
-        text = HeldOut(split, "valid", any_bytes=model.tokenizer.any_bytes).read()
-        held_out = encode_scored(model.tokenizer, text, model.documents, lines=lines, unknown=True)
-    found = compute(mixture, part, plain, held_out, constants)
-    weights = ", ".join(f"{name} {weight:.2f}" for name, weight in found.weights.items())
-    what = counts.part_of_text or "the training text"
-    return found.score, [
-        f"counts of {what}, in {counts.seconds:.1f} s; {found.fitted}",
-        f"weights in the mean: {weights}",
+    try:
+        held_out = _held_out(model, lines=lines)
+    except CharrnnError as problem:
+        return [model.counting], [f"whether this text is of the part that was held out cannot be seen: {problem}"]
+    alike = 0 if held_out is None else int(np.count_nonzero(alike_in(part, held_out)))
+    if held_out is None or alike <= MOST_ALIKE * part.tokens.size:
+        return [model.counting], []
+    if np.array_equal(held_out.tokens, part.tokens):
+        halves = [Counting(model.counts.of(half)) for half in (OF_FIRST_HALF, OF_SECOND_HALF)]
+        return halves, ["each half of the held-out part by weights fitted on the other half"]
+    fixed = Counting(Mixture(model.counts.experts, fixed_gate(model.counts.experts)))
+    return [fixed], [
+        f"{alike:,} tokens stand in the held-out part as well, on which the model's weights for counts were fitted: "
+        "fixed ones instead"
     ]
+
+
+def _held_out(model: "Opened", *, lines: bool) -> Part | None:
+    """What the gates were fitted on; None where nothing was held out."""
+    split = split_at_hand(model)
+    if not split.has("valid"):
+        return None
+    text = HeldOut(split, "valid", any_bytes=model.tokenizer.any_bytes).read()
+    return encode_scored(model.tokenizer, text, model.documents, lines=lines, unknown=True)

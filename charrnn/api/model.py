@@ -47,9 +47,12 @@ def load(
     *,
     checkpoints: AnyPath | None = None,
     device: str = "cpu",
+    counts: bool = True,
     threads: int | None = None,
 ) -> Model:
     """Load a model: a run's name, its folder or a model file; without one, the run trained last.
+
+    Without `counts`, its network alone.
 
     `threads` are those of the whole process from here on, as those of a training are. Raises ConfigError on a value
     that is none, RunError when there is no such model, CheckpointError when the file is no checkpoint or damaged.
@@ -57,4 +60,4 @@ def load(
     use_threads(threads)
     path = runs.model_file(runs.checkpoints_folder(folder(checkpoints)), None if model is None else fspath(model))
     header, weights, tokenizer = checkpoint.read_model(path)
-    return Model(weights, tokenizer, header, device)
+    return Model(weights, tokenizer, header, device, checkpoint.read_counts(header) if counts else None)

@@ -10,8 +10,11 @@ import numpy as np
 from charrnn.api.source import Source
 from charrnn.config import ModelConfig
 from charrnn.inference.base import Engine
+from charrnn.inference.counted import beside_counts
+from charrnn.inference.counting import Counting
 from charrnn.inference.engine import open_engine
 from charrnn.inference.formats import INT8
+from charrnn.models.counts.kept import KeptCounts
 from charrnn.models.weights import require_bounded
 from charrnn.storage import checkpoint, runs
 from charrnn.storage.checkpoint import Header, Weights
@@ -19,8 +22,7 @@ from charrnn.storage.digest import digest
 from charrnn.text.tokenizers import Tokenizer
 
 if TYPE_CHECKING:
-    from charrnn.api.counts import Counts
-    from charrnn.models.ensemble import Network
+    from charrnn.models.ensemble import Network, Predictor
     from charrnn.text.copy_index import CopyIndex
 
 # Generation reads weights in 8 bits where that costs fewer bits per character than this.
@@ -38,6 +40,8 @@ class Opened(Source):
     tokenizer: Tokenizer
     header: Header
     device: str = "cpu"
+    counts: KeptCounts | None = None
+    """What it has counted of its training text beside the network; None where it has not, or they are left out."""
 
     def __repr__(self) -> str:
         """<Model fables: lstm 2 x 384, 74 characters, 1.739 bpc>"""
@@ -57,6 +61,8 @@ class Opened(Source):
             and self.tokenizer.spec() == other.tokenizer.spec()
             and self.weights.keys() == other.weights.keys()
             and all(np.array_equal(weight, other.weights[name]) for name, weight in self.weights.items())
+            and (self.counts is None) == (other.counts is None)
+            and (self.counts is None or self.digest == other.digest)
         )
 
     def __hash__(self) -> int:
@@ -84,6 +90,18 @@ class Opened(Source):
         tensors = {name: torch.from_numpy(weight) for name, weight in self.weights.items()}
         return checkpoint.build_network(self.header, tensors).to(pick_device(self.device))
 
+    @cached_property
+    def counting(self) -> Counting | None:
+        """The counts at work beside a network, by a gate for any text."""
+        return None if self.counts is None else Counting(self.counts.mixture)
+
+    @cached_property
+    def predictor(self) -> "Predictor":
+        """What the model holds likely: the network in torch, beside its counts where it has such."""
+        from charrnn.scoring.counted import Counted
+
+        return self.network if self.counting is None else Counted(self.network, [self.counting])
+
     @property
     def precision(self) -> str:
         """In what numbers it generates, unless told: int8 where the end of its training measured that this is safe."""
@@ -92,8 +110,8 @@ class Opened(Source):
 
     @cached_property
     def digest(self) -> str:
-        """What the model is, in one number: SHA-256 of configuration, tokenizer and weights, in hexadecimal."""
-        return digest(self.config, self.tokenizer, self.weights)
+        """What the model is, in one number: SHA-256 of configuration, tokenizer, weights and counts, in hexadecimal."""
+        return digest(self.config, self.tokenizer, self.weights, self.counts)
 
     @property
     def title(self) -> str:
@@ -110,19 +128,12 @@ class Opened(Source):
         """What reads one token after another. Raises ConfigError where that cannot be done in these numbers."""
         if precision == INT8:
             require_bounded(self.config)
-        return open_engine(self.config, self.weights, precision)
+        return beside_counts(open_engine(self.config, self.weights, precision), self.counting)
 
     @property
     def documents(self) -> str:
         """How its training text was told apart: stream, lines or paragraphs."""
         return self.header.documents
-
-    @cached_property
-    def counts(self) -> "Counts":
-        """Counts of the text that it has learned from. Raises CharrnnError where that cannot be read as it was."""
-        from charrnn.api.counts import count
-
-        return count(self)
 
     @cached_property
     def copy_index(self) -> "CopyIndex":

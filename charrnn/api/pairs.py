@@ -44,7 +44,7 @@ def scored(model: "Opened", pairs: AnyPairs, *, end: bool, unknown: bool, batch_
     from charrnn.scoring.texts import TEXTS_AT_ONCE
 
     return score_pairs(
-        model.network,
+        model.predictor,
         model.tokenizer,
         pairs_of(pairs),
         documents=model.documents,

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from charrnn.api.counts import mixtures_for
 from charrnn.api.model import Model
 from charrnn.text.dataset import encode_scored, scored_texts
 
@@ -27,19 +28,23 @@ def report(
     """
     from charrnn.plotting.report import Report
     from charrnn.plotting.shading import ASKED, SHOWN
+    from charrnn.scoring.counted import Counted
+    from charrnn.scoring.counts import by_place, middle
     from charrnn.scoring.predict import predict
     from charrnn.scoring.predictions import Predictions
     from charrnn.scoring.token_nll import BATCH
 
     part = encode_scored(model.tokenizer, text, model.documents, lines=lines, unknown=True)
-    beginning = part.beginning(SHOWN)
+    beginning, (mixtures, _) = part.beginning(SHOWN), mixtures_for(model, part, lines=lines)
+    border = middle(part) if len(mixtures) > 1 else 0
     detail = predict(
-        model.network,
+        Counted(model.network, mixtures) if mixtures else model.network,
         beginning.tokens,
         beginning.starts,
         asked=ASKED,
         reset_every=reset_every,
         batch_size=BATCH if batch_size is None else batch_size,
+        through=lambda take: by_place(take, border, model.config.vocab_size),
     )
     whole = Predictions(part.tokens.astype(np.int64), score.token_nll)
     starts = [0] if part.starts is None else part.starts.tolist()

@@ -36,16 +36,15 @@ class Scorer(Opened):
         adapt: bool = False,
         fit_temperature: bool = False,
         baselines: bool = False,
-        counts: bool = False,
         threads: int | None = None,
     ) -> "Score":
         """Every figure of a text (see `Score`), or of a file given as a Path; a model of documents resets at each.
 
         With `lines`, each line is scored alone, its line end with it. `adapt` and `fit_temperature` add the scores
         `adapted` (dynamic evaluation) and `fitted` beside the plain one; `baselines`, bits per byte by compressors and
-        an n-gram model, alone and after the training text; `counts`, the score by network and counts of the training
-        text, mixed by a gate that was fitted on other text. Raises VocabularyError when the vocabulary lacks a
-        character, unless `unknown` is set; CorpusError when the text is empty, or the training text gone.
+        an n-gram model, alone and after the training text. Of a model beside counts, `network` is the score of its
+        network alone. Raises VocabularyError when the vocabulary lacks a character, unless `unknown` is set;
+        CorpusError when the text is empty, or the training text gone.
         """
         from charrnn.api.scoring import scored
 
@@ -60,7 +59,6 @@ class Scorer(Opened):
             adapt=adapt,
             fit_temperature=fit_temperature,
             baselines=baselines,
-            counts=counts,
         )
 
     @known_options()
@@ -166,7 +164,7 @@ class Scorer(Opened):
     @cached_property
     def compressor(self) -> Compressor:
         """What compresses with this model, and tells how it went."""
-        return Compressor(self.config, self.weights, self.tokenizer, self.documents)
+        return Compressor(self.config, self.weights, self.tokenizer, self.documents, self.counts)
 
     @known_options()
     def compress(self, data: bytes, *, blocks: int | None = None) -> bytes:

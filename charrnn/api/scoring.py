@@ -44,11 +44,10 @@ def scored(
     adapt: bool,
     fit_temperature: bool,
     baselines: bool = False,
-    counts: bool = False,
 ) -> "Score":
     """Every figure of a text, and what was asked for beside them."""
     from charrnn.api.baselines import baselines as compute_baselines
-    from charrnn.api.counts import with_counts
+    from charrnn.api.counts import mixtures_for
     from charrnn.models.ensemble import backwards_of
     from charrnn.scoring.adaptation import adapted
     from charrnn.scoring.score import counting_notes, score
@@ -59,9 +58,17 @@ def scored(
     plain_text, statistics = read(text, any_bytes=model.tokenizer.any_bytes)
     part = encoded(model, plain_text, lines=lines, unknown=unknown)
 
+    mixtures, counting = mixtures_for(model, part, lines=lines)
+
     def at(temperature: float) -> "Score":
         return score(
-            model.network, part, statistics, reset_every=reset_every, batch_size=batch_size, temperature=temperature
+            model.network,
+            part,
+            statistics,
+            mixtures,
+            reset_every=reset_every,
+            batch_size=batch_size,
+            temperature=temperature,
         )
 
     plain, backward = at(1.0), None
@@ -71,15 +78,11 @@ def scored(
             backwards_of(model.network), reversed_part, statistics, reset_every=reset_every, batch_size=batch_size
         )
     others, notes = compute_baselines(model, plain_text, part) if baselines else (None, [])
-    mixed, counting = None, list[str]()
-    if counts:
-        mixed, counting = with_counts(model, part, plain, lines=lines, reset_every=reset_every, batch_size=batch_size)
     return replace(
         plain,
         backward=backward,
-        adapted=adapted(model.network, part, plain) if adapt else None,
+        adapted=adapted(model.network, part, plain.network or plain) if adapt else None,
         fitted=at(fit(lambda temperature: at(temperature).loss)) if fit_temperature else None,
-        counts=mixed,
         baselines=others,
         notes=(
             *statistics.notes,

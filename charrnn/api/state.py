@@ -68,8 +68,8 @@ def begun(source: Source, state: State | AnyPath, precision: str | None) -> tupl
     _refuse_other(precision, kept)
     engine = source.open_engine(kept)
     form = engine.initial_state(1)
-    shapes = {name: part.shape for name, part in named_parts(form)} | {LOGITS: (1, engine.config.vocab_size)}
-    ids, parts = read_state(header, shapes, source.tokenizer.size)
+    like = dict(named_parts(form)) | {LOGITS: np.empty((1, engine.config.vocab_size), np.float32)}
+    ids, parts = read_state(header, like, source.tokenizer.size)
     logits, found = parts.pop(LOGITS), iter([parts[name] for name, _ in named_parts(form)])
     reading = Reading(ids, logits, map_state(lambda _: next(found), form))
     return State(source.digest, kept, source.tokenizer, reading), engine

@@ -100,7 +100,7 @@ def _predicted(
     texts = np.split(np.asarray(part.tokens, np.int64), begins[1:])
     tokens = np.concatenate([ids for one in texts for ids in (before, one)])
     starts = np.cumsum([0, *(before.size + one.size for one in texts)])
-    found = predict(model.network, tokens, None if part.starts is None else starts[:-1], asked=asked)
+    found = predict(model.predictor, tokens, None if part.starts is None else starts[:-1], asked=asked)
     firsts = [0]
     if part.starts is not None:
         firsts = [first for first, _ in document_spans(text, model.documents)]

@@ -91,6 +91,7 @@ def compare(
     unknown: Annotated[
         bool, opt.option("Scoring", "Score out-of-vocabulary characters at ln V nats each.", "--unk")
     ] = False,
+    counts: opt.Counts = True,
     checkpoints: opt.Checkpoints = None,
     batch_size: Annotated[
         int | None,
@@ -120,7 +121,9 @@ def compare(
     give_way(context, device, threads)
     named = texts if test else or_standard_input(texts)
     ngram = api.ngram_order(b) is not None
-    models = [api.load(each, checkpoints=checkpoints, device=device) for each in ((a,) if ngram else (a, b))]
+    models = [
+        api.load(each, checkpoints=checkpoints, device=device, counts=counts) for each in ((a,) if ngram else (a, b))
+    ]
     any_bytes = all(each.tokenizer.any_bytes for each in models)
     part = "test" if test else "valid"
     text = KeptText(named, any_bytes=any_bytes) if named else api.held_out_of_all(models, part)

@@ -58,6 +58,7 @@ def compress(
         int | None, opt.from_field(VerbArguments, "blocks", default="one for each 8,192 tokens, to 64")
     ] = None,
     model: opt.Model = None,
+    counts: opt.Counts = True,
     checkpoints: opt.Checkpoints = None,
     threads: opt.Threads = None,
     as_json: opt.Json = False,
@@ -74,7 +75,7 @@ def compress(
     working("reading the model")
     from charrnn import api
 
-    loaded = api.load(model, checkpoints=checkpoints, threads=threads)
+    loaded = api.load(model, checkpoints=checkpoints, counts=counts, threads=threads)
     say(f"model: {loaded.header.path}")
     content = _read(file)
     working(f"compressing {megabytes(len(content))}")
@@ -99,6 +100,7 @@ def decompress(
     ] = None,
     force: Force = False,
     model: opt.Model = None,
+    counts: opt.Counts = True,
     checkpoints: opt.Checkpoints = None,
     threads: opt.Threads = None,
     as_json: opt.Json = False,
@@ -113,7 +115,7 @@ def decompress(
     working("reading the model")
     from charrnn import api
 
-    loaded = api.load(model, checkpoints=checkpoints, threads=threads)
+    loaded = api.load(model, checkpoints=checkpoints, counts=counts, threads=threads)
     say(f"model: {loaded.header.path}")
     data = _read(file)
     working(f"decompressing {megabytes(len(data))}")
@@ -124,8 +126,8 @@ def decompress(
     say(f"{len(data):,} bytes -> {len(content):,} bytes, {len(content) / max(seconds, 1e-9) / 1e3:,.1f} KB/s")
     if as_json:
         record: dict[str, Any] = {"model": str(loaded.header.path), "file": file or STANDARD, "output": out}
-        counts = {"bytes": len(content), "compressed_bytes": len(data), "seconds": seconds}
-        write(to_json_text(finite(record | counts)) + "\n")
+        sizes = {"bytes": len(content), "compressed_bytes": len(data), "seconds": seconds}
+        write(to_json_text(finite(record | sizes)) + "\n")
 
 
 def _without_suffix(name: str) -> str:

@@ -46,7 +46,7 @@ EXAMPLES = """Examples:
 
     charrnn eval --baselines test.txt
 
-    charrnn eval --counts
+    charrnn eval --no-counts
 
     charrnn eval --html report.html test.txt
 
@@ -116,18 +116,11 @@ def evaluate(
             "--baselines",
         ),
     ] = False,
-    counts: Annotated[
-        bool,
-        opt.option(
-            "Beside the plain figures",
-            "Network and counts of its training text as well, mixed as other held-out text taught.",
-            "--counts",
-        ),
-    ] = False,
     pairs: Pairs = None,
     end: End = True,
     html: opt.Html = None,
     model: opt.Models = None,
+    counts: opt.Counts = True,
     checkpoints: opt.Checkpoints = None,
     batch_size: Annotated[
         int | None,
@@ -166,7 +159,7 @@ def evaluate(
     give_way(context, device, threads)
     named = texts if test or pairs else or_standard_input(texts)
     require(html is None or len(model or NO_NAME) == len(named or NO_NAME) == 1, "`html` is of one model on one text")
-    models = [api.load(each, checkpoints=checkpoints, device=device) for each in model or NO_NAME]
+    models = [api.load(each, checkpoints=checkpoints, device=device, counts=counts) for each in model or NO_NAME]
     for each in models:
         say(f"model: {each.header.path}")
     if pairs:
@@ -181,7 +174,6 @@ def evaluate(
         "adapt": adapt,
         "fit_temperature": fit_temperature,
         "baselines": baselines,
-        "counts": counts,
     }
     part = "test" if test else "valid"
     for text in named or NO_NAME:

@@ -49,6 +49,7 @@ def fill(
     ] = 5,
     drawn: Annotated[int, opt.from_field(VerbArguments, "drawn")] = 64,
     model: opt.Model = None,
+    counts: opt.Counts = True,
     checkpoints: opt.Checkpoints = None,
     seed: opt.Seed = None,
     as_json: opt.Json = False,
@@ -63,7 +64,7 @@ def fill(
     from charrnn import api
 
     left, right = around_the_gap(text)
-    loaded = api.load(model, checkpoints=checkpoints)
+    loaded = api.load(model, checkpoints=checkpoints, counts=counts)
     seed = draw_seed() if seed is None else seed
     say(f"model: {loaded.header.path}" + ("" if candidates else f", seed {seed}"))
     asked = {"candidates": candidates} if candidates else {"drawn": drawn, "seed": seed}

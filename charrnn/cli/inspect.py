@@ -1,16 +1,19 @@
 """charrnn inspect"""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from charrnn.cli import gradients, memory, neurons, novelty
+from charrnn.cli import counts, gradients, memory, neurons, novelty
 from charrnn.cli import options as opt
 from charrnn.cli.together import Command, Group
 from charrnn.config import require
 from charrnn.console import show_record, sparkline, write
 from charrnn.schema import to_json_text
+
+if TYPE_CHECKING:
+    from charrnn.storage.header import CountsSummary
 
 EXAMPLES = """Examples:
 
@@ -101,6 +104,7 @@ def inspect(
             "loss": _loss(summary),
             "history": _history([event["valid_loss"] for event in validations]),
             "in 8 bits": _cost_of_8_bits(summary),
+            "counts": _counts(header.counts),
             "options": ", ".join(f"{name} {value}" for name, value in config.items() if value is not None),
             "versions": ", ".join(f"{name} {value}" for name, value in record["versions"].items()),
             "saved": f"{record['saved']}, {header.bytes:,} bytes, format {record['format']}",
@@ -111,6 +115,7 @@ def inspect(
 inspect_app = typer.Typer(
     cls=Group, invoke_without_command=True, callback=inspect, epilog=EXAMPLES, rich_markup_mode="markdown"
 )
+inspect_app.command("counts", cls=Command, epilog=counts.EXAMPLES)(counts.counts)
 inspect_app.command("gradients", cls=Command, epilog=gradients.EXAMPLES)(gradients.gradients)
 inspect_app.command("memory", cls=Command, epilog=memory.EXAMPLES)(memory.memory)
 inspect_app.command("neurons", cls=Command, epilog=neurons.EXAMPLES)(neurons.neurons)
@@ -118,11 +123,11 @@ inspect_app.command("novelty", cls=Command, epilog=novelty.EXAMPLES)(novelty.nov
 
 
 def _digest(path: Path) -> str:
-    from charrnn.storage.checkpoint import read_model
+    from charrnn.storage.checkpoint import read_counts, read_model
     from charrnn.storage.digest import digest
 
     header, weights, tokenizer = read_model(path)
-    return digest(header.config, tokenizer, weights)
+    return digest(header.config, tokenizer, weights, read_counts(header))
 
 
 def _visible(symbol: str) -> str:
@@ -143,6 +148,16 @@ def _loss(summary: dict[str, Any]) -> str:
 def _cost_of_8_bits(summary: dict[str, Any]) -> str:
     lost = summary.get("int8_bpc")
     return "not measured" if lost is None else f"{lost:+.5f} bits per character"
+
+
+def _counts(counts: "CountsSummary | None") -> str:
+    """What stands beside the network, and what it brings."""
+    if counts is None:
+        return "none"
+    made = f"of {counts.tokens:,} tokens, {counts.bytes / 1e6:.1f} MB"
+    if counts.loss is None or counts.alone is None:
+        return f"{made}, mixed by fixed weights"
+    return f"{made}: {counts.loss:.4f} nats per token, {counts.alone:.4f} by the network alone, validation"
 
 
 def _history(values: list[float]) -> str:

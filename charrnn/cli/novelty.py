@@ -28,6 +28,7 @@ def novelty(
     longest: Annotated[int, opt.from_field(VerbArguments, "longest")] = 50,
     svg: opt.Svg = None,
     model: opt.Model = None,
+    counts: opt.Counts = True,
     checkpoints: opt.Checkpoints = None,
     threads: opt.Threads = None,
     seed: opt.Seed = None,
@@ -44,7 +45,7 @@ def novelty(
     from charrnn.config import draw_seed
     from charrnn.plotting.analysis import draw_novelty
 
-    loaded = api.load(model, checkpoints=checkpoints, threads=threads)
+    loaded = api.load(model, checkpoints=checkpoints, counts=counts, threads=threads)
     seed = draw_seed() if seed is None else seed
     say(f"model: {loaded.header.path}, seed {seed}")
     curves = []

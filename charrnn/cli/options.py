@@ -15,7 +15,7 @@ from charrnn.console import Talk
 from charrnn.errors import CharrnnError
 
 __all__ = [
-    "Checkpoints", "Html", "Json", "Model", "Models", "Quiet", "Seed", "Svg", "Texts", "Threads", "choice",
+    "Checkpoints", "Counts", "Html", "Json", "Model", "Models", "Quiet", "Seed", "Svg", "Texts", "Threads", "choice",
     "from_field", "in_a_folder", "option", "typed", "utf8", "utf8_streams", "with_fields",
 ]  # fmt: skip
 
@@ -55,6 +55,10 @@ Models = Annotated[
         default="the run trained last",
         autocompletion=complete_model,
     ),
+]
+Counts = Annotated[
+    bool,
+    option("Model", "Counts of its training text beside the network, where it has them.", "--counts/--no-counts"),
 ]
 Checkpoints = Annotated[
     Path | None,

@@ -16,6 +16,7 @@ from charrnn.errors import CharrnnError, CorpusError
 from charrnn.generation.config import GAP_LENGTH, SampleConfig
 
 if TYPE_CHECKING:
+    from charrnn.api.model import Model
     from charrnn.api.writer import Writer
 
 EXAMPLES = """Examples:
@@ -119,6 +120,7 @@ def sample(
     model: opt.Model = None,
     shares: Annotated[str | None, opt.from_field(VerbArguments, "shares")] = None,
     against: Annotated[str | None, opt.from_field(VerbArguments, "against")] = None,
+    counts: opt.Counts = True,
     checkpoints: opt.Checkpoints = None,
     precision: Annotated[
         str | None,
@@ -166,12 +168,12 @@ def sample(
         from charrnn import api
         from charrnn.cli.infill import write_infilled
 
-        one = api.load(model, checkpoints=checkpoints, threads=threads)
+        one = api.load(model, checkpoints=checkpoints, counts=counts, threads=threads)
         asked: dict[str, Any] = {"rows": rows, "seed": seed, "precision": precision or one.precision}
         asked |= {} if opt.typed(context, "length") else {"length": GAP_LENGTH}
         write_infilled(one, *gap, echo=echo, as_json=as_json, config=config, **asked)
         return
-    loaded = _opened(model, shares, against, checkpoints=checkpoints, threads=threads)
+    loaded = _opened(model, shares, against, checkpoints=checkpoints, counts=counts, threads=threads)
     if prompt_file is not None:
         prompt = _read_prompt(prompt_file, loaded)
     state = None if state_in is None else loaded.read(state=state_in, precision=precision)
@@ -223,13 +225,18 @@ def sample(
 def _opened(model: str | None, shares: Any, against: Any, **where: Any) -> "Writer":
     """The model that writes, or those that write as one."""
     from charrnn import api
-    from charrnn.api.blend import contrasted
+    from charrnn.api.blend import contrasted, mixed
 
-    found: Writer = api.load(model, **where) if shares is None else api.mix(shares, **where)
+    def loaded(name: str | None) -> "Model":
+        return api.load(name, **where)
+
+    found: Writer = (
+        loaded(model) if shares is None else mixed([(loaded(name), share) for name, share in shares.items()])
+    )
     if against is None:
         return found
     other, weight = against
-    return contrasted(found, api.load(other, **where), weight)
+    return contrasted(found, loaded(other), weight)
 
 
 def _lines_of(file: str | None) -> list[str] | None:

@@ -99,6 +99,7 @@ def score(
         bool, opt.option("Machine", "Score each line by itself as it comes, and wait for no other.", "--unbuffered")
     ] = False,
     model: opt.Model = None,
+    counts: opt.Counts = True,
     checkpoints: opt.Checkpoints = None,
     precision: Annotated[
         str | None,
@@ -141,7 +142,7 @@ def score(
 
     sources = or_standard_input(files, empty=True)
     require(bool(sources), "there is nothing to score: name a file, or pipe lines in")
-    loaded = api.load(model, checkpoints=checkpoints, threads=threads)
+    loaded = api.load(model, checkpoints=checkpoints, counts=counts, threads=threads)
     numbers = precision or FP32
     say(f"model: {loaded.header.path}" + (f", {numbers} {loaded.computed(numbers)}" if precision else ""))
     made = units(per, loaded.tokenizer, space)

@@ -11,9 +11,12 @@ from charrnn.compression.symbols import Alphabet, Message, packed, unpacked
 from charrnn.config import ModelConfig
 from charrnn.errors import CorpusError
 from charrnn.inference.base import Engine
+from charrnn.inference.counted import beside_counts
+from charrnn.inference.counting import Counting
 from charrnn.inference.engine import open_engine
 from charrnn.inference.formats import INT8, WIDE
 from charrnn.inference.products import Floats
+from charrnn.models.counts.kept import KeptCounts
 from charrnn.models.weights import bounded
 from charrnn.storage.digest import digest
 from charrnn.text.tokenizers import Tokenizer
@@ -43,10 +46,12 @@ class Compressor:
     weights: Mapping[str, Floats]
     tokenizer: Tokenizer
     documents: str = "stream"
+    counts: KeptCounts | None = None
 
     @cached_property
     def _engine(self) -> Engine:
-        return open_engine(self.config, self.weights, INT8 if bounded(self.config) else WIDE)
+        engine = open_engine(self.config, self.weights, INT8 if bounded(self.config) else WIDE)
+        return beside_counts(engine, None if self.counts is None else Counting(self.counts.mixture))
 
     @cached_property
     def _alphabet(self) -> Alphabet:
@@ -54,7 +59,7 @@ class Compressor:
 
     @cached_property
     def _mark(self) -> bytes:
-        return model_mark(digest(self.config, self.tokenizer, dict(self.weights)))
+        return model_mark(digest(self.config, self.tokenizer, dict(self.weights), self.counts))
 
     def compress(self, content: bytes, blocks: int | None = None) -> Compressed:
         """Any bytes as a file; `blocks` of them are coded side by side, by default one for each 8,192 symbols, to 64.

@@ -128,6 +128,9 @@ class TrainOptions(Config):
         "Ensemble: networks trained side by side, predictions averaged; overfits less.", says="from text and time",
         range=Range(at_least=1, at_most=64),
     )  # fmt: skip
+    counts: bool = network(
+        "Counts of the training text beside the network, where they help: n-grams and words.", default=True
+    )
     spectral_radius: float | None = network(
         "Spectral radius that recurrent matrices begin with; above 1, gradients may explode.", says="the cell's own",
         range=Range(at_least=0, at_most=1000),

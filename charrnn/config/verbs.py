@@ -175,7 +175,7 @@ class VerbArguments(Config):
     adapt: bool = option("Dynamic evaluation as well.", "Scoring", default=False)
     fit_temperature: bool = option("Temperature scaling as well.", "Scoring", default=False)
     baselines: bool = option("Compressors and an n-gram model as well.", "Scoring", default=False)
-    counts: bool = option("Network and counts of the training text as well.", "Scoring", default=False)
+    counts: bool = again(TrainOptions, "counts")
 
     per: str = option("What a row is.", "Output", default="line", choices=UNITS)
     space: str = option(

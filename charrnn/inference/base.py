@@ -22,6 +22,8 @@ from charrnn.models.states import State, map_state
 
 if TYPE_CHECKING:
     from charrnn.inference.compiled import CompiledNetwork
+    from charrnn.inference.counting import CompiledCounts
+    from charrnn.models.counts.memory import CountMemory
 
 Ids = npt.NDArray[np.int64]
 
@@ -77,6 +79,15 @@ class Drawn(NamedTuple):
     logits: Floats
     """(B, V) of what comes next."""
     state: EngineState
+    counts: "CountMemory | None" = None
+    """Of counts beside the networks, where they were written beside."""
+
+
+class Beside(NamedTuple):
+    """Counts that a network writes beside, and what they remember."""
+
+    counts: "CompiledCounts"
+    memory: "CountMemory"
 
 
 class BackEnd(NamedTuple):
@@ -140,6 +151,7 @@ class Engine(ABC):
         drawing: Drawing,
         told: bool,
         used: Used | None = None,
+        beside: Beside | None = None,
     ) -> Drawn:
         """Draw and read what was drawn, T times, where it `writes`.
 

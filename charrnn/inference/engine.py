@@ -6,7 +6,7 @@ Shapes: B rows, V vocabulary.
 from collections.abc import Mapping, Sequence
 
 from charrnn.config import ModelConfig
-from charrnn.inference.base import BackEnd, Drawing, Drawn, Engine, EngineState, Ids, Used, of_all
+from charrnn.inference.base import BackEnd, Beside, Drawing, Drawn, Engine, EngineState, Ids, Used, of_all
 from charrnn.inference.compiled import CompiledNetwork
 from charrnn.inference.formats import FORMATS
 from charrnn.inference.network import NetworkEngine
@@ -62,8 +62,9 @@ class EnsembleEngine(Engine):
         drawing: Drawing,
         told: bool,
         used: Used | None = None,
+        beside: Beside | None = None,
     ) -> Drawn:
-        return write(self.compiled, state, logits, uniforms, drawing, told, used)
+        return write(self.compiled, state, logits, uniforms, drawing, told, used, beside)
 
     def initial_state(self, rows: int) -> tuple[EngineState, ...]:
         return tuple(engine.initial_state(rows) for engine in self._engines)

@@ -13,7 +13,7 @@ import numpy as np
 
 from charrnn.config import ModelConfig
 from charrnn.errors import CharrnnError
-from charrnn.inference.base import BackEnd, Drawing, Drawn, Engine, Ids, StepState, Used
+from charrnn.inference.base import BackEnd, Beside, Drawing, Drawn, Engine, Ids, StepState, Used
 from charrnn.inference.compiled import CompiledNetwork, compiled
 from charrnn.inference.formats import FORMATS, INT8
 from charrnn.inference.layers import head, lay_out
@@ -86,8 +86,9 @@ class NetworkEngine(Engine):
         drawing: Drawing,
         told: bool,
         used: Used | None = None,
+        beside: Beside | None = None,
     ) -> Drawn:
-        drawn = write(self.compiled, [state], logits, uniforms, drawing, told, used)
+        drawn = write(self.compiled, [state], logits, uniforms, drawing, told, used, beside)
         return drawn._replace(state=drawn.state[0])
 
     def read(self, tokens: Ids, state: StepState) -> tuple[Floats, StepState]:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.inference import tables
-from charrnn.inference.base import Drawing, Drawn, StepState, Used
+from charrnn.inference.base import Beside, Drawing, Drawn, StepState, Used
 from charrnn.inference.compiled import CompiledNetwork, address_of, function_record, require_fitting
 from charrnn.inference.native import Address, DrawRecord
 from charrnn.inference.products import Floats
@@ -37,16 +37,19 @@ def write(
     drawing: Drawing,
     told: bool,
     used: Used | None = None,
+    beside: Beside | None = None,
 ) -> Drawn:
     """Draw, read what was drawn, T times: logits (B, V) and states of what is known, uniforms (B, T).
 
-    The networks' probabilities are averaged, where there are several.
+    The networks' probabilities are averaged, where there are several; beside counts, logits are those of the mixture.
     """
     blocks = [network.block_of(state).copy() for network, state in zip(networks, states, strict=True)]
     logits, uniforms = np.array(logits, np.float32, order="C"), np.ascontiguousarray(uniforms, np.float64)
     rows, steps = uniforms.shape
     require_fitting(all(block.shape == (rows, one.stride) for one, block in zip(networks, blocks, strict=True)))
     require_fitting(logits.shape == (rows, networks[0].symbols))
+    memory = None if beside is None else beside.counts.writable(beside.memory)
+    require_fitting(memory is None or len(memory.places) == rows)
     ids, shares = np.empty((rows, steps), np.int64), np.empty((rows, steps, 2)) if told else None
     kept = None if drawing.kept is None else np.ascontiguousarray(drawing.kept, np.bool_)
     draw = _record(drawing, kept)
@@ -60,7 +63,9 @@ def write(
     def write_rows(chosen: slice) -> None:
         memories = (Address * len(networks))(*[address_of(block[chosen]) for block in blocks])
         networks[0].library.call(
-            "charrnn_write", len(networks), records, memories, ctypes.byref(draw), len(ids[chosen]), steps,
+            "charrnn_write", len(networks), records, memories, None if beside is None else beside.counts.address,
+            *([None] * 2 if memory is None else [address_of(part[chosen]) for part in memory]),
+            ctypes.byref(draw), len(ids[chosen]), steps,
             *(None if array is None else address_of(array[chosen]) for array in per_row),
         )  # fmt: skip
 
@@ -72,7 +77,7 @@ def write(
         list(_pool().map(write_rows, parts))
     logprobs = None if shares is None else shares[..., 0] - np.log(shares[..., 1])
     after = tuple(network.state_of(block) for network, block in zip(networks, blocks, strict=True))
-    return Drawn(ids, logprobs, logits, after)
+    return Drawn(ids, logprobs, logits, after, memory)
 
 
 def _as_taken(array: npt.NDArray[Any], dtype: Any, shape: tuple[int, ...]) -> bool:

@@ -5,8 +5,8 @@ Shapes: B batch, T time, V vocabulary (predicted symbols).
 
 import dataclasses
 import math
-from collections.abc import Sequence
-from typing import Generic, TypeVar, cast
+from collections.abc import Iterator, Sequence
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -63,8 +63,33 @@ class Ensemble(Mixture[LanguageModel]):
 
 
 Network = LanguageModel | Ensemble
-# Whatever is called as a model is.
-Predictor = Network | Direction | Mixture[Direction]
+
+
+class Predictor(Protocol):
+    """Whatever is called as a model is: a network, one direction of it, several, a network beside counts."""
+
+    config: ModelConfig
+    training: bool
+
+    def __call__(self, tokens: Tensor, states: Any) -> tuple[Tensor, Any]:
+        """tokens (B, T), states -> logits (B, T, V), states."""
+        ...
+
+    def initial_states(self, batch: int) -> Any:
+        """The memory of B rows before any token: zeros."""
+        ...
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """Its weights."""
+        ...
+
+    def eval(self) -> Any:
+        """Nothing drops out from here on."""
+        ...
+
+    def train(self, mode: bool = True) -> Any:
+        """As in training, or not."""
+        ...
 
 
 def build(config: ModelConfig) -> Network:

@@ -1,146 +1,160 @@
-"""A text by a network and by counts of its training text, mixed by a gate: what the counts add, honestly measured.
+"""Gates for a network beside counts of its training text: fitted on what was held out, and honestly measured.
 
-A gate is never reported on a text that it was fitted on. Shapes: K experts, the network's distribution first; N tokens,
-V predicted symbols.
+A gate is never reported on a text that it was fitted on: of the held-out part, each half is scored by a gate that was
+fitted on the other half. Shapes: K experts, the network's distribution first; N tokens, V predicted symbols.
 """
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from charrnn.inference.backends import one_blas_thread
+from charrnn.inference.counting import Counting
 from charrnn.models.counts.experts import Experts
 from charrnn.models.counts.fitting import Examples, fit
 from charrnn.models.counts.hashes import shared, span_hashes
-from charrnn.models.counts.mixture import Gate, Rows, mixed
+from charrnn.models.counts.kept import ALL, OF_FIRST_HALF, OF_SECOND_HALF, KeptCounts
+from charrnn.models.counts.mixture import Gate
 from charrnn.models.counts.trie import Symbols
-from charrnn.models.ensemble import Predictor
-from charrnn.scoring.figures import Nats, Score
-from charrnn.scoring.token_nll import BATCH, Inside, Positions, read
+from charrnn.models.ensemble import Network, Predictor
+from charrnn.scoring.counted import Counted
+from charrnn.scoring.figures import Nats
+from charrnn.scoring.token_nll import BATCH, Inside, Positions, Take, read, target_nll
 from charrnn.text.part import Part
 
-# Of some places (n,): the log-probabilities of all experts (K, n, V) and the tokens (n,).
-Take = Callable[[Positions, Rows, Positions], None]
 Mask = npt.NDArray[np.bool_]
 
-# Numbers (K x n x V) that are mixed at a time, and at most kept of the places that a gate is fitted on.
-AT_ONCE, MOST_FITTED = 1 << 21, 1 << 25
-# Tokens of a held-out part that are read to fit a gate for another text.
-MOST_READ = 1 << 18
+# Tokens of a held-out part that are read for its gates.
+MOST_READ = 1 << 16
+# Numbers (K x n x V) that are kept of the places that a gate is fitted on.
+MOST_FITTED = 1 << 24
 # A run of so many tokens, or a document, that stands in two texts is none that a gate may know beforehand.
 SHARED_RUN = 32
 SAMPLE_SEED = 0
 
-
-@dataclass(frozen=True, eq=False)
-class Mixture:
-    """A network and experts, as they read texts: with the state carried, or reset every so many tokens."""
-
-    model: Predictor
-    experts: Experts
-    reset_every: int | None = None
-    batch_size: int = BATCH
-
-    def read(self, part: Part, take: Take) -> None:
-        """Hand on what is held likely in the place of every token, once; no expert sees what the network may not."""
-        start_id = self.model.config.start_id
-        if self.reset_every is None:
-            text = Symbols.of(part.tokens, start_id, part.starts)
-        else:
-            text = Symbols.pieces(part.tokens, start_id, self.reset_every)
-        counted = self.experts.read(text)
-        rows = max(1, AT_ONCE // ((1 + len(self.experts.named)) * self.model.config.vocab_size))
-
-        def keep(positions: Positions, inside: Inside, logits: torch.Tensor, targets: torch.Tensor) -> None:
-            network = torch.log_softmax(logits.float(), dim=-1).cpu().numpy()[inside]
-            places, tokens = positions[inside], targets.cpu().numpy()[inside]
-            for first in range(0, places.size, rows):
-                some = slice(first, first + rows)
-                take(places[some], np.concatenate([network[None, some], counted.log_p(places[some])]), tokens[some])
-
-        with one_blas_thread:
-            read(self.model, part.tokens, part.starts, keep, reset_every=self.reset_every, batch_size=self.batch_size)
-
-    def examples(self, part: Part, sets: Sequence[Mask]) -> list[Examples]:
-        """Of each set, which says of every token (N,) whether it is in it, as many places as a gate is fitted on."""
-        shape = 1 + len(self.experts.named), self.model.config.vocab_size
-        most, random = MOST_FITTED // math.prod(shape), np.random.default_rng(SAMPLE_SEED)
-        known = part.tokens < shape[1]
-        chosen = [np.flatnonzero(one & known) for one in sets]
-        chosen = [np.sort(random.permutation(one)[:most]) for one in chosen]
-        kept = [np.empty((shape[0], one.size, shape[1]), np.float32) for one in chosen]
-
-        slots = [np.full(part.tokens.size, -1) for _ in sets]
-        for slot, places in zip(slots, chosen, strict=True):
-            slot[places] = np.arange(places.size)
-
-        def take(positions: Positions, log_p: Rows, tokens: Positions) -> None:
-            for rows, slot in zip(kept, slots, strict=True):
-                wanted = slot[positions] >= 0
-                rows[:, slot[positions[wanted]]] = log_p[:, wanted]
-
-        self.read(part, take)
-        return [Examples(rows, part.tokens[places].astype(np.int64)) for rows, places in zip(kept, chosen, strict=True)]
-
-    def token_nll(self, part: Part, gates: Sequence[Gate], border: int = 0) -> tuple[Nats, Nats]:
-        """Nats of every token (N,), and the mean weights (K,).
-
-        The last gate is for what stands from `border` on, the first for what stands before. A character that the
-        vocabulary lacks costs ln V.
-        """
-        symbols = self.model.config.vocab_size
-        nats, total = np.full(part.tokens.size, math.log(symbols)), np.zeros(1 + len(self.experts.named))
-
-        def take(positions: Positions, log_p: Rows, tokens: Positions) -> None:
-            nonlocal total
-            for gate, own in ((gates[0], positions < border), (gates[-1], positions >= border)):
-                rows, some = log_p[:, own], tokens[own]
-                weights = gate.weights(rows)
-                total += weights.sum(axis=0)
-                known = np.flatnonzero(some < symbols)
-                nats[positions[own][known]] = -mixed(rows, weights)[known, some[known]] + 0.0
-
-        self.read(part, take)
-        return nats, total / part.tokens.size
+# What did well where it was fitted: of the network and of the experts in their order. Of pieces the same way.
+CONSTANTS = (0.66, 0.15, 0.20, -0.10)
+CONSTANTS_OF_PIECES = (0.55, 0.38, -0.03)
 
 
 @dataclass(frozen=True, eq=False)
-class WithCounts:
-    """The score of a text by network and counts, the mean weight of each, and what the gate was fitted on."""
+class Fitted:
+    """Counts with their gates, and nats a token of the held-out part: by the network alone, and by both, half by half.
 
-    score: Score
-    weights: dict[str, float]
-    fitted: str
-
-
-def with_counts(mixture: Mixture, part: Part, plain: Score, held_out: Part | None, constants: Gate) -> WithCounts:
-    """The same score as `plain` by the mixture, whose gate begins at constants.
-
-    Of the held-out part itself each half is scored by a gate that is fitted on the other half. Any other text is scored
-    by one that is fitted on the held-out part, but for what the two share. Where there is none, by the constants.
+    None where nothing was held out: then the gate is fixed.
     """
-    if held_out is None:
-        gates, border, fitted = [constants], 0, "no text was held out: by weights that did well elsewhere"
-    elif np.array_equal(held_out.tokens, part.tokens):
-        border = middle(part)
-        second = np.arange(part.tokens.size) >= border
-        gates = [fit(half, constants) for half in mixture.examples(part, [second, ~second])]
-        fitted = "each half of the held-out part by weights fitted on the other half"
-    else:
-        held_out, border = held_out.beginning(MOST_READ), 0
-        alike = alike_in(held_out, part)
-        examples = mixture.examples(held_out, [~alike])[0]
-        gates = [fit(examples, constants)]
-        fitted = f"weights fitted on {examples.tokens.size:,} tokens of the held-out part"
-        if alike.any():
-            fitted += f", none of the {np.count_nonzero(alike):,} that the text has in common with it"
-    nats, weights = mixture.token_nll(part, gates, border)
-    score = replace(plain, token_nll=nats, state=f"{plain.state}, with counts")
-    return WithCounts(score, dict(zip(["network", *mixture.experts.named], weights.tolist(), strict=True)), fitted)
+
+    counts: KeptCounts
+    alone: float | None = None
+    both: float | None = None
+
+
+def fixed_gate(experts: Experts) -> Gate:
+    """Weights that did well elsewhere."""
+    return Gate.constant(CONSTANTS if len(experts.each) == len(CONSTANTS) - 1 else CONSTANTS_OF_PIECES)
+
+
+def fit_gates(
+    model: Network, experts: Experts, held_out: Part | None, chunks: int = 1, most: int = MOST_READ
+) -> Fitted:
+    """The gates for a network beside counts; of a long held-out part each half is read as far as `most` tokens allow.
+
+    `chunks`: of `token_nll`, whose estimates are as good here.
+    """
+    fixed = fixed_gate(experts)
+    if held_out is None or held_out.tokens.size < 2:
+        return Fitted(KeptCounts(experts, {ALL: fixed}))
+    halves = (half.beginning(most // 2) for half in held_out.parted(middle(held_out)))
+    first, second = (examples_of(model, experts, half, chunks) for half in halves)
+    both = Examples(np.concatenate([first.log_p, second.log_p], axis=1), np.concatenate([first.tokens, second.tokens]))
+    # Small products, for which several threads would only wait; the three gates need nothing of each other.
+    with one_blas_thread, ThreadPoolExecutor(3) as workers:
+        found = workers.map(lambda some: fit(some, fixed), (second, first, both))
+        gates = dict(zip((OF_FIRST_HALF, OF_SECOND_HALF, ALL), found, strict=True))
+    mixed = first.cost(gates[OF_FIRST_HALF]) + second.cost(gates[OF_SECOND_HALF])
+    alone = -float(both.own[:, 0].sum(dtype=np.float64))
+    count = max(1, both.tokens.size)
+    return Fitted(KeptCounts(experts, gates), alone / count, mixed / count)
+
+
+def examples_of(
+    model: Predictor, experts: Experts, part: Part, chunks: int = 1, reset_every: int | None = None
+) -> Examples:
+    """As many places of a part as a gate is fitted on, read as `token_nll` does."""
+    shape, start_id = (1 + len(experts.each), model.config.vocab_size), model.config.start_id
+    chosen, random = np.flatnonzero(part.tokens < shape[1]), np.random.default_rng(SAMPLE_SEED)
+    chosen = np.sort(random.permutation(chosen)[: MOST_FITTED // math.prod(shape)])
+    text = Symbols.of(part.tokens, start_id, part.starts)
+    if reset_every is not None:
+        text = Symbols.pieces(part.tokens, start_id, reset_every)
+    contexts, _ = experts.read(text.ids, text.firsts, experts.nothing_read(text.firsts.size))
+    contexts = contexts[np.flatnonzero(text.predicted) - 1]
+    slots = np.full(part.tokens.size, -1)
+    slots[chosen] = np.arange(chosen.size)
+    log_p = np.empty((shape[0], chosen.size, shape[1]), np.float32)
+
+    def take(positions: Positions, inside: Inside, logits: torch.Tensor, targets: torch.Tensor) -> None:
+        places = np.where(inside, positions, 0)
+        wanted = inside & (slots[places] >= 0)
+        log_p[0, slots[places[wanted]]] = torch.log_softmax(logits.float(), dim=-1).cpu().numpy()[wanted]
+
+    read(model, part.tokens, part.starts, take, chunks=chunks, reset_every=reset_every)
+    log_p[1:] = experts.log_p(contexts[chosen])[1]
+    return Examples(log_p, part.tokens[chosen].astype(np.int64), chosen)
+
+
+@dataclass(frozen=True, eq=False)
+class CountedNats:
+    """Nats of every token (N,): by the network alone, and beside counts."""
+
+    alone: Nats
+    both: Nats
+
+
+def counted_nll(
+    model: Predictor,
+    mixtures: Sequence[Counting],
+    part: Part,
+    *,
+    reset_every: int | None = None,
+    batch_size: int = BATCH,
+    temperature: float = 1.0,
+) -> CountedNats:
+    """As `token_nll`, in one reading. Of two mixtures, the first is for what stands before the middle of the part."""
+    alone, both = np.zeros(part.tokens.size), np.zeros(part.tokens.size)
+    start_id, symbols = model.config.start_id, model.config.vocab_size
+
+    def keep(nats: Nats) -> Take:
+        def take(positions: Positions, inside: Inside, logits: torch.Tensor, targets: torch.Tensor) -> None:
+            nats[positions[inside]] = target_nll(logits / temperature, targets, start_id)[inside]
+
+        return take
+
+    mixed = by_place(keep(both), middle(part) if len(mixtures) > 1 else 0, symbols)
+
+    def take(positions: Positions, inside: Inside, logits: torch.Tensor, targets: torch.Tensor) -> None:
+        keep(alone)(positions, inside, logits[..., :symbols], targets)
+        mixed(positions, inside, logits[..., symbols:], targets)
+
+    counted = Counted(model, mixtures, alone=True)
+    read(counted, part.tokens, part.starts, take, reset_every=reset_every, batch_size=batch_size)
+    return CountedNats(alone, both)
+
+
+def by_place(take: Take, border: int, symbols: int) -> Take:
+    """Of logits that stand side by side (B, T, n V), hand on the first before a place in the text, then the last."""
+
+    def chosen(positions: Positions, inside: Inside, logits: torch.Tensor, targets: torch.Tensor) -> None:
+        first, last = logits[..., :symbols], logits[..., -symbols:]
+        early = torch.from_numpy(positions < border).to(logits.device)
+        take(positions, inside, torch.where(early[..., None], first, last), targets)
+
+    return chosen
 
 
 def middle(part: Part) -> int:

@@ -82,8 +82,8 @@ class Score:
     backward: "Score | None" = None
     adapted: "Score | None" = None
     fitted: "Score | None" = None
-    # By the network and counts of its training text.
-    counts: "Score | None" = None
+    # By the network alone, where counts of its training text stand beside it.
+    network: "Score | None" = None
     # Bits per byte by compressors and an n-gram model.
     baselines: "Baselines | None" = None
     # What to know of the text beside its figures, a sentence each.
@@ -168,7 +168,7 @@ class Score:
             **({"backward": self.backward.metrics()} if self.backward else {}),
             **({"adapted": self.adapted.metrics()} if self.adapted else {}),
             **({"fitted": {"temperature": self.fitted.temperature, **self.fitted.metrics()}} if self.fitted else {}),
-            **({"counts": self.counts.metrics()} if self.counts else {}),
+            **({"network": self.network.metrics()} if self.network else {}),
             **({"baselines": self.baselines.figures()} if self.baselines else {}),
         }
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from charrnn.config import ModelConfig, require
 from charrnn.errors import VocabularyError
+from charrnn.inference.counting import Counting
 from charrnn.inference.formats import FP32, INT8
 from charrnn.inference.products import Floats
 from charrnn.models.weights import require_bounded
@@ -46,6 +47,8 @@ class ScoredModel(Protocol):
     def network(self) -> "Network": ...
     @property
     def device(self) -> str: ...
+    @property
+    def counting(self) -> Counting | None: ...
 
 
 class Piece(NamedTuple):
@@ -100,9 +103,9 @@ class LineReader:
         readers: Readers | IntegerReader
         if precision == INT8:
             require_bounded(config)
-            readers = IntegerReader(config, model.weights)
+            readers = IntegerReader(config, model.weights, model.counting)
         else:
-            readers = Readers(config, model.weights, lambda: model.network, model.device)
+            readers = Readers(config, model.weights, lambda: model.network, model.device, model.counting)
         self._reader = SideBySide(config, readers, asked)
         self._fresh = Memory(readers.initial_states(1), config.start_id)
         _, self._fresh = self._reader.go_on(self._encode(context, "the context"), self._fresh)

@@ -3,6 +3,7 @@
 Shapes: N tokens, V predicted symbols.
 """
 
+from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from charrnn.models.ensemble import Predictor
 from charrnn.scoring.predictions import NATS_ALONE, Asked, Predictions, predictions_of
-from charrnn.scoring.token_nll import BATCH, Inside, Positions, read, target_nll
+from charrnn.scoring.token_nll import BATCH, Inside, Positions, Take, read, target_nll
 from charrnn.text.token_files import Tokens
 
 
@@ -23,8 +24,12 @@ def predict(
     asked: Asked = NATS_ALONE,
     reset_every: int | None = None,
     batch_size: int = BATCH,
+    through: Callable[[Take], Take] = lambda take: take,
 ) -> Predictions:
-    """What is predicted in the place of every token (N,), read as `token_nll` reads it."""
+    """What is predicted in the place of every token (N,), read as `token_nll` reads it.
+
+    `through` may choose among logits before they are looked at (see `by_place`).
+    """
     start_id = model.config.start_id
     none = predictions_of(np.empty((0, model.config.vocab_size), np.float32), np.empty(0, np.int64), start_id, asked)
     columns: dict[str, Any] = {}
@@ -40,5 +45,5 @@ def predict(
             if column is not None:
                 column[positions[inside]] = getattr(found, name)
 
-    read(model, tokens, starts, keep, reset_every=reset_every, batch_size=batch_size)
+    read(model, tokens, starts, through(keep), reset_every=reset_every, batch_size=batch_size)
     return Predictions(**columns)

@@ -10,6 +10,7 @@ the same numbers each time. Shapes: T time, B rows, V vocabulary.
 
 import sys
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -21,6 +22,8 @@ import numpy as np
 
 from charrnn.config import ModelConfig
 from charrnn.inference.backends import one_blas_thread
+from charrnn.inference.counted import CountedState
+from charrnn.inference.counting import Counting
 from charrnn.inference.engine import open_engine
 from charrnn.inference.formats import INT8
 from charrnn.inference.products import Floats
@@ -30,6 +33,8 @@ from charrnn.models.states import NetworkState, map_state
 from charrnn.scoring.predictions import Asked, Ids, Nats, Predictions, predictions_of
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from charrnn.models.ensemble import Predictor
 
 # More batches at a time would take more memory than they are worth.
@@ -55,31 +60,60 @@ class Reader(Protocol):
         ...
 
 
-class NumpyReader:
+class _LogitsReader(ABC):
+    """What gives logits, which counts, where there are such, have a say in."""
+
+    workers: ThreadPoolExecutor
+
+    def __init__(self, start_id: int, counting: Counting | None) -> None:
+        self._start_id, self._counting = start_id, counting
+
+    def initial_states(self, rows: int) -> Any:
+        """The memory of B rows before any token."""
+        network = self._initial(rows)
+        return network if self._counting is None else CountedState(network, self._counting.nothing_read(rows))
+
+    def __call__(self, inputs: Ids, targets: Ids, states: Any, asked: Asked) -> tuple[Predictions, Any]:
+        if self._counting is None:
+            logits, states = self._logits(inputs, states)
+        else:
+            logits, network = self._logits(inputs, states.network)
+            logits, counts = self._counting.read(inputs, logits, states.counts)
+            states = CountedState(network, counts)
+        return predicted(logits, targets.ravel(), self._start_id, asked), states
+
+    @abstractmethod
+    def _initial(self, rows: int) -> NetworkState:
+        """The network's own memory of B rows before any token."""
+
+    @abstractmethod
+    def _logits(self, inputs: Ids, states: NetworkState) -> tuple[Floats, NetworkState]:
+        """Inputs (T, B), its memory -> logits (T x B, V), memory."""
+
+
+class NumpyReader(_LogitsReader):
     """The network in NumPy."""
 
-    def __init__(self, config: ModelConfig, weights: Mapping[str, Floats]) -> None:
-        self._start_id = config.start_id
+    def __init__(self, config: ModelConfig, weights: Mapping[str, Floats], counting: Counting | None = None) -> None:
+        super().__init__(config.start_id, counting)
         self._network = NetworkWindows(config, weights)
-        self.initial_states = self._network.initial_states
         # A second thread would get in the first one's way: between two products, the interpreter is theirs in turns.
         self.workers = ThreadPoolExecutor(1)
 
-    def __call__(
-        self, inputs: Ids, targets: Ids, states: NetworkState, asked: Asked
-    ) -> tuple[Predictions, NetworkState]:
+    def _initial(self, rows: int) -> NetworkState:
+        return self._network.initial_states(rows)
+
+    def _logits(self, inputs: Ids, states: NetworkState) -> tuple[Floats, NetworkState]:
         with one_blas_thread:
-            logits, states = self._network(inputs, states)
-        return predicted(logits, targets.ravel(), self._start_id, asked), states
+            return self._network(inputs, states)
 
 
-class IntegerReader:
+class IntegerReader(_LogitsReader):
     """The network in 8 bits, the same to the bit on every machine: by the compiled step, where there is one."""
 
-    def __init__(self, config: ModelConfig, weights: Mapping[str, Floats]) -> None:
-        self._start_id = config.start_id
+    def __init__(self, config: ModelConfig, weights: Mapping[str, Floats], counting: Counting | None = None) -> None:
+        super().__init__(config.start_id, counting)
         self._engine = open_engine(config, weights, INT8)
-        self.initial_states = self._engine.initial_state
         # NumPy's step does not leave the interpreter to a second thread.
         self.workers = ThreadPoolExecutor(min(threads(), MOST_WORKERS) if self._engine.compiled else 1)
 
@@ -87,59 +121,80 @@ class IntegerReader:
         """Itself reads whatever comes."""
         return self
 
-    def __call__(
-        self, inputs: Ids, targets: Ids, states: NetworkState, asked: Asked
-    ) -> tuple[Predictions, NetworkState]:
+    def _initial(self, rows: int) -> NetworkState:
+        states: NetworkState = self._engine.initial_state(rows)
+        return states
+
+    def _logits(self, inputs: Ids, states: NetworkState) -> tuple[Floats, NetworkState]:
         logits, after = self._engine.read(inputs, states)
-        return predicted(logits.reshape(-1, logits.shape[-1]), targets.ravel(), self._start_id, asked), after
+        return logits.reshape(-1, logits.shape[-1]), after
 
 
-class TorchReader:
+class TorchReader(_LogitsReader):
     """The network in torch, on whichever device it is."""
 
-    def __init__(self, network: "Predictor") -> None:
-        self._network = network.eval()
-        self._device = next(network.parameters()).device
+    def __init__(self, network: "Predictor", counting: Counting | None = None) -> None:
+        super().__init__(network.config.start_id, counting)
+        self._network = network
+        network.eval()
+        self._device = next(iter(network.parameters())).device
         self.workers = _torch_workers(threads())
 
-    def __call__(
-        self, inputs: Ids, targets: Ids, states: NetworkState, asked: Asked
-    ) -> tuple[Predictions, NetworkState]:
+    def __call__(self, inputs: Ids, targets: Ids, states: Any, asked: Asked) -> tuple[Predictions, Any]:
+        if self._counting is not None or not asked.nothing:
+            return super().__call__(inputs, targets, states, asked)
         import torch
 
         from charrnn.scoring.token_nll import target_nll
 
-        start_id, tokens = self._network.config.start_id, targets.ravel()
+        with torch.inference_mode():
+            logits, after = self._read(inputs, states)
+            given = torch.from_numpy(targets).to(self._device).t()
+            return Predictions(targets.ravel(), target_nll(logits, given, self._start_id).T.ravel()), after
+
+    def _initial(self, rows: int) -> NetworkState:
+        states: NetworkState = map_state(lambda part: part.cpu().numpy(), self._network.initial_states(rows))
+        return states
+
+    def _logits(self, inputs: Ids, states: NetworkState) -> tuple[Floats, NetworkState]:
+        import torch
+
+        with torch.inference_mode():
+            logits, after = self._read(inputs, states)
+            return logits.transpose(0, 1).flatten(0, 1).float().cpu().numpy(), after
+
+    def _read(self, inputs: Ids, states: NetworkState) -> "tuple[Tensor, NetworkState]":
+        """Inputs (T, B), its memory -> logits (B, T, V), memory."""
+        import torch
 
         def tensor(array: Any) -> Any:
             return torch.from_numpy(array).to(self._device)
 
-        with torch.inference_mode():
-            given: Any = map_state(tensor, states)
-            logits, after = self._network(tensor(inputs).t(), given)
-            nll = target_nll(logits, tensor(targets).t(), start_id).T.ravel()
-            states = map_state(lambda part: part.cpu().numpy(), after)
-            if asked.nothing:
-                return Predictions(tokens, nll), states
-            rows = logits.transpose(0, 1).flatten(0, 1).float().cpu().numpy()
-        return predictions_of(rows, tokens, start_id, asked, nll), states
+        given: Any = map_state(tensor, states)
+        logits, after = self._network(tensor(inputs).t(), given)
+        return logits, map_state(lambda part: part.cpu().numpy(), after)
 
 
 class Readers:
     """NumPy's reader, then torch's; `network` makes the network in torch, and is called once, if at all."""
 
     def __init__(
-        self, config: ModelConfig, weights: Mapping[str, Floats], network: "Callable[[], Predictor]", device: str
+        self,
+        config: ModelConfig,
+        weights: Mapping[str, Floats],
+        network: "Callable[[], Predictor]",
+        device: str,
+        counting: Counting | None = None,
     ) -> None:
         self._network, self._weights = network, sum(weight.size for weight in weights.values())
-        self._step = STEP * config.layers * config.ensemble
-        self._numpy = NumpyReader(config, weights)
+        self._step, self._counting = STEP * config.layers * config.ensemble, counting
+        self._numpy = NumpyReader(config, weights, counting)
         self.initial_states = self._numpy.initial_states
         self._torch: TorchReader | None = None
         self._loading: threading.Thread | None = None
         self._read = 0.0  # multiplications so far
         if device != "cpu":
-            self._torch = TorchReader(network())
+            self._torch = TorchReader(network(), counting)
 
     def next(self, steps: int, rows: int) -> Reader:
         """Who reads the next batch, of so many steps and rows."""
@@ -157,7 +212,7 @@ class Readers:
                 self._loading.join()
             elif "torch" not in sys.modules:
                 return
-            self._torch = TorchReader(self._network())
+            self._torch = TorchReader(self._network(), self._counting)
 
 
 def load_torch() -> None:

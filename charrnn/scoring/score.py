@@ -1,9 +1,15 @@
 """Scoring a text: its tokens cost so many nats each, and the counts of the text make figures of them."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
 from charrnn.config import require
 from charrnn.errors import CorpusError
+from charrnn.inference.counting import Counting
 from charrnn.models.ensemble import Predictor
-from charrnn.scoring.figures import Score
+from charrnn.scoring.counts import counted_nll
+from charrnn.scoring.figures import Nats, Score
 from charrnn.scoring.token_nll import BATCH, token_nll
 from charrnn.text.part import Part
 from charrnn.text.survey import TextStatistics
@@ -13,6 +19,7 @@ def score(
     model: Predictor,
     part: Part,
     statistics: TextStatistics,
+    mixtures: Sequence[Counting] = (),
     *,
     reset_every: int | None = None,
     batch_size: int = BATCH,
@@ -22,6 +29,7 @@ def score(
 
     C and B count what is scored and nothing else: carriage returns of Windows and line ends around documents, which
     are a byte each, are in no token; the end of a document, which is one, is counted as the line ends it stands for.
+    Beside counts, by one or two `mixtures` (see `counted_nll`), the network's own score comes with it.
 
     Raises CorpusError when it is empty, ConfigError when documents are to be reset inside as well.
     """
@@ -36,18 +44,23 @@ def score(
         state = "reset at each line or document"
     if reset_every is not None:
         state = f"reset every {reset_every} tokens"
-    nats = token_nll(
-        model, part.tokens, part.starts, reset_every=reset_every, batch_size=batch_size, temperature=temperature
-    )
-    return Score(
-        token_nll=nats,
-        chars=part.chars,
-        bytes=statistics.bytes - (statistics.chars - part.chars),
-        words=statistics.words,
-        state=state,
-        unknown=part.tokens == model.config.start_id + 1,
-        temperature=temperature,
-    )
+    how: dict[str, Any] = {"reset_every": reset_every, "batch_size": batch_size, "temperature": temperature}
+
+    def of(nats: Nats) -> Score:
+        return Score(
+            token_nll=nats,
+            chars=part.chars,
+            bytes=statistics.bytes - (statistics.chars - part.chars),
+            words=statistics.words,
+            state=state,
+            unknown=part.tokens == model.config.start_id + 1,
+            temperature=temperature,
+        )
+
+    if not mixtures:
+        return of(token_nll(model, part.tokens, part.starts, **how))
+    found = counted_nll(model, mixtures, part, **how)
+    return replace(of(found.both), network=of(found.alone))
 
 
 def counting_notes(statistics: TextStatistics, part: Part, missing_ends: int) -> list[str]:

@@ -6,6 +6,7 @@ model is read without torch, whose import takes longer than most texts.
 """
 
 import contextlib
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.errors import CheckpointError
+from charrnn.models.counts.kept import KeptCounts
 from charrnn.schema import to_json_text
 from charrnn.storage.atomic import write_atomically
 from charrnn.storage.formats import FORMAT
@@ -26,21 +28,30 @@ if TYPE_CHECKING:
     from charrnn.models.ensemble import Network
 
 __all__ = [
-    "KEY", "MODEL_PREFIX", "Header", "Weights", "build_model", "build_network", "read", "read_header", "read_model",
-    "tokenizer_of", "write",
+    "COUNTS_PREFIX", "KEY", "MODEL_PREFIX", "Header", "Weights", "build_model", "build_network", "read", "read_counts",
+    "read_header", "read_model", "tokenizer_of", "write",
 ]  # fmt: skip
+
+# Counts of the training text beside the network, in files of models alone.
+COUNTS_PREFIX = "counts."
+KINDS = {"U16": np.uint16, "U32": np.uint32, "U64": np.uint64, "I64": np.int64, "F32": np.float32}
 
 Weights = dict[str, npt.NDArray[np.float32]]
 
 
-def write(path: Path, tensors: "Mapping[str, Tensor]", record: dict[str, Any]) -> None:
+def write(
+    path: Path, tensors: "Mapping[str, Tensor]", record: dict[str, Any], counts: KeptCounts | None = None
+) -> None:
     """Save atomically: a temporary file beside `path`, fsync, rename. What stood there survives any failure.
 
     Raises CheckpointError when the disk is full or the folder cannot be written.
     """
+    import torch
     from safetensors.torch import save
 
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    for name, array in counts.arrays().items() if counts else ():
+        plain[COUNTS_PREFIX + name] = torch.from_numpy(np.ascontiguousarray(array))
     text = to_json_text({**record, "format": FORMAT})
     write_atomically(path, save(plain, metadata={KEY: text}))
 
@@ -71,6 +82,29 @@ def read_model(path: Path) -> tuple[Header, Weights, Tokenizer]:
         weights = {renamed(name).removeprefix(MODEL_PREFIX): file.get_tensor(name) for name in names}
     _refuse_infinite(path, weights)
     return header, weights, tokenizer_of(header)
+
+
+def read_counts(header: Header) -> KeptCounts | None:
+    """The counts beside a model's network, which stay in their file until they are looked at; None where it has none.
+
+    Raises CheckpointError on damaged ones.
+    """
+    names = [name for name in header.shapes if name.startswith(COUNTS_PREFIX)]
+    if not names:
+        return None
+    found: dict[str, npt.NDArray[Any]] = {}
+    with damage_told(header.path):
+        for name in names:
+            kind, shape = header.shapes[name]
+            if kind not in KINDS:
+                raise CheckpointError(f"{header.path} is damaged: {name} holds {kind}")
+            found[name.removeprefix(COUNTS_PREFIX)] = (
+                np.memmap(header.path, KINDS[kind], "r", header.offsets[name], shape)
+                if math.prod(shape)
+                else np.empty(shape, KINDS[kind])
+            )
+    with header.told():
+        return KeptCounts.from_arrays(found, header.config.vocab_size, header.config.start_id)
 
 
 def _refuse_infinite(path: Path, weights: Weights) -> None:

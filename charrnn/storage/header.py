@@ -9,7 +9,7 @@ import math
 import reprlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -40,24 +40,36 @@ SUMMARY: dict[str, Any] = {
     "seconds": float,
     "loss": float | None,
     "int8_bpc": float | None,
+    "counts": dict,
     "validated": bool,
 }
 
 Record = TypeVar("Record", bound=Schema)
 
 
+@dataclass(frozen=True, kw_only=True)
+class CountsSummary(Schema):
+    """What is said of counts: of how many tokens, their bytes, nats a held-out token by the network alone, by both."""
+
+    tokens: int
+    bytes: int
+    alone: float | None = None
+    loss: float | None = None
+
+
 @dataclass(frozen=True)
 class Header:
     """What a file says of itself, read without its tensors; all in today's terms, whatever its format.
 
-    `metadata` is the JSON; `shapes` and `bytes` describe the tensors; `differences` are those in which an older run
-    goes on otherwise than it would have then.
+    `metadata` is the JSON; `shapes`, `bytes` and `offsets`, where each begins, describe the tensors; `differences` are
+    those in which an older run goes on otherwise than it would have then.
     """
 
     path: Path
     metadata: dict[str, Any]
     shapes: dict[str, tuple[str, tuple[int, ...]]]
     bytes: int
+    offsets: dict[str, int] = field(default_factory=dict)
     differences: tuple[str, ...] = ()
 
     @property
@@ -88,6 +100,12 @@ class Header:
     def summary(self) -> dict[str, Any]:
         """How it was trained: corpus, steps, losses, seed."""
         return dict(self.metadata.get("training") or {})
+
+    @property
+    def counts(self) -> CountsSummary | None:
+        """What is said of the counts beside its network, where it has such."""
+        told = self.summary.get("counts")
+        return None if told is None else self.record(CountsSummary, told)
 
     @property
     def documents(self) -> str:
@@ -151,6 +169,7 @@ def read_plain_header(path: Path) -> Header:
         metadata = entries.pop("__metadata__", {})
         shapes = {name: (entry["dtype"], tuple(map(int, entry["shape"]))) for name, entry in entries.items()}
         ends = [int(entry["data_offsets"][1]) for entry in entries.values()]
+        offsets = {name: 8 + length + int(entry["data_offsets"][0]) for name, entry in entries.items()}
         record = json.loads(metadata[KEY]) if KEY in metadata else None
     except (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError, RecursionError):
         raise CheckpointError(f"{path} is no charrnn checkpoint: its header cannot be read") from None
@@ -161,7 +180,7 @@ def read_plain_header(path: Path) -> Header:
     expected = 8 + length + max(ends, default=0)
     if size != expected:
         raise CheckpointError(f"{path} is damaged: it has {size:,} bytes where its header promises {expected:,}")
-    return Header(path, record, shapes, size)
+    return Header(path, record, shapes, size, offsets)
 
 
 def renaming(metadata: dict[str, Any]) -> Callable[[str], str]:

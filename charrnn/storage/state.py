@@ -5,6 +5,7 @@ A state goes on with the model that read it, in the numbers in which it was read
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,11 +21,13 @@ from charrnn.storage.header import KEY, Header, read_plain_header
 
 IDS = "ids"
 
-Arrays = dict[str, npt.NDArray[np.float32]]
+Arrays = dict[str, npt.NDArray[Any]]
+# What the memory of a network is kept in, and that of counts.
+KINDS = {"F32": np.float32, "I64": np.int64}
 
 
 def write_state(
-    path: Path, model: str, precision: str, ids: npt.NDArray[np.int32], parts: Mapping[str, object]
+    path: Path, model: str, precision: str, ids: npt.NDArray[np.int32], parts: Mapping[str, npt.NDArray[Any]]
 ) -> None:
     """Save atomically what a model, told by its digest, has read.
 
@@ -37,7 +40,7 @@ def write_state(
         "versions": {"charrnn": __version__},
         "state": {"model": model, "precision": precision},
     }
-    tensors = {IDS: ids, **{name: np.ascontiguousarray(part, np.float32) for name, part in parts.items()}}
+    tensors = {IDS: ids, **{name: np.ascontiguousarray(part) for name, part in parts.items()}}
     write_atomically(path, save(tensors, metadata={KEY: to_json_text(record)}))
 
 
@@ -60,8 +63,8 @@ def precision_of(header: Header) -> str:
     return str(header.metadata["state"]["precision"])
 
 
-def read_state(header: Header, shapes: Mapping[str, tuple[int, ...]], symbols: int) -> tuple[list[int], Arrays]:
-    """The ids, each less than `symbols`, and the float32 tensors of these shapes.
+def read_state(header: Header, like: Mapping[str, npt.NDArray[Any]], symbols: int) -> tuple[list[int], Arrays]:
+    """The ids, each less than `symbols`, and tensors of the kinds and shapes of these.
 
     Raises CheckpointError where the file holds anything else; nothing is allocated before that is known.
     """
@@ -69,11 +72,12 @@ def read_state(header: Header, shapes: Mapping[str, tuple[int, ...]], symbols: i
 
     path, found = header.path, dict(header.shapes)
     kind, shape = found.pop(IDS, ("", ()))
-    if kind != "I32" or len(shape) != 1 or found != {name: ("F32", shape) for name, shape in shapes.items()}:
+    kinds = {np.dtype(kind): name for name, kind in KINDS.items()}
+    if kind != "I32" or len(shape) != 1 or found != {name: (kinds[p.dtype], p.shape) for name, p in like.items()}:
         raise CheckpointError(f"{path} is damaged: it does not hold the state of its model")
     with damage_told(path), safe_open(path, framework="numpy") as file:
         ids = file.get_tensor(IDS)
-        parts = {name: file.get_tensor(name) for name in shapes}
+        parts = {name: file.get_tensor(name) for name in like}
     if not all(np.isfinite(part).all() for part in parts.values()) or ((ids < 0) | (ids >= symbols)).any():
         raise CheckpointError(f"{path} is damaged: it holds numbers that no model has read")
     return ids.tolist(), parts

@@ -31,6 +31,28 @@ class Part:
         end = int(self.starts[kept]) if kept < self.starts.size else self.tokens.size
         return replace(self, tokens=self.tokens[:end], starts=self.starts[:kept])
 
+    def end(self, tokens: int) -> "Part":
+        """The last `tokens` tokens, or the documents that begin among them, the last at least."""
+        first = self.tokens.size - tokens
+        if first <= 0:
+            return self
+        if self.starts is None:
+            return replace(self, tokens=self.tokens[first:], files=())
+        kept = min(int(np.searchsorted(self.starts, first)), self.starts.size - 1)
+        begin = int(self.starts[kept])
+        return replace(self, tokens=self.tokens[begin:], starts=self.starts[kept:] - begin)
+
+    def parted(self, place: int) -> "tuple[Part, Part]":
+        """What stands before a token, the first of a document where there are such, and from there on."""
+        before, after = (
+            replace(self, tokens=self.tokens[:place], files=()),
+            replace(self, tokens=self.tokens[place:], files=()),
+        )
+        if self.starts is None:
+            return before, after
+        later = self.starts >= place
+        return replace(before, starts=self.starts[~later]), replace(after, starts=self.starts[later] - place)
+
     def reversed(self, start_id: int) -> "Part":
         """The same read from its end: the whole stream, or each document, whose end id stays at its end."""
         if self.starts is None:

@@ -30,6 +30,7 @@ from charrnn.text.copies import TrainingLines, verdict, whole_lines
 from charrnn.text.corpus import Corpus
 from charrnn.text.dataset import Dataset
 from charrnn.text.split import Split
+from charrnn.training import counting
 from charrnn.training.events import Event, Note, Report, Stopped
 from charrnn.training.int8_check import arrays, int8_cost
 from charrnn.training.loop import Trainer
@@ -58,6 +59,16 @@ class Training:
     machine: Machine
     lock: Lock
     earlier: list[Metrics] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """What will be done behind the last step is no time for steps."""
+        if self._counts_wanted:
+            self.trainer.time.at_end = counting.at_the_end(self.trainer.config, self.data)
+
+    @property
+    def _counts_wanted(self) -> bool:
+        model = self.trainer.model.config
+        return counting.wanted(self.trainer.config, self.data, bidirectional=model.bidirectional)
 
     @property
     def notes(self) -> list[str]:
@@ -111,16 +122,26 @@ class Training:
             return "".join(piece.text for piece in pieces)
 
     def _judge_best(self) -> Iterator[Note]:
-        """Measure what 8-bit weights cost the best model, which decides how it generates, and say what it copies."""
+        """Measure what 8-bit weights cost the best model, which decides how it generates, and what counts bring it.
+
+        Say what it copies.
+        """
         header, tensors = checkpoint.read(self.run.model)
         best, _ = checkpoint.build_model(header, tensors)
+        tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(checkpoint.COUNTS_PREFIX)}
         cost = None
         if bounded(header.config):
             affordable = int(PRODUCTS_MEASURED / header.parameters)
             measured = max(LEAST_MEASURED, min(MOST_MEASURED, affordable))
             cost = int8_cost(best, (self.data.valid or self.data.train).tokens[:measured]) * self.trainer.bits
         summary = {**header.summary, "int8_bpc": cost}
-        checkpoint.write(self.run.model, tensors, {**header.metadata, "training": summary})
+        kept = None
+        if self._counts_wanted:
+            counted = counting.count(best, self.trainer.config, self.data)
+            yield Note(counted.told(self.trainer.bits, self.data.train.tokens.size))
+            if counted.help:
+                kept, summary = counted.counts, {**summary, "counts": counted.summary.to_json()}
+        checkpoint.write(self.run.model, tensors, {**header.metadata, "training": summary}, kept)
         if self.data.split.documents != "stream":
             yield from self._say_copies(best)
 

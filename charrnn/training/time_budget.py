@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 from charrnn.config import TrainConfig
 from charrnn.training.progress import Position, Spent
@@ -13,6 +14,13 @@ from charrnn.training.world import ALONE
 MOST_OVERHEAD = 0.15
 
 
+class AtEnd(NamedTuple):
+    """What whoever trains will need behind the last step, beside the budget's own: seconds, and so many validations."""
+
+    seconds: float = 0.0
+    validations: float = 0.0
+
+
 class TimeBudget:
     """The budget of a configuration and what is `spent` of it; `epochs` tells how many passes a position stands for."""
 
@@ -21,6 +29,7 @@ class TimeBudget:
     ) -> None:
         self.config, self._clock = config, clock
         self.spent = Spent()
+        self.at_end = AtEnd()
         self._epochs = epochs
         self.start()
 
@@ -107,7 +116,8 @@ class TimeBudget:
 
     def _end_seconds(self) -> float:
         """The last validation, of the weights' mean as well, and measuring and saving, which take as long as one."""
-        return (2 + (self.config.average is not None)) * self.spent.validation_seconds
+        validations = 2 + (self.config.average is not None) + self.at_end.validations
+        return validations * self.spent.validation_seconds + self.at_end.seconds
 
     def _overhead_left(self, position: Position) -> float:
         """Seconds that will not be spent on steps."""

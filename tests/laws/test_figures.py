@@ -159,16 +159,16 @@ def test_what_is_not_defined_is_none_and_what_is_beyond_all_numbers_infinite() -
 def test_other_scores_stand_beside_the_plain_one_and_change_none_of_its_figures() -> None:
     other = replace(score_of(some([1], probabilities=(0.4, 0.3, 0.2, 0.8))), temperature=1.25)
     plain = score_of(some()).figures()
-    assert plain.keys().isdisjoint({"backward", "adapted", "fitted", "counts"})
-    beside = replace(score_of(some()), backward=other, adapted=other, fitted=other, counts=other)
+    assert plain.keys().isdisjoint({"backward", "adapted", "fitted", "network"})
+    beside = replace(score_of(some()), backward=other, adapted=other, fitted=other, network=other)
     assert beside.figures() == {
         **plain,
         "backward": other.metrics(),
         "adapted": other.metrics(),
         "fitted": {"temperature": 1.25, **other.metrics()},
-        "counts": other.metrics(),
+        "network": other.metrics(),
     }
-    assert list(beside.figures()) == [*plain, "backward", "adapted", "fitted", "counts"]
+    assert list(beside.figures()) == [*plain, "backward", "adapted", "fitted", "network"]
     assert list(beside.figures()["fitted"]) == ["temperature", *METRICS]
     assert beside.metrics() == score_of(some()).metrics()
     assert list(replace(score_of(some()), backward=other).figures()) == [*plain, "backward"]

@@ -138,7 +138,7 @@ some_ids = st.lists(st.lists(st.integers(0, 3), max_size=6), min_size=4, max_siz
 
 
 @every_processor
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=12)
 @given(rows=rows_of_logits, ids=some_ids)
 def test_something_of_each_row_stays_nothing_comes_back_and_nothing_given_is_changed(
     processor: type[Processor], rows: list[list[float]], ids: list[list[int]]
@@ -158,7 +158,7 @@ def test_something_of_each_row_stays_nothing_comes_back_and_nothing_given_is_cha
 
 
 @every_processor
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=12)
 @given(rows=rows_of_logits, ids=some_ids)
 def test_a_row_is_processed_alone_as_in_a_batch(
     processor: type[Processor], rows: list[list[float]], ids: list[list[int]]
@@ -172,7 +172,7 @@ def test_a_row_is_processed_alone_as_in_a_batch(
 
 
 @every_processor
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=12)
 @given(rows=rows_of_logits)
 def test_of_what_stays_the_likelier_stays_the_likelier_where_nothing_came_before(
     processor: type[Processor], rows: list[list[float]]

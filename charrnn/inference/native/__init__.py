@@ -16,7 +16,7 @@ from charrnn.errors import ConfigError
 
 VARIABLE, NONE = "CHARRNN_COMPILED", "no"
 # The library says with which form of these records it was built.
-FORM = 4
+FORM = 5
 SUFFIXES = (".so", ".dylib", ".dll")
 
 Address = ctypes.c_void_p
@@ -60,6 +60,37 @@ class DrawRecord(ctypes.Structure):
     )  # fmt: skip
 
 
+class LevelRecord(ctypes.Structure):
+    """What follows each of many contexts, as in counts.h."""
+
+    _fields_ = (
+        ("contexts", Count), ("firsts", Address), ("symbols", Address), ("shares", Address), ("rests", Address),
+    )  # fmt: skip
+
+
+class WordsRecord(ctypes.Structure):
+    """The hashes of contexts of words, as in counts.h."""
+
+    _fields_ = (("contexts", Count), ("hashes", Address), ("buckets", Address), ("shift", Count))
+
+
+class ExpertRecord(ctypes.Structure):
+    """An expert's levels, as in counts.h."""
+
+    _fields_ = (("levels", Count), ("shared", Count), ("contexts", Address), ("level", ctypes.POINTER(LevelRecord)))
+
+
+class CountsRecord(ctypes.Structure):
+    """Counts and their gate, as in counts.h."""
+
+    _fields_ = (
+        ("symbols", Count), ("ids", Count), ("lengths", Count), ("words", Count), ("experts", Count), ("units", Count),
+        ("grams", ctypes.POINTER(LevelRecord)), ("word", ctypes.POINTER(WordsRecord)), ("letters", Address),
+        ("expert", ctypes.POINTER(ExpertRecord)), ("base", Address), ("mean", Address), ("scale", Address),
+        ("inward", Address), ("bias", Address), ("outward", Address), ("constants", Address),
+    )  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Library:
     """The compiled library, and which of its instruction sets is used; `sets` are those that the processor has."""
@@ -88,7 +119,7 @@ class Library:
 
 REFUSALS = {
     1: "no memory", 2: "a token that the network has no row for", 3: "an instruction set that is not there",
-    4: "a network that does not fit together",
+    4: "a network that does not fit together", 5: "counts that do not fit together",
 }  # fmt: skip
 
 
@@ -105,7 +136,7 @@ def load(path: Path) -> Library | None:
     try:
         calls: Any = ctypes.CDLL(str(path))
         calls.charrnn_set_name.restype = ctypes.c_char_p
-        for function in ("charrnn_form", "charrnn_find_sets", "charrnn_read", "charrnn_write"):
+        for function in ("charrnn_form", "charrnn_find_sets", *ARGUMENTS):
             getattr(calls, function).restype = Count
     except (OSError, AttributeError):
         return None
@@ -119,7 +150,8 @@ def load(path: Path) -> Library | None:
 
 ARGUMENTS = {
     "charrnn_read": (Count, Address, Count, Count, Address, Address, Address),
-    "charrnn_write": (Count, Count, Address, Address, Address, Count, Count, *[Address] * 6),
+    "charrnn_count": (Count, Address, Count, Count, *[Address] * 4),
+    "charrnn_write": (Count, Count, *[Address] * 6, Count, Count, *[Address] * 6),
 }
 
 

@@ -10,6 +10,8 @@
 #pragma GCC optimize("no-trapping-math", "no-math-errno", "no-tree-pre")
 #endif
 
+#include "counts.h"
+
 /* -- any processor ------------------------------------------------------------------------------------------------ */
 
 typedef struct {
@@ -151,10 +153,13 @@ static ALWAYS_INLINE int32x4_t add_neon(int32x4_t sums, int8x16_t w, const int8_
 
 typedef void (*Step)(const Network *, int64_t, const int64_t *, float *, float *, float *);
 
+typedef void (*Mix)(const Counts *, int64_t, int64_t *, int64_t *, float *, int64_t *, float *);
+
 typedef struct {
     const char *name;
     Step step;
     Exponentiate exponentiate;
+    Mix mix;
 } Set;
 
 /* The best that this processor has comes first, the one that needs nothing last. */
@@ -165,7 +170,7 @@ static void add_set(Set set, int here) {
     if (here) sets[sets_found++] = set;
 }
 
-#define SET(name, f) ((Set){name, step_##f, exponentiate_##f})
+#define SET(name, f) ((Set){name, step_##f, exponentiate_##f, mix_##f})
 
 EXPORTED int64_t charrnn_find_sets(void) {
     sets_found = 0;
@@ -190,7 +195,7 @@ EXPORTED const char *charrnn_set_name(int64_t set) { return set >= 0 && set < se
 
 /* -- steps -------------------------------------------------------------------------------------------------------- */
 
-enum { DONE = 0, NO_MEMORY = 1, BAD_TOKEN = 2, BAD_SET = 3, BAD_NETWORK = 4 };
+enum { DONE = 0, NO_MEMORY = 1, BAD_TOKEN = 2, BAD_SET = 3, BAD_NETWORK = 4, BAD_COUNTS = 5 };
 
 /* Whether what a network says of itself fits together, so that nothing is read or written outside of it. */
 static int fits(const Network *network) {
@@ -233,15 +238,81 @@ EXPORTED int64_t charrnn_read(int64_t set, const Network *network, int64_t rows,
     return DONE;
 }
 
+/* -- counts -------------------------------------------------------------------------------------------------------- */
+
+/* Whether counts fit together. What their tables hold was looked at when they were read (level.py). */
+static int counts_fit(const Counts *counts) {
+    if (counts->symbols < 1 || counts->ids < counts->symbols || counts->ids > counts->symbols + 1) return 0;
+    if (counts->ids > 65536 || counts->lengths < 1 || counts->words < 0 || counts->words > 3) return 0;
+    if (counts->experts < 1 || counts->units < 0 || (counts->words > 0) != (counts->letters != NULL)) return 0;
+    for (int64_t n = 0; n < counts->words; n++)
+        if (counts->word[n].shift < 32 || counts->word[n].shift > 63) return 0;
+    for (int64_t k = 0; k < counts->experts; k++) {
+        const int64_t behind = k + 1 < counts->experts ? counts->expert[k + 1].levels : 0;
+        const int64_t further = k + 1 < counts->experts ? counts->expert[k + 1].shared : 0;
+        if (counts->expert[k].shared < further || counts->expert[k].shared > behind) return 0;
+        if (counts->expert[k].shared > counts->expert[k].levels) return 0;
+        for (int64_t n = 0; n < counts->expert[k].levels; n++)
+            if (counts->expert[k].contexts[n] < 0 || counts->expert[k].contexts[n] >= counts_places(counts)) return 0;
+    }
+    return 1;
+}
+
+/* What counts remember, and work with. */
+typedef struct {
+    const Counts *counts;
+    int64_t *places, *memory, *contexts;
+    float *floats;
+} Counting;
+
+/* A whole one, whose `contexts` are to be freed with its `floats`; without counts, nothing. */
+static int64_t begin_counting(Counting *counting, const Counts *counts, int64_t *places, int64_t *memory) {
+    *counting = (Counting){counts, places, memory, NULL, NULL};
+    if (!counts) return DONE;
+    if (!counts_fit(counts)) return BAD_COUNTS;
+    counting->contexts = malloc((size_t)counts_places(counts) * sizeof(int64_t));
+    counting->floats = calloc((size_t)counts_floats(counts), sizeof(float));
+    return counting->contexts && counting->floats ? DONE : NO_MEMORY;
+}
+
+static void end_counting(Counting *counting) {
+    free(counting->contexts);
+    free(counting->floats);
+}
+
+static void count_row(int64_t set, const Counting *counting, int64_t row, int64_t id, float *logits) {
+    sets[set].mix(counting->counts, id, counting->places + row * counting->counts->lengths,
+                  counting->memory + row * WORD_MEMORY, logits, counting->contexts, counting->floats);
+}
+
+/* What a network holds likely behind each token of texts side by side becomes what it and counts do: tokens and logits
+   (steps, B), (steps, B, V); places (B, lengths) and memory (B, 5) are changed in place. */
+EXPORTED int64_t charrnn_count(int64_t set, const Counts *counts, int64_t rows, int64_t steps, const int64_t *tokens,
+                               int64_t *places, int64_t *memory, float *logits) {
+    if (set < 0 || set >= sets_found) return BAD_SET;
+    for (int64_t at = 0; at < steps * rows; at++)
+        if (tokens[at] < 0) return BAD_TOKEN;
+    Counting counting;
+    const int64_t status = begin_counting(&counting, counts, places, memory);
+    for (int64_t row = 0; status == DONE && row < rows; row++)
+        for (int64_t step = 0; step < steps; step++)
+            count_row(set, &counting, row, tokens[step * rows + row],
+                      logits + (step * rows + row) * counts->symbols);
+    end_counting(&counting);
+    return status;
+}
+
 #include "draw.h"
 
 /* Draw and read what was drawn, `steps` times: logits (B, V) of what comes first, in the end of what comes next;
    uniforms (B, steps), memories each as for its network -> ids (B, steps), and what `tell` says of them (B, steps, 2),
-   where that is asked for. Several networks are averaged. Where penalties are on, used (B, V) says how often each
-   symbol was, and is kept up; leaving (B, steps) what leaves the window of what was there before, or -1. */
+   where that is asked for. Several networks are averaged. Beside counts, where there are such, logits are the mixture's;
+   their places and memory as for `charrnn_count`. Where penalties are on, used (B, V) says how often each symbol was,
+   and is kept up; leaving (B, steps) what leaves the window of what was there before, or -1. */
 EXPORTED int64_t charrnn_write(int64_t set, int64_t count, const Network *const *networks, float *const *memories,
-                               const Draw *draw, int64_t rows, int64_t steps, float *logits, const double *uniforms,
-                               int64_t *ids, double *told, double *used, const int64_t *leaving) {
+                               const Counts *counts, int64_t *places, int64_t *memory, const Draw *draw, int64_t rows,
+                               int64_t steps, float *logits, const double *uniforms, int64_t *ids, double *told,
+                               double *used, const int64_t *leaving) {
     if (set < 0 || set >= sets_found) return BAD_SET;
     const int64_t symbols = networks[0]->symbols;
     int64_t most = 0;
@@ -254,8 +325,11 @@ EXPORTED int64_t charrnn_write(int64_t set, int64_t count, const Network *const 
     float *scratch = calloc((size_t)(most + (count > 1 ? count * rows * symbols : 0)), sizeof(float));
     double *room = room_for_row(symbols);
     int64_t *tokens = malloc((size_t)rows * sizeof(int64_t));
-    const int64_t status = scratch && room && tokens ? DONE : NO_MEMORY;
     const Row one = row_in(room, symbols, sets[set].exponentiate);
+    Counting counting;
+    int64_t status = begin_counting(&counting, counts, places, memory);
+    if (status == DONE && counts && counts->symbols != symbols) status = BAD_COUNTS;
+    if (!scratch || !room || !tokens) status = NO_MEMORY;
     for (int64_t step = 0; status == DONE && step < steps; step++) {
         for (int64_t row = 0; row < rows; row++) {
             const float *own = logits + row * symbols;
@@ -272,7 +346,10 @@ EXPORTED int64_t charrnn_write(int64_t set, int64_t count, const Network *const 
             for (int64_t row = 0; row < rows; row++)
                 mix(draw, count, scratch + most + row * symbols, rows * symbols, symbols, logits + row * symbols,
                     room);
+        for (int64_t row = 0; counts && row < rows; row++)
+            count_row(set, &counting, row, tokens[row], logits + row * symbols);
     }
+    end_counting(&counting);
     free(scratch);
     free(room);
     free(tokens);
@@ -280,4 +357,4 @@ EXPORTED int64_t charrnn_write(int64_t set, int64_t count, const Network *const 
 }
 
 /* With which form of the records this was built (FORM in __init__.py). */
-EXPORTED int64_t charrnn_form(void) { return 4; }
+EXPORTED int64_t charrnn_form(void) { return 5; }

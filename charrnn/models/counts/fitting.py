@@ -6,12 +6,11 @@ constants are held by those that did well elsewhere, as by so many places more, 
 The same places give the same gate. Shapes: K experts, N places, V symbols, F features, H units, P places of a step.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import threadpool_limits
 
 from charrnn.models.counts.mixture import Gate, Rows, features, mixed
 
@@ -26,17 +25,27 @@ HELD_BY, HELD_TO_ZERO_BY = 3000.0, 300.0
 NEWTON_STEPS, NEWTON_TOLERANCE = 20, 1e-6
 # Numbers (K x n x V) that are summed at a time.
 AT_ONCE = 1 << 21
-STEPS, PASSES, PLACES_A_STEP, RATE = 500, 10, 1024, 5e-3
+# Places that are costed at a time.
+ROWS = 1 << 13
+STEPS, PASSES, PLACES_A_STEP, RATE = 300, 10, 1024, 5e-3
 # Adam's (Kingma & Ba 2015), but for a shorter memory of squares: there are few steps.
 BETAS, EPSILON = (0.9, 0.99), 1e-8
 
 
-@dataclass(frozen=True, eq=False)
-class Examples:
-    """`log_p` (K, N, V) of the experts in the places of `tokens` (N,), each below V."""
+class Examples(NamedTuple):
+    """`log_p` (K, N, V) of the experts where each of `tokens` (N,), below V, stands: at `places` (N,)."""
 
     log_p: Rows
     tokens: Ids
+    places: Ids = np.empty(0, np.int64)
+
+    def cost(self, gate: Gate) -> float:
+        """Nats of all tokens by a gate."""
+        total = 0.0
+        for first in range(0, self.tokens.size, ROWS):
+            log_p, tokens = self.log_p[:, first : first + ROWS], self.tokens[first : first + ROWS]
+            total -= float(mixed(log_p, gate.weights(log_p))[np.arange(tokens.size), tokens].sum(dtype=np.float64))
+        return total
 
     @property
     def own(self) -> Rows:
@@ -46,11 +55,10 @@ class Examples:
 
 def fit(examples: Examples, start: Gate, units: int = UNITS, steps: int = STEPS) -> Gate:
     """The gate that does best on these, from constants that did elsewhere; of few examples constants alone."""
-    with threadpool_limits(1, "blas"):  # small products, for which threads on a busy machine only wait
-        constants = fit_constants(examples, start.constants)
-        if examples.tokens.size < LEAST:
-            return Gate.constant(constants.tolist())
-        return _fit_from(constants, examples, units, steps)
+    constants = fit_constants(examples, start.constants)
+    if examples.tokens.size < LEAST:
+        return Gate.constant(constants.tolist())
+    return _fit_from(constants, examples, units, steps)
 
 
 def _fit_from(constants: Rows, examples: Examples, units: int, steps: int) -> Gate:

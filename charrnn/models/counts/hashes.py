@@ -1,6 +1,7 @@
 """Spans of a text by hashes of 64 bits, all at once: that any two of a million are taken for one has a chance of 3e-8.
 
-A span's hash is the sum of its scrambled ids times powers of a number, modulo 2^64 (Karp & Rabin 1987). Shapes: N ids.
+A span's hash is the sum of its scrambled ids times powers of a number, modulo 2^64 (Karp & Rabin 1987); the last id
+counts once, so that with one more the hash is `BASE` times what it was, and the new one. Shapes: N ids.
 """
 
 from typing import TypeAlias
@@ -20,15 +21,19 @@ MULTIPLIER = np.uint64(0xD6E8FEB86659FD93)
 
 def span_hashes(ids: Ids, firsts: Places, ends: Places) -> Hashes:
     """Hashes of the spans [first, end) of ids (N,), each of one symbol or more; the same for the same ids anywhere."""
-    scrambled = (ids.astype(np.uint64) + np.uint64(1)) * np.uint64(BASE)  # a 0 would leave no trace
-    scrambled = (scrambled ^ (scrambled >> np.uint64(32))) * MULTIPLIER
-    scrambled ^= scrambled >> np.uint64(29)
-    sums = np.append(np.uint64(0), np.cumsum(scrambled * _powers(INVERSE, ids.size)))
-    hashes: Hashes = (sums[ends] - sums[firsts]) * _powers(BASE, ids.size)[firsts]
+    sums = np.append(np.uint64(0), np.cumsum(scrambled(ids) * powers(INVERSE, ids.size)))
+    hashes: Hashes = (sums[ends] - sums[firsts]) * powers(BASE, ids.size)[ends - 1]
     return hashes
 
 
-def _powers(base: int, count: int) -> Hashes:
+def scrambled(ids: Ids) -> Hashes:
+    """What each id counts in a sum."""
+    mixed = (ids.astype(np.uint64) + np.uint64(1)) * np.uint64(BASE)  # a 0 would leave no trace
+    mixed = (mixed ^ (mixed >> np.uint64(32))) * MULTIPLIER
+    return mixed ^ (mixed >> np.uint64(29))
+
+
+def powers(base: int, count: int) -> Hashes:
     """1, base, its square and so on, modulo 2^64 (count,)."""
     powers = np.full(count, base, np.uint64)
     powers[:1] = 1

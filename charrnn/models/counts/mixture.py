@@ -7,14 +7,25 @@ the symbol is: the entropy and the largest log-probability of each, and the dive
 p_0), which is the network's. A weight may be negative: what that expert knows is then taken away.
 
 Shapes: K experts, the network's distribution first; N places, V symbols, F = 3K - 1 features, H units.
+
+`Gate.weights` and `mixed` are what a gate is fitted by. `Mixture` is what texts are written and scored by: of single
+operations of float32, so that it is the same on every machine, and the compiled part's (native/counts.h) to the bit.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+
+from charrnn.config import require
+from charrnn.models.counts import functions
+from charrnn.models.counts.experts import Experts
+from charrnn.models.counts.functions import Floats, lane_sums, padded
+from charrnn.models.counts.memory import CountMemory
+from charrnn.models.counts.trie import Ids
 
 Rows = npt.NDArray[np.floating[Any]]
 
@@ -37,6 +48,25 @@ class Gate:
         seen = 3 * experts - 1
         none = np.zeros((seen, 0)), np.zeros(0), np.zeros((0, experts))
         return cls(np.array(weights, float), np.zeros(seen), np.ones(seen), *none)
+
+    def arrays(self) -> dict[str, Floats]:
+        """All of it in float32, by names."""
+        return {field.name: getattr(self, field.name).astype(np.float32) for field in fields(self)}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]], experts: int) -> Self:
+        """The same back, for so many experts. Raises ConfigError where it is none."""
+        units, seen = arrays["bias"].size if "bias" in arrays else 0, 3 * experts - 1
+        shapes = {
+            "constants": (experts,), "mean": (seen,), "scale": (seen,), "inward": (seen, units), "bias": (units,),
+            "outward": (units, experts),
+        }  # fmt: skip
+        require(
+            {name: array.shape for name, array in arrays.items()} == shapes
+            and all(np.isfinite(array).all() for array in arrays.values()),
+            "the gate of its counts is none",
+        )
+        return cls(**arrays)
 
     def weights(self, log_p: Rows) -> Rows:
         """Log-probabilities (K, N, V) -> weights (N, K)."""
@@ -62,3 +92,84 @@ def mixed(log_p: Rows, weights: Rows) -> Rows:
     logits -= logits.max(axis=1, keepdims=True)
     logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
     return logits
+
+
+# Numbers (K x n x V) that are mixed at a time.
+AT_ONCE = 1 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class Mixture:
+    """What a network's logits become beside counts."""
+
+    experts: Experts
+    gate: Gate
+
+    def nothing_read(self, rows: int) -> CountMemory:
+        """What is remembered of so many rows before any token."""
+        return self.experts.nothing_read(rows)
+
+    def read(self, tokens: Ids, logits: Floats, memory: CountMemory) -> tuple[Floats, CountMemory]:
+        """Tokens (T, B), what a network holds likely behind each, logits (T x B, V), memory -> logits, memory."""
+        steps, rows = tokens.shape
+        ids = np.ascontiguousarray(tokens.T).ravel().astype(np.int64)
+        contexts, memory = self.experts.read(ids, np.arange(rows) * steps, memory)
+        contexts = contexts.reshape(rows, steps, -1).swapaxes(0, 1).reshape(len(logits), -1)
+        return self.behind(contexts, logits), memory
+
+    def behind(self, contexts: Ids, logits: Floats) -> Floats:
+        """Contexts (N, C), a network's logits (N, V) -> those of the mixture (N, V)."""
+        found = np.empty_like(logits)
+        at_once = max(1, AT_ONCE // (len(self.gate.constants) * logits.shape[1]))
+        for first in range(0, len(logits), at_once):
+            some = slice(first, first + at_once)
+            found[some] = self._mixed(logits[some], *self.experts.log_p(contexts[some]))
+        return found
+
+    def _mixed(self, logits: Floats, p: Floats, log_p: Floats) -> Floats:
+        """Logits (N, V), probabilities of the experts (K - 1, N, V) and their logarithms -> logits (N, V)."""
+        own_p, own_log_p = distribution(logits)
+        weights = self._weights(seen(own_p, own_log_p, p, log_p))
+        mixture = weights[:, :1] * own_log_p
+        for number, each in enumerate(log_p, 1):
+            mixture += weights[:, number : number + 1] * each
+        return mixture
+
+    def _weights(self, seen: Floats) -> Floats:
+        """Features (N, F) -> weights (N, K)."""
+        gate = self._gate
+        given = (seen - gate["mean"]) / gate["scale"]
+        hidden = np.tile(gate["bias"], (len(seen), 1))
+        for number, inward in enumerate(gate["inward"]):
+            hidden += given[:, number : number + 1] * inward
+        hidden = functions.tanh(hidden)
+        weights = np.tile(gate["constants"], (len(seen), 1))
+        for number, outward in enumerate(gate["outward"]):
+            weights += hidden[:, number : number + 1] * outward
+        return weights
+
+    @cached_property
+    def _gate(self) -> dict[str, Floats]:
+        return self.gate.arrays()
+
+
+def distribution(logits: Floats) -> tuple[Floats, Floats]:
+    """Logits (N, V) -> probabilities and log-probabilities (N, V)."""
+    below = logits - logits.max(axis=1, keepdims=True)
+    shares = functions.exp(below)
+    total = lane_sums(filled(shares))[:, None]
+    return shares / total, below - functions.log(total)
+
+
+def seen(own_p: Floats, own_log_p: Floats, p: Floats, log_p: Floats) -> Floats:
+    """What `features` gives (N, F), of a network's distribution (N, V) and experts' (K - 1, N, V)."""
+    entropies = [-lane_sums(filled(each * log)) for each, log in zip([own_p, *p], [own_log_p, *log_p], strict=True)]
+    largest = [log.max(axis=1) for log in [own_log_p, *log_p]]
+    crosses = [-lane_sums(filled(each * own_log_p)) for each in p]
+    apart = [cross - entropy for cross, entropy in zip(crosses, entropies[1:], strict=True)]
+    return np.column_stack([*entropies, *largest, *apart])
+
+
+def filled(x: Floats) -> Floats:
+    """(N, V) with zeros up to whole lanes."""
+    return np.pad(x, ((0, 0), (0, padded(x.shape[1]) - x.shape[1])))

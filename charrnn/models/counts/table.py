@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from charrnn.models.counts.trie import Floats, Ids, Places
 
@@ -43,6 +44,13 @@ class Table:
         total = np.bincount(place, counts, contexts)
         rests = np.where(total > 0, np.bincount(place, taken, contexts) / np.maximum(total, 1), 1.0)
         return cls(keys, (counts - taken) / np.maximum(total, 1)[place], rests, symbols)
+
+    def of_contexts(self, kept: npt.NDArray[np.bool_]) -> "Table":
+        """Those contexts alone, of all (C,)."""
+        contexts, symbols = np.divmod(self.keys, self.symbols)
+        inside = kept[contexts]
+        places = (np.cumsum(kept) - 1)[contexts[inside]]
+        return Table(places * self.symbols + symbols[inside], self.shares[inside], self.rests[kept], self.symbols)
 
     @property
     def nbytes(self) -> int:
