@@ -42,7 +42,7 @@ sanitize: $(VENV)/.installed-test
 	CFLAGS="-g -fsanitize=address,undefined -fno-sanitize-recover=all" LDFLAGS="-fsanitize=address,undefined" \
 		$(BIN)/python hatch_build.py $(SANITIZED)
 	CHARRNN_LIBRARY=$(SANITIZED) ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD=$$($${CC:-gcc} -print-file-name=libasan.so) \
-		$(BIN)/pytest tests/test_native.py
+		$(BIN)/pytest tests/test_native.py tests/test_mixing.py
 
 docs: $(VENV)/.installed-test
 	$(BIN)/python docs/make_cli.py

@@ -19,6 +19,7 @@ except ImportError:  # building in place needs none
     BuildHookInterface = object
 
 NATIVE = Path("charrnn", "inference", "native")
+SOURCES = ("network.c", "mixing.c")
 SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
 # A number is rounded after each operation, as NumPy does: two are never made one.
 UNIX = ["-O3", "-std=c11", "-ffp-contract=off", "-fvisibility=hidden"]
@@ -33,13 +34,13 @@ def build(root: Path, target: Path) -> None:
         from setuptools._distutils.sysconfig import customize_compiler
     except ImportError as error:
         raise RuntimeError(f"the compiled step is not built: {error}") from error
-    source = root / NATIVE / "network.c"
+    sources = [str(root / NATIVE / name) for name in SOURCES]
     flags = WINDOWS if sys.platform == "win32" else UNIX
     try:
         compiler = new_compiler()
         customize_compiler(compiler)
         with tempfile.TemporaryDirectory() as folder:
-            objects = compiler.compile([str(source)], output_dir=folder, extra_postargs=flags)
+            objects = compiler.compile(sources, output_dir=folder, extra_postargs=flags)
             built = Path(folder, target.name)
             libraries = [] if sys.platform == "win32" else ["m"]
             compiler.link_shared_object(objects, str(built), libraries=libraries, extra_postargs=flags)

@@ -4,8 +4,8 @@
 
 Characters a second of a training at its default and with each fixed number of threads, on random text, and of writing
 one stream and 64: the median of seconds in the middle of a run, of training also of two rounds. Takes some seven
-minutes of an otherwise idle machine, one of them for writing, and appends to RESULTS.md; --quick goes round once and
-writes nothing.
+minutes of an otherwise idle machine, one of them for writing, and appends to RESULTS.md; --quick goes round once,
+and appends nothing.
 """
 
 import argparse

@@ -1,11 +1,13 @@
 """What counts of the training text add to a network, and what they cost.
 
-    python benchmarks/counts.py MODEL [--checkpoints FOLDER] [--quick]
+    python benchmarks/counts.py MODEL [--checkpoints FOLDER] [--gradient] [--quick]
 
 Nats per token of the part that the model's run held out, all weights fitted on one half and reported on the other, both
 ways: the network alone, beside one n-gram, beside all experts at constant weights, and with a gate; the state carried,
 and reset every 256 tokens. Then characters a second written, alone and beside counts, in turns; and how many spans of
-20 and 40 characters of what is written stand in the training text, beside the held-out text's own share.
+20 and 40 characters of what is written stand in the training text, beside the held-out text's own share; and figures of
+what learns as it reads, each token scored first: counts without the network and with it; with --gradient, also the
+network that learns, and both.
 Prints the tables and appends to RESULTS.md; --quick writes nothing.
 """
 
@@ -13,13 +15,16 @@ import argparse
 import statistics
 import time
 
+import numpy as np
 from results import append, table
 
 from charrnn import api
 from charrnn.analysis.novelty import novelty_curve
+from charrnn.api.adapting import Adapting
 from charrnn.models.counts.fitting import Examples, fit, fit_constants
 from charrnn.models.counts.mixture import Gate
 from charrnn.scoring.counts import examples_of, fixed_gate, middle
+from charrnn.scoring.mixing import begins
 from charrnn.text.dataset import encode_part
 
 READINGS = {"carried": None, "reset every 256": 256}
@@ -32,6 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("model")
     parser.add_argument("--checkpoints")
+    parser.add_argument("--gradient", action="store_true")
     parser.add_argument("--quick", action="store_true")
     arguments = parser.parse_args()
     both, alone = (api.load(arguments.model, checkpoints=arguments.checkpoints, counts=own) for own in (True, False))
@@ -40,7 +46,8 @@ def main() -> None:
         f"{both.name}: {both.config.size}; counts of {both.header.counts.tokens:,} tokens, "
         f"{both.counts.experts.nbytes / 1e6:.1f} MB of a file of {both.header.bytes / 1e6:.1f}\n"
     )
-    shown = f"{figures(both)}\n{speeds(both, alone)}\n{copying(both, alone)}"
+    learning = learning_figures(both, arguments.gradient)
+    shown = "\n".join([figures(both), learning, speeds(both, alone), copying(both, alone)])
     if arguments.quick:
         print(f"{told}\n{shown}")
     else:
@@ -105,6 +112,17 @@ def copying(both: api.Model, alone: api.Model) -> str:
             found = model.samples(rows=ROWS, length=CHARS // ROWS, seed=1, temperature=temperature)
             rows.append([f"temperature {temperature:g}, {name}", *shares([each.text for each in found])])
     return table(["spans in the training text", *(f"of {span}" for span in SPANS)], rows)
+
+
+def learning_figures(model: api.Model, gradient: bool) -> str:
+    """The same by what learns as it reads."""
+    text = api.held_out(model).read()
+    part = encode_part(model.tokenizer, [text], model.documents)
+    likely = Adapting(model, "counts").mixer(part).read(part.tokens, begins(part))
+    score = model.score(text, adapt="both" if gradient else "counts", unknown=True)
+    found = {"network and counts": score.adapted_counts, "network": score.adapted, "both": score.adapted_both}
+    nats = {"counts alone": float(-np.log(likely).mean()), **{name: one.loss for name, one in found.items() if one}}
+    return table(["nats per token, learning", "carried"], [[name, f"{each:.4f}"] for name, each in nats.items()])
 
 
 if __name__ == "__main__":

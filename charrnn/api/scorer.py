@@ -33,18 +33,19 @@ class Scorer(Opened):
         reset_every: int | None = None,
         unknown: bool = False,
         batch_size: int | None = None,
-        adapt: bool = False,
+        adapt: str | bool = False,
         fit_temperature: bool = False,
         baselines: bool = False,
         threads: int | None = None,
     ) -> "Score":
         """Every figure of a text (see `Score`), or of a file given as a Path; a model of documents resets at each.
 
-        With `lines`, each line is scored alone, its line end with it. `adapt` and `fit_temperature` add the scores
-        `adapted` (dynamic evaluation) and `fitted` beside the plain one; `baselines`, bits per byte by compressors and
-        an n-gram model, alone and after the training text. Of a model beside counts, `network` is the score of its
-        network alone. Raises VocabularyError when the vocabulary lacks a character, unless `unknown` is set;
-        CorpusError when the text is empty, or the training text gone.
+        With `lines`, each line is scored alone, its line end with it. `adapt` adds the score `adapted` beside the plain
+        one ("gradient", or True: dynamic evaluation), `adapted_counts` ("counts": context mixing, the network as one of
+        those that are mixed), or all of them and `adapted_both` ("both"); `fit_temperature` adds `fitted`; `baselines`,
+        bits per byte by compressors and an n-gram model, alone and after the training text. Of a model beside counts,
+        `network` is the score of its network alone. Raises VocabularyError when the vocabulary lacks a character,
+        unless `unknown` is set; CorpusError when the text is empty, or the training text gone.
         """
         from charrnn.api.scoring import scored
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from os import PathLike, fspath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from charrnn.text.corpus import Corpus, in_memory
 from charrnn.text.dataset import encode_scored
@@ -41,15 +41,15 @@ def scored(
     reset_every: int | None,
     unknown: bool,
     batch_size: int | None,
-    adapt: bool,
+    adapt: str | bool,
     fit_temperature: bool,
     baselines: bool = False,
 ) -> "Score":
     """Every figure of a text, and what was asked for beside them."""
+    from charrnn.api.adapting import Adapting
     from charrnn.api.baselines import baselines as compute_baselines
     from charrnn.api.counts import mixtures_for
     from charrnn.models.ensemble import backwards_of
-    from charrnn.scoring.adaptation import adapted
     from charrnn.scoring.score import counting_notes, score
     from charrnn.scoring.temperature import fit_temperature as fit
     from charrnn.scoring.token_nll import BATCH
@@ -57,37 +57,32 @@ def scored(
     batch_size = BATCH if batch_size is None else batch_size
     plain_text, statistics = read(text, any_bytes=model.tokenizer.any_bytes)
     part = encoded(model, plain_text, lines=lines, unknown=unknown)
+    adapting = Adapting(model, str(adapt)) if adapt else None
 
     mixtures, counting = mixtures_for(model, part, lines=lines)
+    how: dict[str, Any] = {"reset_every": reset_every, "batch_size": batch_size}
 
     def at(temperature: float) -> "Score":
-        return score(
-            model.network,
-            part,
-            statistics,
-            mixtures,
-            reset_every=reset_every,
-            batch_size=batch_size,
-            temperature=temperature,
-        )
+        return score(model.network, part, statistics, mixtures, temperature=temperature, **how)
 
     plain, backward = at(1.0), None
     if model.config.bidirectional:
-        reversed_part = part.reversed(model.config.start_id)
-        backward = score(
-            backwards_of(model.network), reversed_part, statistics, reset_every=reset_every, batch_size=batch_size
-        )
+        backward = score(backwards_of(model.network), part.reversed(model.config.start_id), statistics, **how)
     others, notes = compute_baselines(model, plain_text, part) if baselines else (None, [])
+    learning = adapting.beside(part, plain.network or plain, batch_size) if adapting else plain
     return replace(
         plain,
         backward=backward,
-        adapted=adapted(model.network, part, plain.network or plain) if adapt else None,
+        adapted=learning.adapted,
+        adapted_counts=learning.adapted_counts,
+        adapted_both=learning.adapted_both,
         fitted=at(fit(lambda temperature: at(temperature).loss)) if fit_temperature else None,
         baselines=others,
         notes=(
             *statistics.notes,
             *counting_notes(statistics, part, missing_ends(plain_text, model.documents)),
             *notes,
+            *(adapting.notes if adapting else []),
             *counting,
         ),
     )

@@ -16,7 +16,7 @@ from charrnn.cli.pairs import FORMATS, End, Pairs, evaluate_pairs
 from charrnn.cli.pictures import write_page
 from charrnn.cli.standard_input import or_standard_input
 from charrnn.config import TrainOptions, require
-from charrnn.config.verbs import VerbArguments
+from charrnn.config.verbs import ADAPTED, VerbArguments
 from charrnn.console import say, warn, working
 from charrnn.errors import CharrnnError, VocabularyError
 from charrnn.scoring.figures import FIGURES
@@ -43,6 +43,8 @@ EXAMPLES = """Examples:
     charrnn eval --metric bpc --baseline before.json --tolerance 1% test.txt
 
     charrnn eval --adapt --fit-temperature test.txt
+
+    charrnn eval --adapt both test.txt
 
     charrnn eval --baselines test.txt
 
@@ -93,13 +95,16 @@ def evaluate(
         opt.option("Scoring", "Score out-of-vocabulary characters at ln V nats each, and count them.", "--unk"),
     ] = False,
     adapt: Annotated[
-        bool,
-        opt.option(
+        str | None,
+        opt.choice(
             "Beside the plain figures",
-            "Dynamic evaluation as well: figures of a copy that learns as it reads.",
+            "What learns while it reads; alone, dynamic evaluation",
+            ADAPTED,
             "--adapt",
+            metavar="[WAY]",
+            default="off",
         ),
-    ] = False,
+    ] = None,
     fit_temperature: Annotated[
         bool,
         opt.option(

@@ -1,7 +1,8 @@
 """Commands that ignore nothing: no option given twice where one is taken, none beside what leaves it no meaning."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import zip_longest
 from typing import Any
 
 import typer
@@ -10,7 +11,11 @@ from typer.core import TyperCommand, TyperGroup
 from charrnn.cli.options import typed
 from charrnn.cli.types_in_help import in_plain_words
 from charrnn.config.together import refuse
+from charrnn.config.verbs import ADAPTED
 from charrnn.errors import ConfigError
+
+# Options that may stand alone, and what may follow them: alone, they mean the first.
+ALONE = {"--adapt": ADAPTED}
 
 
 class Command(TyperCommand):
@@ -28,7 +33,7 @@ class Command(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the command line. Raises ConfigError where an option would be ignored."""
-        left = super().parse_args(ctx, args)
+        left = super().parse_args(ctx, [*_with_values(args)])
         if not ctx.resilient_parsing:  # as for completion
             refuse(ctx.info_name or "", {name: value for name, value in ctx.params.items() if typed(ctx, name)})
         return left
@@ -46,6 +51,16 @@ class Group(TyperGroup):
     def make_parser(self, ctx: Any) -> Any:
         """The parser, which also refuses what is given twice."""
         return _once(super().make_parser(ctx), ctx)
+
+
+def _with_values(words: list[str]) -> Iterator[str]:
+    """The command line, each option that stands alone with its value."""
+    options = words[: words.index("--")] if "--" in words else words
+    for word, following in zip_longest(options, options[1:]):
+        yield word
+        if word in ALONE and following not in ALONE[word]:
+            yield ALONE[word][0]
+    yield from words[len(options) :]
 
 
 def _once(parser: Any, ctx: typer.Context) -> Any:

@@ -15,6 +15,8 @@ PRECISIONS = ("int8", "fp32")
 UNITS = ("line", "word", "char", "token")
 SPACES = ("after", "before", "none")
 POOLS = ("mean", "last")
+# What learns from a text as it is read: `api/adapting.py` knows how.
+ADAPTED = ("gradient", "counts", "both")
 TEMPERATURES = (0.5, 0.8, 1.0)
 POSITIVE = Range(above=0, at_most=1e6)
 
@@ -104,6 +106,11 @@ def numbers(temperatures: Any) -> Any:
     return found
 
 
+def way_of_adapting(way: Any) -> Any:
+    """True is by gradient, False is none."""
+    return (ADAPTED[0] if way else None) if isinstance(way, bool) else way
+
+
 def callback(function: Any) -> Any:
     """Something that can be called."""
     require(callable(function), f"`on_event` must be a function, not {shown(function)}")
@@ -172,7 +179,7 @@ class VerbArguments(Config):
     reset_every: int | None = option("Reset the state every so many tokens.", "Scoring", range=COUNT)
     unknown: bool = option("Score characters that the vocabulary lacks.", "Scoring", default=False)
     batch_size: int | None = again(TrainOptions, "batch_size")
-    adapt: bool = option("Dynamic evaluation as well.", "Scoring", default=False)
+    adapt: str | None = option("What learns as it reads.", "Scoring", choices=ADAPTED, parse=way_of_adapting)
     fit_temperature: bool = option("Temperature scaling as well.", "Scoring", default=False)
     baselines: bool = option("Compressors and an n-gram model as well.", "Scoring", default=False)
     counts: bool = again(TrainOptions, "counts")

@@ -18,7 +18,7 @@ from charrnn.models.ensemble import Network, build
 from charrnn.models.language_model import detach
 from charrnn.models.loss import IGNORED, cross_entropy
 from charrnn.scoring.figures import Nats, Score
-from charrnn.scoring.token_nll import inputs_and_targets, target_nll
+from charrnn.scoring.token_nll import Take, inputs_and_targets, target_nll
 from charrnn.text.part import Part
 
 SEGMENT = 32
@@ -29,13 +29,19 @@ LEAST_RMS = 1e-5
 
 
 def adapted_token_nll(
-    model: Network, part: Part, *, rate: float = RATE, pull: float = PULL, segment: int = SEGMENT
+    model: Network,
+    part: Part,
+    *,
+    rate: float = RATE,
+    pull: float = PULL,
+    segment: int = SEGMENT,
+    take: Take | None = None,
 ) -> Nats:
     """Nats of every token (N,), each scored by weights that have learned from all segments before its own.
 
     After each segment w += rate * -g / rms(g) + pull * (trained - w), rms over all segments so far. The state is
     carried, or begins anew with each document; the weights go on from document to document. `model` itself is left
-    as it is. With `rate` 0 the figures are the plain ones.
+    as it is. With `rate` 0 the figures are the plain ones. `take` is handed what is predicted in each segment (1, T).
     """
     require(
         rate >= 0 and 0 <= pull < 1 and segment >= 1,
@@ -50,11 +56,14 @@ def adapted_token_nll(
         states = network.initial_states(1)
         for begin in range(first, end, segment):
             positions = np.arange(begin, min(begin + segment, end))[None, :]
-            inputs, targets = inputs_and_targets(network, tokens, positions, np.ones_like(positions, bool))
+            inside = np.ones_like(positions, bool)
+            inputs, targets = inputs_and_targets(network, tokens, positions, inside)
             if begin == first:
                 inputs[:, 0] = start_id
             logits, states = network(inputs, detach(states))
             result[positions] = target_nll(logits.detach(), targets, start_id)
+            if take is not None:
+                take(positions, inside, logits.detach(), targets)
             # What has no logit cannot be learned.
             learner.learn(cross_entropy(logits, targets.where(targets < logits.shape[-1], IGNORED)).mean())
     return result
@@ -68,9 +77,9 @@ def _undropped(model: Network) -> Network:
     return network.to(next(model.parameters())).train()
 
 
-def adapted(model: Network, part: Part, plain: Score) -> Score:
+def adapted(model: Network, part: Part, plain: Score, take: Take | None = None) -> Score:
     """The score of the same text when the network learns from it as it goes."""
-    return replace(plain, token_nll=adapted_token_nll(model, part), state=f"{plain.state}, weights adapted")
+    return replace(plain, token_nll=adapted_token_nll(model, part, take=take), state=f"{plain.state}, weights adapted")
 
 
 class _Learner:

@@ -84,6 +84,10 @@ class Score:
     fitted: "Score | None" = None
     # By the network alone, where counts of its training text stand beside it.
     network: "Score | None" = None
+    # Of counters that begin with the training text and learn as the network does, mixed with it as it is in its file,
+    # and as it learns too.
+    adapted_counts: "Score | None" = None
+    adapted_both: "Score | None" = None
     # Bits per byte by compressors and an n-gram model.
     baselines: "Baselines | None" = None
     # What to know of the text beside its figures, a sentence each.
@@ -167,6 +171,8 @@ class Score:
             "state": self.state,
             **({"backward": self.backward.metrics()} if self.backward else {}),
             **({"adapted": self.adapted.metrics()} if self.adapted else {}),
+            **({"adapted_counts": self.adapted_counts.metrics()} if self.adapted_counts else {}),
+            **({"adapted_both": self.adapted_both.metrics()} if self.adapted_both else {}),
             **({"fitted": {"temperature": self.fitted.temperature, **self.fitted.metrics()}} if self.fitted else {}),
             **({"network": self.network.metrics()} if self.network else {}),
             **({"baselines": self.baselines.figures()} if self.baselines else {}),

@@ -171,7 +171,7 @@ static ALWAYS_INLINE int64_t longer(const Level *level, int64_t context, int64_t
 }
 
 /* The same of a context of words, by its hash. */
-static ALWAYS_INLINE int64_t place_of(const Words *words, uint64_t hash) {
+static ALWAYS_INLINE int64_t word_place(const Words *words, uint64_t hash) {
     const int64_t bucket = (int64_t)(hash >> words->shift);
     int64_t low = words->buckets[bucket];
     const int64_t end = words->buckets[bucket + 1];
@@ -220,7 +220,7 @@ static ALWAYS_INLINE void go_on(const Counts *counts, int64_t id, int64_t *place
             known = !cut && memory[1 + before] != 0;
             hash = hash * HASH_MULTIPLIER + (uint64_t)memory[1 + before];
         }
-        contexts[counts->lengths + before] = known ? place_of(&counts->word[before], hash) : 0;
+        contexts[counts->lengths + before] = known ? word_place(&counts->word[before], hash) : 0;
     }
 }
 

@@ -158,8 +158,8 @@ typedef void (*Mix)(const Counts *, int64_t, int64_t *, int64_t *, float *, int6
 typedef struct {
     const char *name;
     Step step;
-    Exponentiate exponentiate;
     Mix mix;
+    Exponentiate exponentiate;
 } Set;
 
 /* The best that this processor has comes first, the one that needs nothing last. */
@@ -170,7 +170,7 @@ static void add_set(Set set, int here) {
     if (here) sets[sets_found++] = set;
 }
 
-#define SET(name, f) ((Set){name, step_##f, exponentiate_##f, mix_##f})
+#define SET(name, f) ((Set){name, step_##f, mix_##f, exponentiate_##f})
 
 EXPORTED int64_t charrnn_find_sets(void) {
     sets_found = 0;
@@ -307,8 +307,8 @@ EXPORTED int64_t charrnn_count(int64_t set, const Counts *counts, int64_t rows, 
 /* Draw and read what was drawn, `steps` times: logits (B, V) of what comes first, in the end of what comes next;
    uniforms (B, steps), memories each as for its network -> ids (B, steps), and what `tell` says of them (B, steps, 2),
    where that is asked for. Several networks are averaged. Beside counts, where there are such, logits are the mixture's;
-   their places and memory as for `charrnn_count`. Where penalties are on, used (B, V) says how often each symbol was,
-   and is kept up; leaving (B, steps) what leaves the window of what was there before, or -1. */
+   their places and memory as for `charrnn_count`. Where penalties are on, used (B, V) says how often each symbol was, and
+   is kept up; leaving (B, steps) what leaves the window of what was there before, or -1. */
 EXPORTED int64_t charrnn_write(int64_t set, int64_t count, const Network *const *networks, float *const *memories,
                                const Counts *counts, int64_t *places, int64_t *memory, const Draw *draw, int64_t rows,
                                int64_t steps, float *logits, const double *uniforms, int64_t *ids, double *told,
@@ -325,11 +325,11 @@ EXPORTED int64_t charrnn_write(int64_t set, int64_t count, const Network *const 
     float *scratch = calloc((size_t)(most + (count > 1 ? count * rows * symbols : 0)), sizeof(float));
     double *room = room_for_row(symbols);
     int64_t *tokens = malloc((size_t)rows * sizeof(int64_t));
-    const Row one = row_in(room, symbols, sets[set].exponentiate);
     Counting counting;
     int64_t status = begin_counting(&counting, counts, places, memory);
     if (status == DONE && counts && counts->symbols != symbols) status = BAD_COUNTS;
     if (!scratch || !room || !tokens) status = NO_MEMORY;
+    const Row one = row_in(room, symbols, sets[set].exponentiate);
     for (int64_t step = 0; status == DONE && step < steps; step++) {
         for (int64_t row = 0; row < rows; row++) {
             const float *own = logits + row * symbols;

@@ -38,7 +38,7 @@ typedef struct {
 
 /* Where x stands on the grid: the nearest step; what is no number is at an end. Numbers above 0 are in the order of
    their bits, which are compared as whole numbers: one instruction for each bound. */
-static ALWAYS_INLINE int32_t grid_place(const Function *function, float x) {
+static ALWAYS_INLINE int32_t place_of(const Function *function, float x) {
     float place = x * function->scale;
     place = place + function->shift;
     int32_t bits;
@@ -49,7 +49,7 @@ static ALWAYS_INLINE int32_t grid_place(const Function *function, float x) {
     return (int32_t)place;
 }
 
-static ALWAYS_INLINE float look_up(const Function *function, float x) { return function->values[grid_place(function, x)]; }
+static ALWAYS_INLINE float look_up(const Function *function, float x) { return function->values[place_of(function, x)]; }
 
 /* Entries of a table. The compiler's own way with several at once, out of vectors and into vectors, takes far longer. */
 #if defined(__GNUC__) && !defined(__clang__)

@@ -78,16 +78,16 @@ TARGET static void NAME(gates)(const Network *network, const Layer *layer, const
     const int64_t size = network->hidden;
     const Function sigmoid = network->sigmoid, tanh = network->tanh;
     if (network->cell == LSTM) {
-        for (int64_t j = 0; j < 2 * size; j++) places[j] = grid_place(&sigmoid, projected[j] + recurrent[j]);
-        for (int64_t j = 2 * size; j < 3 * size; j++) places[j] = grid_place(&tanh, projected[j] + recurrent[j]);
-        for (int64_t j = 3 * size; j < 4 * size; j++) places[j] = grid_place(&sigmoid, projected[j] + recurrent[j]);
+        for (int64_t j = 0; j < 2 * size; j++) places[j] = place_of(&sigmoid, projected[j] + recurrent[j]);
+        for (int64_t j = 2 * size; j < 3 * size; j++) places[j] = place_of(&tanh, projected[j] + recurrent[j]);
+        for (int64_t j = 3 * size; j < 4 * size; j++) places[j] = place_of(&sigmoid, projected[j] + recurrent[j]);
         fetch(&sigmoid, places, gates, 2 * size);
         fetch(&tanh, places + 2 * size, gates + 2 * size, size);
         fetch(&sigmoid, places + 3 * size, gates + 3 * size, size);
         for (int64_t j = 0; j < size; j++) {
             const float kept = gates[size + j] * c[j], taken = gates[j] * gates[2 * size + j];
             c[j] = kept + taken;
-            places[j] = grid_place(&tanh, c[j]);
+            places[j] = place_of(&tanh, c[j]);
         }
         fetch(&tanh, places, h, size);
         for (int64_t j = 0; j < size; j++) h[j] = gates[3 * size + j] * h[j];
@@ -95,12 +95,12 @@ TARGET static void NAME(gates)(const Network *network, const Layer *layer, const
         const float *bias = layer->recurrent_bias;
         float *candidate = gates + 2 * size;
         for (int64_t j = 0; j < 2 * size; j++)
-            places[j] = grid_place(&sigmoid, projected[j] + (recurrent[j] + bias[j]));
+            places[j] = place_of(&sigmoid, projected[j] + (recurrent[j] + bias[j]));
         fetch(&sigmoid, places, gates, 2 * size);
         for (int64_t j = 0; j < size; j++) {
             const int64_t n = 2 * size + j;
             const float reset = gates[j] * (recurrent[n] + bias[n]);
-            places[j] = grid_place(&tanh, projected[n] + reset);
+            places[j] = place_of(&tanh, projected[n] + reset);
         }
         fetch(&tanh, places, candidate, size);
         for (int64_t j = 0; j < size; j++) {
@@ -108,7 +108,7 @@ TARGET static void NAME(gates)(const Network *network, const Layer *layer, const
             h[j] = candidate[j] + moved;
         }
     } else {
-        for (int64_t j = 0; j < size; j++) places[j] = grid_place(&tanh, projected[j] + recurrent[j]);
+        for (int64_t j = 0; j < size; j++) places[j] = place_of(&tanh, projected[j] + recurrent[j]);
         fetch(&tanh, places, h, size);
     }
     for (int64_t j = 0; j < size; j++) x[j] = NAME(eighth)(h[j]);
@@ -143,6 +143,12 @@ TARGET static void NAME(step)(const Network *network, int64_t rows, const int64_
             logits[row * network->symbols + j] = memory[row * stride + last->products + shares + j] + last->bias[j];
 }
 
+/* Counts beside it (counts.h), of one row. */
+TARGET static void NAME(mix)(const Counts *counts, int64_t id, int64_t *places, int64_t *memory, float *logits,
+                             int64_t *contexts, float *floats) {
+    mix_row(counts, id, places, memory, logits, contexts, floats);
+}
+
 /* e^x of `count` numbers, none above 0, where they stand; below about 5e-20, 0. As `relative` of tables.py has it. */
 TARGET static void NAME(exponentiate)(const double *powers, double *restrict x, int32_t *restrict step,
                                       int64_t count) {
@@ -167,12 +173,6 @@ TARGET static void NAME(exponentiate)(const double *powers, double *restrict x, 
         memcpy(&power, &bits, sizeof power);
         x[j] = power * x[j];
     }
-}
-
-/* Counts beside it (counts.h), of one row. */
-TARGET static void NAME(mix)(const Counts *counts, int64_t id, int64_t *places, int64_t *memory, float *logits,
-                             int64_t *contexts, float *floats) {
-    mix_row(counts, id, places, memory, logits, contexts, floats);
 }
 
 #undef NAME

@@ -1,0 +1,69 @@
+"""What a text costs when something learns from it as it is read: the network, counts beside it, or both."""
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from charrnn.api.baselines import end_of_training_text
+from charrnn.config.verbs import ADAPTED
+from charrnn.errors import CharrnnError
+from charrnn.scoring.adaptation import adapted
+from charrnn.text.dataset import encode_part
+from charrnn.text.letters import letters_of
+from charrnn.text.part import Part
+
+if TYPE_CHECKING:
+    from charrnn.api.opened import Opened
+    from charrnn.inference.mixing import Mixer
+    from charrnn.scoring.figures import Score
+
+GRADIENT, COUNTS, BOTH = ADAPTED
+NEWLINE = b"\n"
+OF_PIECES = "counts that learn as they read are of characters or bytes, not of subwords: adapt by gradient"
+
+
+class Adapting:
+    """A model's text is read in one of these ways. Raises CharrnnError where counts cannot be had, before any work."""
+
+    def __init__(self, model: "Opened", way: str) -> None:
+        self.model, self.way = model, way
+        self.notes: list[str] = []
+        if way == GRADIENT:
+            return
+        if letters_of(model.tokenizer) is None:
+            raise CharrnnError(OF_PIECES)
+        text, part_of_text = end_of_training_text(model)
+        self.training = encode_part(model.tokenizer, [text], model.documents)
+        self.what = part_of_text or "the training text"
+
+    def beside(self, part: Part, plain: "Score", batch_size: int) -> "Score":
+        """The plain score, with those beside it that were asked for."""
+        if self.way == GRADIENT:
+            return replace(plain, adapted=adapted(self.model.network, part, plain))
+        from charrnn.scoring.mixing import Mixing, read_plainly
+
+        counted = Mixing(self.mixer(part), part, plain)
+        read_plainly(self.model.network, part, counted, batch_size)
+        found = replace(plain, adapted_counts=counted.score(plain, "counts"))
+        if self.way == COUNTS:
+            return found
+        both = Mixing(self.mixer(part), part, plain)
+        by_gradient = adapted(self.model.network, part, plain, both.take)
+        return replace(found, adapted=by_gradient, adapted_both=both.score(plain, "weights and counts"))
+
+    def mixer(self, part: Part) -> "Mixer":
+        """One that has read the training text, and has room for the part."""
+        from charrnn.inference.mixing import Mixer
+        from charrnn.scoring.mixing import prime
+
+        started, tokenizer = time.monotonic(), self.model.tokenizer
+        letters = letters_of(tokenizer)
+        assert letters is not None
+        newline = tokenizer.pieces.index(NEWLINE) if NEWLINE in tokenizer.pieces else None
+        most = sum(
+            each.tokens.size + (1 if each.starts is None else each.starts.size) for each in (self.training, part)
+        )
+        mixer = Mixer(self.training.tokens, self.model.config.vocab_size, letters, newline, most)
+        prime(mixer, self.training)
+        self.notes = [f"counts begin with {self.what}, read in {time.monotonic() - started:.1f} s"]
+        return mixer
