@@ -24,6 +24,8 @@ MOST_SYMBOLS = 65_535
 BLOCKS, MOST_BLOCKS, LEAST = 2, 24, 10
 SINGLES, MOST_SINGLES = 3, 25
 MOST_PLACES = 22
+# What was counted lately is forgotten after so many symbols, as a power of two.
+LATELY = 11
 
 Begins = npt.NDArray[np.bool_]
 Shares = npt.NDArray[np.uint32]
@@ -62,6 +64,7 @@ class Mixer:
             blocks=max(LEAST, min(size + BLOCKS, MOST_BLOCKS)),
             singles=max(LEAST, min(size + SINGLES, MOST_SINGLES)),
             places=max(LEAST, min(size, MOST_PLACES)),
+            lately=LATELY,
             **{name: array.ctypes.data for name, array in self._arrays.items()},
         )
         self._mixer = calls.charrnn_mixing_new(ctypes.byref(settings))
