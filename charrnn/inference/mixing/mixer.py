@@ -31,6 +31,13 @@ Begins = npt.NDArray[np.bool_]
 Shares = npt.NDArray[np.uint32]
 
 
+def require_built() -> Any:
+    """The library's functions. Raises CharrnnError where it was not built."""
+    if (calls := mixing.calls()) is None:
+        raise CharrnnError(NOT_BUILT)
+    return calls
+
+
 class Mixer:
     """Reads V symbols, of which `letters` (V,) says which letter each is, to at most `most` of them.
 
@@ -40,9 +47,7 @@ class Mixer:
     def __init__(
         self, training: Tokens, symbols: int, letters: npt.NDArray[np.int64], newline: int | None, most: int
     ) -> None:
-        calls = mixing.calls()
-        if calls is None:
-            raise CharrnnError(NOT_BUILT)
+        calls = require_built()
         require(1 <= symbols <= MOST_SYMBOLS, f"mixing counts needs an alphabet of at most {MOST_SYMBOLS:,} symbols")
         self._calls, self.symbols = calls, symbols
         size = max(0, math.ceil(math.log2(max(most, 1))))
