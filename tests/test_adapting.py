@@ -112,6 +112,8 @@ def test_eval_tells_the_plain_figures_and_the_adapted_ones(
     assert both["adapted_both"]["loss"] != both["adapted_counts"]["loss"] < both["loss"] == found["loss"]
     lines = json.loads(charrnn(*line[:2], "lines", *line[3:], "--adapt", "counts", "text.txt").out)
     assert lines["adapted_counts"]["loss"] < lines["loss"]
+    refused(charrnn(*line, "--adapt", "count", "text.txt"), 2, "gradient, counts or both, not 'count'")
+    refused(charrnn(*line, "--adapt", "none.txt"), 1, "none.txt")
     monkeypatch.setenv(native.VARIABLE, "no")
     refused(charrnn(*line, "--adapt=counts", "text.txt"), 1, "compiled part", "by gradient")
 
