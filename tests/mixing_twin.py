@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from charrnn.inference.mixing import tables
 
-ONE, CONTEXTS, INPUTS, NETWORK = 65536, 35, 192, 181
+ONE, INPUTS, NETWORK = 65536, 208, 201
 STRETCH, SQUASH, LOGARITHMS = tables.stretch().tolist(), tables.squash().tolist(), tables.logarithms().tolist()
 HISTORIES, NEXT = tables.histories()
 BEGINNING, CERTAIN = tables.beginning().tolist(), tables.certain().tolist()
@@ -93,8 +93,11 @@ class Tree:
 class Twin:
     """Reads symbols one after another."""
 
-    def __init__(self, children: npt.NDArray[np.int32], symbols: int, letters: Sequence[int], newline: int | None):
+    def __init__(
+        self, children: npt.NDArray[np.int32], symbols: int, letters: Sequence[int], newline: int | None, lately: int
+    ) -> None:
         self.tree, self.symbols, self.letters, self.newline = Tree(children, symbols), symbols, letters, newline
+        self.lately = lately
         self.text: list[int] = []  # since the document began
         self.all: list[int] = [symbols]
         self.after: dict[Any, int] = defaultdict(int)
@@ -164,7 +167,7 @@ class Twin:
         column = min(self.column, 255)
         above = (lines[-2] if len(lines) > 1 else [])[column : column + 1] or [self.symbols]
         capital = next((self.kind(one[0]) == CAPITAL for one in reversed(self.words_of(text)) if one), False)
-        length, words = len(word), len(here) - 1
+        length, words, lately = len(word), len(here) - 1, len(self.all) >> self.lately
         after, after_two = self.after[s[0]], self.after[s[0], s[1]]
         return [
             *(tuple(s[:order]) for order in (0, 1, 2, 3, 4, 5, 6, 7, 9, 12)),
@@ -175,6 +178,7 @@ class Twin:
             tuple(kind if (kind := self.kind(symbol)) else 4 + symbol for symbol in s[:12]), (*runs, s[0]),
             (before[0], s[0], s[1]), (length, s[0], speaker), (column, s[0]), (length, column, words),
             (word, s[0], words), (word, s[0], capital), (speaker, word),
+            (*s[:3], lately), (*s[:5], lately), (word, s[0], lately), (word, lately),
         ]  # fmt: skip
 
     def find_matches(self) -> None:
@@ -277,7 +281,7 @@ class Twin:
             guess = self.tree.expected(self.all[place], node) if place else None
             if guess is not None:
                 row = self.rows["match", number, length if length < 16 else 16 + (length - 16) // 2]
-                x[175 + 2 * number : 177 + 2 * number] = odds_of(row[guess]), row[guess] - ONE // 2 >> 6
+                x[195 + 2 * number : 197 + 2 * number] = odds_of(row[guess]), row[guess] - ONE // 2 >> 6
                 told.append((row, guess))
         surety = certainty = 0
         if self.shares is not None:

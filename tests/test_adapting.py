@@ -75,6 +75,13 @@ def test_a_network_is_read_in_order_whatever_stands_side_by_side(
     assert mixing.score(plain, "counts").state == f"{plain.state}, counts adapted"
 
 
+def test_counts_begin_with_the_training_text_and_contexts_anew_with_each_document() -> None:
+    known = a_mixer().read(TRAINING.tokens, begins(TRAINING))
+    unknown = Mixer(TRAINING.tokens, SYMBOLS, np.arange(SYMBOLS), 0, 1000).read(TRAINING.tokens, begins(TRAINING))
+    assert np.log(known[50:]).mean() > np.log(unknown[50:]).mean() + 0.5
+    assert np.flatnonzero(begins(Part(draw(9), 9, np.array([0, 4, 7])))).tolist() == [0, 4, 7]
+
+
 def test_both_mix_what_the_learning_network_says() -> None:
     model, part = make_model(symbols=SYMBOLS), Part(draw(100, SYMBOLS), 100)
     plain = score(model, part, TextStatistics(100, 100, 1))
@@ -105,6 +112,8 @@ def test_eval_tells_the_plain_figures_and_the_adapted_ones(
     assert both["adapted_both"]["loss"] != both["adapted_counts"]["loss"] < both["loss"] == found["loss"]
     lines = json.loads(charrnn(*line[:2], "lines", *line[3:], "--adapt", "counts", "text.txt").out)
     assert lines["adapted_counts"]["loss"] < lines["loss"]
+    refused(charrnn(*line, "--adapt", "count", "text.txt"), 2, "gradient, counts or both, not 'count'")
+    refused(charrnn(*line, "--adapt", "none.txt"), 1, "none.txt")
     monkeypatch.setenv(native.VARIABLE, "no")
     refused(charrnn(*line, "--adapt=counts", "text.txt"), 1, "compiled part", "by gradient")
 

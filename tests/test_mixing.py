@@ -44,15 +44,16 @@ def shares(count: int, seed: int = 0) -> npt.NDArray[np.uint32]:
     return (p * 2**24).astype(np.uint32) + np.uint32(1)
 
 
-def test_compiled_and_slow_say_the_same_to_the_bit() -> None:
+def test_compiled_and_slow_say_the_same_to_the_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     """The second half with a network; an unknown character and a document's beginning in it."""
     tokens, network = np.concatenate([TOKENS, TOKENS[40:]]), shares(TOKENS.size - 40)
     tokens[TOKENS.size + 30] = SYMBOLS + 1
     starts = begins(0, 100, TOKENS.size, TOKENS.size + 60, size=tokens.size)
+    monkeypatch.setattr("charrnn.inference.mixing.mixer.LATELY", 6)
     mixer = a_mixer()
     half = TOKENS.size
     found = [*mixer.read(tokens[:half], starts[:half]), *mixer.read(tokens[half:], starts[half:], network)]
-    twin = Twin(tree(TOKENS, SYMBOLS), SYMBOLS, LETTERS.tolist(), NEWLINE)
+    twin = Twin(tree(TOKENS, SYMBOLS), SYMBOLS, LETTERS.tolist(), NEWLINE, 6)
     expected = [
         twin.read(int(token), bool(start), network[place - half].tolist() if place >= half else None)
         for place, (token, start) in enumerate(zip(tokens, starts, strict=True))

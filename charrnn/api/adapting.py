@@ -32,6 +32,9 @@ class Adapting:
             return
         if letters_of(model.tokenizer) is None:
             raise CharrnnError(OF_PIECES)
+        from charrnn.inference.mixing import require_built
+
+        require_built()
         text, part_of_text = end_of_training_text(model)
         self.training = encode_part(model.tokenizer, [text], model.documents)
         self.what = part_of_text or "the training text"
@@ -40,16 +43,25 @@ class Adapting:
         """The plain score, with those beside it that were asked for."""
         if self.way == GRADIENT:
             return replace(plain, adapted=adapted(self.model.network, part, plain))
-        from charrnn.scoring.mixing import Mixing, read_plainly
-
-        counted = Mixing(self.mixer(part), part, plain)
-        read_plainly(self.model.network, part, counted, batch_size)
-        found = replace(plain, adapted_counts=counted.score(plain, "counts"))
+        found = replace(plain, adapted_counts=self._by_counts(part, plain, batch_size))
         if self.way == COUNTS:
             return found
-        both = Mixing(self.mixer(part), part, plain)
-        by_gradient = adapted(self.model.network, part, plain, both.take)
-        return replace(found, adapted=by_gradient, adapted_both=both.score(plain, "weights and counts"))
+        by_gradient, by_both = self._by_gradient_and_both(part, plain)
+        return replace(found, adapted=by_gradient, adapted_both=by_both)
+
+    def _by_counts(self, part: Part, plain: "Score", batch_size: int) -> "Score":
+        from charrnn.scoring.mixing import Mixing, read_plainly
+
+        mixing = Mixing(self.mixer(part), part, plain)
+        read_plainly(self.model.network, part, mixing, batch_size)
+        return mixing.score(plain, "counts")
+
+    def _by_gradient_and_both(self, part: Part, plain: "Score") -> "tuple[Score, Score]":
+        from charrnn.scoring.mixing import Mixing
+
+        mixing = Mixing(self.mixer(part), part, plain)
+        by_gradient = adapted(self.model.network, part, plain, mixing.take)
+        return by_gradient, mixing.score(plain, "weights and counts")
 
     def mixer(self, part: Part) -> "Mixer":
         """One that has read the training text, and has room for the part."""

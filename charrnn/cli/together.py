@@ -1,8 +1,9 @@
 """Commands that ignore nothing: no option given twice where one is taken, none beside what leaves it no meaning."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -58,9 +59,14 @@ def _with_values(words: list[str]) -> Iterator[str]:
     options = words[: words.index("--")] if "--" in words else words
     for word, following in zip_longest(options, options[1:]):
         yield word
-        if word in ALONE and following not in ALONE[word]:
+        if word in ALONE and not _is_value(following, ALONE[word]):
             yield ALONE[word][0]
     yield from words[len(options) :]
+
+
+def _is_value(word: str | None, values: Sequence[str]) -> bool:
+    """Whether a word is one of the values, or is meant to be: a bare name, and no file's."""
+    return word is not None and (word in values or (word.isidentifier() and not Path(word).exists()))
 
 
 def _once(parser: Any, ctx: typer.Context) -> Any:

@@ -4,6 +4,6 @@ Source: Mahoney 2005, "Adaptive weighing of context models for lossless data com
 the work; here are the tables and the tree that it is given.
 """
 
-from charrnn.inference.mixing.mixer import Mixer
+from charrnn.inference.mixing.mixer import Mixer, require_built
 
-__all__ = ["Mixer"]
+__all__ = ["Mixer", "require_built"]

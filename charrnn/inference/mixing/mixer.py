@@ -24,9 +24,18 @@ MOST_SYMBOLS = 65_535
 BLOCKS, MOST_BLOCKS, LEAST = 2, 24, 10
 SINGLES, MOST_SINGLES = 3, 25
 MOST_PLACES = 22
+# What was counted lately is forgotten after so many symbols, as a power of two.
+LATELY = 11
 
 Begins = npt.NDArray[np.bool_]
 Shares = npt.NDArray[np.uint32]
+
+
+def require_built() -> Any:
+    """The library's functions. Raises CharrnnError where it was not built."""
+    if (calls := mixing.calls()) is None:
+        raise CharrnnError(NOT_BUILT)
+    return calls
 
 
 class Mixer:
@@ -38,9 +47,7 @@ class Mixer:
     def __init__(
         self, training: Tokens, symbols: int, letters: npt.NDArray[np.int64], newline: int | None, most: int
     ) -> None:
-        calls = mixing.calls()
-        if calls is None:
-            raise CharrnnError(NOT_BUILT)
+        calls = require_built()
         require(1 <= symbols <= MOST_SYMBOLS, f"mixing counts needs an alphabet of at most {MOST_SYMBOLS:,} symbols")
         self._calls, self.symbols = calls, symbols
         size = max(0, math.ceil(math.log2(max(most, 1))))
@@ -62,6 +69,7 @@ class Mixer:
             blocks=max(LEAST, min(size + BLOCKS, MOST_BLOCKS)),
             singles=max(LEAST, min(size + SINGLES, MOST_SINGLES)),
             places=max(LEAST, min(size, MOST_PLACES)),
+            lately=LATELY,
             **{name: array.ctypes.data for name, array in self._arrays.items()},
         )
         self._mixer = calls.charrnn_mixing_new(ctypes.byref(settings))

@@ -81,6 +81,7 @@ static void find_contexts(Mixer *m) {
     const int64_t column = column_of(m, 255), above = t->line_before + column;
     const uint64_t over = (uint64_t)(above < t->line ? m->read[above] : m->set.symbols);
     const uint64_t last = hashed(t->word, (uint64_t)s[0]), two = orders[2], after_two = *after_two_of(m);
+    const uint64_t lately = (uint64_t)(m->at >> m->set.lately) + 1000;
     const uint64_t length = (uint64_t)t->word_length, words = (uint64_t)t->words_in_line;
     for (int i = 0; i <= 7; i++) *h++ = orders[i];
     *h++ = orders[9];
@@ -110,6 +111,10 @@ static void find_contexts(Mixer *m) {
     *h++ = hashed(last, words);
     *h++ = hashed(last, (uint64_t)t->capital + 1000);
     *h++ = hashed(t->speaker, t->word);
+    *h++ = hashed(orders[3], lately);
+    *h++ = hashed(orders[5], lately);
+    *h++ = hashed(last, lately);
+    *h++ = hashed(t->word, lately);
     for (int i = 0; i < MATCHES; i++) find_match(m, m->match + i, SHORTEST_MATCH(i));
 }
 

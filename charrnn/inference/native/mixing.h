@@ -22,10 +22,10 @@
 #define ONE 65536        /* a probability, or a weight, of 1 */
 #define MOST_ODDS 2047   /* log-odds are cut here: 8 nats */
 #define ODDS 3072        /* squash begins at minus so much */
-#define CONTEXTS 35      /* see contexts.h */
+#define CONTEXTS 39      /* see contexts.h */
 #define PER_CONTEXT 5    /* inputs of each */
 #define MATCHES 3
-#define INPUTS 192       /* 35 x 5, 3 x 2, the network's 2 and a constant, and zeros */
+#define INPUTS 208       /* 39 x 5, 3 x 2, the network's 2 and a constant, and zeros */
 #define NETWORK (CONTEXTS * PER_CONTEXT + 2 * MATCHES)
 #define SETS 10          /* of weights, each chosen by a context of its own */
 #define LAST_SETS 3      /* of those that mix what these give */
@@ -39,6 +39,7 @@ typedef struct {
     int64_t symbols, newline;  /* V; the symbol of a line's end, or NONE */
     int64_t most;              /* symbols that will be read, and beginnings of documents */
     int64_t blocks, singles, places; /* log2 of the sizes of the tables */
+    int64_t lately;            /* log2 of the symbols after which what was counted lately begins anew */
     const int32_t *children;   /* (V - 1, 2): a node, or ~symbol; the root is 0, each node stands before its own */
     const int32_t *letters;    /* (V,): which letter a symbol is, NONE for none */
     const uint8_t *next;       /* (256, 2): history of bits -> history when a 0, a 1 is added */

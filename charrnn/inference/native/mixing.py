@@ -15,8 +15,9 @@ class SettingsRecord(ctypes.Structure):
 
     _fields_ = (
         ("symbols", Count), ("newline", Count), ("most", Count), ("blocks", Count), ("singles", Count),
-        ("places", Count), ("children", Address), ("letters", Address), ("next", Address), ("certain", Address),
-        ("beginning", Address), ("stretch", Address), ("squash", Address), ("logarithms", Address),
+        ("places", Count), ("lately", Count), ("children", Address), ("letters", Address), ("next", Address),
+        ("certain", Address), ("beginning", Address), ("stretch", Address), ("squash", Address),
+        ("logarithms", Address),
     )  # fmt: skip
 
 
