@@ -74,7 +74,7 @@ def test_a_slower_machine_gets_a_smaller_network() -> None:
 
 
 def test_networks_share_the_time_that_one_would_spend_on_reading_the_text_too_often() -> None:
-    sides: list[dict[str, Any]] = [{}, {"hidden": 1024}, {"bidirectional": True}]
+    sides: list[dict[str, Any]] = [{}, {"counts": False}, {"hidden": 1024}, {"bidirectional": True}]
     for seconds in (60.0, 180.0, 600.0, 3600.0, 36000.0):
         for tokens in (10**4, 10**5, 10**6, 10**8):
             for more in sides:
@@ -87,9 +87,11 @@ def assert_networks_share_the_time(seconds: float, tokens: int, more: dict[str, 
     weights = choice.model.layers * 8 * choice.model.hidden**2 * (2 if choice.model.bidirectional else 1)
     passes = seconds * 2 * sizing.THREAD_SPEED["bf16"] / 6 / weights / tokens
     members, product = choice.model.ensemble, passes * tokens * weights
-    # As many weights for each token as one network would have, over two; each reads two and a half million tokens.
+    # As many weights for each token as one network would have, over two, over four beside counts, which stand beside no
+    # network of two directions; each reads two and a half million tokens.
+    each = 2 if more.keys() & {"counts", "bidirectional"} else 4
     most = weights if "hidden" in more else min(5000 * math.sqrt(tokens), 2_500_000)
-    by_text, by_time = math.sqrt(product) / tokens / 2, product / 2_500_000 / min(most, 2_500_000)
+    by_text, by_time = math.sqrt(product) / tokens / each, product / 2_500_000 / min(most, 2_500_000)
     assert members == min(8, max(1, round(min(by_text, by_time)))), case
     assert f"about {passes / members:.1f} passes" in choice.reasons[1], case
     assert (f"{members} such networks averaged" in choice.reasons[1]) == (members > 1), case

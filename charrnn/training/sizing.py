@@ -26,6 +26,8 @@ MOST_WEIGHTS_A_TOKEN = 30.0
 # One network for every so many weights for each token that a single one would have, if each still reads so many
 # tokens. The eighth brings a 28th of what the second does, and all are paid for in every text that is written.
 WEIGHTS_EACH, TOKENS_EACH, LARGEST_ENSEMBLE = 2.0, 2.5e6, 8
+# Beside counts of the text, which are another member, a second network brings next to nothing so soon.
+WEIGHTS_EACH_BESIDE_COUNTS = 4.0
 WIDTHS = (64, 96, 128, 192, 256, 320, 384, 448, 512, 640, 768, 896, 1024, 1280, 1536, 2048)
 CELL = "lstm"
 LAYERS = 2
@@ -51,7 +53,7 @@ def fresh(
     most = MOST_WEIGHTS * math.sqrt(tokens)
     if to_read is None:
         each = sides * weight_count(options.hidden, cell, layers) if options.hidden else most
-        ensemble = options.ensemble or ensemble_size(product, tokens, each)
+        ensemble = options.ensemble or ensemble_size(product, tokens, each, counts=options.counts and sides == 1)
         wanted = math.sqrt(product / ensemble / TOKENS_PER_WEIGHT)
     else:
         ensemble = options.ensemble or 1
@@ -80,12 +82,13 @@ def speed(machine: Machine) -> float:
     return THREAD_SPEED[machine.precision] * machine.threads
 
 
-def ensemble_size(product: float, tokens: int, weights: float) -> int:
+def ensemble_size(product: float, tokens: int, weights: float, *, counts: bool) -> int:
     """How many networks do best together, where one alone would have so many weights times tokens.
 
-    `weights` is the most that each may have, or what was asked for.
+    `weights` is the most that each may have, or what was asked for; `counts` of the text may stand beside them.
     """
-    by_text = math.sqrt(product / TOKENS_PER_WEIGHT) / tokens / WEIGHTS_EACH
+    each = WEIGHTS_EACH_BESIDE_COUNTS if counts else WEIGHTS_EACH
+    by_text = math.sqrt(product / TOKENS_PER_WEIGHT) / tokens / each
     by_time = product / TOKENS_EACH / min(weights, TOKENS_EACH / TOKENS_PER_WEIGHT)
     return min(LARGEST_ENSEMBLE, max(1, round(min(by_text, by_time))))
 
