@@ -20,7 +20,7 @@ from charrnn.inference.products import Exact8, Floats
 from charrnn.models.cells.base import W_IH
 from charrnn.models.weights import direction_weights, split_models
 from charrnn.plotting.page import filled
-from charrnn.plotting.shading import safe
+from charrnn.plotting.shading import STEPS, legend, safe
 from charrnn.schema import to_json_text
 from charrnn.text.tokenizers import Tokenizer
 
@@ -53,15 +53,15 @@ def live_page(
         "start": config.start_id,
         "tokenizer": tokenizer.spec(),
         "name": name,
+        "steps": STEPS,
         "networks": [_network(config.single, direction_weights(own)) for own in split_models(config, weights)],
     }
     count = sum(weight.size for weight in weights.values())
     about = f"{config.size}{config.manner}, {tokenizer.size:,} {tokenizer.unit}, {count:,} weights."
     # A script element ends at the first "</", whatever stands around it.
     data = to_json_text(record).replace("<", "\\u003c")
-    page = filled(
-        "page", {"title": safe(name), "about": safe(about), "beside": safe(beside), "model": data}, "charrnn.export"
-    )
+    parts = {"title": safe(name), "about": safe(about), "beside": safe(beside), "legend": legend(), "model": data}
+    page = filled("page", parts, "charrnn.export")
     size = len(page.encode())
     require(
         size <= MOST_BYTES,
