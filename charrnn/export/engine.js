@@ -12,7 +12,7 @@ class Table {
     this.shift = f32(0.5 - first * steps);
   }
   at(x) {
-    const place = f32(f32(x * this.scale) + this.shift);
+    const place = f32(x * this.scale + this.shift); // the scale is a power of two: the product is exact
     return this.values[place > 0 ? place < POINTS ? place | 0 : POINTS : 0];
   }
 }

@@ -8,7 +8,7 @@ function colour(name) {
   return [1, 3, 5].map(at => parseInt(hex.slice(at, at + 2), 16));
 }
 
-// rows: the last states of a layer, Int8Array (H,) each in levels of 1/127 -> a picture, the picked unit between lines.
+// rows: the last states of a layer, Int8Array (H,) each in levels of 1/127 -> a picture, the picked unit in a frame.
 function drawStrip(rows, size, picked) {
   const shown = rows.slice(-ROWS), [paper, plus, minus] = ["--paper", "--plus", "--minus"].map(colour);
   strip.width = size;
@@ -22,9 +22,10 @@ function drawStrip(rows, size, picked) {
     }
   });
   context.putImageData(image, 0, 0);
-  if (picked === null) return;
-  context.fillStyle = getComputedStyle(document.documentElement).getPropertyValue("--ink");
-  for (const at of [picked - 1, picked + 1]) context.fillRect(at, 0, 1, ROWS);
+  const mark = byId("mark");
+  mark.hidden = picked === null;
+  mark.style.left = `${100 * picked / size}%`;
+  mark.style.width = `${100 / size}%`;
 }
 
 // The lines of one step of unit j, in words of its formula and in its numbers.
@@ -73,6 +74,7 @@ function showBars(logits, settings, named) {
   const normal = share => { const sum = share.reduce((all, one) => all + one, 0); return share.map(one => one / sum); };
   const own = normal(shares(logits, {})), now = normal(shares(logits, settings)), percent = p => `${(100 * p).toFixed(1)}%`;
   const order = [...own.keys()].sort((a, b) => own[b] - own[a]).slice(0, 12), bars = byId("bars");
+  const most = order.reduce((found, id) => Math.max(found, own[id], now[id]), 0);
   while (bars.children.length < order.length) {
     const row = document.createElement("li");
     row.innerHTML = '<b></b><span class="rail"><s class="own"></s><s class="now"></s></span><span></span>';
@@ -81,8 +83,8 @@ function showBars(logits, settings, named) {
   order.forEach((id, number) => {
     const row = bars.children[number], [name, rail, share] = row.children;
     name.textContent = named(id);
-    rail.children[0].style.width = `max(1px, ${percent(own[id])})`;
-    rail.children[1].style.width = percent(now[id]);
+    rail.children[0].style.width = `max(2px, ${percent(own[id] / most)})`;
+    rail.children[1].style.width = percent(now[id] / most);
     share.textContent = percent(now[id]);
     row.className = now[id] ? "" : "dropped";
     row.title = `the model itself: ${percent(own[id])}`;

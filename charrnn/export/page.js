@@ -6,6 +6,10 @@ const still = matchMedia("(prefers-reduced-motion: reduce)");
 const layers = model.networks.flatMap((network, n) => network.layers.map((layer, l) => ({ layer, title: model.networks.length > 1 ? `${l + 1} of network ${n + 1}` : `${l + 1}` })));
 // The text under way, the places written, how many are wanted, and whether it goes on by itself.
 let writing = null, places = [], wanted = 0, running = false, last = 0, picked = null, line = 0, pending = 0;
+// Whether the next frame goes on.
+let underWay = false;
+// Characters written, and the bits that they cost.
+let count = 0, spent = 0;
 
 const sign = id => signs[letters.named(id)] || letters.named(id);
 const whole = (id, least, most) => Math.min(most, Math.max(least, Math.round(+byId(id).value) || least));
@@ -20,30 +24,45 @@ function settings() {
 // ---- writing
 
 // From the prompt on, as many characters as were there before, at once.
-function begin(count) {
+function begin(far) {
   const { ids, unknown } = letters.encode(byId("prompt").value), problem = byId("problem");
   problem.hidden = !unknown.length;
   problem.textContent = `The model does not know ${[...new Set(unknown)].map(one => `“${one}”`).join(" ")}, and reads on without.`;
   writing = new Writing(model, ids, settings());
   places = [];
-  wanted = count;
+  wanted = far;
   const front = document.createElement("b");
   front.textContent = byId("prompt").value;
   hide();
   chosen = null;
   text.replaceChildren(front);
-  pending = 0;
+  pending = count = spent = 0;
+}
+
+// The ids of the TOP largest, the first of equals before the others.
+function likeliest(own) {
+  const found = [];
+  own.forEach((one, id) => {
+    if (found.length === TOP && !(one > own[found[TOP - 1]])) return;
+    let at = found.length;
+    while (at && one > own[found[at - 1]]) at--;
+    found.splice(at, 0, id);
+    found.length = Math.min(found.length, TOP);
+  });
+  return found;
 }
 
 // One token: what it cost, what else could have come, and the units behind it.
 function write() {
   const own = shares(model.logits, {}), sum = own.reduce((all, one) => all + one, 0), { token, text: letter, ends } = writing.next();
-  const order = [...own.keys()].sort((a, b) => own[b] - own[a] || a - b), bits = -Math.log2(own[token] / sum);
-  const top = order.slice(0, TOP).map(id => `${sign(id)} ${+(100 * own[id] / sum).toPrecision(2)}%`).join(", ");
+  const bits = -Math.log2(own[token] / sum), top = likeliest(own).map(id => `${sign(id)} ${+(100 * own[id] / sum).toPrecision(2)}%`).join(", ");
+  const rank = own.reduce((before, one, id) => before + (one > own[token] || one === own[token] && id < token), 1);
   const before = places.at(-1), begun = before && !before.letter && !before.ends ? before : null;
   if (begun) places.pop();
+  count += [...letter].length;
+  spent += bits;
   places.push({
-    letter, ends, bits: bits + (begun ? begun.bits : 0), known: begun ? "" : `, rank ${order.indexOf(token) + 1}; ${top}`,
+    letter, ends, bits: bits + (begun ? begun.bits : 0), known: begun ? "" : `, rank ${rank}; ${top}`,
     units: layers.map(({ layer }) => Int8Array.from(layer.product.x)),
   });
 }
@@ -73,17 +92,21 @@ function grow() {
 
 function frame(now) {
   const speed = still.matches ? Infinity : SPEEDS[number("speed")];
-  if (running) wanted = Math.max(wanted, places.length + speed * Math.min(0.1, (now - last) / 1000) + (wanted % 1));
+  if (running && speed === Infinity) wanted = Infinity;
+  else if (running) wanted = Math.min(Math.max(wanted, places.length), places.length + 60) + speed * Math.min(0.1, Math.max(0, now - last) / 1000);
   last = now;
   const until = performance.now() + 12;
   while (!writing.done && places.length + 1 <= wanted && performance.now() < until) write();
   const rest = !writing.done && places.length + 1 <= wanted;
   if (writing.done) running = false;
   update();
-  if (running || rest) requestAnimationFrame(frame);
+  underWay = running || rest;
+  if (underWay) requestAnimationFrame(frame);
   else tell();
 }
 function go() {
+  if (underWay) return;
+  underWay = true;
   last = performance.now();
   requestAnimationFrame(frame);
 }
@@ -93,14 +116,13 @@ function go() {
 const layerNumber = () => number("layer");
 function update() {
   grow();
-  const set = settings(), { layer } = layers[layerNumber()], count = places.reduce((all, { letter }) => all + [...letter].length, 0);
+  const set = settings(), { layer } = layers[layerNumber()];
   showBars(model.logits, set, sign);
   drawStrip(places.slice(-ROWS).map(({ units }) => units[layerNumber()]), layer.hidden, picked);
   byId("value").textContent = picked === null ? "" : `unit ${picked}: ${figures(layer.h[picked])}`;
   if (byId("gates").open) showFormula(layer, picked ?? 0, line);
   byId("write").textContent = running ? "Pause" : places.length && !writing.done ? "Go on" : "Write";
-  const bits = places.reduce((sum, place) => sum + place.bits, 0) / count;
-  byId("status").textContent = count ? `${count.toLocaleString("en")} of ${set.length.toLocaleString("en")} characters, ${bits.toFixed(2)} bits each` : "";
+  byId("status").textContent = count ? `${count.toLocaleString("en")} of ${set.length.toLocaleString("en")} characters, ${(spent / count).toFixed(2)} bits each` : "";
 }
 function tell() {
   if (writing.done) said.textContent = `Written: ${byId("status").textContent}.`;
@@ -189,6 +211,7 @@ byId("controls").addEventListener("submit", event => {
   event.preventDefault();
   if (!running && writing.done) begin(0);
   running = !running;
+  if (!running) wanted = places.length;
   go();
 });
 byId("prompt").addEventListener("keydown", event => {
