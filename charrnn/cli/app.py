@@ -12,7 +12,21 @@ from typing import Annotated, NoReturn
 import typer
 
 from charrnn import __version__
-from charrnn.cli import compare, compress, corpus, embed, evaluate, fill, inspect, page, runs, sample, score, serve, train
+from charrnn.cli import (
+    compare,
+    compress,
+    corpus,
+    embed,
+    evaluate,
+    fill,
+    inspect,
+    page,
+    runs,
+    sample,
+    score,
+    serve,
+    train,
+)
 from charrnn.cli.exit_codes import FAILED, INTERRUPTED, USAGE
 from charrnn.cli.failures import told
 from charrnn.cli.flags import flags, in_flags

@@ -80,7 +80,11 @@ def _network(config: ModelConfig, weights: Mapping[str, Floats]) -> dict[str, An
     for layer, above in zip(layers, [*layers[1:], None], strict=True):
         reader, own = layer.reader, layer.cell.recurrent_bias
         assert isinstance(reader, Exact8)
-        bias = weights["bias"][None] if above is None else above.cell.project(np.zeros((1, len(reader.weight)), np.float32))
+        bias = (
+            weights["bias"][None]
+            if above is None
+            else above.cell.project(np.zeros((1, len(reader.weight)), np.float32))
+        )
         records.append(
             {
                 "weight": _base64(reader.weight, np.int8),
