@@ -1,4 +1,4 @@
-"""A page with the model inside: whole by itself, with the weights of int8. What it writes: tests/extras/test_pages.py."""
+"""A page with the model inside: whole, with the weights of int8. What it writes: tests/extras/test_pages.py."""
 
 import base64
 import json
@@ -66,7 +66,7 @@ def test_the_weights_are_those_of_the_checkpoint_in_8_bits(trained: Path, charrn
         prefix = f"models.{number}." if config.ensemble > 1 else ""
         weights = {name.removeprefix(prefix): weight for name, weight in model.weights.items()}
         (layer,) = own["layers"]
-        scale = array(layer["scale"], "<f4")
+        scale = 127 * array(layer["scale"], "<f4")  # outputs come in levels of 1/127
         held = array(layer["weight"], "i1").reshape(len(scale), -1) * scale[:, None]
         recurrent = weights["forwards.layers.0.rnn.weight_hh_l0"]
         head = weights["embedding.weight"][: config.vocab_size] if config.tie else weights["forwards.head"]
