@@ -27,6 +27,7 @@ FLOORS = [
     {"compression"},
     {"training", "analysis"},
     {"plotting"},
+    {"export"},
     {"console"},
     {"api"},
     {"serve"},

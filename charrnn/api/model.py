@@ -22,6 +22,17 @@ class Model(Writer, Filler, Scorer):
     Models are equal when their configuration, their tokenizer and every weight are.
     """
 
+    def live_page(self) -> str:
+        """The model as one self-contained page of HTML that writes in a browser, with weights of 8 bits.
+
+        A seed gives the text of `sample(precision="int8")` of the network alone: counts beside it stay out. Raises
+        ConfigError on a network or a tokenizer that a page has no step for, and where it would have more than 20 MB.
+        """
+        from charrnn.export.page import live_page
+
+        beside = "Its network writes alone, without the counts of its training text beside it." if self.counts else ""
+        return live_page(self.config, self.weights, self.tokenizer, self.name, beside=beside)
+
     @known_options()
     def novelty(
         self,

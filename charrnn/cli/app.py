@@ -12,7 +12,21 @@ from typing import Annotated, NoReturn
 import typer
 
 from charrnn import __version__
-from charrnn.cli import compare, compress, corpus, embed, evaluate, fill, inspect, runs, sample, score, serve, train
+from charrnn.cli import (
+    compare,
+    compress,
+    corpus,
+    embed,
+    evaluate,
+    fill,
+    inspect,
+    page,
+    runs,
+    sample,
+    score,
+    serve,
+    train,
+)
 from charrnn.cli.exit_codes import FAILED, INTERRUPTED, USAGE
 from charrnn.cli.failures import told
 from charrnn.cli.flags import flags, in_flags
@@ -48,6 +62,7 @@ app.command("fill", cls=Command, epilog=fill.EXAMPLES)(fill.fill)
 app.command("embed", cls=Command, epilog=embed.EXAMPLES)(embed.embed)
 app.command("compress", cls=Command, epilog=compress.COMPRESS_EXAMPLES)(compress.compress)
 app.command("decompress", cls=Command, epilog=compress.DECOMPRESS_EXAMPLES)(compress.decompress)
+app.command("page", cls=Command, epilog=page.EXAMPLES)(page.page)
 app.command("serve", cls=Command, epilog=serve.EXAMPLES)(serve.serve)
 app.add_typer(inspect.inspect_app, name="inspect")
 app.add_typer(runs.runs_app, name="runs")

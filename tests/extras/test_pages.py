@@ -126,3 +126,89 @@ def test_the_card_stays_on_the_screen_and_the_page_has_no_sideways_scroll(
 def test_without_its_script_a_page_is_whole(browser: Browser, pages: dict[str, Path]) -> None:
     page = Opened(browser, pages["samples"], java_script_enabled=False).page
     assert re.match(r"[\d.]+ bits, rank \d+; ", page.locator("#text i").first.get_attribute("title") or "")
+
+
+# ---- the page with the model inside
+
+
+@pytest.fixture(scope="module")
+def writers(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[api.Model, Path]]:
+    """Models of several kinds, and the page of each."""
+    folder, sizes = tmp_path_factory.mktemp("writers"), {"hidden": 24, "embedding": 8, "steps": 30, "seed": 1}
+    kinds = {
+        "lstm": {"layers": 2},
+        "gru": {"cell": "gru", "layers": 3},
+        "rnn": {"cell": "rnn", "layers": 1, "documents": "lines"},
+        "ensemble": {"ensemble": 2, "layers": 1, "tokenizer": "byte"},
+    }
+    for name, kind in kinds.items():
+        api.train("fables", name=name, checkpoints=folder, **(sizes | kind))
+    models = {name: api.load(name, checkpoints=folder, counts=False) for name in kinds}
+    for name, model in models.items():
+        (folder / f"{name}.html").write_text(model.live_page(), encoding="utf-8")
+    return {name: (model, folder / f"{name}.html") for name, model in models.items()}
+
+
+DRAWN: list[dict[str, Any]] = [
+    {"temperature": 0.8},
+    {"temperature": 1.3, "top_k": 12, "min_p": 0.01},
+    {"temperature": 1.0, "top_k": 30, "top_p": 0.9},
+    {"temperature": 0.0},
+]
+
+
+@each("name", ["lstm", "gru", "rnn", "ensemble"])
+@each("plain", [False, True])
+def test_a_seed_gives_the_text_of_the_command_line(
+    browser: Browser, writers: dict[str, tuple[api.Model, Path]], name: str, plain: bool
+) -> None:
+    """With WebAssembly and without."""
+    model, file = writers[name]
+    opened = Opened(browser, file)
+    assert opened.page.evaluate("!!program"), "this browser multiplies by WebAssembly"
+    for seed, how in enumerate(DRAWN, 4294967290):
+        settings = {"seed": seed, "length": 1000, "temperature": how["temperature"]}
+        settings |= {js: how.get(own, 0) for js, own in {"topK": "top_k", "topP": "top_p", "minP": "min_p"}.items()}
+        found = opened.page.evaluate("([s, plain]) => written(new Model(record, plain), 'The ', s)", [settings, plain])
+        assert found == model.sample("The ", length=1000, seed=seed, precision="int8", **how), how
+    assert opened.complaints == [] and opened.requests == [file.as_uri()]
+
+
+def until(page: Page, expression: str, wanted: str) -> None:
+    """Ask until it is so: the page's policy lets nobody wait inside it."""
+    for _ in range(100):
+        if (found := page.evaluate(expression)) == wanted:
+            return
+        page.wait_for_timeout(50)
+    assert found == wanted
+
+
+@each("width", [390, 1100])
+def test_by_the_keyboard_alone_it_writes_and_a_link_writes_the_same(
+    browser: Browser, writers: dict[str, tuple[api.Model, Path]], width: int
+) -> None:
+    model, file = writers["lstm"]
+    opened = Opened(browser, file, viewport={"width": width, "height": 800})
+    page, written = opened.page, "[...document.querySelectorAll('#text i')].map(i => i.textContent).join('')"
+    page.keyboard.press("Tab")
+    page.keyboard.type("The ")
+    page.locator("#speed").focus()
+    page.keyboard.press("End")
+    page.locator("#length").fill("300")
+    page.locator("#write").focus()
+    page.keyboard.press("Enter")
+    until(page, written, model.sample("The ", length=300, seed=1, precision="int8"))
+    page.locator("#temperature").focus()
+    page.keyboard.press("ArrowRight")
+    warmer = model.sample("The ", length=300, seed=1, temperature=0.85, precision="int8")
+    until(page, written, warmer)
+    page.locator("#unit").fill("3")
+    assert page.locator("#text i.up, #text i.down").count() and page.locator("#legend").is_hidden()
+    page.locator("#gates summary").click()
+    assert page.locator("#formula li").count() == 6
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.evaluate("location.replace('#' + hash())")
+    again = Opened(browser, file).page
+    again.goto(page.url)
+    until(again, written, warmer)
+    assert opened.complaints == []

@@ -1,0 +1,51 @@
+"""charrnn page"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from charrnn.cli import options as opt
+from charrnn.cli.completion import complete_model
+from charrnn.console import megabytes, say, working
+
+EXAMPLES = """Examples:
+
+    charrnn page
+
+    charrnn page fables -o fables.html
+"""
+
+
+def page(
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[MODEL]",
+            help="A run's name, its folder, or a model file.",
+            show_default="the run trained last",
+            autocompletion=complete_model,
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        opt.option("Output", "The page.", "--output", "-o", default="NAME.html", check=opt.in_a_folder),
+    ] = None,
+    checkpoints: opt.Checkpoints = None,
+    quiet: opt.Quiet = False,
+) -> None:
+    """Make one page of HTML with the model inside, which writes in any browser, from a disk too.
+
+    It has sliders for temperature and filters, what else could have come, and the units at work. Its weights are those
+    of int8, so a seed gives the text of `charrnn sample --precision int8 --no-counts`. lstm, gru and rnn of plain
+    layers, ensembles too, of characters or bytes, up to 20 MB.
+    """
+    working("reading the model")
+    from charrnn import api
+
+    loaded = api.load(model, checkpoints=checkpoints)
+    say(f"model: {loaded.title}")
+    text = loaded.live_page()
+    file = output or Path(f"{loaded.name}.html")
+    file.write_text(text, encoding="utf-8")
+    say(f"written: {file}, {megabytes(len(text.encode()))}")
