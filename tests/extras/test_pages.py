@@ -134,8 +134,9 @@ def test_without_its_script_a_page_is_whole(browser: Browser, pages: dict[str, P
 @pytest.fixture(scope="module")
 def writers(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[api.Model, Path]]:
     """Models of several kinds, and the page of each."""
-    folder, sizes = tmp_path_factory.mktemp("writers"), {"hidden": 24, "embedding": 8, "steps": 30, "seed": 1}
-    kinds = {
+    folder = tmp_path_factory.mktemp("writers")
+    sizes: dict[str, Any] = {"hidden": 24, "embedding": 8, "steps": 30, "seed": 1}
+    kinds: dict[str, dict[str, Any]] = {
         "lstm": {"layers": 2},
         "gru": {"cell": "gru", "layers": 3},
         "rnn": {"cell": "rnn", "layers": 1, "documents": "lines"},
@@ -174,7 +175,7 @@ def test_a_seed_gives_the_text_of_the_command_line(
     assert opened.complaints == [] and opened.requests == [file.as_uri()]
 
 
-def until(page: Page, expression: str, wanted: str) -> None:
+def until(page: Page, expression: str, wanted: object) -> None:
     """Ask until it is so: the page's policy lets nobody wait inside it."""
     for _ in range(100):
         if (found := page.evaluate(expression)) == wanted:
