@@ -49,7 +49,6 @@ def fill(
     ] = 5,
     drawn: Annotated[int, opt.from_field(VerbArguments, "drawn")] = 64,
     model: opt.Model = None,
-    counts: opt.Counts = True,
     checkpoints: opt.Checkpoints = None,
     seed: opt.Seed = None,
     as_json: opt.Json = False,
@@ -64,7 +63,7 @@ def fill(
     from charrnn import api
 
     left, right = around_the_gap(text)
-    loaded = api.load(model, checkpoints=checkpoints, counts=counts)
+    loaded = api.load(model, checkpoints=checkpoints)
     seed = draw_seed() if seed is None else seed
     say(f"model: {loaded.header.path}" + ("" if candidates else f", seed {seed}"))
     asked = {"candidates": candidates} if candidates else {"drawn": drawn, "seed": seed}
