@@ -20,7 +20,7 @@ from charrnn.training.plan import VALIDATION_CHUNKS
 from charrnn.training.time_budget import AtEnd
 
 # Tokens of a training text that are counted, at its end; of a time budget, counting takes no more than this share.
-MOST_COUNTED, MOST_SHARE = 1 << 23, 0.05
+MOST_COUNTED, MOST_SHARE = 1 << 22, 0.05
 # Tokens that are counted in a second, and those that gates are fitted to, beside reading them, about.
 COUNTED_A_SECOND, FITTED_A_SECOND = 8e5, 4e4
 # Nats a token that counts must save to be kept.
