@@ -206,7 +206,7 @@ def test_by_the_keyboard_alone_it_writes_and_a_link_writes_the_same(
     page.locator("#unit").fill("3")
     assert page.locator("#text i.up, #text i.down").count() and page.locator("#legend").is_hidden()
     page.locator("#gates summary").click()
-    assert page.locator("#formula li").count() == 6
+    until(page, "document.querySelectorAll('#formula li').length", 6)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.evaluate("location.replace('#' + hash())")
     again = Opened(browser, file).page
