@@ -9,7 +9,7 @@ from charrnn.config.verbs import ADAPTED
 from charrnn.errors import CharrnnError
 from charrnn.scoring.adaptation import adapted
 from charrnn.text.dataset import encode_part
-from charrnn.text.letters import letters_of
+from charrnn.text.letters import letters_of, newline_of
 from charrnn.text.part import Part
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from charrnn.scoring.figures import Score
 
 GRADIENT, COUNTS, BOTH = ADAPTED
-NEWLINE = b"\n"
 OF_PIECES = "counts that learn as they read are of characters or bytes, not of subwords: adapt by gradient"
 
 
@@ -71,11 +70,10 @@ class Adapting:
         started, tokenizer = time.monotonic(), self.model.tokenizer
         letters = letters_of(tokenizer)
         assert letters is not None
-        newline = tokenizer.pieces.index(NEWLINE) if NEWLINE in tokenizer.pieces else None
         most = sum(
             each.tokens.size + (1 if each.starts is None else each.starts.size) for each in (self.training, part)
         )
-        mixer = Mixer(self.training.tokens, self.model.config.vocab_size, letters, newline, most)
+        mixer = Mixer(self.training.tokens, self.model.config.vocab_size, letters, newline_of(tokenizer), most)
         prime(mixer, self.training)
         self.notes = [f"counts begin with {self.what}, read in {time.monotonic() - started:.1f} s"]
         return mixer

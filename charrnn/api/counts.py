@@ -33,7 +33,7 @@ def mixtures_for(model: "Opened", part: Part, *, lines: bool) -> tuple[list[Coun
     from charrnn.scoring.counts import alike_in, fixed_gate
 
     try:
-        held_out = _held_out(model, lines=lines)
+        held_out = model.held_out_part(lines)
     except CharrnnError as problem:
         return [model.counting], [f"whether this text is of the part that was held out cannot be seen: {problem}"]
     alike = 0 if held_out is None else int(np.count_nonzero(alike_in(part, held_out)))
@@ -49,8 +49,8 @@ def mixtures_for(model: "Opened", part: Part, *, lines: bool) -> tuple[list[Coun
     ]
 
 
-def _held_out(model: "Opened", *, lines: bool) -> Part | None:
-    """What the gates were fitted on; None where nothing was held out."""
+def held_out_part(model: "Opened", lines: bool) -> Part | None:
+    """What the gates were fitted on, as a text is read; None where nothing was held out."""
     split = split_at_hand(model)
     if not split.has("valid"):
         return None

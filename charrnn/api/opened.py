@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,8 +22,11 @@ from charrnn.storage.digest import digest
 from charrnn.text.tokenizers import Tokenizer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from charrnn.models.ensemble import Network, Predictor
     from charrnn.text.copy_index import CopyIndex
+    from charrnn.text.part import Part
 
 # Generation reads weights in 8 bits where that costs fewer bits per character than this.
 MOST_LOST_TO_INT8 = 0.003
@@ -94,6 +97,13 @@ class Opened(Source):
     def counting(self) -> Counting | None:
         """The counts at work beside a network, by a gate for any text."""
         return None if self.counts is None else Counting(self.counts.mixture)
+
+    @cached_property
+    def held_out_part(self) -> "Callable[[bool], Part | None]":
+        """What its gates for counts were fitted on, by lines or not: read once, however many texts are scored."""
+        from charrnn.api.counts import held_out_part
+
+        return cache(lambda lines: held_out_part(self, lines))
 
     @cached_property
     def predictor(self) -> "Predictor":

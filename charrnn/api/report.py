@@ -29,14 +29,13 @@ def report(
     from charrnn.plotting.report import Report
     from charrnn.plotting.shading import ASKED, SHOWN
     from charrnn.scoring.counted import Counted
-    from charrnn.scoring.counts import by_place, middle
+    from charrnn.scoring.counts import border, by_place
     from charrnn.scoring.predict import predict
     from charrnn.scoring.predictions import Predictions
     from charrnn.scoring.token_nll import BATCH
 
     part = encode_scored(model.tokenizer, text, model.documents, lines=lines, unknown=True)
     beginning, (mixtures, _) = part.beginning(SHOWN), mixtures_for(model, part, lines=lines)
-    border = middle(part) if len(mixtures) > 1 else 0
     detail = predict(
         Counted(model.network, mixtures) if mixtures else model.network,
         beginning.tokens,
@@ -44,7 +43,7 @@ def report(
         asked=ASKED,
         reset_every=reset_every,
         batch_size=BATCH if batch_size is None else batch_size,
-        through=lambda take: by_place(take, border, model.config.vocab_size),
+        through=lambda take: by_place(take, border(part, mixtures), model.config.vocab_size),
     )
     whole = Predictions(part.tokens.astype(np.int64), score.token_nll)
     starts = [0] if part.starts is None else part.starts.tolist()

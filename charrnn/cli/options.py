@@ -11,12 +11,13 @@ import typer
 from charrnn.cli.completion import complete_model
 from charrnn.cli.fields import choice, from_field, option, utf8, with_fields
 from charrnn.config import TrainOptions
+from charrnn.config.verbs import VerbArguments
 from charrnn.console import Talk
 from charrnn.errors import CharrnnError
 
 __all__ = [
-    "Checkpoints", "Counts", "Html", "Json", "Model", "Models", "Quiet", "Seed", "Svg", "Texts", "Threads", "choice",
-    "from_field", "in_a_folder", "option", "typed", "utf8", "utf8_streams", "with_fields",
+    "Checkpoints", "Counts", "Html", "Json", "Model", "Models", "Precision", "Quiet", "Seed", "Svg", "Texts", "Threads",
+    "choice", "from_field", "in_a_folder", "option", "typed", "utf8", "utf8_streams", "with_fields",
 ]  # fmt: skip
 
 
@@ -59,6 +60,15 @@ Models = Annotated[
 Counts = Annotated[
     bool,
     option("Model", "Counts of its training text beside the network, where it has them.", "--counts/--no-counts"),
+]
+Precision = Annotated[
+    str | None,
+    from_field(
+        VerbArguments,
+        "precision",
+        help="Weights quantized to 8 bits, or 32-bit floats; either gives its own text.",
+        default="int8 where it costs less than 0.003 bits per character",
+    ),
 ]
 Checkpoints = Annotated[
     Path | None,

@@ -122,15 +122,7 @@ def sample(
     against: Annotated[str | None, opt.from_field(VerbArguments, "against")] = None,
     counts: opt.Counts = True,
     checkpoints: opt.Checkpoints = None,
-    precision: Annotated[
-        str | None,
-        opt.from_field(
-            VerbArguments,
-            "precision",
-            help="Weights quantized to 8 bits, or 32-bit floats; either gives its own text.",
-            default="int8 where it costs less than 0.003 bits per character",
-        ),
-    ] = None,
+    precision: opt.Precision = None,
     threads: opt.Threads = None,
     seed: opt.Seed = None,
     as_json: opt.Json = False,

@@ -8,7 +8,6 @@ import typer
 from charrnn.cli import options as opt
 from charrnn.cli.completion import complete_model
 from charrnn.config import Range, require
-from charrnn.config.verbs import VerbArguments
 from charrnn.console import error, say, warn, working
 from charrnn.errors import CharrnnError
 from charrnn.serve.limits import Limits
@@ -54,15 +53,7 @@ def serve(
         opt.option("Server", "An origin whose pages may ask, or *; repeatable.", "--cors", default="none"),
     ] = None,
     checkpoints: opt.Checkpoints = None,
-    precision: Annotated[
-        str | None,
-        opt.from_field(
-            VerbArguments,
-            "precision",
-            help="Weights quantized to 8 bits, or 32-bit floats; either gives its own text.",
-            default="int8 where it costs less than 0.003 bits per character",
-        ),
-    ] = None,
+    precision: opt.Precision = None,
     threads: opt.Threads = None,
     quiet: opt.Quiet = False,
     **fields: Any,

@@ -135,7 +135,7 @@ def counted_nll(
 
         return take
 
-    mixed = by_place(keep(both), middle(part) if len(mixtures) > 1 else 0, symbols)
+    mixed = by_place(keep(both), border(part, mixtures), symbols)
 
     def take(positions: Positions, inside: Inside, logits: torch.Tensor, targets: torch.Tensor) -> None:
         keep(alone)(positions, inside, logits[..., :symbols], targets)
@@ -144,6 +144,11 @@ def counted_nll(
     counted = Counted(model, mixtures, alone=True)
     read(counted, part.tokens, part.starts, take, reset_every=reset_every, batch_size=batch_size)
     return CountedNats(alone, both)
+
+
+def border(part: Part, mixtures: Sequence[Counting]) -> int:
+    """Before which token the first of two mixtures counts; 0 where there is one for all of a part."""
+    return middle(part) if len(mixtures) > 1 else 0
 
 
 def by_place(take: Take, border: int, symbols: int) -> Take:

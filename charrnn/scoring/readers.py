@@ -73,6 +73,10 @@ class _LogitsReader(ABC):
         network = self._initial(rows)
         return network if self._counting is None else CountedState(network, self._counting.nothing_read(rows))
 
+    def next(self, steps: int, rows: int) -> Reader:
+        """Itself reads whatever comes, where nobody takes over."""
+        return self
+
     def __call__(self, inputs: Ids, targets: Ids, states: Any, asked: Asked) -> tuple[Predictions, Any]:
         if self._counting is None:
             logits, states = self._logits(inputs, states)
@@ -100,10 +104,6 @@ class NumpyReader(_LogitsReader):
         # A second thread would get in the first one's way: between two products, the interpreter is theirs in turns.
         self.workers = ThreadPoolExecutor(1)
 
-    def next(self, steps: int, rows: int) -> Reader:
-        """Itself reads whatever comes, where nobody takes over."""
-        return self
-
     def _initial(self, rows: int) -> NetworkState:
         return self._network.initial_states(rows)
 
@@ -120,10 +120,6 @@ class IntegerReader(_LogitsReader):
         self._engine = open_engine(config, weights, INT8)
         # NumPy's step does not leave the interpreter to a second thread.
         self.workers = ThreadPoolExecutor(min(threads(), MOST_WORKERS) if self._engine.compiled else 1)
-
-    def next(self, steps: int, rows: int) -> Reader:
-        """Itself reads whatever comes."""
-        return self
 
     def _initial(self, rows: int) -> NetworkState:
         states: NetworkState = self._engine.initial_state(rows)

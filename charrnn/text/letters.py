@@ -1,4 +1,7 @@
-"""Which ids of a vocabulary are letters of words, for whoever counts words in tokens. Shapes: V symbols."""
+"""Which ids of a vocabulary are letters of words, and which one ends a line, for whoever counts these in tokens.
+
+Shapes: V symbols.
+"""
 
 from unicodedata import category
 
@@ -21,6 +24,12 @@ def letters_of(tokenizer: Tokenizer) -> npt.NDArray[np.int64] | None:
     symbols = [piece.decode("utf-8", "surrogateescape") for piece in tokenizer.pieces]
     ids = {symbol: number for number, symbol in enumerate(symbols)}
     return np.array([ids.get(each.lower(), own) if _is_letter(each) else NO_LETTER for each, own in ids.items()])
+
+
+def newline_of(tokenizer: Tokenizer) -> int | None:
+    """The id of a line's end, where the vocabulary has one."""
+    id_, *_ = tokenizer.encode("\n", unknown=True).tolist()
+    return id_ if id_ < tokenizer.size else None
 
 
 def _is_letter(symbol: str) -> bool:

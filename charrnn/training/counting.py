@@ -11,7 +11,7 @@ from charrnn.models.counts import Experts
 from charrnn.models.counts.kept import KeptCounts
 from charrnn.models.counts.level import MOST_IDS
 from charrnn.models.ensemble import Network
-from charrnn.scoring.counts import MOST_READ, fit_gates
+from charrnn.scoring.counts import MOST_READ, Fitted, fit_gates
 from charrnn.storage.header import CountsSummary
 from charrnn.text.dataset import Dataset
 from charrnn.text.letters import letters_of
@@ -31,30 +31,35 @@ WORTH = 1e-3
 class Counted:
     """Counts that were tried: what they save, where that could be measured, and of how much text they are."""
 
-    counts: KeptCounts
+    found: Fitted
     tokens: int
     seconds: float
-    alone: float | None
-    both: float | None
+
+    @property
+    def counts(self) -> KeptCounts:
+        """The counts and their gates."""
+        return self.found.counts
 
     @property
     def help(self) -> bool:
         """Whether they are worth their place; where nothing was held out, that is taken for granted."""
-        return self.alone is None or self.both is None or self.alone - self.both >= WORTH
+        alone, both = self.found.alone, self.found.both
+        return alone is None or both is None or alone - both >= WORTH
 
     @property
     def summary(self) -> CountsSummary:
         """What the model's file says of them."""
         size = self.counts.experts.nbytes
-        return CountsSummary(tokens=self.tokens, bytes=size, alone=self.alone, loss=self.both)
+        return CountsSummary(tokens=self.tokens, bytes=size, alone=self.found.alone, loss=self.found.both)
 
     def told(self, bits: float, whole: int) -> str:
         """All this in a line; `bits` per character are so many nats per token, `whole` tokens were there."""
         text = "the training text" if self.tokens == whole else f"the last {self.tokens:,} tokens of the training text"
         made = f"counts of {text} ({self.counts.experts.nbytes / 1e6:.1f} MB, {self.seconds:.1f} s)"
-        if self.alone is None or self.both is None:
+        alone, both = self.found.alone, self.found.both
+        if alone is None or both is None:
             return f"{made}: kept beside the network, by fixed weights"
-        found = f"{self.both * bits:.3f} bits per character, {self.alone * bits:.3f} by the network alone"
+        found = f"{both * bits:.3f} bits per character, {alone * bits:.3f} by the network alone"
         return f"{made}: {found}" if self.help else f"{made} would bring nothing ({found}): left out"
 
 
@@ -81,4 +86,4 @@ def count(network: Network, config: TrainConfig, data: Dataset) -> Counted:
     learned: Part = data.train.end(to_count(config, data))
     experts = Experts.count(learned.tokens, start_id, learned.starts, letters_of(data.tokenizer))
     found = fit_gates(network, experts, data.valid, VALIDATION_CHUNKS)
-    return Counted(found.counts, learned.tokens.size, time.monotonic() - began, found.alone, found.both)
+    return Counted(found, learned.tokens.size, time.monotonic() - began)

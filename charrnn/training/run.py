@@ -24,6 +24,7 @@ from charrnn.text.corpus import Corpus
 from charrnn.text.dataset import VOCAB_SIZE, Dataset, build, documents_to_learn
 from charrnn.text.documents import looks_like_lines
 from charrnn.text.encodings import utf8
+from charrnn.text.letters import newline_of
 from charrnn.text.part import Part
 from charrnn.text.sources import STDIN, keep, listed, read_once
 from charrnn.text.split import split_corpus
@@ -197,7 +198,7 @@ def assemble(
             bptt=config.bptt,
             seed=config.seed,
             state_drop=config.state_drop,
-            newline=_newline(data),
+            newline=newline_of(data.tokenizer),
             shuffle=config.shuffle,
         )
 
@@ -234,12 +235,6 @@ def assemble(
         world=world,
     )
     return Training(run, trainer, data, notes, machine, lock)
-
-
-def _newline(data: Dataset) -> int | None:
-    """The id of a line's end, where the training text has any."""
-    id_, *_ = data.tokenizer.encode("\n", unknown=True).tolist()
-    return id_ if id_ < data.tokenizer.size else None
 
 
 def _remove_empty(run: Run) -> None:
