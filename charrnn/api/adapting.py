@@ -9,7 +9,7 @@ from charrnn.config.verbs import ADAPTED
 from charrnn.errors import CharrnnError
 from charrnn.scoring.adaptation import adapted
 from charrnn.text.dataset import encode_part
-from charrnn.text.letters import letters_of, newline_of
+from charrnn.text.letters import OF_PIECES, letters_of, newline_of
 from charrnn.text.part import Part
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from charrnn.scoring.figures import Score
 
 GRADIENT, COUNTS, BOTH = ADAPTED
-OF_PIECES = "counts that learn as they read are of characters or bytes, not of subwords: adapt by gradient"
 
 
 class Adapting:
@@ -30,7 +29,7 @@ class Adapting:
         if way == GRADIENT:
             return
         if letters_of(model.tokenizer) is None:
-            raise CharrnnError(OF_PIECES)
+            raise CharrnnError(f"{OF_PIECES}: adapt by gradient")
         from charrnn.inference.mixing import require_built
 
         require_built()

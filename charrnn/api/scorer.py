@@ -10,7 +10,7 @@ import numpy.typing as npt
 from charrnn.api.arguments import AnyPath, known_options
 from charrnn.api.opened import Opened
 from charrnn.api.threads import use_threads
-from charrnn.compression.compress import Compressor
+from charrnn.compression.compress import Compressor, learning
 from charrnn.text.corpus import Corpus
 
 if TYPE_CHECKING:
@@ -165,15 +165,22 @@ class Scorer(Opened):
     @cached_property
     def compressor(self) -> Compressor:
         """What compresses with this model, and tells how it went."""
-        return Compressor(self.config, self.weights, self.tokenizer, self.documents, self.counts)
+        from charrnn.api.baselines import end_of_training_text
+
+        return Compressor(
+            self.config, self.weights, self.tokenizer, self.documents, self.counts,
+            training_text=lambda: end_of_training_text(self)[0],
+        )  # fmt: skip
 
     @known_options()
-    def compress(self, data: bytes, *, blocks: int | None = None) -> bytes:
+    def compress(self, data: bytes, *, blocks: int | None = None, adapt: str | None = None) -> bytes:
         """Any bytes as a compressed file, which `decompress` of the same model turns back on any machine.
 
-        `blocks` of them are coded side by side; by default one for each 8,192 tokens, to 64.
+        `blocks` of them are coded side by side; by default one for each 8,192 tokens, to 64. With `adapt` "counts" it
+        is one block, smaller and slower: counts that begin with the training text, which must be at hand, then and for
+        `decompress`, learn from what was read (context mixing). Raises CharrnnError where they cannot.
         """
-        return self.compressor.compress(data, blocks).data
+        return self.compressor.compress(data, blocks, learning=learning(adapt)).data
 
     @known_options()
     def decompress(self, data: bytes) -> bytes:

@@ -95,6 +95,8 @@ RULES = (
     Rule(verbs=("eval", "Scorer.score"), options=("reset_every", "lines"), beside=("baselines",),
          because="compressors read a text through"),
     Rule(verbs=("eval",), options=("baselines",), beside=("quiet",)),
+    Rule(verbs=("compress", "Scorer.compress"), options=("blocks",), beside=("adapt",),
+         because="counts learn from one symbol after another"),
     Rule(verbs=("score",), options=("space",), without=("per",), being="word"),
     Rule(verbs=("score",), options=("field",), beside=("column",)),
     Rule(verbs=("score",), options=("prefix",), beside=("quiet",)),

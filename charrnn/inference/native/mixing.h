@@ -31,6 +31,7 @@
 #define LAST_SETS 3      /* of those that mix what these give */
 #define OUTPUTS 16       /* as many as sets, and zeros */
 #define NODES_IN_BLOCK 7 /* three levels of the tree */
+#define MOST_BLOCKS 22   /* of one context that a symbol comes by: codes have at most 64 bits */
 #define RECENT 24
 #define NONE (-1)
 
@@ -90,9 +91,10 @@ typedef struct {
     uint64_t contexts[CONTEXTS];
     uint32_t *after, *after_two;  /* the three symbols that last followed one, and two (a hash of 16 bits) */
     Match match[MATCHES];
-    Block *blocks, *block[CONTEXTS];
+    Block *blocks;
+    Block *met[MOST_BLOCKS][CONTEXTS], **block; /* those that this symbol came by, and the last of them */
     uint32_t *singles;            /* contexts that were met once: a check, and the symbol */
-    int32_t new_here[CONTEXTS];   /* this context was never met before */
+    uint32_t *new_here[CONTEXTS]; /* where a context is noted that was never met before; else nothing */
     int32_t last[CONTEXTS], in_a_row[CONTEXTS]; /* what its first block says of the last symbol */
     uint16_t *histories;          /* (CONTEXTS, 256, 256): by node */
     uint16_t *rows, *matched;     /* (CONTEXTS, 16, 2), (MATCHES, 32, 2): by the bit that is expected */
