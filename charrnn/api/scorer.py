@@ -10,7 +10,8 @@ import numpy.typing as npt
 from charrnn.api.arguments import AnyPath, known_options
 from charrnn.api.opened import Opened
 from charrnn.api.threads import use_threads
-from charrnn.compression.compress import Compressor, learning
+from charrnn.compression.compress import Compressor
+from charrnn.config.verbs import by_counts
 from charrnn.text.corpus import Corpus
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ class Scorer(Opened):
         unknown: bool = False,
         unbuffered: bool = False,
         precision: str | None = None,
+        adapt: str | None = None,
         threads: int | None = None,
     ) -> "Iterator[LineScore]":
         """The score of each line (see `LineScore`), in order, as they come: of strings, of a text, of a Path's file.
@@ -102,7 +104,8 @@ class Scorer(Opened):
         documents takes each for a document. `context` is read before each; with `carry`, they are one running text.
         `unbuffered`: each is scored before the next is asked for; None among strings asks for those that have come.
         `precision`: fp32, the model's own numbers, or int8, those that it samples by: the same on every machine, and
-        several times as fast.
+        several times as fast. With `adapt` "counts", context mixing beside the network: counts that begin with the
+        training text learn from each line, and so the order tells; `context` is not for them.
         Raises ConfigError on `carry` beside a model of documents, VocabularyError, with the line's number, when the
         vocabulary lacks a character, unless `unknown` is set.
         """
@@ -110,8 +113,9 @@ class Scorer(Opened):
 
         use_threads(threads)
         return score_lines(
-            self, texts, context=context, carry=carry, unknown=unknown, unbuffered=unbuffered, precision=precision
-        )
+            self, texts, context=context, carry=carry, unknown=unknown, unbuffered=unbuffered, precision=precision,
+            learns=by_counts(adapt),
+        )  # fmt: skip
 
     @known_options()
     def pairs(
@@ -180,7 +184,7 @@ class Scorer(Opened):
         is one block, smaller and slower: counts that begin with the training text, which must be at hand, then and for
         `decompress`, learn from what was read (context mixing). Raises CharrnnError where they cannot.
         """
-        return self.compressor.compress(data, blocks, learning=learning(adapt)).data
+        return self.compressor.compress(data, blocks, learning=by_counts(adapt)).data
 
     @known_options()
     def decompress(self, data: bytes) -> bytes:

@@ -11,7 +11,7 @@ import typer
 from charrnn.cli import options as opt
 from charrnn.cli.standard_input import holds_text
 from charrnn.config import require
-from charrnn.config.verbs import VerbArguments
+from charrnn.config.verbs import VerbArguments, by_counts
 from charrnn.console import megabytes, say, working, write, write_bytes
 from charrnn.errors import CharrnnError
 from charrnn.schema import finite, to_json_text
@@ -87,9 +87,8 @@ def compress(
     _refuse(out, force, as_json)
     working("reading the model")
     from charrnn import api
-    from charrnn.compression.compress import learning
 
-    learns = learning(adapt)
+    learns = by_counts(adapt)
     loaded = api.load(model, checkpoints=checkpoints, counts=counts, threads=threads)
     say(f"model: {loaded.header.path}")
     content = _read(file)

@@ -10,8 +10,7 @@ from charrnn.compression.coding import decode, encode
 from charrnn.compression.container import Container, Manner, content_check, model_mark, read_container
 from charrnn.compression.learning import Learning
 from charrnn.compression.symbols import Alphabet, Message, packed, unpacked
-from charrnn.config import ModelConfig, require
-from charrnn.config.verbs import ADAPTED
+from charrnn.config import ModelConfig
 from charrnn.errors import CorpusError
 from charrnn.inference.base import Engine
 from charrnn.inference.counted import beside_counts
@@ -27,15 +26,6 @@ from charrnn.text.tokenizers import Tokenizer
 # A block costs its cold start, about 40 nats, and the coder's end: so many symbols make little of that.
 SYMBOLS_FOR_A_BLOCK, MOST_BLOCKS = 1 << 13, 64
 BYTES_OF_A_CUT = 9
-_, COUNTS, _ = ADAPTED
-
-
-def learning(adapt: str | None) -> bool:
-    """Whether counts are to learn. Raises ConfigError where something else is to, whose sums are of floats."""
-    require(
-        adapt in (None, COUNTS), f"`adapt` is by counts here, not by {adapt}: what a gradient gives, differs by machine"
-    )
-    return adapt is not None
 
 
 @dataclass(frozen=True)

@@ -97,6 +97,8 @@ RULES = (
     Rule(verbs=("eval",), options=("baselines",), beside=("quiet",)),
     Rule(verbs=("compress", "Scorer.compress"), options=("blocks",), beside=("adapt",),
          because="counts learn from one symbol after another"),
+    Rule(verbs=("score", "Scorer.score_lines"), options=("context",), beside=("adapt",),
+         because="counts read what is scored"),
     Rule(verbs=("score",), options=("space",), without=("per",), being="word"),
     Rule(verbs=("score",), options=("field",), beside=("column",)),
     Rule(verbs=("score",), options=("prefix",), beside=("quiet",)),

@@ -111,6 +111,12 @@ def way_of_adapting(way: Any) -> Any:
     return (ADAPTED[0] if way else None) if isinstance(way, bool) else way
 
 
+def by_counts(adapt: str | None) -> bool:
+    """Whether counts are to learn, where nothing else can."""
+    require(adapt in (None, ADAPTED[1]), f"`adapt` is by counts here, not by {adapt}: say {ADAPTED[1]}")
+    return adapt is not None
+
+
 def callback(function: Any) -> Any:
     """Something that can be called."""
     require(callable(function), f"`on_event` must be a function, not {shown(function)}")

@@ -19,7 +19,7 @@ NOT_BUILT = (
     "mixing counts needs the compiled part of charrnn, which is not here: install it where there is a C compiler, or "
     "adapt by gradient"
 )
-TOO_MANY = "more symbols than the mixer was made for"
+NO_MEMORY = "mixing counts: no memory"
 # Symbols are kept in 16 bits.
 MOST_SYMBOLS = 65_535
 # Blocks and single symbols kept for each symbol read, as powers of two, and at most: 512 MB and 128 MB.
@@ -41,7 +41,7 @@ def require_built() -> Any:
 
 
 class Mixer:
-    """Reads V symbols, of which `letters` (V,) says which letter each is, to at most `most` of them.
+    """Reads V symbols, of which `letters` (V,) says which letter each is; its tables are made for `most` of them.
 
     `training` gives the tree of the alphabet its shape. Raises CharrnnError where the library was not built.
     """
@@ -76,7 +76,7 @@ class Mixer:
         )
         self._mixer = calls.charrnn_mixing_new(ctypes.byref(settings))
         if not self._mixer:
-            raise MemoryError("mixing counts: no memory")
+            raise MemoryError(NO_MEMORY)
 
     def __del__(self) -> None:
         if getattr(self, "_mixer", None):
@@ -102,7 +102,7 @@ class Mixer:
             likely.ctypes.data,
         )
         if refused:
-            raise ValueError(TOO_MANY)
+            raise MemoryError(NO_MEMORY)
         return likely
 
     def code(self, coder: CoderRecord, symbol: int, begins: bool, shares: Shares) -> int:
@@ -112,5 +112,5 @@ class Mixer:
             self._mixer, ctypes.byref(coder), symbol, begins, shares.ctypes.data
         )
         if found < 0:
-            raise ValueError(TOO_MANY)
+            raise MemoryError(NO_MEMORY)
         return found

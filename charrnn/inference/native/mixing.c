@@ -143,13 +143,23 @@ static int32_t code(Mixer *m, Coder *coder, const uint32_t *shares) {
 
 #include "making.h"
 
+/* For a symbol more, and the beginning of a document: 0 where there is no memory. */
+static int room(Mixer *m) {
+    if (m->at + 2 <= m->set.most) return 1;
+    int32_t *longer = realloc(m->read, (size_t)m->set.most * 2 * sizeof *longer);
+    if (!longer) return 0;
+    m->read = longer;
+    m->set.most *= 2;
+    return 1;
+}
+
 /* Read `count` symbols; any that is not of the vocabulary is passed over, at no cost, and ends all matches. A document
    begins at each place with a 1. shares (count, V), or none -> how likely each was (count,). */
 EXPORTED int64_t charrnn_mixing_read(Mixer *m, int64_t count, const int32_t *symbols, const uint8_t *begins,
                                      const uint32_t *shares, double *likely) {
     const int32_t known = (int32_t)m->set.symbols;
     for (int64_t i = 0; i < count; i++) {
-        if (m->at + 2 > m->set.most) return 1;
+        if (!room(m)) return 1;
         if (begins[i]) begin(m);
         if (shares && !m->with_network) join(m);
         likely[i] = 1;
@@ -164,9 +174,9 @@ EXPORTED int64_t charrnn_mixing_read(Mixer *m, int64_t count, const int32_t *sym
     return 0;
 }
 
-/* One symbol to bytes, or back where it is none: -> the symbol, or -1 where there is no room. shares (V,) or none. */
+/* One symbol to bytes, or back where it is none: -> the symbol, or -1 where there is no memory. shares (V,) or none. */
 EXPORTED int64_t charrnn_mixing_code(Mixer *m, Coder *coder, int64_t symbol, int64_t begins, const uint32_t *shares) {
-    if (m->at + 2 > m->set.most || symbol >= m->set.symbols) return -1;
+    if (!room(m) || symbol >= m->set.symbols) return -1;
     if (begins) begin(m);
     if (shares && !m->with_network) join(m);
     coder->known = symbol >= 0;

@@ -38,7 +38,7 @@
 /* What Python hands over, and keeps for as long as the mixer lives. */
 typedef struct {
     int64_t symbols, newline;  /* V; the symbol of a line's end, or NONE */
-    int64_t most;              /* symbols that will be read, and beginnings of documents */
+    int64_t most;              /* symbols that there is room for, and beginnings of documents: it grows */
     int64_t blocks, singles, places; /* log2 of the sizes of the tables */
     int64_t lately;            /* log2 of the symbols after which what was counted lately begins anew */
     const int32_t *children;   /* (V - 1, 2): a node, or ~symbol; the root is 0, each node stands before its own */
