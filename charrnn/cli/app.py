@@ -16,6 +16,7 @@ from charrnn.cli import (
     compare,
     compress,
     corpus,
+    distil,
     embed,
     evaluate,
     fill,
@@ -54,6 +55,7 @@ app = typer.Typer(
     ppl=$(charrnn eval -q test.txt)""",
 )
 app.command("train", cls=Command, epilog=train.EXAMPLES)(train.train)
+app.command("distil", cls=Command, epilog=distil.EXAMPLES)(distil.distil)
 app.command("sample", cls=Command, epilog=sample.EXAMPLES)(sample.sample)
 app.command("eval", cls=Command, epilog=evaluate.DEFINITIONS + cleandoc(evaluate.EXAMPLES))(evaluate.evaluate)
 app.command("score", cls=Command, epilog=score.EXAMPLES)(score.score)

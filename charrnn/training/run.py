@@ -37,6 +37,7 @@ from charrnn.training.plan import VALIDATION_CHUNKS, plan
 from charrnn.training.recording import Training, saver
 from charrnn.training.sharing import exchange_weights, shared
 from charrnn.training.streaming import ReadOnce, encoded
+from charrnn.training.teacher import Teacher, student_of
 from charrnn.training.world import ALONE, World
 
 T = TypeVar("T")
@@ -60,9 +61,15 @@ def start(
     if options.start_from is not None:
         source = Source.read(runs.model_file(folder, options.start_from))
         source.check(options)
+    teacher = None
+    if options.teacher is not None:
+        require(world.size == 1, "a student learns in one process: leave out the launcher, or `teacher`")
+        teacher = Source.read(runs.model_file(folder, options.teacher))
+        options = student_of(options, teacher)
     elif options.stream:
         options = dataclasses.replace(options, tokenizer=options.tokenizer or "byte")
-    any_bytes = (source.tokenizer if source else tokenizer_class(options.tokenizer or "char")).any_bytes
+    known = source or teacher
+    any_bytes = (known.tokenizer if known else tokenizer_class(options.tokenizer or "char")).any_bytes
     corpus, readers = None, precision.readers(options.threads)
     if not options.stream and not any(map(read_once, options.corpus)):
         corpus = Corpus(list(options.corpus), any_bytes=any_bytes, processes=readers)
@@ -79,7 +86,9 @@ def start(
             corpus.survey()
         options = kept
         corpus.sources = [whole_path(source) for source in corpus.sources]
-        data = _and_coming(_dataset(corpus, options, run, source), coming)
+        data = _and_coming(_dataset(corpus, options, run, known), coming)
+        if teacher is not None:
+            teacher.knows(data.tokenizer)
         seed = draw_seed() if options.seed is None else options.seed
         if threads is not None:
             machine = precision.choose(options.device, options.precision, threads, tune=options.tune)
@@ -90,14 +99,19 @@ def start(
             seed=seed,
             machine=machine,
             source=source.config if source else None,
-            measure=Measurement(machine, adaptive, world),
+            measure=Measurement(machine, adaptive, world, teacher.config if teacher else None),
         )
+        train = choice.train
+        if teacher is not None:
+            train = dataclasses.replace(train, teacher=str(whole_path(str(teacher.path))))
         network = build_network(choice.model)
         network.initialise(torch.Generator().manual_seed(seed), options.spectral_radius)
         notes = [*data.notes, *choice.reasons]
+        if teacher is not None:
+            notes.insert(0, f"learns from the probabilities of {teacher.path} as much as from the text")
         if source is not None:
             notes.insert(0, source.give(network, data.tokenizer))
-        training = assemble(run, network.to(machine.device), choice.train, data, machine, notes, lock, adaptive)
+        training = assemble(run, network.to(machine.device), train, data, machine, notes, lock, adaptive)
         training.trainer.begin(time.monotonic() - began, trained=source is not None)
         return training
     except BaseException:
@@ -232,6 +246,7 @@ def assemble(
         validate=validate if valid is not None else None,
         save=saver(run, network.config, data, config, machine) if world.rank == 0 else lambda *_: None,
         reverse=windows(data.train.reversed(network.config.start_id)) if both else None,
+        teacher=Teacher.read(config.teacher, config.precision, machine.device) if config.teacher else None,
         world=world,
     )
     return Training(run, trainer, data, notes, machine, lock)
