@@ -18,6 +18,8 @@ POOLS = ("mean", "last")
 # What learns from a text as it is read: `api/adapting.py` knows how.
 ADAPTED = ("gradient", "counts", "both")
 TEMPERATURES = (0.5, 0.8, 1.0)
+# What a model is exported as: `export/formats.py` knows how.
+EXPORTED = ("onnx", "hf", "npz")
 POSITIVE = Range(above=0, at_most=1e6)
 
 
@@ -230,6 +232,13 @@ class VerbArguments(Config):
         "Blocks that are compressed side by side, which is faster and costs some 9 bytes each.", "Compression",
         default=None, range=Range(at_least=1, at_most=4096),
     )  # fmt: skip
+
+    output: str | None = option("A folder to write into.", "Output", parse=text_of)
+    format: str = option(
+        "A step model in ONNX, a folder for Hugging Face, or weights with their formulas.", "Output", default="onnx",
+        choices=EXPORTED,
+    )  # fmt: skip
+    force: bool = option("Replace files that are there.", "Output", default=False, flags=("--force",))
 
     progress: bool | None = option("Show the progress.", "Output")
     on_event: object = option("Called with every event.", "Output", parse=callback)
