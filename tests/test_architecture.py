@@ -31,7 +31,7 @@ FLOORS = [
     {"console"},
     {"api"},
     {"serve"},
-    {"cli", "harness"},
+    {"cli", "harness", "llm_plugin"},
     {"__main__"},
 ]
 # Their own imports inside a function, and those for the type checker, count too: one way is one way.
