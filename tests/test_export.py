@@ -3,7 +3,10 @@
 import json
 import re
 import runpy
+import shlex
+import shutil
 import struct
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -229,6 +232,23 @@ def test_files_that_are_there_stay_unless_they_are_to_be_replaced(
     assert {file.name: file.read_bytes() for file in Path("lines-onnx").iterdir()} == files
     Path("file").touch()
     assert charrnn(*line, "-o", "file/x").code == 1
+
+
+def test_every_command_of_the_guide_runs(charrnn: CommandLine, trained: Path) -> None:
+    shutil.copytree(trained / "small", "checkpoints/fables")
+    guide = (GOLDEN.parents[1] / "docs/export.md").read_text("utf-8")
+    for block in re.findall(r"```sh\n(.*?)```", guide, re.DOTALL):
+        for line in map(shlex.split, block.splitlines()):
+            if line[0] == "charrnn":
+                done = charrnn(*line[1:])
+                assert done.code == 0, (line, done.err)
+            elif "npz" in line[1]:  # the other program needs onnxruntime
+                subprocess.run([sys.executable, *line[1:]], check=True, stdout=subprocess.DEVNULL)
+    for block in re.findall(r"```python\n(.*?)```", guide, re.DOTALL):
+        exec(compile(block, "docs/export.md", "exec"), {})
+    told = json.loads(Path("fables-npz/tokenizer.json").read_text("utf-8"))
+    assert re.findall(r"^\| `(\w+)` \|", guide, re.MULTILINE) == ["kind", "pieces", "start", "end"]
+    assert set(told) == {"kind", "pieces", "start", "end"}
 
 
 def test_what_cannot_be_exported_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -33,7 +33,9 @@ DECODE = {
     return found.decode("utf-8", "replace")""",
 }
 ONNX = """\
-NETWORK = onnxruntime.InferenceSession(str(HERE / "model.onnx"))
+OPTIONS = onnxruntime.SessionOptions()
+OPTIONS.intra_op_num_threads = 1  # one step of one text is too little to be shared
+NETWORK = onnxruntime.InferenceSession(str(HERE / "model.onnx"), OPTIONS)
 SIZES = {each.name: each.shape[1] for each in NETWORK.get_inputs()[1:]}
 
 
