@@ -19,7 +19,9 @@ from charrnn.config.verbs import EXPORTED
 from charrnn.errors import CharrnnError, ConfigError
 from charrnn.export import onnx
 from charrnn.export.formats import FORMATS
+from charrnn.export.source import join_source
 from charrnn.inference.engine import open_engine
+from charrnn.models.connections import Connection
 
 from .cases import each
 from .conftest import CommandLine
@@ -151,7 +153,9 @@ def test_the_program_in_numpy_has_the_engines_logits_and_the_tokenizers_ids(name
         found, states = program["step"](given, states)
         np.testing.assert_allclose(found, logits, rtol=1e-6, atol=1e-5)
     # Characters have to be known; bytes and subwords hold whatever comes.
-    text = "The heron and the " + ("" if model.tokenizer.kind == "char" else "ünter▁▁  x\0\r\n\n the theatre")
+    text = "The heron and the "
+    if model.tokenizer.kind != "char":
+        text += "ünter▁▁  x\0\r\n\n the theatre" + (GOLDEN / "text.txt").read_text("utf-8")[:600]
     assert program["encode"](text) == model.tokenizer.encode(text).tolist()
     assert program["decode"](program["encode"](text)) == text
 
@@ -165,6 +169,21 @@ def test_a_program_writes_by_itself_what_the_likeliest_is(
     runpy.run_path(str(tmp_path / "a/example.py"), run_name="__main__")
     written = model.sample("The ", temperature=0.0, length=30, precision="fp32", echo=True)
     assert capsys.readouterr().out == f"{written}\n"
+    program = runpy.run_path(str(tmp_path / "a/example.py"))
+    ended = np.eye(len(program["PIECES"]) + 1)[[program["START"]]]
+    program["write"].__globals__["step"] = lambda ids, states: (99 * ended, states)
+    assert program["write"]() == "", "the end of a line is no text"
+
+
+def test_brackets_stand_where_they_are_needed() -> None:
+    class Odd(Connection):
+        def join(self, y: Any, x: Any) -> Any:
+            return y - (x - (y - 1)) / (x / (y / 3)) * (2 - x)
+
+    lines: dict[str, Any] = {}
+    exec(join_source(Odd, 4, norm=False), {}, lines)
+    y, x = np.random.default_rng(0).standard_normal((2, 3, 4))
+    np.testing.assert_allclose(lines["join"](y, x, {}), Odd({}, None).join(y, x))  # type: ignore[arg-type]
 
 
 def test_what_ends_a_string_in_a_name_ends_no_program(tmp_path: Path) -> None:
@@ -224,6 +243,8 @@ def test_files_that_are_there_stay_unless_they_are_to_be_replaced(
     assert done.code == 0 and "not checked: pip install 'charrnn[onnx]'" in done.err, done.err
     files = {file.name: file.read_bytes() for file in Path("lines-onnx").iterdir()}
     assert set(files) == {"model.onnx", "tokenizer.json", "example.py"}
+    told = json.loads(files["tokenizer.json"])
+    assert told["end"] == told["start"] == len(told["pieces"]), "of lines, which end"
     Path("lines-onnx/model.onnx").write_bytes(b"mine")
     refused = charrnn(*line)
     assert refused.code == 1 and re.search("lines-onnx has a model.onnx already: --force .* --output", refused.err)
@@ -234,6 +255,7 @@ def test_files_that_are_there_stay_unless_they_are_to_be_replaced(
     assert charrnn(*line, "-o", "file/x").code == 1
 
 
+@pytest.mark.slow
 def test_every_command_of_the_guide_runs(charrnn: CommandLine, trained: Path) -> None:
     shutil.copytree(trained / "small", "checkpoints/fables")
     guide = (GOLDEN.parents[1] / "docs/export.md").read_text("utf-8")
