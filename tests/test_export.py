@@ -214,7 +214,7 @@ def test_a_folder_for_the_hub_is_the_model_itself_without_anybodys_paths(
     told = model.header.counts
     figure = (told.alone if told and told.alone else model.header.summary["loss"]) / np.log(2)
     assert f"| network{' alone' if model.counts else ''} | {figure:.4f} |" in text
-    assert 'charrnn.load("a/b")' in text and str(model.header.summary["sha256"]) in text
+    assert 'charrnn.load("b")' in text and str(model.header.summary["sha256"]) in text
     (results,) = (json.loads(line.split(":", 1)[1]) for line in front.splitlines() if line.startswith("  results:"))
     assert results[0]["metrics"][-1]["value"] == pytest.approx(figure, abs=1e-4)
 

@@ -122,7 +122,7 @@ def _learned_from(summary: dict[str, Any]) -> str:
         "SHA-256": summary.get("sha256"),
         "size": _of(summary, "train_tokens", "{:,} tokens to learn from"),
         "read as": "one stream" if summary.get("documents") == "stream" else summary.get("documents"),
-        "training": _of(summary, "step", "{:,} steps") + _of(summary, "epoch", ", {:.1f} passes over the text")
+        "training": _of(summary, "step", "{:,} steps") + _of(summary, "epoch", ", {:.2f} passes over the text")
         + _of(summary, "seconds", ", {:,.0f} s"),
     }  # fmt: skip
     return "\n".join(f"- {name}: {value}" for name, value in facts.items() if value)

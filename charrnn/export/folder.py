@@ -19,7 +19,7 @@ class Exported(NamedTuple):
 
 def export(model: Trained, folder: Path, form: str, *, force: bool) -> Exported:
     """Write a model in this form. Raises CharrnnError where one of its files is there, unless `force` replaces it."""
-    files = FORMATS[form](model, str(folder))
+    files = FORMATS[form](model, folder.resolve().name)
     there = [name for name in files if (folder / name).exists()]
     if there and not force:
         raise CharrnnError(f"{folder} has a {there[0]} already: `force` replaces it, `output` names another folder")

@@ -42,7 +42,7 @@ def formulas(model: Trained) -> str:
     formula = CELLS[config.cell]
     cell = cell_source(formula, config.embedding, config.hidden)
     told = (getdoc(formula) or "").strip().replace("\n", "\n    ").replace("\n    \n", "\n\n")
-    shapes = {name: " x ".join(map(str, weight.shape)) for name, weight in plain_names(model.weights).items()}
+    shapes = {name: " x ".join(map(str, weight.shape)) for name, weight in sorted(plain_names(model.weights).items())}
     return README.format(
         name=model.name,
         size=f"{config.size}{config.manner}, {model.tokenizer.size:,} {model.tokenizer.unit}",
