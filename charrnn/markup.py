@@ -10,7 +10,7 @@ UNSHOWN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud8
 SHOWN = 20_000
 # The most surprising ground is reached at so many bits; it lets the page's own through.
 FULL_BITS = 12.0
-ORANGE = "236, 112, 20"
+ORANGE, DEEPEST = "236, 112, 20", 0.75
 STYLE = "white-space: pre-wrap; overflow-wrap: anywhere; text-align: left; line-height: 1.6"
 
 
@@ -44,7 +44,7 @@ def shaded(spans: Iterable[tuple[str, float | None]], said: str) -> str:
         if shown < SHOWN and bits is None:
             parts.append(safe(text))
         elif shown < SHOWN and bits is not None:
-            strength = min(max(bits, 0.0) / FULL_BITS, 1.0)
+            strength = min(max(bits, 0.0) / FULL_BITS, 1.0) * DEEPEST
             mark = "↵\n" if text == "\n" else text
             ground = f' style="background: rgba({ORANGE}, {strength:.2f})"' if strength >= 0.04 else ""
             parts.append(f'<span{ground} title="{bits:.2f} bits">{safe(mark)}</span>')

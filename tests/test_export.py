@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ import pytest
 from charrnn import api
 from charrnn.config.verbs import EXPORTED
 from charrnn.errors import CharrnnError, ConfigError
-from charrnn.export import onnx
+from charrnn.export import checking, onnx
 from charrnn.export.formats import FORMATS
 from charrnn.export.source import join_source
 from charrnn.inference.engine import open_engine
@@ -134,6 +135,44 @@ def test_each_network_is_a_step_model_with_the_engines_logits(name: str) -> None
     for given, logits in zip(ids, expected_logits(model, ids), strict=True):
         found, *states = run(graph, dict(zip(inputs, [given, *states], strict=True)))
         np.testing.assert_allclose(found, logits, rtol=1e-6, atol=1e-5)
+
+
+class Session:
+    """A stand-in for onnxruntime's, with the reader above."""
+
+    def __init__(self, data: bytes, options: object) -> None:
+        (self.graph,) = (fields(body) for body in all_of(fields(data), 7))
+
+    def get_inputs(self) -> list[Any]:
+        found = []
+        for one in map(fields, all_of(self.graph, 11)):
+            tensor_type = fields(fields(fields(one[1][1])[0][1])[1][1])
+            found.append(
+                SimpleNamespace(name=one[0][1].decode(), shape=[fields(axis)[0][1] for _, axis in tensor_type])
+            )
+        return found
+
+    def run(self, outputs: None, given: dict[str, Any]) -> list[Any]:
+        return run(self.graph, given)
+
+
+def test_what_onnxruntime_gives_is_held_against_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime = SimpleNamespace(InferenceSession=Session, SessionOptions=SimpleNamespace, __version__="1.2")
+    monkeypatch.setitem(sys.modules, "onnxruntime", runtime)
+    monkeypatch.setattr(checking, "STEPS", 5)
+    gru, other, both = (api.load(GOLDEN / f"f4-{name}") for name in ("cell-gru", "cell-gru-update", "run-members"))
+    for model in (gru, both):
+        told = checking.checked(FORMATS["onnx"](model, "x")["model.onnx"], model.config, model.weights)
+        assert re.fullmatch(r"checked by onnxruntime 1.2: logits within \d\.\de-0[67] over 5 steps", told), told
+    data = FORMATS["onnx"](gru, "x")["model.onnx"]
+    with pytest.raises(CharrnnError, match="gives other logits, by"):
+        checking.checked(data, other.config, gru.weights)
+    # What goes a way of its own, and is right at each step.
+    apart = iter([(1.0, 1e-5), (1e-6, 1e-5)])
+    monkeypatch.setattr(checking, "_apart", lambda *_, own_states: next(apart))
+    assert "logits within 1.0e-06 at each step; over 5 steps rounding grows to 1.0e+00" in checking.checked(
+        data, gru.config, gru.weights
+    )
 
 
 # ---- programs

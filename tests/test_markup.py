@@ -61,7 +61,7 @@ def test_a_text_is_shaded_by_its_bits() -> None:
         assert shown.text.replace("↵", "").startswith(text), (per, shown.text)
         assert [float(title.split()[0]) for title in shown.titles] == np.round(rows["surprisal"], 2).tolist()
     grounds = re.findall(r"rgba\([\d, ]+, ([\d.]+)\)", markup.shaded([("a", 0.1), ("b", 6.0), ("c", 99.0)], ""))
-    assert grounds == ["0.50", "1.00"], "what was expected has none"
+    assert grounds == ["0.38", "0.75"], "what was expected has none"
     column: Any = rows["surprisal"]
     assert column._repr_html_() is None
 
