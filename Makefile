@@ -25,9 +25,9 @@ check: lint
 test: lint
 	$(PYTEST)
 
-# Against packages that nobody needs: lm-evaluation-harness, scikit-learn, pyarrow, openai. They are large, and not pinned.
+# Against packages that nobody needs: lm-evaluation-harness, scikit-learn, pyarrow, openai, onnxruntime, llm. They are large, and not pinned.
 extras: $(VENV)/.installed-test
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[harness,clients,examples,parquet]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[harness,clients,examples,parquet,onnx,llm,tensorboard]" onnx
 	$(BIN)/pytest tests/extras --ignore tests/extras/test_pages.py
 
 # Pages in Chromium, which must be on the machine, through Playwright.

@@ -19,6 +19,7 @@ from charrnn.cli import (
     distil,
     embed,
     evaluate,
+    export,
     fill,
     inspect,
     page,
@@ -65,6 +66,7 @@ app.command("embed", cls=Command, epilog=embed.EXAMPLES)(embed.embed)
 app.command("compress", cls=Command, epilog=compress.COMPRESS_EXAMPLES)(compress.compress)
 app.command("decompress", cls=Command, epilog=compress.DECOMPRESS_EXAMPLES)(compress.decompress)
 app.command("page", cls=Command, epilog=page.EXAMPLES)(page.page)
+app.command("export", cls=Command, epilog=export.EXAMPLES)(export.export)
 app.command("serve", cls=Command, epilog=serve.EXAMPLES)(serve.serve)
 app.add_typer(inspect.inspect_app, name="inspect")
 app.add_typer(runs.runs_app, name="runs")
