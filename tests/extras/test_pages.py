@@ -208,7 +208,7 @@ def test_by_the_keyboard_alone_it_writes_and_a_link_writes_the_same(
     page.locator("#gates summary").click()
     until(page, "document.querySelectorAll('#formula li').length", 6)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    page.evaluate("location.replace('#' + hash())")
+    page.evaluate("location.replace('#' + link.hash)")
     again = Opened(browser, file).page
     again.goto(page.url)
     until(again, written, warmer)
