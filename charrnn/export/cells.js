@@ -6,7 +6,7 @@ const sigmoid = x => 1 / (1 + Math.exp(-x)), tanh = x => 1 - 2 / (Math.exp(2 * x
 
 // Long short-term memory: c' = f c + i g, h' = o tanh(c').
 const lstm = {
-  title: "LSTM", gates: 4, forget: 1,
+  title: "LSTM", short: "LSTM", gates: 4, forget: 1,
   forward({ given, own, h, c, before }, size) {
     for (let row = 0, at = 0; at < h.length; row += 4 * size)
       for (let n = row; n < row + size; n++, at++) {
@@ -36,7 +36,7 @@ const lstm = {
 
 // Gated recurrent unit, the reset gate behind the product: n = tanh(x + r own), h' = n + z (h - n).
 const gru = {
-  title: "GRU", gates: 3, forget: null,
+  title: "GRU", short: "GRU", gates: 3, forget: null,
   forward({ given, own, h, before }, size) {
     for (let row = 0, at = 0; at < h.length; row += 3 * size)
       for (let r = row; r < row + size; r++, at++) {
@@ -62,7 +62,7 @@ const gru = {
 
 // Simple recurrent network: h' = tanh(x + own).
 const rnn = {
-  title: "Simple RNN", gates: 1, forget: null,
+  title: "Simple RNN", short: "RNN", gates: 1, forget: null,
   forward({ given, own, h }) {
     for (let at = 0; at < h.length; at++) h[at] = tanh(given[at] + own[at]);
   },
@@ -77,7 +77,7 @@ const rnn = {
 // Simple network of Gaussian error linear units, by their tanh: h' = a / 2 (1 + tanh(s (a + k a^3))), a = x + own.
 const BEND = 0.7978845608028654, CUBE = 0.044715;
 const rnnGelu = {
-  title: "RNN with GELU", gates: 1, forget: null,
+  title: "RNN with GELU", short: "GELU", gates: 1, forget: null,
   forward({ given, own, h }) {
     for (let at = 0; at < h.length; at++) {
       const a = (given[at] += own[at]);
