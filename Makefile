@@ -25,15 +25,17 @@ check: lint
 test: lint
 	$(PYTEST)
 
+PAGES = tests/extras/test_pages.py tests/extras/test_playground.py tests/extras/test_playground_numbers.py
+
 # Against packages that nobody needs: lm-evaluation-harness, scikit-learn, pyarrow, openai. They are large, and not pinned.
 extras: $(VENV)/.installed-test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[harness,clients,examples,parquet]"
-	$(BIN)/pytest tests/extras --ignore tests/extras/test_pages.py
+	$(BIN)/pytest tests/extras $(PAGES:%=--ignore %)
 
 # Pages in Chromium, which must be on the machine, through Playwright.
 browser: $(VENV)/.installed-test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[browser]"
-	$(BIN)/pytest tests/extras/test_pages.py
+	$(BIN)/pytest $(PAGES)
 
 # The compiled step under AddressSanitizer and UBSan (Linux, GCC): nothing is read or written outside.
 SANITIZED = $(VENV)/network-sanitized.so

@@ -36,7 +36,9 @@ def page(
     ] = False,
     output: Annotated[
         Path | None,
-        opt.option("Output", "The page.", "--output", "-o", default="NAME.html; playground.html", check=opt.in_a_folder),
+        opt.option(
+            "Output", "The page.", "--output", "-o", default="NAME.html; playground.html", check=opt.in_a_folder
+        ),
     ] = None,
     checkpoints: opt.Checkpoints = None,
     quiet: opt.Quiet = False,

@@ -176,7 +176,7 @@ byId("lesson").addEventListener("input", () => {
 });
 for (const id of LIVE) byId(id).addEventListener("input", () => {
   outputs();
-  if (facts) send("set", { settings: settings() });
+  send("set", { settings: settings() });
 });
 for (const id of FRESH) {
   byId(id).addEventListener("input", outputs);

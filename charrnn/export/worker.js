@@ -80,6 +80,7 @@ function next() {
 
 // What was found since the last one; `whole`: with a text that each network writes, and how far its gradient reaches.
 function report(whole) {
+  if (!lesson) return;
   const mean = all => all.length ? all.reduce((sum, one) => sum + one, 0) / all.length : null;
   reported = performance.now();
   if (whole) shown = reported;
