@@ -43,54 +43,67 @@ class Chart {
   }
   // lines: { points, of (0 or 1), name, held }; rules: { y or x, name }; ranges [low, high] of x and y, of powers of ten
   // where it is `log`. What lies outside runs off the edge.
-  draw(lines, rules, [x0, x1], [y0, y1]) {
-    this.given = [lines, rules, [x0, x1], [y0, y1]];
-    const { svg, log } = this, width = svg.clientWidth, height = svg.clientHeight, narrow = width < 480;
-    const longest = Math.max(...lines.map(({ name }) => name?.length ?? 0)), left = 46, right = width - (longest ? 7.5 * longest + 12 : 14), top = 10, bottom = height - 24;
+  draw(lines, rules, xs, ys) {
+    this.given = [lines, rules, xs, ys];
+    const { svg, log } = this, { clientWidth: width, clientHeight: height } = svg, longest = Math.max(...lines.map(({ name }) => name.length));
+    const value = y => log ? Math.log10(y) : y, left = 46, top = 10, right = width - (longest ? 7.5 * longest + 12 : 14), bottom = height - 24;
     if (right <= left) return;
-    const placeX = x => left + (right - left) * (x - x0) / (x1 - x0), value = y => log ? Math.log10(y) : y;
-    const placeY = y => bottom - (bottom - top) * (value(y) - y0) / (y1 - y0), inside = `inside-${svg.id}`;
-    const clip = drawn("clipPath", { id: inside }), parts = [clip], front = [];
+    const frame = this.frame = {
+      left, right, top, bottom, x: x => left + (right - left) * (x - xs[0]) / (xs[1] - xs[0]),
+      y: y => Math.max(-999, Math.min(9999, bottom - (bottom - top) * (value(y) - ys[0]) / (ys[1] - ys[0]))),
+    };
+    const seen = rules.filter(({ y }) => y === undefined || frame.y(y) >= top && frame.y(y) <= bottom), clip = drawn("clipPath", { id: `inside-${svg.id}` });
     clip.append(drawn("rect", { x: left, y: top - 3, width: right - left, height: bottom - top + 6 }));
-    const levels = log ? ticks(y0, y1, 5).filter(Number.isInteger).map(power => 10 ** power) : ticks(y0, y1, 5);
-    for (const level of levels)
-      parts.push(drawn("path", { class: "grid", d: `M${left} ${placeY(level)}H${right}` }), drawn("text", { x: left - 6, y: placeY(level) + 4, class: "end" }, this.y(level)));
-    for (const at of ticks(x0, x1, narrow ? 3 : 6)) parts.push(drawn("text", { x: placeX(at), y: height - 6, class: "middle" }, this.x(at)));
-    for (const { x, y, name } of rules) {
-      const over = x === undefined;
-      if (over && (value(y) < y0 || value(y) > y1)) continue;
-      parts.push(drawn("path", { class: "rule", d: over ? `M${left} ${placeY(y)}H${right}` : `M${placeX(x)} ${top}V${bottom}` }));
-      front.push(over ? drawn("text", { x: right - 4, y: placeY(y) - 5, class: "end rule-name" }, name) : drawn("text", { x: placeX(x) + 5, y: top + 12, class: "rule-name" }, name));
-    }
-    const labels = [];
-    for (const { points, of, name, held } of lines) {
-      let d = "", pen = false;
-      for (const [x, y] of points) {
-        const known = Number.isFinite(value(y));
-        // A point without neighbours is a dot.
-        if (known) d += `${pen ? "L" : "M"}${placeX(x).toFixed(1)} ${Math.max(-999, Math.min(9999, placeY(y))).toFixed(1)}${pen ? "" : "h.01"}`;
-        pen = known;
-      }
-      parts.push(drawn("path", { class: `line of${of}${held ? " held" : ""}`, d, "clip-path": `url(#${inside})` }));
-      if (!held) continue;
-      const every = Math.ceil(points.length / MARKS);
-      points.forEach(([x, y], n) => {
-        const at = placeY(y);
-        if ((points.length - 1 - n) % every === 0 && at >= top && at <= bottom) parts.push(mark(of, placeX(x), at));
-      });
-      const last = points.at(-1);
-      if (name && last && Number.isFinite(value(last[1]))) labels.push({ name, of, x: placeX(last[0]) + 8, y: Math.max(top, Math.min(bottom, placeY(last[1]))) });
-    }
-    // Names beside the lines' ends, no nearer to each other than a line of words.
-    labels.sort((a, b) => a.y - b.y);
-    if (labels.length > 1 && labels[1].y - labels[0].y < NEAR) {
-      const middle = Math.min(bottom - NEAR / 2, Math.max(top + NEAR / 2, (labels[0].y + labels[1].y) / 2));
-      [labels[0].y, labels[1].y] = [middle - NEAR / 2, middle + NEAR / 2];
-    }
-    front.push(...labels.map(({ name, of, x, y }) => drawn("text", { x, y: y + 4, class: `name of${of}` }, name)));
+    const placed = lines.map(line => ({ ...line, places: line.points.map(([x, y]) => Number.isFinite(value(y)) ? [frame.x(x), frame.y(y)] : null) }));
     svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    svg.replaceChildren(...parts, ...front);
+    svg.replaceChildren(
+      clip, ...this.axes(ticks(...xs, width < 480 ? 3 : 6), ticks(...ys, 5)), ...seen.map(rule => this.rule(rule)), ...placed.flatMap(line => this.line(line)),
+      ...seen.map(rule => this.ruleName(rule)), ...this.names(placed),
+    );
   }
+  axes(across, upwards) {
+    const { left, right, bottom, x, y } = this.frame, levels = this.log ? upwards.filter(Number.isInteger).map(power => 10 ** power) : upwards;
+    return [
+      ...levels.map(level => drawn("path", { class: "grid", d: `M${left} ${y(level)}H${right}` })),
+      ...levels.map(level => drawn("text", { x: left - 6, y: y(level) + 4, class: "end" }, this.y(level))),
+      ...across.map(at => drawn("text", { x: x(at), y: bottom + 18, class: "middle" }, this.x(at))),
+    ];
+  }
+  rule({ x, y }) {
+    const { left, right, top, bottom, ...place } = this.frame;
+    return drawn("path", { class: "rule", d: x === undefined ? `M${left} ${place.y(y)}H${right}` : `M${place.x(x)} ${top}V${bottom}` });
+  }
+  ruleName({ x, y, name }) {
+    const { right, top, ...place } = this.frame, over = x === undefined;
+    return drawn("text", over ? { x: right - 4, y: place.y(y) - 5, class: "end rule-name" } : { x: place.x(x) + 5, y: top + 12, class: "rule-name" }, name);
+  }
+  // A line; marks on what was held out, and where a place without neighbours would be seen by nothing else.
+  line({ places, of, held }) {
+    const { top, bottom } = this.frame, every = Math.ceil(places.length / MARKS), last = places.length - 1;
+    const marked = places.filter((at, n) => at && at[1] >= top && at[1] <= bottom && (held ? (last - n) % every === 0 : !places[n - 1] && !places[n + 1]));
+    const path = drawn("path", { class: `line of${of}${held ? " held" : ""}`, d: pathOf(places), "clip-path": `url(#inside-${this.svg.id})` });
+    return [path, ...marked.map(at => mark(of, ...at))];
+  }
+  // Of lines that have one, beside their ends.
+  names(lines) {
+    const { top, bottom } = this.frame, ended = lines.filter(({ name, places }) => name && places.at(-1));
+    const ends = ended.map(({ name, of, places }) => ({ name, of, x: places.at(-1)[0] + 8, y: Math.max(top, Math.min(bottom, places.at(-1)[1])) }));
+    apart(ends, top, bottom);
+    return ends.map(({ name, of, x, y }) => drawn("text", { x, y: y + 4, class: `name of${of}` }, name));
+  }
+}
+
+// Lines between neighbours; null is a place where nothing is known.
+function pathOf(places) {
+  return places.map((at, n) => at ? `${places[n - 1] ? "L" : "M"}${at[0].toFixed(1)} ${at[1].toFixed(1)}` : "").join("");
+}
+
+// The names at two lines' ends, no nearer to each other than a line of words.
+function apart(ends, top, bottom) {
+  ends.sort((a, b) => a.y - b.y);
+  if (ends.length < 2 || ends[1].y - ends[0].y >= NEAR) return;
+  const middle = Math.min(bottom - NEAR / 2, Math.max(top + NEAR / 2, (ends[0].y + ends[1].y) / 2));
+  [ends[0].y, ends[1].y] = [middle - NEAR / 2, middle + NEAR / 2];
 }
 
 // Discs of the first network, squares of the second.

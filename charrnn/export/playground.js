@@ -1,5 +1,7 @@
 // The page: what is set goes to the worker, and what it reports is shown.
-const LEAST = 1000, MOST = 1_000_000, BITS = Math.log2(Math.E), NETWORKS = [0, 1], said = byId("said"), reduced = 2000;
+const LEAST = 1000, MOST = 1_000_000, BITS = Math.log2(Math.E), NETWORKS = [0, 1], said = byId("said");
+// How often the page changes by itself where motion is to be reduced (ms).
+const SELDOM = 2000;
 // Of these, a change begins afresh; the others take effect at once.
 const FRESH = ["window", "radius", "seed", "cell0", "hidden0", "cell1", "hidden1"], LIVE = ["rate", "clip", "optimizer", "temperature", "prompt"];
 const two = x => x.toFixed(2), short = x => x >= 1e6 ? `${+(x / 1e6).toPrecision(3)} M` : x >= 1000 ? `${+(x / 1000).toPrecision(3)} k` : `${+x.toPrecision(3)}`;
@@ -29,7 +31,7 @@ const title = n => `${CELLS[network(n).cell].short} ${network(n).hidden}`;
 function outputs() {
   const set = settings();
   sayOutputs({
-    rate: `${+set.rate.toPrecision(2)}`, window: `${2 ** number("window")} characters`, temperature: set.temperature ? two(set.temperature) : "0, the likeliest",
+    rate: `${+set.rate.toPrecision(2)}`, window: `${2 ** number("window")} steps`, temperature: set.temperature ? two(set.temperature) : "0, the likeliest",
     radius: number("radius").toFixed(1), ...Object.fromEntries(NETWORKS.map(n => [`hidden${n}`, `${network(n).hidden}`])),
   });
 }
@@ -43,7 +45,7 @@ function begin(on) {
     : `Only the first ${MOST.toLocaleString("en")} characters are read.`;
   if (text.length < LEAST) return pause();
   known = new Set(text.toLowerCase().match(/\p{L}+/gu));
-  results = NETWORKS.map(() => ({ nats: new Series(meanOf), heldOut: new Series(lastOf), norm: new Series(largestOf), reach: [], begun: [], earlier: 0 }));
+  results = NETWORKS.map(() => ({ nats: new Series(meanOf), heldOut: new Series(lastOf), norm: new Series(largestOf), reach: [], text: null, earlier: 0 }));
   NETWORKS.forEach(n => byId(`earlier${n}`).replaceChildren());
   facts = last = speed = null;
   session++;
@@ -77,7 +79,7 @@ function heard({ data }) {
     speed = speed === null ? now : speed + 0.1 * (now - speed);
   }
   data.networks.forEach((found, n) => note(found, results[n], data.read));
-  if (data.running && !data.whole && still.matches && data.time - drawnAt < reduced) return;
+  if (data.running && still.matches && data.time - drawnAt < SELDOM) return;
   drawnAt = data.time;
   show(data);
 }
@@ -93,60 +95,57 @@ function note({ nats, norm, heldOut, reach, text }, result, read) {
     result.norm.push(read, norm);
   }
   if (heldOut !== undefined) result.heldOut.push(read, heldOut * BITS);
-  if (reach) result.reach = reach.map((size, k) => [k, size / reach[0]]);
-  if (reach && !result.begun.length) result.begun = result.reach;
-  if (text !== undefined) result.text = text;
+  if (text === undefined) return;
+  Object.assign(result, { text, fresh: true, half: reach.every(Number.isFinite) ? halfLife(reach) : NaN });
+  result.reach = reach.map((size, k) => [k, size / reach[0]]);
 }
-function show({ networks, read, done, whole: all }) {
-  networks.forEach((found, n) => showNetwork(n, found, read, all));
+function show({ networks, read, done }) {
+  networks.forEach(({ skipped }, n) => showNetwork(n, skipped, read));
   drawCharts(read);
-  const rate = running && speed ? `, ${short(speed)} a second` : "", passes = facts ? read / facts.training : 0;
+  const rate = running && speed ? `, ${short(speed)} a second` : "", passes = read / facts.training;
   byId("status").textContent = done ? `${read.toLocaleString("en")} characters read (the text ${two(passes)} times), ${done.toLocaleString("en")} steps${rate}` : "nothing read yet";
   if (!running && done) said.textContent = `${byId("status").textContent}. ${NETWORKS.map(n => `${title(n)}: held-out ${byId(`heldOut${n}`).textContent}`).join("; ")}.`;
   buttons();
 }
-function showNetwork(n, { skipped, reach, text }, read, all) {
-  const result = results[n], bits = points => points.length && Number.isFinite(points.at(-1)[1]) ? `${two(points.at(-1)[1])} bits` : "–";
-  byId(`heldOut${n}`).textContent = bits(result.heldOut.points);
-  byId(`nats${n}`).textContent = bits(result.nats.points);
+function showNetwork(n, skipped, read) {
+  const result = results[n], { heldOut, half } = result, best = Math.min(...heldOut.points.map(([, y]) => y).filter(Number.isFinite));
+  const bits = ({ points }) => points.length && Number.isFinite(points.at(-1)[1]) ? `${two(points.at(-1)[1])} bits` : "–";
+  byId(`heldOut${n}`).textContent = bits(heldOut);
+  byId(`best${n}`).textContent = Number.isFinite(best) ? `, best ${two(best)}` : "";
+  byId(`nats${n}`).textContent = bits(result.nats);
+  byId(`halves${n}`).textContent = half === null ? "never" : half > 0 ? `${half.toFixed(1)} steps` : "–";
   byId(`skipped${n}`).hidden = !skipped;
   byId(`skipped${n}`).textContent = `${skipped.toLocaleString("en")} ${skipped === 1 ? "step was" : "steps were"} left out: the gradient was not finite.`;
-  if (!all) return;
-  const half = halfLife(reach);
-  byId(`halves${n}`).textContent = !reach.every(Number.isFinite) ? "–" : half === null ? "never" : `${half.toFixed(1)} steps`;
-  showSample(n, text);
+  if (!result.fresh) return;
+  result.fresh = false;
+  showSample(n, result.text);
   if (read < result.earlier) return;
   result.earlier = Math.max(1000, 2 * read);
   const item = document.createElement("li"), head = document.createElement("b");
-  head.textContent = read ? `after ${short(read)} characters, ${bits(result.heldOut.points)}` : "before the first step";
-  item.append(head, text.slice(0, 90).replaceAll("\n", " ↵ "));
+  head.textContent = read ? `after ${short(read)} characters, ${bits(heldOut)}` : "before the first step";
+  item.append(head, result.text.slice(0, 90).replaceAll("\n", " ↵ "));
   byId(`earlier${n}`).append(item);
 }
 
 // A sample, words that the text lacks underlined as a spelling checker does; the last one may be half a word.
 function showSample(n, text) {
-  const box = byId(`sample${n}`), front = document.createElement("b"), parts = [front], prompt = byId("prompt").value;
-  const first = /\p{L}$/u.test(prompt) ? prompt.match(/\p{L}+$/u)[0] : "";
+  const prompt = byId("prompt").value, front = document.createElement("b"), parts = [front], begun = prompt.match(/\p{L}+$/u)?.[0] ?? "";
   let words = 0, found = 0;
   front.textContent = prompt;
-  for (const [one] of text.matchAll(/\p{L}+|[^\p{L}]+/gu)) {
-    const at = parts.length === 1 ? first + one : one, whole = /\p{L}/u.test(one) && !text.endsWith(one);
-    const knows = known.has(at.toLowerCase());
-    words += whole;
-    found += whole && knows;
-    if (whole && !knows) {
-      const mark = document.createElement("u");
-      mark.textContent = one;
-      parts.push(mark);
-    } else parts.push(one);
+  for (const { 0: one, index } of text.matchAll(/\p{L}+|[^\p{L}]+/gu)) {
+    const knows = known.has((index ? one : begun + one).toLowerCase()), counts = /\p{L}/u.test(one) && index + one.length < text.length;
+    words += counts;
+    found += counts && knows;
+    const part = document.createElement(counts && !knows ? "u" : "span");
+    part.textContent = one;
+    parts.push(part);
   }
-  box.replaceChildren(...parts);
+  byId(`sample${n}`).replaceChildren(...parts);
   byId(`words${n}`).textContent = words ? `${found} of ${words} words stand in the text; the others are underlined.` : "No words.";
 }
 
 function drawCharts(read) {
-  if (!facts) return;
-  const far = Math.max(read, 20000), of = (of, points, held) => ({ points, of, held, name: held && points.length > 1 ? title(of) : "" });
+  const far = Math.max(read, 2000), of = (of, points, held) => ({ points, of, held, name: held && points.length > 1 ? title(of) : "" });
   const guess = facts.frequencies * BITS, least = Math.min(guess, ...results.flatMap(({ nats, heldOut }) => [...nats.points, ...heldOut.points].map(point => point[1])).filter(Number.isFinite));
   const lines = results.flatMap(({ nats, heldOut }, n) => [of(n, nats.points, false), of(n, heldOut.points, true)]);
   charts.loss.draw(lines, [{ y: guess, name: "characters by frequency alone" }], [0, far], [Math.floor(2 * least - 0.2) / 2, guess + 0.5]);
@@ -157,7 +156,7 @@ function drawCharts(read) {
   const norms = results.flatMap(({ norm }) => norm.points.map(point => Math.log10(point[1]))).filter(Number.isFinite);
   const clipAt = number("clip"), rules = Number.isFinite(clipAt) ? [{ y: clipAt, name: "clipped to this" }] : [];
   charts.norm.draw(results.map(({ norm }, n) => of(n, norm.points, false)), rules, [0, far], [Math.floor(Math.min(-1, ...norms)), Math.ceil(Math.max(1, ...norms))]);
-  describe("loss", n => `held-out ${byId(`heldOut${n}`).textContent}, learning ${byId(`nats${n}`).textContent}`);
+  describe("loss", n => `held-out ${byId(`heldOut${n}`).textContent}, training ${byId(`nats${n}`).textContent}`);
   describe("reach", n => `a gradient halves in ${byId(`halves${n}`).textContent}`);
   describe("norm", n => small(results[n].norm.points.at(-1)?.[1] ?? NaN));
 }

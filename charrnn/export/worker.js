@@ -1,6 +1,6 @@
 // What runs in the worker: both networks in turn on the same windows, so that they have always read as much, and reports
 // of it. `session` counts how often all began anew, so that a late report is known for what it is.
-let session = 0, lesson = null, learners = [], set = {}, running = false;
+let session = 0, lesson = null, learners = [], set = {}, running = false, told = 0;
 // What was found since the last report, network by network, and when what was last done (ms).
 let found = [], reported = 0, shown = 0;
 const REPORT = 120, SHOW = 1000, SLICE = 40, WRITTEN = 320, BACK = 64, HELD_OUT_SHARE = 0.1;
@@ -23,7 +23,8 @@ const messages = {
   },
   set({ settings }) {
     set = settings;
-    report(true);
+    // A slider that is drawn says it many times a second.
+    told ||= setTimeout(() => { told = 0; report(true); }, 100);
   },
   run() {
     running = true;

@@ -92,7 +92,7 @@ def test_the_same_settings_learn_the_same_and_a_link_brings_them(browser: Browse
     second = opened(browser, file, fragment=link).page
     assert (
         second.locator("#cell1").input_value() == "gru"
-        and second.locator("output[for=window]").inner_text() == "8 characters"
+        and second.locator("output[for=window]").inner_text() == "8 steps"
     )
     for count in range(1, 4):
         second.locator("#step").click()
