@@ -31,7 +31,7 @@ def page(
             autocompletion=complete_model,
         ),
     ] = None,
-    train: Annotated[
+    learns: Annotated[
         bool, opt.option("Model", "No model: a page in which two small networks learn a text.", "--train")
     ] = False,
     output: Annotated[
@@ -52,7 +52,7 @@ def page(
     With `--train`, a page in which an LSTM and a simple RNN learn a text that is pasted there, side by side: live loss,
     samples and gradients.
     """
-    if train:
+    if learns:
         named = model is not None or opt.typed(context, "checkpoints")
         require(not named, "`--train` makes a page that begins without a model: leave out the model, or `--train`")
         text, file = _playground(), output or Path("playground.html")

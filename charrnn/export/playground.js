@@ -45,7 +45,7 @@ function begin(on) {
     : `Only the first ${MOST.toLocaleString("en")} characters are read.`;
   if (text.length < LEAST) return pause();
   known = new Set(text.toLowerCase().match(/\p{L}+/gu));
-  results = NETWORKS.map(() => ({ nats: new Series(meanOf), heldOut: new Series(lastOf), norm: new Series(largestOf), reach: [], text: null, earlier: 0 }));
+  results = NETWORKS.map(() => ({ nats: new Series(meanOf), heldOut: new Series(lastOf), norm: new Series(largestOf), reach: [], text: null, earlier: 0, skipped: 0 }));
   NETWORKS.forEach(n => byId(`earlier${n}`).replaceChildren());
   facts = last = speed = null;
   session++;
@@ -114,8 +114,10 @@ function showNetwork(n, skipped, read) {
   byId(`best${n}`).textContent = Number.isFinite(best) ? `, best ${two(best)}` : "";
   byId(`nats${n}`).textContent = bits(result.nats);
   byId(`halves${n}`).textContent = half === null ? "never" : half > 0 ? `${half.toFixed(1)} steps` : "–";
-  byId(`skipped${n}`).hidden = !skipped;
-  byId(`skipped${n}`).textContent = `${skipped.toLocaleString("en")} ${skipped === 1 ? "step was" : "steps were"} left out: the gradient was not finite.`;
+  byId(`skipped${n}`).parentNode.hidden = !skipped;
+  byId(`skipped${n}`).textContent = skipped.toLocaleString("en");
+  if (skipped && !result.skipped) said.textContent = `${title(n)}: the gradient is not finite, no weight moves.`;
+  result.skipped = skipped;
   if (!result.fresh) return;
   result.fresh = false;
   showSample(n, result.text);

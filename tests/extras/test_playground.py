@@ -131,7 +131,7 @@ def test_gradients_explode_and_are_caught_unless_they_are_clipped(browser: Brows
     page.locator("#explode").click()
     until(page, "last !== null && last.networks[1].skipped > 2", tries=400)
     page.locator("#run").click()
-    assert "were left out: the gradient was not finite" in page.locator("#skipped1").inner_text()
+    assert page.locator("#skipped1").is_visible() and int(page.locator("#skipped1").inner_text()) > 2
     assert page.locator("#skipped0").is_hidden() and page.evaluate("results[1].norm.points[0][1]") > 100
     page.locator("#clip").select_option("1")
     page.locator("#afresh").click()
