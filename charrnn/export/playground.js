@@ -175,6 +175,11 @@ byId("lesson").addEventListener("input", () => {
   clearTimeout(typing);
   typing = setTimeout(() => begin(running), 500);
 });
+byId("file").addEventListener("change", async ({ target: { files: [file] } }) => {
+  if (!file) return;
+  byId("lesson").value = await file.text();
+  begin(running);
+});
 for (const id of LIVE) byId(id).addEventListener("input", () => {
   outputs();
   send("set", { settings: settings() });

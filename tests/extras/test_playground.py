@@ -120,6 +120,8 @@ def test_a_pasted_text_is_learned_and_one_too_short_is_refused(browser: Browser,
     page.locator("#lesson").fill("".join(chr(0x4E00 + n % 256) for n in range(1200)))
     until(page, "last && facts?.symbols", 256)
     assert "the rarest counted as one" in page.locator("#about").inner_text()
+    page.locator("#file").set_input_files(Path(__file__).parents[2] / "corpora/river.txt")
+    until(page, "last && facts?.training", 63886)
     page.locator("#step").click()
     until(page, "last.done", 1)
     assert found.complaints == []
