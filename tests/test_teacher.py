@@ -111,7 +111,7 @@ def test_a_stop_changes_nothing(teacher: Path) -> None:
 
 def test_distil_makes_one_network_of_the_teachers_kind(teacher: Path, charrnn: CommandLine) -> None:
     done = charrnn("distil", "two", "--checkpoints", "ck", "--steps", "30", "--threads", "1", "--seed", "1")
-    assert done.code == 0 and "as much as from the text" in done.err, done
+    assert done.code == 0 and "count as much as the text" in done.err, done
     one = api.load("two-student", checkpoints=teacher / "ck")
     assert (one.config.ensemble, one.config.hidden, one.config.layers) == (1, 10, 1)
     assert (

@@ -57,17 +57,7 @@ def start(
     began = time.monotonic()
     folder = runs.checkpoints_folder(checkpoints)
     named, options = options.corpus[0], dataclasses.replace(options, corpus=tuple(listed(options.corpus)))
-    source = None
-    if options.start_from is not None:
-        source = Source.read(runs.model_file(folder, options.start_from))
-        source.check(options)
-    teacher = None
-    if options.teacher is not None:
-        require(world.size == 1, "a student learns in one process: leave out the launcher, or `teacher`")
-        teacher = Source.read(runs.model_file(folder, options.teacher))
-        options = student_of(options, teacher)
-    elif options.stream:
-        options = dataclasses.replace(options, tokenizer=options.tokenizer or "byte")
+    source, teacher, options = _trained(options, folder, world)
     known = source or teacher
     any_bytes = (known.tokenizer if known else tokenizer_class(options.tokenizer or "char")).any_bytes
     corpus, readers = None, precision.readers(options.threads)
@@ -87,8 +77,6 @@ def start(
         options = kept
         corpus.sources = [whole_path(source) for source in corpus.sources]
         data = _and_coming(_dataset(corpus, options, run, known), coming)
-        if teacher is not None:
-            teacher.knows(data.tokenizer)
         seed = draw_seed() if options.seed is None else options.seed
         if threads is not None:
             machine = precision.choose(options.device, options.precision, threads, tune=options.tune)
@@ -101,23 +89,33 @@ def start(
             source=source.config if source else None,
             measure=Measurement(machine, adaptive, world, teacher.config if teacher else None),
         )
-        train = choice.train
-        if teacher is not None:
-            train = dataclasses.replace(train, teacher=str(whole_path(str(teacher.path))))
         network = build_network(choice.model)
         network.initialise(torch.Generator().manual_seed(seed), options.spectral_radius)
         notes = [*data.notes, *choice.reasons]
-        if teacher is not None:
-            notes.insert(0, f"learns from the probabilities of {teacher.path} as much as from the text")
         if source is not None:
             notes.insert(0, source.give(network, data.tokenizer))
-        training = assemble(run, network.to(machine.device), train, data, machine, notes, lock, adaptive)
+        training = assemble(run, network.to(machine.device), choice.train, data, machine, notes, lock, adaptive)
         training.trainer.begin(time.monotonic() - began, trained=source is not None)
         return training
     except BaseException:
         _remove_empty(run)
         lock.release()
         raise
+
+
+def _trained(options: TrainOptions, folder: Path, world: World) -> tuple[Source | None, Source | None, TrainOptions]:
+    """The models to go on from and to learn from, and the options that follow. Raises ConfigError or CheckpointError."""
+    source = teacher = None
+    if options.start_from is not None:
+        source = Source.read(runs.model_file(folder, options.start_from))
+        source.check(options)
+    if options.teacher is not None:
+        require(world.size == 1, "a student learns in one process: leave out the launcher, or `teacher`")
+        teacher = Source.read(runs.model_file(folder, options.teacher))
+        options = student_of(options, teacher)
+    elif options.stream and source is None:
+        options = dataclasses.replace(options, tokenizer=options.tokenizer or "byte")
+    return source, teacher, options
 
 
 def _and_coming(data: Dataset, coming: Iterator[str] | None) -> Dataset:
@@ -140,6 +138,8 @@ def _dataset(corpus: Corpus, options: TrainOptions, run: Run, source: Source | N
         vocab_size=options.vocab_size or VOCAB_SIZE,
         folder=run.folder if options.cache is None else Path(options.cache).absolute(),
     )
+    if source is not None and options.teacher is not None:
+        source.knows(data.tokenizer)
     if options.shuffle:
         require(documents == "stream", "documents are drawn in another order each epoch as it is: leave out `shuffle`")
         files = len(data.train.files)

@@ -95,4 +95,5 @@ def student_of(options: TrainOptions, teacher: Source) -> TrainOptions:
     own = {name: getattr(teacher.config, name) for name in NETWORK if getattr(options, name) is None}
     if options.hidden not in (None, teacher.config.hidden):
         own = {name: value for name, value in own.items() if name in ("cell", "layers", "skip", "norm")}
-    return dataclasses.replace(options, **own, ensemble=options.ensemble or 1)
+    path = str(teacher.path.resolve())
+    return dataclasses.replace(options, **own, ensemble=options.ensemble or 1, teacher=path)
