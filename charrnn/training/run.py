@@ -104,7 +104,7 @@ def start(
 
 
 def _trained(options: TrainOptions, folder: Path, world: World) -> tuple[Source | None, Source | None, TrainOptions]:
-    """The models to go on from and to learn from, and the options that follow. Raises ConfigError or CheckpointError."""
+    """The models to go on from and to learn from, and the options then. Raises ConfigError or CheckpointError."""
     source = teacher = None
     if options.start_from is not None:
         source = Source.read(runs.model_file(folder, options.start_from))
