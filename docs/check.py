@@ -2,9 +2,9 @@
 
     python docs/check.py [--show] [--as-written] [PAGE]...     all pages, or these
 
-Each page has a folder of its own, which looks like the repository, and one shell, so a later block finds what an earlier
-one has made. A command that fails ends its page, and fails the check. `shown.py` tells what a page may say to it in
-comments; `--as-written` keeps to what is shown, `--show` writes all commands and what they print.
+Each page has a folder of its own, which looks like the repository, and one shell, so a later block finds what an
+earlier one has made. A command that fails ends its page, and fails the check. `shown.py` tells what a page may say to
+it in comments; `--as-written` keeps to what is shown, `--show` writes all commands and what they print.
 """
 
 import argparse
@@ -96,7 +96,10 @@ def main() -> int:
     parser.add_argument("--as-written", action="store_true")
     asked = parser.parse_args()
     failed = 0
-    for page in [page.resolve() for page in asked.page] or [*pages(), *sorted((ROOT / "docs/notebooks").glob("*.ipynb"))]:
+    for page in [page.resolve() for page in asked.page] or [
+        *pages(),
+        *sorted((ROOT / "docs/notebooks").glob("*.ipynb")),
+    ]:
         begun = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
             if page.suffix == ".ipynb":

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-# ![…](../x.svg) has no place in the site: its text stays. [RESULTS.md](../benchmarks/RESULTS.md) -> `benchmarks/RESULTS.md`
+# [Results](../benchmarks/RESULTS.md) -> Results (`benchmarks/RESULTS.md`); of a picture too, for it is not in the site.
 LINK = re.compile(r"!?\[([^]]*)\]\((?:\.\./)+(?!docs/)([\w./-]+)(?:#[\w-]*)?\)")
 
 
