@@ -94,6 +94,12 @@ def test_what_a_comment_says_to_the_check_stands_before_its_block() -> None:
     assert [found[0].text, found[2].line, shown["script"](found[3])] == ["a b -> c", 4, "y \\\nz\n"]
 
 
+def test_tutorials_fit_a_terminal() -> None:
+    for page in (ROOT / "docs/tutorials").iterdir():
+        lines = [line for block in shown["blocks"](page.read_text("utf-8")) for line in block.text.splitlines()]
+        assert all(len(line) <= 80 for line in lines), (page.name, max(lines, key=len))
+
+
 def anchors(page: Path) -> set[str]:
     """What may be linked to in a page, as its headings are called in links."""
     headings = re.findall(r"^#+ (.+)$", re.sub(r"(?ms)^```.*?^```$", "", page.read_text("utf-8")), re.MULTILINE)
