@@ -44,7 +44,8 @@ sanitize: $(VENV)/.installed-test
 	CHARRNN_LIBRARY=$(SANITIZED) ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD=$$($${CC:-gcc} -print-file-name=libasan.so) \
 		$(BIN)/pytest tests/test_native.py tests/test_mixing.py
 
-# Pages and manual from the code, and the site of all pages in dist/site; a link that leads nowhere is an error.
+# Pages and manual from the code, and the site of all pages in dist/site; a link that leads nowhere is an error (not
+# beside --quiet, which counts no warnings).
 docs: $(VENV)/.installed-docs
 	$(BIN)/python docs/make_cli.py
 	$(BIN)/python docs/make_api.py

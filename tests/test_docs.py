@@ -27,6 +27,7 @@ def test_the_manual_is_made_of_the_same_help() -> None:
 def test_the_changelog_tops_with_the_package_version() -> None:
     versions = re.findall(r"^## \[([^\]]+)\]", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
     assert next(version for version in versions if version != "Unreleased") == charrnn.__version__
+    assert f"\nversion: {charrnn.__version__}\n" in (ROOT / "CITATION.cff").read_text("utf-8")
 
 
 def test_the_corpora_are_the_ones_that_their_readme_describes() -> None:
