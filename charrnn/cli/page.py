@@ -7,6 +7,7 @@ import typer
 
 from charrnn.cli import options as opt
 from charrnn.cli.completion import complete_model
+from charrnn.config import require
 from charrnn.console import megabytes, say, working
 
 EXAMPLES = """Examples:
@@ -14,10 +15,13 @@ EXAMPLES = """Examples:
     charrnn page
 
     charrnn page fables -o fables.html
+
+    charrnn page --train -o playground.html
 """
 
 
 def page(
+    context: typer.Context,
     model: Annotated[
         str | None,
         typer.Argument(
@@ -27,9 +31,14 @@ def page(
             autocompletion=complete_model,
         ),
     ] = None,
+    learns: Annotated[
+        bool, opt.option("Model", "No model: a page in which two small networks learn a text.", "--train")
+    ] = False,
     output: Annotated[
         Path | None,
-        opt.option("Output", "The page.", "--output", "-o", default="NAME.html", check=opt.in_a_folder),
+        opt.option(
+            "Output", "The page.", "--output", "-o", default="NAME.html; playground.html", check=opt.in_a_folder
+        ),
     ] = None,
     checkpoints: opt.Checkpoints = None,
     quiet: opt.Quiet = False,
@@ -39,13 +48,26 @@ def page(
     It has sliders for temperature and filters, what else could have come, and the units at work. Its weights are those
     of int8, so a seed gives the text of `charrnn sample --precision int8 --no-counts`. lstm, gru and rnn of plain
     layers, ensembles too, of characters or bytes, up to 20 MB.
-    """
-    working("reading the model")
-    from charrnn import api
 
-    loaded = api.load(model, checkpoints=checkpoints)
-    say(f"model: {loaded.title}")
-    text = loaded.live_page()
-    file = output or Path(f"{loaded.name}.html")
+    With `--train`, a page in which an LSTM and a simple RNN learn a text that is pasted there, side by side: live loss,
+    samples and gradients.
+    """
+    if learns:
+        named = model is not None or opt.typed(context, "checkpoints")
+        require(not named, "`--train` makes a page that begins without a model: leave out the model, or `--train`")
+        text, file = _playground(), output or Path("playground.html")
+    else:
+        working("reading the model")
+        from charrnn import api
+
+        loaded = api.load(model, checkpoints=checkpoints)
+        say(f"model: {loaded.title}")
+        text, file = loaded.live_page(), output or Path(f"{loaded.name}.html")
     file.write_text(text, encoding="utf-8")
     say(f"written: {file}, {megabytes(len(text.encode()))}")
+
+
+def _playground() -> str:
+    from charrnn.export.playground import playground
+
+    return playground()
