@@ -5,7 +5,7 @@ Comments of HTML, which no reader sees, say what a page that is checked (`docs/c
     <!-- before:                        shell that is run first: files that a reader has, and a check must make
     head -c 9999 … > corpus.txt
     -->
-    <!-- stand-in: --for 10m -> --for 5s -->   from here on in the page, these words are run as those
+    <!-- stand-in: --for 10m -> --for 5s -->   everywhere in the page, these words are run as those
     <!-- not run: why -->                      the next block is only read
 """
 
