@@ -5,6 +5,7 @@ FROM python:3.12 AS build
 WORKDIR /charrnn
 COPY pyproject.toml README.md LICENSE hatch_build.py ./
 COPY corpora corpora
+COPY docs/man docs/man
 COPY charrnn charrnn
 RUN CHARRNN_REQUIRE_COMPILED=1 pip wheel --no-deps --wheel-dir /wheels .
 

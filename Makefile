@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PYTEST = $(BIN)/pytest --numprocesses auto --dist worksteal
 
-.PHONY: demo check test extras browser sanitize lint docs clean
+.PHONY: demo check test extras browser sanitize lint docs docs-check release-check clean
 
 demo: $(VENV)/.installed
 	rm -rf checkpoints/demo
@@ -46,10 +46,23 @@ sanitize: $(VENV)/.installed-test
 	CHARRNN_LIBRARY=$(SANITIZED) ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD=$$($${CC:-gcc} -print-file-name=libasan.so) \
 		$(BIN)/pytest tests/test_native.py tests/test_mixing.py
 
-docs: $(VENV)/.installed-test
+# Pages, playground and manual from the code, and the site of all pages in dist/site; a link that leads nowhere is an error (not
+# beside --quiet, which counts no warnings).
+docs: $(VENV)/.installed-docs
 	$(BIN)/python docs/make_cli.py
 	$(BIN)/python docs/make_api.py
+	$(BIN)/python docs/make_man.py
 	$(BIN)/charrnn page --train --quiet -o docs/playground.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# All that the pages show is run, and the notebooks: some ten minutes.
+docs-check: $(VENV)/.installed-docs
+	$(BIN)/python docs/check.py
+
+# What would be published: built, looked at, and used in an environment of its own.
+release-check: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check build
+	$(BIN)/python .ci/release.py
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -58,6 +71,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 $(VENV)/.installed-test: $(VENV)/.installed
 	$(INSTALL) --editable ".[test]"
+	touch $@
+
+$(VENV)/.installed-docs: $(VENV)/.installed-test
+	$(INSTALL) --editable ".[docs]"
 	touch $@
 
 clean:

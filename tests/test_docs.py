@@ -15,9 +15,19 @@ def test_the_command_reference_is_what_help_prints() -> None:
     assert (ROOT / "docs/cli.md").read_text("utf-8") == page["render"](), "run: make docs"
 
 
+def test_the_manual_is_made_of_the_same_help() -> None:
+    pages = runpy.run_path(str(ROOT / "docs/make_man.py"))["render"]()
+    assert pages == {file.name: file.read_text("utf-8") for file in (ROOT / "docs/man").glob("*.1")}, "run: make docs"
+    assert (
+        ".B charrnn sample\n[OPTIONS]" in pages["charrnn-sample.1"]
+        and ".B \\-\\-match, \\-\\-regex <regex>" in pages["charrnn-sample.1"]
+    )
+
+
 def test_the_changelog_tops_with_the_package_version() -> None:
     versions = re.findall(r"^## \[([^\]]+)\]", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
     assert next(version for version in versions if version != "Unreleased") == charrnn.__version__
+    assert f"\nversion: {charrnn.__version__}\n" in (ROOT / "CITATION.cff").read_text("utf-8")
 
 
 def test_the_corpora_are_the_ones_that_their_readme_describes() -> None:
@@ -50,7 +60,7 @@ def test_the_container_is_made_of_files_that_exist_by_the_line_that_the_readme_h
     copied = [name for line in re.findall(r"^COPY (?!--from)(.+)", text, re.MULTILINE) for name in line.split()[:-1]]
     assert {"charrnn", "corpora", "pyproject.toml", "constraints.txt"} <= set(copied)
     assert all((ROOT / name).exists() for name in copied), copied
-    needed = set(re.findall(r'"(corpora)/', (ROOT / "pyproject.toml").read_text("utf-8"))) | {
+    needed = set(re.findall(r'"(corpora|docs/man)[/"]', (ROOT / "pyproject.toml").read_text("utf-8"))) | {
         "README.md",
         "LICENSE",
         "hatch_build.py",
