@@ -83,7 +83,7 @@ def train(
     """Train a model on a text and keep the best of it.
 
     Needs no option: every hyperparameter of the network, its regularisation and the schedule is chosen from the text
-    and the time. Ctrl-C saves and says how to go on. -q prints the best bits per character alone.
+    and the time. Ctrl-C saves and says how to go on. -q prints the best bits per character of the network alone.
     """
     fields = settled(context, config, fields)
     if launch.rank():
