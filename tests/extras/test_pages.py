@@ -10,10 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from charrnn import api
+from charrnn.analysis.gradient_course import GradientCourse
+from charrnn.analysis.gradients import GradientFlow
+from charrnn.plotting.gradients import gradients_page
 from tests.cases import each
 
 # What a browser would do of its own accord on a network.
@@ -213,3 +217,34 @@ def test_by_the_keyboard_alone_it_writes_and_a_link_writes_the_same(
     again.goto(page.url)
     until(again, written, warmer)
     assert opened.complaints == []
+
+
+@each("width", [390, 1100])
+def test_gradients_along_a_training_are_gone_through_by_the_keyboard(
+    browser: Browser, tmp_path: Path, width: int
+) -> None:
+    def flow(half_life: float) -> GradientFlow:
+        norms = 2.0 ** (-np.arange(31) / half_life)
+        return GradientFlow("a: lstm 2 x 8", np.broadcast_to(norms[:, None], (2, 31, 3)))
+
+    file, kept = tmp_path / "g.html", {0: flow(2), 50: flow(4)}
+    file.write_text(gradients_page([GradientCourse(flow(8), step=90, kept=kept)]), encoding="utf-8")
+    opened = Opened(browser, file, viewport={"width": width, "height": 800})
+    page, cells = opened.page, "[...document.querySelectorAll('tbody tr:first-child td')].map(td => td.textContent)"
+    assert page.evaluate(cells)[:3] == ["90", "8.0 steps", "9.2e−1"]
+    page.locator("#step").focus()
+    page.keyboard.press("Home")
+    assert page.evaluate(cells)[:3] == ["0", "2.0 steps", "7.1e−1"]
+    page.keyboard.press("ArrowRight")
+    page.locator("#panels svg").first.focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    assert page.evaluate(cells)[:3] == ["50", "4.0 steps", "5.0e−1"]
+    page.locator("#panels svg").last.focus()  # half-lives over the training
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate(cells)[0] == "90"
+    page.locator("#play").focus()
+    page.keyboard.press("Enter")
+    until(page, cells + "[0]", "90")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert opened.complaints == [] and opened.requests == [file.as_uri()]
