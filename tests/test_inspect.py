@@ -125,6 +125,11 @@ def test_what_a_prediction_rests_on_is_shown_and_written(charrnn: CommandLine, h
     assert "\x1b" not in done.out
     page = Path("m.html").read_text(encoding="utf-8")
     assert '"symbols": ["t", "h", "e", " ", "f", "o", "x"]' in page
+    Path("t.txt").write_text("and the hen\n" * 30, encoding="utf-8")
+    both = charrnn("inspect", "memory", *here, "--saliency", "the fox", "--saliency-file", "t.txt", "--json").out
+    first, second = map(json.loads, both.splitlines())
+    assert first["symbols"] == list("the fox") and len(second["weights"]) == 360
+    assert [len(row) for row in first["weights"]] == list(range(1, 8)) and len(second["weights"][-1]) == 200
     refused = charrnn("inspect", "memory", *here, "--saliency", "the ☃")
     assert refused.code in (1, 2) and len(refused.err.splitlines()) == 1
 
