@@ -31,21 +31,24 @@ def page(
         Path | None,
         opt.option("Output", "The page.", "--output", "-o", default="NAME.html", check=opt.in_a_folder),
     ] = None,
+    counts: opt.Counts = True,
     checkpoints: opt.Checkpoints = None,
     quiet: opt.Quiet = False,
 ) -> None:
     """Make one page of HTML with the model inside, which writes in any browser, from a disk too.
 
     It has sliders for temperature and filters, what else could have come, and the units at work. Its weights are those
-    of int8, so a seed gives the text of `charrnn sample --precision int8 --no-counts`. lstm, gru and rnn of plain
-    layers, ensembles too, of characters or bytes, up to 20 MB.
+    of int8, so a seed gives the text of `charrnn sample --precision int8`, by its counts too, where it has such. lstm,
+    gru and rnn of plain layers, ensembles too, of characters or bytes, up to 20 MB.
     """
     working("reading the model")
     from charrnn import api
 
-    loaded = api.load(model, checkpoints=checkpoints)
+    loaded = api.load(model, checkpoints=checkpoints, counts=counts)
     say(f"model: {loaded.title}")
-    text = loaded.live_page()
+    text, told = loaded.told_page()
     file = output or Path(f"{loaded.name}.html")
     file.write_text(text, encoding="utf-8")
+    if told:
+        say(told)
     say(f"written: {file}, {megabytes(len(text.encode()))}")

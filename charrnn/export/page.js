@@ -1,9 +1,10 @@
 // The page: what is set, the text as it grows, and all that follows it.
-const record = JSON.parse(byId("model").textContent), model = new Model(record), letters = new Letters(record.tokenizer);
+const record = JSON.parse(byId("model").textContent), letters = new Letters(record.tokenizer);
 const SPEEDS = [4, 10, 25, 60, 150, 500, Infinity], CLASSES = "abcdefgh", TOP = 5;
 const FIELDS = ["prompt", "temperature", "topK", "topP", "minP", "seed", "length", "speed"], BEGUN = Object.fromEntries(FIELDS.map(id => [id, byId(id).value]));
 const still = matchMedia("(prefers-reduced-motion: reduce)");
-const layers = model.networks.flatMap((network, n) => network.layers.map((layer, l) => ({ layer, title: model.networks.length > 1 ? `${l + 1} of network ${n + 1}` : `${l + 1}` })));
+// What gives the arrays of the page, the model that is made of them, and its layers: see `open`.
+let array, model, layers;
 // The text under way, the places written, how many are wanted, and whether it goes on by itself.
 let writing = null, places = [], wanted = 0, running = false, last = 0, picked = null, line = 0, pending = 0;
 // Whether the next frame goes on.
@@ -140,7 +141,7 @@ function outputs() {
   const quoted = byId("prompt").value.replaceAll("'", "'\\''"), filters = { topK: "--top-k", topP: "--top-p", minP: "--min-p" };
   const flags = Object.entries(filters).filter(([id]) => set[id]).map(([id, flag]) => ` ${flag} ${set[id]}`).join("");
   const typed = quoted ? ` --prompt '${quoted}'` : "";
-  byId("command").textContent = `charrnn sample -m ${record.name} --seed ${set.seed} --temp ${set.temperature}${flags} --length ${set.length}${typed} --precision int8 --no-counts`;
+  byId("command").textContent = `charrnn sample -m ${record.name} --seed ${set.seed} --temp ${set.temperature}${flags} --length ${set.length}${typed} --precision int8${record.alone ? " --no-counts" : ""}`;
 }
 
 // Whatever is set, the text is written anew with it, as far as it had come.
@@ -187,7 +188,6 @@ strip.addEventListener("click", event => {
 });
 byId("unit").addEventListener("input", event => pick(event.target.value === "" ? null : Math.round(+event.target.value)));
 byId("none").addEventListener("click", () => pick(null));
-byId("layer").replaceChildren(...layers.map(({ title }, at) => new Option(title, at)));
 byId("layer").addEventListener("change", () => { byId("unit").max = layers[layerNumber()].layer.hidden - 1; pick(picked); });
 byId("gates").addEventListener("toggle", update);
 byId("line").addEventListener("click", () => {
@@ -226,6 +226,14 @@ byId("again").addEventListener("click", () => {
   go();
 });
 byId("share").addEventListener("click", share);
-addEventListener("hashchange", fromHash);
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", update);
-fromHash();
+async function open() {
+  array = await unpacked(byId("arrays").textContent, record.bytes);
+  model = new Model(record, array);
+  const { networks } = model, title = (n, l) => networks.length > 1 ? `${l + 1} of network ${n + 1}` : `${l + 1}`;
+  layers = networks.flatMap((network, n) => network.layers.map((layer, l) => ({ layer, title: title(n, l) })));
+  byId("layer").replaceChildren(...layers.map(({ title }, at) => new Option(title, at)));
+  addEventListener("hashchange", fromHash);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", update);
+  fromHash();
+}
+open().catch(problem => { byId("status").textContent = `This browser cannot open the model: ${problem.message}`; });

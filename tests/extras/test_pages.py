@@ -145,10 +145,13 @@ def writers(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
         "gru": {"cell": "gru", "layers": 3},
         "rnn": {"cell": "rnn", "layers": 1, "documents": "lines"},
         "ensemble": {"ensemble": 2, "layers": 1, "tokenizer": "byte"},
+        "counted": {"layers": 1},
+        "counted lines": {"cell": "gru", "ensemble": 2, "layers": 1, "documents": "lines"},
     }
     for name, kind in kinds.items():
         api.train("fables", name=name, checkpoints=folder, **(sizes | kind))
-    models = {name: api.load(name, checkpoints=folder, counts=False) for name in kinds}
+    models = {name: api.load(name, checkpoints=folder, counts="counted" in name) for name in kinds}
+    assert all((model.counts is not None) == ("counted" in name) for name, model in models.items())
     for name, model in models.items():
         (folder / f"{name}.html").write_text(model.live_page(), encoding="utf-8")
     return {name: (model, folder / f"{name}.html") for name, model in models.items()}
@@ -162,7 +165,7 @@ DRAWN: list[dict[str, Any]] = [
 ]
 
 
-@each("name", ["lstm", "gru", "rnn", "ensemble"])
+@each("name", ["lstm", "gru", "rnn", "ensemble", "counted", "counted lines"])
 @each("plain", [False, True])
 def test_a_seed_gives_the_text_of_the_command_line(
     browser: Browser, writers: dict[str, tuple[api.Model, Path]], name: str, plain: bool
@@ -171,10 +174,13 @@ def test_a_seed_gives_the_text_of_the_command_line(
     model, file = writers[name]
     opened = Opened(browser, file)
     assert opened.page.evaluate("!!program"), "this browser multiplies by WebAssembly"
+    until(opened.page, "model !== undefined", True)
     for seed, how in enumerate(DRAWN, 4294967290):
         settings = {"seed": seed, "length": 1000, "temperature": how["temperature"]}
         settings |= {js: how.get(own, 0) for js, own in {"topK": "top_k", "topP": "top_p", "minP": "min_p"}.items()}
-        found = opened.page.evaluate("([s, plain]) => written(new Model(record, plain), 'The ', s)", [settings, plain])
+        found = opened.page.evaluate(
+            "([s, plain]) => written(new Model(record, array, plain), 'The ', s)", [settings, plain]
+        )
         assert found == model.sample("The ", length=1000, seed=seed, precision="int8", **how), how
     assert opened.complaints == [] and opened.requests == [file.as_uri()]
 
