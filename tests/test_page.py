@@ -77,7 +77,9 @@ def test_the_file_is_whole_by_itself() -> None:
 @pytest.mark.slow
 def test_the_weights_are_those_of_the_checkpoint_in_8_bits(trained: Path, charrnn: CommandLine) -> None:
     done = charrnn("page", str(trained / "small"), "-o", "x.html")
-    assert done.code == 0 and re.search(r"beside the counts of its training text: .*\nwritten: x\.html, [\d.]+ MB", done.err), done.err
+    assert done.code == 0 and re.search(
+        r"beside the counts of its training text: .*\nwritten: x\.html, [\d.]+ MB", done.err
+    ), done.err
     page, model = Path("x.html").read_text("utf-8"), api.load(trained / "small")
     record, config, array = record_in(page), model.config, arrays_in(page)
     assert record["tokenizer"] == model.tokenizer.spec() and record["name"] == "small"

@@ -62,7 +62,8 @@ def serve(
 
     Texts that are asked for at once are written side by side, and each is what `charrnn sample` writes with its seed.
     Options of sampling go beside OpenAI's: top_k, min_p, match, max_copy and the others of `charrnn sample`.
-    Also: GET /v1/models, /health, /metrics. Ctrl-C lets what is under way come to its end.
+    Also: GET /v1/models, /health, /metrics, and for a browser at / the page of the model. Ctrl-C lets what is under way
+    come to its end.
 
     An extra: pip install 'charrnn[serve]'. docs/serve.md has all of it.
     """
@@ -88,7 +89,7 @@ def serve(
     with running.bound(host, port) as listening:
         if host not in LOOPBACK and api_key is None:
             warn(f"anyone who reaches {host} may ask: `api_key` keeps strangers out")
-        say(f"listening at {running.address(listening)}/v1 (Ctrl-C ends)")
+        say(f"listening at {running.address(listening)}/v1, for browsers at / (Ctrl-C ends)")
         running.run(app.application(site.Site(served, limits, metrics, api_key, _fault), cors or ()), listening, limits)
 
 
