@@ -18,7 +18,7 @@ EXAMPLES = """Examples:
 
 
 def page(
-    model: Annotated[
+    named: Annotated[
         str | None,
         typer.Argument(
             metavar="[MODEL]",
@@ -31,6 +31,7 @@ def page(
         Path | None,
         opt.option("Output", "The page.", "--output", "-o", default="NAME.html", check=opt.in_a_folder),
     ] = None,
+    model: opt.Model = None,
     counts: opt.Counts = True,
     checkpoints: opt.Checkpoints = None,
     quiet: opt.Quiet = False,
@@ -44,7 +45,7 @@ def page(
     working("reading the model")
     from charrnn import api
 
-    loaded = api.load(model, checkpoints=checkpoints, counts=counts)
+    loaded = api.load(named or model, checkpoints=checkpoints, counts=counts)
     say(f"model: {loaded.title}")
     text, told = loaded.told_page()
     file = output or Path(f"{loaded.name}.html")
