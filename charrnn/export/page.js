@@ -226,7 +226,10 @@ byId("again").addEventListener("click", () => {
   go();
 });
 byId("share").addEventListener("click", share);
+// Nothing can be set before there is a model.
 async function open() {
+  document.body.inert = true;
+  byId("status").textContent = "Opening the model …";
   array = await unpacked(byId("arrays").textContent, record.bytes);
   model = new Model(record, array);
   const { networks } = model, title = (n, l) => networks.length > 1 ? `${l + 1} of network ${n + 1}` : `${l + 1}`;
@@ -234,6 +237,7 @@ async function open() {
   byId("layer").replaceChildren(...layers.map(({ title }, at) => new Option(title, at)));
   addEventListener("hashchange", fromHash);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", update);
+  document.body.inert = false;
   fromHash();
 }
 open().catch(problem => { byId("status").textContent = `This browser cannot open the model: ${problem.message}`; });

@@ -201,6 +201,7 @@ def test_by_the_keyboard_alone_it_writes_and_a_link_writes_the_same(
     model, file = writers["lstm"]
     opened = Opened(browser, file, viewport={"width": width, "height": 800})
     page, written = opened.page, "[...document.querySelectorAll('#text i')].map(i => i.textContent).join('')"
+    until(page, "document.body.inert", False)
     page.keyboard.press("Tab")
     page.keyboard.type("The ")
     page.locator("#speed").focus()
