@@ -25,15 +25,17 @@ check: lint
 test: lint
 	$(PYTEST)
 
-# Against packages that nobody needs: lm-evaluation-harness, scikit-learn, pyarrow, openai. They are large, and not pinned.
+PAGES = tests/extras/test_pages.py tests/extras/test_playground.py tests/extras/test_playground_numbers.py
+
+# Against packages that nobody needs: lm-evaluation-harness, scikit-learn, pyarrow, openai, onnxruntime, llm. They are large, and not pinned.
 extras: $(VENV)/.installed-test
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[harness,clients,examples,parquet]"
-	$(BIN)/pytest tests/extras --ignore tests/extras/test_pages.py
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[harness,clients,examples,parquet,onnx,llm,tensorboard]" onnx
+	$(BIN)/pytest tests/extras $(PAGES:%=--ignore %)
 
 # Pages in Chromium, which must be on the machine, through Playwright.
 browser: $(VENV)/.installed-test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[browser]"
-	$(BIN)/pytest tests/extras/test_pages.py
+	$(BIN)/pytest $(PAGES)
 
 # The compiled step under AddressSanitizer and UBSan (Linux, GCC): nothing is read or written outside.
 SANITIZED = $(VENV)/network-sanitized.so
@@ -47,6 +49,7 @@ sanitize: $(VENV)/.installed-test
 docs: $(VENV)/.installed-test
 	$(BIN)/python docs/make_cli.py
 	$(BIN)/python docs/make_api.py
+	$(BIN)/charrnn page --train --quiet -o docs/playground.html
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

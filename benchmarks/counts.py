@@ -20,7 +20,7 @@ from results import append, table
 
 from charrnn import api
 from charrnn.analysis.novelty import novelty_curve
-from charrnn.api.adapting import Adapting
+from charrnn.api.adapting import Adapting, size_of
 from charrnn.models.counts.fitting import Examples, fit, fit_constants
 from charrnn.models.counts.mixture import Gate
 from charrnn.scoring.counts import examples_of, fixed_gate, middle
@@ -118,7 +118,7 @@ def learning_figures(model: api.Model, gradient: bool) -> str:
     """The same by what learns as it reads."""
     text = api.held_out(model).read()
     part = encode_part(model.tokenizer, [text], model.documents)
-    likely = Adapting(model, "counts").mixer(part).read(part.tokens, begins(part))
+    likely = Adapting(model, "counts").mixer(size_of(part)).read(part.tokens, begins(part))
     score = model.score(text, adapt="both" if gradient else "counts", unknown=True)
     found = {"network and counts": score.adapted_counts, "network": score.adapted, "both": score.adapted_both}
     nats = {"counts alone": float(-np.log(likely).mean()), **{name: one.loss for name, one in found.items() if one}}

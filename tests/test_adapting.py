@@ -1,18 +1,20 @@
 """Scores of texts that counts learn from as they are read, beside the plain ones."""
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from charrnn import api
 from charrnn.api.adapting import Adapting
 from charrnn.errors import CharrnnError
 from charrnn.inference import native
 from charrnn.inference.mixing import Mixer
 from charrnn.scoring.adaptation import adapted_token_nll
 from charrnn.scoring.figures import Nats
-from charrnn.scoring.mixing import Mixing, begins, prime, read_plainly, shares_of
+from charrnn.scoring.mixing import Mixing, begins, prime, read_plainly, shares_of_logits
 from charrnn.scoring.score import score
 from charrnn.scoring.token_nll import read
 from charrnn.text.part import Part
@@ -52,7 +54,7 @@ def test_a_network_is_read_in_order_whatever_stands_side_by_side(
     shares = np.empty((tokens.size, model.config.vocab_size), np.uint32)
 
     def keep(positions, inside, logits, _):  # type: ignore[no-untyped-def]
-        shares[positions[inside]] = shares_of(logits)[inside]
+        shares[positions[inside]] = shares_of_logits(logits)[inside]
 
     def mixer() -> Mixer:
         made = Mixer(draw(50), model.config.vocab_size, np.full(model.config.vocab_size, -1), None, 1000)
@@ -122,3 +124,31 @@ def test_subwords_are_refused_before_any_work(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("charrnn.api.adapting.letters_of", lambda _: None)
     with pytest.raises(CharrnnError, match="not of subwords: adapt by gradient"):
         Adapting(model_of(make_model(), "abcde"), "counts")
+
+
+def test_score_tells_line_by_line_what_eval_tells_of_all(
+    charrnn: CommandLine, trained: Path, prose: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With tables of the same size: as lines, and as one running text; each line as it comes; by Python as well."""
+    text = "".join(line + "\n" for line in prose[-300:].split("\n")[1:] if line)
+    Path("text.txt").write_text(text, encoding="utf-8")
+    monkeypatch.setattr("charrnn.api.adapting.LINES", len(text) + 1)
+    of = ["-m", "small", "--checkpoints", str(trained), "--threads", "1", "--adapt", "counts", "text.txt"]
+    done = charrnn("eval", *of, "--json")
+    assert done.code == 0, done.err
+    wanted = json.loads(done.out)["adapted_counts"]["nats"] / math.log(2)
+    carried = [float(line) for line in charrnn("score", *of, "--carry", "-q").out.split()]
+    assert sum(carried) == pytest.approx(wanted, rel=1e-3)
+    chars = charrnn("score", *of, "--carry", "--per", "char", "--unbuffered", "--json").out.splitlines()
+    assert sum(json.loads(row)["surprisal"] for row in chars) == pytest.approx(sum(carried), rel=1e-3)
+    alone = [float(line) for line in charrnn("score", *of, "-q").out.split()]
+    own = api.load("small", checkpoints=trained)
+    assert [line.bits for line in own.score_lines(text, adapt="counts")] == pytest.approx(alone, rel=1e-3)
+    assert sum(alone) < sum(line.bits for line in own.score_lines(text)) and alone != pytest.approx(carried, rel=1e-3)
+    for wrong, words in (
+        (["--top", "3", "--per", "char"], "leave out --top and --html"),
+        (["--per", "word"], "--space before"),
+        (["--context", "So"], "--context"),
+    ):
+        refused(charrnn("score", *of, *wrong), 2, words)
+    refused(charrnn("score", "--adapt", "both", "text.txt"), 2, "by counts here, not by both")

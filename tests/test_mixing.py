@@ -89,12 +89,12 @@ def test_nothing_is_learned_before_it_is_scored() -> None:
 
 
 def test_small_tables_lose_but_do_not_err() -> None:
-    """A hundred times what they were made for would be refused; what their size forgets costs something."""
+    """Of twenty times what they were made for: what their size forgets costs something, and room is made for more."""
     text = np.tile(TOKENS, 20)
-    small = Mixer(TOKENS, SYMBOLS, LETTERS, NEWLINE, text.size)
-    assert small.read(text, begins(0, size=text.size)).min() > 0
-    with pytest.raises(ValueError, match="more symbols than"):
-        small.read(text, begins(0, size=text.size))
+    starts = begins(0, size=text.size)
+    small, large = (Mixer(TOKENS, SYMBOLS, LETTERS, NEWLINE, size) for size in (TOKENS.size // 8, text.size))
+    cost, least = (-np.log(mixer.read(text, starts)).mean() for mixer in (small, large))
+    assert least < cost < 3 * least and np.isfinite(cost)
 
 
 @pytest.mark.parametrize("symbols", [1, 2, 300])

@@ -25,7 +25,7 @@ COMMANDS = {
 VERBS: dict[str, Callable[..., Any]] = {
     verb.__qualname__: verb
     for verb in (package.train, package.Training.start, package.Model.sample, package.Model.stream, package.Model.score,
-                 package.Model.samples, package.Model.fill, package.Model.embed)
+                 package.Model.samples, package.Model.fill, package.Model.embed, package.Model.compress)
 }  # fmt: skip
 
 

@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING
 from charrnn.api.baselines import end_of_training_text
 from charrnn.config.verbs import ADAPTED
 from charrnn.errors import CharrnnError
-from charrnn.scoring.adaptation import adapted
 from charrnn.text.dataset import encode_part
-from charrnn.text.letters import letters_of, newline_of
+from charrnn.text.letters import OF_PIECES, letters_of, newline_of
 from charrnn.text.part import Part
 
 if TYPE_CHECKING:
     from charrnn.api.opened import Opened
     from charrnn.inference.mixing import Mixer
     from charrnn.scoring.figures import Score
+    from charrnn.scoring.learning import Learning
 
 GRADIENT, COUNTS, BOTH = ADAPTED
-OF_PIECES = "counts that learn as they read are of characters or bytes, not of subwords: adapt by gradient"
+# Tokens of lines that tables are made for: of more the rarest are forgotten.
+LINES = 1 << 20
 
 
 class Adapting:
@@ -30,7 +31,7 @@ class Adapting:
         if way == GRADIENT:
             return
         if letters_of(model.tokenizer) is None:
-            raise CharrnnError(OF_PIECES)
+            raise CharrnnError(f"{OF_PIECES}: adapt by gradient")
         from charrnn.inference.mixing import require_built
 
         require_built()
@@ -40,6 +41,8 @@ class Adapting:
 
     def beside(self, part: Part, plain: "Score", batch_size: int) -> "Score":
         """The plain score, with those beside it that were asked for."""
+        from charrnn.scoring.adaptation import adapted
+
         if self.way == GRADIENT:
             return replace(plain, adapted=adapted(self.model.network, part, plain))
         found = replace(plain, adapted_counts=self._by_counts(part, plain, batch_size))
@@ -51,29 +54,40 @@ class Adapting:
     def _by_counts(self, part: Part, plain: "Score", batch_size: int) -> "Score":
         from charrnn.scoring.mixing import Mixing, read_plainly
 
-        mixing = Mixing(self.mixer(part), part, plain)
+        mixing = Mixing(self.mixer(size_of(part)), part, plain)
         read_plainly(self.model.network, part, mixing, batch_size)
         return mixing.score(plain, "counts")
 
     def _by_gradient_and_both(self, part: Part, plain: "Score") -> "tuple[Score, Score]":
+        from charrnn.scoring.adaptation import adapted
         from charrnn.scoring.mixing import Mixing
 
-        mixing = Mixing(self.mixer(part), part, plain)
+        mixing = Mixing(self.mixer(size_of(part)), part, plain)
         by_gradient = adapted(self.model.network, part, plain, mixing.take)
         return by_gradient, mixing.score(plain, "weights and counts")
 
-    def mixer(self, part: Part) -> "Mixer":
-        """One that has read the training text, and has room for the part."""
+    def mixer(self, more: int) -> "Mixer":
+        """One that has read the training text, and has tables for so many tokens and documents more."""
         from charrnn.inference.mixing import Mixer
         from charrnn.scoring.mixing import prime
 
         started, tokenizer = time.monotonic(), self.model.tokenizer
         letters = letters_of(tokenizer)
         assert letters is not None
-        most = sum(
-            each.tokens.size + (1 if each.starts is None else each.starts.size) for each in (self.training, part)
-        )
+        most = size_of(self.training) + more
         mixer = Mixer(self.training.tokens, self.model.config.vocab_size, letters, newline_of(tokenizer), most)
         prime(mixer, self.training)
         self.notes = [f"counts begin with {self.what}, read in {time.monotonic() - started:.1f} s"]
         return mixer
+
+
+def size_of(part: Part) -> int:
+    """Its tokens and documents."""
+    return part.tokens.size + (1 if part.starts is None else part.starts.size)
+
+
+def learning_of(model: "Opened") -> "Learning":
+    """What learns from lines, however many come. Raises CharrnnError where counts cannot be had."""
+    from charrnn.scoring.learning import Learning
+
+    return Learning(Adapting(model, COUNTS).mixer(LINES))

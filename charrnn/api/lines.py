@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from os import PathLike, fspath
 from typing import TYPE_CHECKING
 
+from charrnn.api.adapting import learning_of
 from charrnn.config import require
 from charrnn.config.fields import shown
 from charrnn.inference.formats import FP32
@@ -94,8 +95,12 @@ def score_lines(
     unknown: bool,
     unbuffered: bool,
     precision: str | None,
+    learns: bool,
 ) -> Iterator[LineScore]:
     """See `Model.score_lines`."""
-    reader = LineReader(model, context=context, carry=carry, unknown=unknown, precision=precision or FP32)
+    reader = LineReader(
+        model, context=context, carry=carry, unknown=unknown, precision=precision or FP32,
+        learning=learning_of(model) if learns else None,
+    )  # fmt: skip
     come = texts_of(texts, any_bytes=model.tokenizer.any_bytes)
     return scored_lines(reader, come, model.documents, unbuffered)

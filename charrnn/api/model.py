@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from os import fspath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from charrnn.api.arguments import AnyPath, folder, known_options
@@ -14,6 +15,7 @@ from charrnn.storage import checkpoint, runs
 
 if TYPE_CHECKING:
     from charrnn.analysis.novelty import NoveltyCurve
+    from charrnn.export.folder import Exported
     from charrnn.export.page import LivePage
 
 
@@ -39,6 +41,19 @@ class Model(Writer, Filler, Scorer):
         return live_page(
             PageSource(self.config, self.weights, self.tokenizer, self.name, self.counts, self.header.counts)
         )
+
+    @known_options()
+    def export(self, output: AnyPath, *, format: str = "onnx", force: bool = False) -> "Exported":
+        """Write the model into a folder for those who have no charrnn: as ONNX, for Hugging Face, or as plain weights.
+
+        `format` is onnx (a step model, states in and out, checked by onnxruntime where that is installed), hf (a model
+        card beside charrnn's own file) or npz (weights, formulas, a program in NumPy). onnx and npz hold the network
+        that reads forwards, without counts. Gives the `files` and, line by line, `notes`. Raises CharrnnError where a
+        file is there already, unless `force` replaces it, or where onnxruntime gives other logits.
+        """
+        from charrnn.export.folder import export
+
+        return export(self, Path(output), format, force=force)
 
     @known_options()
     def novelty(

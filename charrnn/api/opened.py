@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from functools import cache, cached_property
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ from charrnn.inference.counted import beside_counts
 from charrnn.inference.counting import Counting
 from charrnn.inference.engine import open_engine
 from charrnn.inference.formats import INT8
+from charrnn.markup import table
 from charrnn.models.counts.kept import KeptCounts
 from charrnn.models.weights import require_bounded
 from charrnn.storage import checkpoint, runs
@@ -55,6 +57,18 @@ class Opened(Source):
             name = "bpc" if unit == "characters" and not config.documents else "bits per token"
             figure = f", {loss / math.log(2):.3f} {name}"
         return f"<Model {config.titled(self.name)}{config.manner}, {self.tokenizer.size:,} {unit}{figure}>"
+
+    def _repr_html_(self) -> str:
+        """For a notebook: what it is, and what is known of it."""
+        loss, counts = self.header.summary.get("loss"), self.header.counts
+        facts = {
+            "network": f"{self.config.size}{self.config.manner}, {self.header.parameters:,} weights",
+            "symbols": f"{self.tokenizer.size:,} {self.tokenizer.unit}",
+            "text": ", ".join(PurePath(source).name for source in self.header.summary.get("corpus", ())) or "not told",
+            "loss": "not measured" if loss is None else f"{loss:.4f} nats, {loss / math.log(2):.4f} bits per token",
+            "counts": "none" if self.counts is None or counts is None else f"of {counts.tokens:,} tokens",
+        }
+        return table(f"charrnn model {self.name}", facts)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Opened):

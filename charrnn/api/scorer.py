@@ -11,6 +11,7 @@ from charrnn.api.arguments import AnyPath, known_options
 from charrnn.api.opened import Opened
 from charrnn.api.threads import use_threads
 from charrnn.compression.compress import Compressor
+from charrnn.config.verbs import by_counts
 from charrnn.text.corpus import Corpus
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ class Scorer(Opened):
         unknown: bool = False,
         unbuffered: bool = False,
         precision: str | None = None,
+        adapt: str | None = None,
         threads: int | None = None,
     ) -> "Iterator[LineScore]":
         """The score of each line (see `LineScore`), in order, as they come: of strings, of a text, of a Path's file.
@@ -102,7 +104,8 @@ class Scorer(Opened):
         documents takes each for a document. `context` is read before each; with `carry`, they are one running text.
         `unbuffered`: each is scored before the next is asked for; None among strings asks for those that have come.
         `precision`: fp32, the model's own numbers, or int8, those that it samples by: the same on every machine, and
-        several times as fast.
+        several times as fast. With `adapt` "counts", context mixing beside the network: counts that begin with the
+        training text learn from each line, and so the order tells; `context` is not for them.
         Raises ConfigError on `carry` beside a model of documents, VocabularyError, with the line's number, when the
         vocabulary lacks a character, unless `unknown` is set.
         """
@@ -110,8 +113,9 @@ class Scorer(Opened):
 
         use_threads(threads)
         return score_lines(
-            self, texts, context=context, carry=carry, unknown=unknown, unbuffered=unbuffered, precision=precision
-        )
+            self, texts, context=context, carry=carry, unknown=unknown, unbuffered=unbuffered, precision=precision,
+            learns=by_counts(adapt),
+        )  # fmt: skip
 
     @known_options()
     def pairs(
@@ -165,15 +169,22 @@ class Scorer(Opened):
     @cached_property
     def compressor(self) -> Compressor:
         """What compresses with this model, and tells how it went."""
-        return Compressor(self.config, self.weights, self.tokenizer, self.documents, self.counts)
+        from charrnn.api.baselines import end_of_training_text
+
+        return Compressor(
+            self.config, self.weights, self.tokenizer, self.documents, self.counts,
+            training_text=lambda: end_of_training_text(self)[0],
+        )  # fmt: skip
 
     @known_options()
-    def compress(self, data: bytes, *, blocks: int | None = None) -> bytes:
+    def compress(self, data: bytes, *, blocks: int | None = None, adapt: str | None = None) -> bytes:
         """Any bytes as a compressed file, which `decompress` of the same model turns back on any machine.
 
-        `blocks` of them are coded side by side; by default one for each 8,192 tokens, to 64.
+        `blocks` of them are coded side by side; by default one for each 8,192 tokens, to 64. With `adapt` "counts" it
+        is one block, smaller and slower: counts that begin with the training text, which must be at hand, then and for
+        `decompress`, learn from what was read (context mixing). Raises CharrnnError where they cannot.
         """
-        return self.compressor.compress(data, blocks).data
+        return self.compressor.compress(data, blocks, learning=by_counts(adapt)).data
 
     @known_options()
     def decompress(self, data: bytes) -> bytes:

@@ -11,6 +11,7 @@ import numpy as np
 from charrnn.api.scoring import encoded
 from charrnn.config import require
 from charrnn.errors import CharrnnError, CorpusError
+from charrnn.markup import shaded
 from charrnn.scoring.predictions import Asked, Predictions
 from charrnn.scoring.rows import Row
 from charrnn.scoring.units import symbol, units
@@ -38,6 +39,22 @@ class Surprisal(np.ndarray[tuple[int], np.dtype[np.void]]):
         except ImportError:
             raise CharrnnError("pandas is not installed: pip install pandas") from None
         return pandas.DataFrame({name: np.asarray(self[name]) for name in self.dtype.names or ()})
+
+    def _repr_html_(self) -> str | None:
+        """For a notebook: the text, each unit on a ground by its bits; None, as of any array, without its fields."""
+        if not {"line", "text", "start", "end", "surprisal"} <= set(self.dtype.names or ()) or self.ndim != 1:
+            return None
+        rows = [(int(row["line"]), str(row["text"]), int(row["start"]), float(row["surprisal"])) for row in self]
+        spans: list[tuple[str, float | None]] = []
+        line, end = (rows[0][0], rows[0][2]) if rows else (1, 0)
+        for number, text, start, bits in rows:
+            if number > line and not (spans and spans[-1][0].endswith("\n")):
+                spans.append(("\n", None))
+            elif start > end:  # words do not own what stands between them
+                spans.append((" ", None))
+            spans.append((text, bits))
+            line, end = number, start + len(text)
+        return shaded(spans, f"{len(rows):,} units, {math.fsum(row[3] for row in rows):,.1f} bits")
 
 
 def surprisal(

@@ -9,6 +9,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Self
 
 from charrnn.api.arguments import AnyPath, folder, known_options, train_options
+from charrnn.api.logs import logged, require_installed
 from charrnn.api.model import Model, load
 from charrnn.config import ResumeOptions, TrainOptions
 from charrnn.errors import RunError
@@ -113,6 +114,12 @@ class Training:
         return self._session.notes
 
     @property
+    def options(self) -> dict[str, Any]:
+        """Those of its network and of its training, by name."""
+        trainer = self._session.trainer
+        return {**trainer.model.config.to_json(), **trainer.config.to_json()}
+
+    @property
     def progress(self) -> "Progress":
         """Where it stands: steps, tokens, seconds, the best loss so far."""
         return self._session.trainer.progress
@@ -191,17 +198,19 @@ def train(
     *,
     checkpoints: AnyPath | None = None,
     progress: bool | None = None,
+    log: str | None = None,
     on_event: "Callable[[Event], None] | None" = None,
     **options: Any,
 ) -> Model:
     """Train a model on a text and return the best of it. Options are the fields of `TrainOptions`.
 
     Progress is shown in a terminal and in a notebook unless `progress` is False, and elsewhere if it is True;
-    `on_event` is called with every event. Ctrl-C ends the training after its step, saves, and raises
-    KeyboardInterrupt: `resume` goes on. Raises ConfigError, CorpusError, RunError, CheckpointError, DivergedError or
-    DeviceMemoryError.
+    `on_event` is called with every event; `log`, tensorboard or wandb, has them drawn as well. Ctrl-C ends the training
+    after its step, saves, and raises KeyboardInterrupt: `resume` goes on. Raises ConfigError, CorpusError, RunError,
+    CheckpointError, DivergedError or DeviceMemoryError.
     """
-    return _to_the_end(Training.start(corpus, checkpoints=checkpoints, **options), progress, on_event)
+    require_installed(log)
+    return _to_the_end(Training.start(corpus, checkpoints=checkpoints, **options), progress, log, on_event)
 
 
 @known_options(ResumeOptions)
@@ -211,14 +220,19 @@ def resume(
     corpus: AnyPath | Iterable[AnyPath] | None = None,
     checkpoints: AnyPath | None = None,
     progress: bool | None = None,
+    log: str | None = None,
     on_event: "Callable[[Event], None] | None" = None,
     **options: Any,
 ) -> Model:
     """Go on exactly where a run stopped, as `Training.resume`, follow it as `train`, and return the best model."""
-    return _to_the_end(Training.resume(name, corpus=corpus, checkpoints=checkpoints, **options), progress, on_event)
+    require_installed(log)
+    training = Training.resume(name, corpus=corpus, checkpoints=checkpoints, **options)
+    return _to_the_end(training, progress, log, on_event)
 
 
-def _to_the_end(training: Training, progress: bool | None, on_event: "Callable[[Event], None] | None") -> Model:
+def _to_the_end(
+    training: Training, progress: bool | None, log: str | None, on_event: "Callable[[Event], None] | None"
+) -> Model:
     from charrnn.console import say, somebody_watches
     from charrnn.console.display import TrainingDisplay
 
@@ -230,7 +244,9 @@ def _to_the_end(training: Training, progress: bool | None, on_event: "Callable[[
             display = around.enter_context(TrainingDisplay())
         interrupted = around.enter_context(_stopped_by_ctrl_c(training))
         around.callback(training.close)
+        hear = around.enter_context(logged(log, training))
         for event in training:
+            hear(event)
             if display is not None:
                 display.show(event)
             if on_event is not None:

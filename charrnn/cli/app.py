@@ -16,8 +16,10 @@ from charrnn.cli import (
     compare,
     compress,
     corpus,
+    distil,
     embed,
     evaluate,
+    export,
     fill,
     inspect,
     page,
@@ -54,6 +56,7 @@ app = typer.Typer(
     ppl=$(charrnn eval -q test.txt)""",
 )
 app.command("train", cls=Command, epilog=train.EXAMPLES)(train.train)
+app.command("distil", cls=Command, epilog=distil.EXAMPLES)(distil.distil)
 app.command("sample", cls=Command, epilog=sample.EXAMPLES)(sample.sample)
 app.command("eval", cls=Command, epilog=evaluate.DEFINITIONS + cleandoc(evaluate.EXAMPLES))(evaluate.evaluate)
 app.command("score", cls=Command, epilog=score.EXAMPLES)(score.score)
@@ -63,6 +66,7 @@ app.command("embed", cls=Command, epilog=embed.EXAMPLES)(embed.embed)
 app.command("compress", cls=Command, epilog=compress.COMPRESS_EXAMPLES)(compress.compress)
 app.command("decompress", cls=Command, epilog=compress.DECOMPRESS_EXAMPLES)(compress.decompress)
 app.command("page", cls=Command, epilog=page.EXAMPLES)(page.page)
+app.command("export", cls=Command, epilog=export.EXAMPLES)(export.export)
 app.command("serve", cls=Command, epilog=serve.EXAMPLES)(serve.serve)
 app.add_typer(inspect.inspect_app, name="inspect")
 app.add_typer(runs.runs_app, name="runs")

@@ -11,7 +11,7 @@ import typer
 from charrnn.cli import options as opt
 from charrnn.cli.standard_input import holds_text
 from charrnn.config import require
-from charrnn.config.verbs import VerbArguments
+from charrnn.config.verbs import VerbArguments, by_counts
 from charrnn.console import megabytes, say, working, write, write_bytes
 from charrnn.errors import CharrnnError
 from charrnn.schema import finite, to_json_text
@@ -24,6 +24,8 @@ COMPRESS_EXAMPLES = """Examples:
     charrnn compress letters.txt
 
     charrnn compress -m fables --blocks 64 letters.txt -o letters.crnn
+
+    charrnn compress -m fables --adapt counts letters.txt
 
     tar c letters | charrnn compress > letters.tar.crnn
 """
@@ -57,6 +59,16 @@ def compress(
     blocks: Annotated[
         int | None, opt.from_field(VerbArguments, "blocks", default="one for each 8,192 tokens, to 64")
     ] = None,
+    adapt: Annotated[
+        str | None,
+        opt.option(
+            "Compression",
+            "Counts learn as it is read: smaller, slower, by the training text.",
+            "--adapt",
+            metavar="counts",
+            default="off",
+        ),
+    ] = None,
     model: opt.Model = None,
     counts: opt.Counts = True,
     checkpoints: opt.Checkpoints = None,
@@ -68,19 +80,21 @@ def compress(
 
     Any file goes: what the vocabulary lacks is kept beside the rest, and what the model would make longer is stored as
     it is. The same model decompresses it, on any machine, to the byte; the file names the model, and has a checksum.
-    FILE stays.
+    FILE stays. With `--adapt counts`, context mixing beside the network, the training text must be where it was, then
+    and for decompress.
     """
     out = _target(output, file, lambda name: name + SUFFIX)
     _refuse(out, force, as_json)
     working("reading the model")
     from charrnn import api
 
+    learns = by_counts(adapt)
     loaded = api.load(model, checkpoints=checkpoints, counts=counts, threads=threads)
     say(f"model: {loaded.header.path}")
     content = _read(file)
     working(f"compressing {megabytes(len(content))}")
     began = time.monotonic()
-    made = loaded.compressor.compress(content, blocks)
+    made = loaded.compressor.compress(content, blocks, learning=learns)
     seconds = time.monotonic() - began
     _save(out, made.data)
     say(_told(made, seconds))

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import FrameType
 
 from charrnn.api import Training
+from charrnn.api.logs import logged
 from charrnn.config.launch import launched
 from charrnn.console import say, warn, write
 from charrnn.console.display import TrainingDisplay
@@ -17,12 +18,13 @@ from charrnn.storage.runs import checkpoints_folder
 from charrnn.training.events import Report, Stopped
 
 
-def follow(training: Training, *, json_lines: bool) -> str:
+def follow(training: Training, *, json_lines: bool, log: str | None = None) -> str:
     """Run to the end and return the reason for it."""
     reason = "done"
-    with _stopping(training), TrainingDisplay() as display:
+    with _stopping(training), TrainingDisplay() as display, logged(log, training) as hear:
         for event in training:
             display.show(event)
+            hear(event)
             match event:
                 case Report() if json_lines:
                     write(to_json_text(event.to_json()) + "\n")

@@ -7,6 +7,7 @@ import typer
 
 from charrnn.cli import options as opt
 from charrnn.cli.completion import complete_model
+from charrnn.config import require
 from charrnn.console import megabytes, say, working
 
 EXAMPLES = """Examples:
@@ -14,10 +15,13 @@ EXAMPLES = """Examples:
     charrnn page
 
     charrnn page fables -o fables.html
+
+    charrnn page --train -o playground.html
 """
 
 
 def page(
+    context: typer.Context,
     named: Annotated[
         str | None,
         typer.Argument(
@@ -27,9 +31,14 @@ def page(
             autocompletion=complete_model,
         ),
     ] = None,
+    learns: Annotated[
+        bool, opt.option("Model", "No model: a page in which two small networks learn a text.", "--train")
+    ] = False,
     output: Annotated[
         Path | None,
-        opt.option("Output", "The page.", "--output", "-o", default="NAME.html", check=opt.in_a_folder),
+        opt.option(
+            "Output", "The page.", "--output", "-o", default="NAME.html; playground.html", check=opt.in_a_folder
+        ),
     ] = None,
     model: opt.Model = None,
     counts: opt.Counts = True,
@@ -41,15 +50,30 @@ def page(
     It has sliders for temperature and filters, what else could have come, and the units at work. Its weights are those
     of int8, so a seed gives the text of `charrnn sample --precision int8`, by its counts too, where it has such. lstm,
     gru and rnn of plain layers, ensembles too, of characters or bytes, up to 20 MB.
-    """
-    working("reading the model")
-    from charrnn import api
 
-    loaded = api.load(named or model, checkpoints=checkpoints, counts=counts)
-    say(f"model: {loaded.title}")
-    text, told = loaded.told_page()
-    file = output or Path(f"{loaded.name}.html")
+    With `--train`, a page in which an LSTM and a simple RNN learn a text that is pasted there, side by side: live loss,
+    samples and gradients.
+    """
+    told = ""
+    if learns:
+        given = named is not None or any(opt.typed(context, name) for name in ("model", "counts", "checkpoints"))
+        require(not given, "`--train` makes a page that begins without a model: leave out the model, or `--train`")
+        text, file = _playground(), output or Path("playground.html")
+    else:
+        working("reading the model")
+        from charrnn import api
+
+        loaded = api.load(named or model, checkpoints=checkpoints, counts=counts)
+        say(f"model: {loaded.title}")
+        text, told = loaded.told_page()
+        file = output or Path(f"{loaded.name}.html")
     file.write_text(text, encoding="utf-8")
     if told:
         say(told)
     say(f"written: {file}, {megabytes(len(text.encode()))}")
+
+
+def _playground() -> str:
+    from charrnn.export.playground import playground
+
+    return playground()

@@ -17,7 +17,7 @@ from charrnn.cli.score_table import BASES, LineTable, Table, UnitTable
 from charrnn.cli.standard_input import or_standard_input
 from charrnn.config import require
 from charrnn.config.fields import Range
-from charrnn.config.verbs import VerbArguments
+from charrnn.config.verbs import VerbArguments, by_counts
 from charrnn.console import say, warn, working, write
 from charrnn.errors import CorpusError, VocabularyError
 from charrnn.text.characters import lacking as told
@@ -42,6 +42,8 @@ EXAMPLES = """Examples:
     charrnn score --html notes.html notes.txt > notes.tsv
 
     charrnn score --field text reviews.jsonl | jq -s 'sort_by(.per_char)'
+
+    charrnn score --adapt counts --per char notes.txt
 
     charrnn score --column 2 pairs.tsv | sort -g -t "$(printf '\\t')" -k 3
 """
@@ -110,6 +112,16 @@ def score(
             default="fp32",
         ),
     ] = None,
+    adapt: Annotated[
+        str | None,
+        opt.option(
+            "Scoring",
+            "Counts learn from each line, beside the network, by the training text.",
+            "--adapt",
+            metavar="counts",
+            default="off",
+        ),
+    ] = None,
     threads: opt.Threads = None,
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
@@ -135,6 +147,7 @@ def score(
     """
     working("reading the model")
     from charrnn import api
+    from charrnn.api.adapting import learning_of
     from charrnn.inference.formats import FP32
     from charrnn.scoring.lines import LineReader
     from charrnn.scoring.units import units
@@ -142,18 +155,29 @@ def score(
 
     sources = or_standard_input(files, empty=True)
     require(bool(sources), "there is nothing to score: name a file, or pipe lines in")
+    learns = by_counts(adapt)
     loaded = api.load(model, checkpoints=checkpoints, counts=counts, threads=threads)
     numbers = precision or FP32
     say(f"model: {loaded.header.path}" + (f", {numbers} {loaded.computed(numbers)}" if precision else ""))
     made = units(per, loaded.tokenizer, space)
     asked, page = made.asked(top), None
+    require(
+        not learns or (asked.nothing and html is None),
+        "`adapt` tells what each token costs, and nothing of others: leave out `top` and `html`, and ask for words by "
+        "`--space before`",
+    )
     if html is not None:
         from charrnn.plotting.report import Report
         from charrnn.plotting.shading import TOP
 
         asked, page = replace(asked, rank=True, top=max(TOP, top)), Report(loaded.tokenizer)
     before = _context(context, loaded)
-    reader = LineReader(loaded, asked=asked, context=before, carry=carry, unknown=unknown, precision=numbers)
+    if learns:
+        working("counts read the training text")
+    reader = LineReader(
+        loaded, asked=asked, context=before, carry=carry, unknown=unknown, precision=numbers,
+        learning=learning_of(loaded) if learns else None,
+    )  # fmt: skip
     come = lines(sources, any_bytes=loaded.tokenizer.any_bytes, note=say)
     # Which columns there are, a header or the first object says.
     first = [] if field is None else next(come, [])

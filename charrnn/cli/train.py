@@ -1,5 +1,6 @@
 """charrnn train"""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +13,7 @@ from charrnn.cli.config_file import as_defaults, settled
 from charrnn.cli.exit_codes import FAILED, INTERRUPTED
 from charrnn.cli.standard_input import or_standard_input
 from charrnn.config import ResumeOptions, TrainOptions, launch
+from charrnn.config.verbs import VerbArguments
 from charrnn.console import Talk, megabytes, say
 from charrnn.errors import DivergedError
 
@@ -71,6 +73,7 @@ def train(
             is_eager=True,
         ),
     ] = None,
+    log: Annotated[str | None, opt.from_field(VerbArguments, "log")] = None,
     more: Annotated[str | None, opt.from_field(ResumeOptions, "more")] = None,
     checkpoints: opt.Checkpoints = None,
     as_json: Annotated[bool, opt.option("Output", "One event a line on stdout.", "--json")] = False,
@@ -90,14 +93,18 @@ def train(
     if launch.rank() == 0:
         say(_reading_run(fields["name"], checkpoints) if resume else _reading(corpus or []))
     # torch is loaded behind that line, and takes longer than the text.
+    from charrnn.api.logs import require_installed, tensorboard_folder
     from charrnn.cli.follow import farewell, follow
     from charrnn.training.distributed import Elsewhere
 
+    require_installed(log)
     try:
         training = _begun(resume, corpus, checkpoints, more, fields)
         for note in training.notes:
             say(note)
-        reason = follow(training, json_lines=as_json)
+        if log == "tensorboard":
+            say("drawn by:", f"tensorboard --logdir {shlex.quote(str(tensorboard_folder(training)))}")
+        reason = follow(training, json_lines=as_json, log=log)
     except (Elsewhere, DivergedError) as problem:  # which the first process says
         if launch.rank() == 0:
             raise

@@ -1,9 +1,10 @@
 """The compressed file: what is needed to decode it with the model that wrote it, and to know that it is whole.
 
     \\x89CRNN       5 bytes
-    version         1 byte: of this format, and of the arithmetic by which probabilities are found
+    version         1 byte: of this format, and of the arithmetic by which probabilities are found; 2 where counts learn
     manner          1 byte: one bit for each of `Manner`
-    model           the first 16 bytes of the model's digest (see storage/digest.py)
+    model           the first 16 bytes of the model's digest (see storage/digest.py); where counts learn, of that digest
+                    and the symbols with which they begin
     content         the first 8 bytes of the content's SHA-256
     numbers         how many bytes the content has, symbols, blocks; bytes of each block, and of what was escaped
     blocks          the coded symbols of each, one block behind the other; then what was escaped
@@ -21,7 +22,7 @@ from enum import IntFlag
 from charrnn.compression.numbers import read_number, written_number
 from charrnn.errors import CorpusError
 
-MAGIC, VERSION = b"\x89CRNN", 1
+MAGIC, VERSIONS = b"\x89CRNN", (1, 2)
 HEAD = struct.Struct("<5sBB16s8s")
 CHECKSUM = struct.Struct("<I")
 
@@ -31,6 +32,7 @@ class Manner(IntFlag):
 
     STORED = 1  # it did not: it stands in the file as it is
     CARRIAGE_RETURNS = 2  # every line end of the content has a carriage return, which was taken away
+    LEARNING = 4  # counts that begin with the training text have learned from each: in one block
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +50,8 @@ class Container:
 
     def to_bytes(self) -> bytes:
         """The file."""
-        parts = [HEAD.pack(MAGIC, VERSION, self.manner, self.model, self.content), written_number(self.length)]
+        version = VERSIONS[bool(self.manner & Manner.LEARNING)]
+        parts = [HEAD.pack(MAGIC, version, self.manner, self.model, self.content), written_number(self.length)]
         if self.manner & Manner.STORED:
             parts.append(self.stored)
         else:
@@ -76,8 +79,10 @@ def read_container(data: bytes) -> Container:
     if len(data) < HEAD.size + CHECKSUM.size or zlib.crc32(data[:-4]) != CHECKSUM.unpack(data[-4:])[0]:
         raise CorpusError("the compressed file is damaged or cut off: its checksum does not hold")
     _, version, manner, model, content = HEAD.unpack_from(data)
-    if version != VERSION:
-        raise CorpusError(f"the compressed file is of version {version}, and this charrnn reads {VERSION}: upgrade it")
+    if version not in VERSIONS:
+        raise CorpusError(
+            f"the compressed file is of version {version}, and this charrnn reads up to {max(VERSIONS)}: upgrade it"
+        )
     try:
         return _parts(memoryview(data)[HEAD.size : -CHECKSUM.size], Manner(manner), model, content)
     except ValueError:

@@ -19,8 +19,13 @@ def cumulative_frequencies(logits: Floats, symbols: int) -> Numbers:
     Symbols beyond V, which the model does not know, have 1 as the least likely of the others.
     """
     total = SMALL_TOTAL if symbols <= SMALL_VOCABULARY else LARGE_TOTAL
+    return np.cumsum(frequencies(logits, symbols, total), axis=1)
+
+
+def frequencies(logits: Floats, symbols: int, total: int) -> Numbers:
+    """The same (N, A), not added up, of such a total or a little less."""
     shares = integer_shares(logits)
     shares *= np.float64(total - symbols) / shares.sum(axis=1, keepdims=True)
-    frequencies = np.ones((len(logits), symbols), np.int64)
-    frequencies[:, : logits.shape[1]] += shares.astype(np.int64)
-    return np.cumsum(frequencies, axis=1)
+    found = np.ones((len(logits), symbols), np.int64)
+    found[:, : logits.shape[1]] += shares.astype(np.int64)
+    return found

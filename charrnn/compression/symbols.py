@@ -9,6 +9,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,9 @@ import numpy.typing as npt
 
 from charrnn.compression.numbers import read_number, written_number
 from charrnn.config import ModelConfig
+from charrnn.errors import CharrnnError
 from charrnn.text.documents import SEPARATORS
+from charrnn.text.letters import OF_PIECES, letters_of, newline_of
 from charrnn.text.tokenizers import Tokenizer
 from charrnn.text.tokenizers.byte import BytePieces
 
@@ -44,6 +47,19 @@ class Alphabet:
         self.end = config.start_id if config.documents else None
         self.escape = None if tokenizer.any_bytes else config.vocab_size
         self.size = config.vocab_size + (self.escape is not None)
+
+    @cached_property
+    def letters(self) -> npt.NDArray[np.int64]:
+        """Which letter each id of the vocabulary is. Raises CharrnnError where ids are pieces of words."""
+        found = letters_of(self._tokenizer)
+        if found is None:
+            raise CharrnnError(OF_PIECES)
+        return found
+
+    @cached_property
+    def newline(self) -> int | None:
+        """The id of a line's end."""
+        return newline_of(self._tokenizer)
 
     def message(self, content: bytes) -> Message:
         """The symbols of any bytes."""

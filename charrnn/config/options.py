@@ -55,7 +55,8 @@ def none_is_off(name: Any) -> Any:
 class TrainOptions(Config):
     """What a user asked of a training. What is None is left open: corpus and time decide it (`training/plan.py`).
 
-    `valid` and `test` are a share of the corpus or a file; `start_from` is a trained model to go on from.
+    `valid` and `test` are a share of the corpus or a file; `start_from` is a trained model to go on from, `teacher`
+    one to learn from.
     """
 
     corpus: tuple[str, ...] = option(
@@ -71,6 +72,10 @@ class TrainOptions(Config):
     start_from: str | None = training(
         "Fine-tune a trained model on this text; symbols that it lacks are added.", says="fresh weights",
         flags=("--from",), metavar="MODEL", parse=text_of,
+    )  # fmt: skip
+    teacher: str | None = training(
+        "Distil: learn from a trained model's probabilities as well as from the text.", says="none", metavar="MODEL",
+        parse=text_of,
     )  # fmt: skip
     name: str | None = option("The run's name: its folder among the checkpoints.", "Model", "from the corpus")
 

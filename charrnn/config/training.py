@@ -30,6 +30,7 @@ class TrainConfig(Config):
     clip_value: float | None = field(default=None, metadata=same_as(TrainOptions, "clip_value"))
     stream: bool = field(default=False, metadata=same_as(TrainOptions, "stream"))
     shuffle: bool = field(default=False, metadata=same_as(TrainOptions, "shuffle"))
+    teacher: str | None = field(default=None, metadata=same_as(TrainOptions, "teacher"))
     state_drop: float = field(default=0.02, metadata=within(at_least=0, below=1))
     eval_every: int | None = field(default=None, metadata=same_as(TrainOptions, "eval_every"))
     evaluations: int = field(default=15, metadata=within(at_least=1))

@@ -18,6 +18,10 @@ POOLS = ("mean", "last")
 # What learns from a text as it is read: `api/adapting.py` knows how.
 ADAPTED = ("gradient", "counts", "both")
 TEMPERATURES = (0.5, 0.8, 1.0)
+# Where the events of a training are drawn: `api/logs.py` knows how.
+LOGS = ("tensorboard", "wandb")
+# What a model is exported as: `export/formats.py` knows how.
+EXPORTED = ("onnx", "hf", "npz")
 POSITIVE = Range(above=0, at_most=1e6)
 
 
@@ -109,6 +113,12 @@ def numbers(temperatures: Any) -> Any:
 def way_of_adapting(way: Any) -> Any:
     """True is by gradient, False is none."""
     return (ADAPTED[0] if way else None) if isinstance(way, bool) else way
+
+
+def by_counts(adapt: str | None) -> bool:
+    """Whether counts are to learn, where nothing else can."""
+    require(adapt in (None, ADAPTED[1]), f"`adapt` is by counts here, not by {adapt}: say {ADAPTED[1]}")
+    return adapt is not None
 
 
 def callback(function: Any) -> Any:
@@ -231,5 +241,15 @@ class VerbArguments(Config):
         default=None, range=Range(at_least=1, at_most=4096),
     )  # fmt: skip
 
+    output: str | None = option("A folder to write into.", "Output", parse=text_of)
+    format: str = option(
+        "A step model in ONNX, a folder for Hugging Face, or weights with their formulas.", "Output", default="onnx",
+        choices=EXPORTED,
+    )  # fmt: skip
+    force: bool = option("Replace files that are there.", "Output", default=False, flags=("--force",))
+
     progress: bool | None = option("Show the progress.", "Output")
+    log: str | None = option(
+        "Events for others to draw as well (an extra of that name).", "Output", "none", choices=LOGS
+    )  # fmt: skip
     on_event: object = option("Called with every event.", "Output", parse=callback)

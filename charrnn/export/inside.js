@@ -1,6 +1,5 @@
 // What goes on inside: the units of a layer over the last characters, and one step of one unit by its formula.
 const ROWS = 44, strip = byId("strip"), figures = x => (x < 0 ? "−" : "") + Math.abs(x).toFixed(2);
-function byId(id) { return document.getElementById(id); }
 
 // Colours of the page (r, g, b) as they are now.
 function colour(name) {

@@ -1,8 +1,7 @@
 // The page: what is set, the text as it grows, and all that follows it.
 const record = JSON.parse(byId("model").textContent), letters = new Letters(record.tokenizer);
 const SPEEDS = [4, 10, 25, 60, 150, 500, Infinity], CLASSES = "abcdefgh", TOP = 5;
-const FIELDS = ["prompt", "temperature", "topK", "topP", "minP", "seed", "length", "speed"], BEGUN = Object.fromEntries(FIELDS.map(id => [id, byId(id).value]));
-const still = matchMedia("(prefers-reduced-motion: reduce)");
+const link = new Link(["prompt", "temperature", "topK", "topP", "minP", "seed", "length", "speed"]);
 // What gives the arrays of the page, the model that is made of them, and its layers: see `open`.
 let array, model, layers;
 // The text under way, the places written, how many are wanted, and whether it goes on by itself.
@@ -13,8 +12,6 @@ let underWay = false;
 let count = 0, spent = 0;
 
 const sign = id => signs[letters.named(id)] || letters.named(id);
-const whole = (id, least, most) => Math.min(most, Math.max(least, Math.round(+byId(id).value) || least));
-const number = id => +byId(id).value;
 function settings() {
   return {
     temperature: number("temperature"), topK: number("topK"), topP: number("topP") < 1 ? number("topP") : 0, minP: number("minP"),
@@ -134,10 +131,7 @@ function outputs() {
     temperature: set.temperature ? set.temperature.toFixed(2) : "0, the likeliest", topK: set.topK || "off", topP: set.topP ? percent(set.topP) : "off",
     minP: set.minP ? percent(set.minP) : "off", speed: still.matches || speed === Infinity ? "at once" : `${speed} a second`,
   };
-  for (const [id, said] of Object.entries(words)) {
-    document.querySelector(`output[for=${id}]`).textContent = said;
-    byId(id).setAttribute("aria-valuetext", said);
-  }
+  sayOutputs(words);
   const quoted = byId("prompt").value.replaceAll("'", "'\\''"), filters = { topK: "--top-k", topP: "--top-p", minP: "--min-p" };
   const flags = Object.entries(filters).filter(([id]) => set[id]).map(([id, flag]) => ` ${flag} ${set[id]}`).join("");
   const typed = quoted ? ` --prompt '${quoted}'` : "";
@@ -154,22 +148,11 @@ function changed(event) {
 
 // ---- links
 
-const hash = () => new URLSearchParams(FIELDS.filter(id => byId(id).value !== BEGUN[id] || id === "seed").map(id => [id, byId(id).value])).toString();
 function fromHash() {
-  const given = new URLSearchParams(location.hash.slice(1));
-  for (const id of FIELDS) byId(id).value = given.get(id) ?? BEGUN[id];
+  const given = link.restore();
   outputs();
-  begin(given.size ? settings().length : 0);
+  begin(given ? settings().length : 0);
   go();
-}
-async function share() {
-  location.replace(`#${hash()}`);
-  let where = "the link stands in the address bar";
-  try {
-    await navigator.clipboard.writeText(location.href);
-    where = "the link was copied";
-  } catch { /* a page from a disk may not */ }
-  byId("status").textContent = said.textContent = where;
 }
 
 // ---- units
@@ -225,7 +208,7 @@ byId("again").addEventListener("click", () => {
   running = true;
   go();
 });
-byId("share").addEventListener("click", share);
+byId("share").addEventListener("click", async () => { byId("status").textContent = said.textContent = await link.copy(); });
 // Nothing can be set before there is a model.
 async function open() {
   document.body.inert = true;

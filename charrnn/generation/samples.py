@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from charrnn.config import seed_of_row
 from charrnn.generation.sequence import TextChunk
+from charrnn.markup import written
 from charrnn.text.copy_index import Copied
 
 # (first row, rows) -> the chunks of these rows as they come.
@@ -37,6 +38,11 @@ class Sample:
     tries: int | None = None
     copied: Copied | None = None
     """Where it was looked for, the longest span that stands in the training text."""
+
+    def _repr_html_(self) -> str:
+        """For a notebook: the text, and what gives it again."""
+        cost = "" if self.mean_surprisal is None else f", {self.mean_surprisal:.3f} bits a token"
+        return written(self.text, f"seed {self.seed}, {self.tokens:,} tokens{cost}, ended by {self.finished}")
 
     @property
     def logprob(self) -> float | None:

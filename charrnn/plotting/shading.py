@@ -4,14 +4,13 @@ Colours are classes and what is known is a `title`, so that a page is whole with
 has the same steps. Shapes: K alternatives.
 """
 
-import re
 from collections.abc import Sequence
-from html import escape
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
+from charrnn.markup import safe as safe
 from charrnn.scoring.predictions import Asked, Predictions
 from charrnn.text.tokenizers import Tokenizer
 
@@ -24,8 +23,6 @@ SHOWN = 100_000
 STEPS = (0.5, 1.0, 2.0, 4.0, 6.0, 8.0, 12.0)
 CLASSES = "abcdefgh"
 
-# What HTML cannot hold, and what would turn the direction of letters round.
-UNSHOWN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 SIGNS = {" ": "␣", "\n": "↵", "\t": "⇥", "": "∎"}
 
 
@@ -71,12 +68,3 @@ def legend() -> str:
         f"{bounds[-1]} and more",
     ]
     return " ".join(f'<i class="{of}">{name}</i>' for of, name in zip(CLASSES, names, strict=True))
-
-
-def safe(text: str) -> str:
-    """Text as HTML, within elements and attributes alike: control characters as their pictures, or as U+FFFD."""
-    return escape(UNSHOWN.sub(lambda found: _picture(ord(found[0])), text))
-
-
-def _picture(code: int) -> str:
-    return chr(0x2400 + code) if code < 32 else "␡" if code == 127 else "\ufffd"

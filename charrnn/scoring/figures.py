@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar, overload
 
+from charrnn.markup import table
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -96,6 +98,13 @@ class Score:
     def __repr__(self) -> str:
         """<Score 14,747 tokens, 1.739 bpc>"""
         return f"<Score {self.tokens:,} tokens, {self.bpc:.3f} bpc>"
+
+    def _repr_html_(self) -> str:
+        """For a notebook: its figures, rounded."""
+        told = {name: value for name, value in flat(self.figures()) if value is not None}
+        return table(repr(self).strip("<>"), {
+            name: value if isinstance(value, str) else f"{value:,.6g}" for name, value in told.items()
+        })  # fmt: skip
 
     def __eq__(self, other: object) -> bool:
         return self._numbers() == other._numbers() if isinstance(other, Score) else NotImplemented

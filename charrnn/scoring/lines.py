@@ -6,6 +6,7 @@ so that what is held never grows with a line or with the text. Shapes: T time, B
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -17,6 +18,7 @@ from charrnn.inference.counting import Counting
 from charrnn.inference.formats import FP32, INT8
 from charrnn.inference.products import Floats
 from charrnn.models.weights import require_bounded
+from charrnn.scoring.learning import Learning
 from charrnn.scoring.predictions import NATS_ALONE, Asked, Ids, Predictions
 from charrnn.scoring.readers import IntegerReader, Readers
 from charrnn.scoring.side_by_side import Memory, SideBySide
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 # in multiplications, within these bounds. And so many lines at most, however short.
 FIRST_AHEAD, LEAST_AHEAD, MOST_AHEAD, WORK_AHEAD = 1 << 11, 1 << 15, 1 << 18, 2e11
 MOST_LINES = 1 << 14
+# Probabilities of whole alphabets that are kept, where counts mix them.
+MOST_SHARES = 1 << 23
 # A longer line is read in parts of so many characters.
 LONGEST = 1 << 16
 
@@ -77,7 +81,8 @@ class LineReader:
     """What a model makes of lines: each a text of its own, or a document where the model knows such.
 
     `context` is read before each line. With `carry`, all lines are one running text. With `unknown`, a character that
-    the vocabulary lacks costs ln V and is read as the start id. In int8, whose numbers are the same on every machine,
+    the vocabulary lacks costs ln V and is read as the start id. `learning` makes the price of a token that of context
+    mixing, which learns from it. In int8, whose numbers are the same on every machine,
     the network must be one that 8 bits can hold.
     Raises ConfigError on `carry` beside a model of documents, VocabularyError on a character of the context.
     """
@@ -91,6 +96,7 @@ class LineReader:
         carry: bool = False,
         unknown: bool = False,
         precision: str = FP32,
+        learning: Learning | None = None,
     ) -> None:
         config, weights = model.config, sum(weight.size for weight in model.weights.values())
         require(
@@ -98,14 +104,19 @@ class LineReader:
             "a model of documents begins each line from a fresh state: leave out `carry`",
         )
         self._tokenizer, self._config = model.tokenizer, config
-        self._carry, self._unknown = carry, unknown
+        self._carry, self._unknown, self._learning = carry, unknown, learning
+        self._begins = True
         self._ahead = int(min(max(WORK_AHEAD / weights, LEAST_AHEAD), LEAST_AHEAD if carry else MOST_AHEAD))
+        counting = model.counting if learning is None else None
         readers: Readers | IntegerReader
         if precision == INT8:
             require_bounded(config)
-            readers = IntegerReader(config, model.weights, model.counting)
+            readers = IntegerReader(config, model.weights, counting)
         else:
-            readers = Readers(config, model.weights, lambda: model.network, model.device, model.counting)
+            readers = Readers(config, model.weights, lambda: model.network, model.device, counting)
+        if learning is not None:
+            asked = replace(asked, shares=True)
+            self._ahead = min(self._ahead, max(1, MOST_SHARES // config.vocab_size))
         self._reader = SideBySide(config, readers, asked)
         self._fresh = Memory(readers.initial_states(1), config.start_id)
         _, self._fresh = self._reader.go_on(self._encode(context, "the context"), self._fresh)
@@ -127,12 +138,19 @@ class LineReader:
             full = tokens >= ahead or len(waiting) >= MOST_LINES
             if full or unbuffered or not isinstance(part, _Part):
                 pieces, memory = self._scored(waiting, memory)
-                yield from pieces
+                yield from map(self._learned, pieces)
                 waiting, tokens = [], 0
                 ahead = min(4 * ahead, self._ahead) if full else ahead
             if isinstance(part, VocabularyError):
                 raise part
-        yield from self._scored(waiting, memory)[0]
+        yield from map(self._learned, self._scored(waiting, memory)[0])
+
+    def _learned(self, piece: Piece) -> Piece:
+        if self._learning is None:
+            return piece
+        found = self._learning.learned(piece.predictions, begins=self._begins)
+        self._begins = piece.ends_line and not self._carry
+        return piece._replace(predictions=found)
 
     def _scored(self, parts: list[_Part], memory: Memory | None) -> tuple[list[Piece], Memory | None]:
         """The pieces of these parts. `memory` is that behind an unfinished text, which the first part goes on with."""

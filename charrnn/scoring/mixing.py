@@ -15,13 +15,12 @@ import torch
 from charrnn.inference.mixing import Mixer
 from charrnn.models.ensemble import Predictor
 from charrnn.scoring.figures import Score
+from charrnn.scoring.predictions import shares_of
 from charrnn.scoring.token_nll import Inside, Positions, read
 from charrnn.text.part import Part
 
 # Numbers (n x V) of documents that are read side by side.
 AT_ONCE = 1 << 24
-# A network's probability of 1 in whole numbers.
-SHARES = 1 << 24
 
 
 class Mixing:
@@ -37,7 +36,7 @@ class Mixing:
 
     def take(self, positions: Positions, inside: Inside, logits: torch.Tensor, targets: torch.Tensor) -> None:
         """A window of one row."""
-        self.mix(int(positions[0, 0]), shares_of(logits)[inside])
+        self.mix(int(positions[0, 0]), shares_of_logits(logits)[inside])
 
     def mix(self, first: int, shares: npt.NDArray[np.uint32]) -> None:
         """Shares (n, V) of the tokens from `first` on."""
@@ -77,7 +76,7 @@ def _shares(
     found = np.empty((end - first, model.config.vocab_size), np.uint32)
 
     def keep(positions: Positions, inside: Inside, logits: torch.Tensor, targets: torch.Tensor) -> None:
-        found[positions[inside] - first] = shares_of(logits)[inside]
+        found[positions[inside] - first] = shares_of_logits(logits)[inside]
 
     read(model, part.tokens, part.starts, keep, batch_size=batch_size, own=documents)
     return found
@@ -93,10 +92,9 @@ def _side_by_side(lengths: Positions, most: int) -> Iterator[slice]:
     return (slice(*border) for border in pairwise(borders))
 
 
-def shares_of(logits: torch.Tensor) -> npt.NDArray[np.uint32]:
-    """Probabilities (..., V) as whole numbers, none of them 0."""
-    p = torch.softmax(logits.float(), dim=-1).cpu().numpy()
-    return (p * np.float32(SHARES)).astype(np.uint32) + np.uint32(1)
+def shares_of_logits(logits: torch.Tensor) -> npt.NDArray[np.uint32]:
+    """What logits (..., V) hold likely, as whole numbers."""
+    return shares_of(torch.softmax(logits.float(), dim=-1).cpu().numpy())
 
 
 def begins(part: Part) -> npt.NDArray[np.bool_]:

@@ -16,6 +16,8 @@ Nats: TypeAlias = npt.NDArray[np.float64]
 Ids: TypeAlias = npt.NDArray[np.int64]
 Logits: TypeAlias = npt.NDArray[np.float32]
 
+# A probability of 1 in whole numbers.
+SHARES = np.float32(1 << 24)
 # The rank of what the model cannot predict at all.
 NO_RANK = 0
 
@@ -31,11 +33,12 @@ class Asked:
     rank: bool = False
     entropy: bool = False
     top: int = 0
+    shares: bool = False
 
     @property
     def nothing(self) -> bool:
         """Whether the nats alone are wanted."""
-        return self.boundaries is None and not (self.rank or self.entropy or self.top)
+        return self.boundaries is None and not (self.rank or self.entropy or self.top or self.shares)
 
 
 NATS_ALONE = Asked()
@@ -59,6 +62,8 @@ class Predictions:
     """(N, K) ids, the likeliest first."""
     top_nll: Nats | None = None
     """(N, K) nats of these."""
+    shares: npt.NDArray[np.uint32] | None = None
+    """(N, V) probabilities of all symbols as whole numbers, none of them 0."""
 
     def __len__(self) -> int:
         return self.nll.size
@@ -111,7 +116,13 @@ def predictions_of(
         entropy=-np.einsum("nv,nv->n", p, np.maximum(log_p, -1e9)) + 0.0 if asked.entropy else None,
         top=top,
         top_nll=top_nll,
+        shares=shares_of(p.astype(np.float32)) if asked.shares else None,
     )
+
+
+def shares_of(p: npt.NDArray[np.float32]) -> npt.NDArray[np.uint32]:
+    """Probabilities (..., V) as whole numbers, none of them 0."""
+    return (p * SHARES).astype(np.uint32) + np.uint32(1)
 
 
 def _boundary(p: Nats, marked: npt.NDArray[np.bool_]) -> Nats:

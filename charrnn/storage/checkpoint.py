@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from charrnn.models.ensemble import Network
 
 __all__ = [
-    "COUNTS_PREFIX", "KEY", "MODEL_PREFIX", "Header", "Weights", "build_model", "build_network", "read", "read_counts",
-    "read_header", "read_model", "tokenizer_of", "write",
+    "COUNTS_PREFIX", "KEY", "MODEL_PREFIX", "Header", "Weights", "build_model", "build_network", "packed", "read",
+    "read_counts", "read_header", "read_model", "tokenizer_of", "write",
 ]  # fmt: skip
 
 # Counts of the training text beside the network, in files of models alone.
@@ -54,6 +54,17 @@ def write(
         plain[COUNTS_PREFIX + name] = torch.from_numpy(np.ascontiguousarray(array))
     text = to_json_text({**record, "format": FORMAT})
     write_atomically(path, save(plain, metadata={KEY: text}))
+
+
+def packed(record: dict[str, Any], weights: Weights, counts: KeptCounts | None = None) -> bytes:
+    """A model as its file has it, without torch: what it says of itself, its weights, and counts beside them."""
+    from safetensors.numpy import save
+
+    arrays = {MODEL_PREFIX + name: weight for name, weight in weights.items()}
+    arrays |= {
+        COUNTS_PREFIX + name: np.ascontiguousarray(array) for name, array in (counts.arrays() if counts else {}).items()
+    }
+    return save(arrays, {KEY: to_json_text({**record, "format": FORMAT})})
 
 
 def read(path: Path) -> "tuple[Header, dict[str, Tensor]]":

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from charrnn.text.tokenizers import Tokenizer
 
+OF_PIECES = "counts that learn as they read are of characters or bytes, not of subwords"
 NO_LETTER = -1
 APOSTROPHES = "'\u2019"
 

@@ -43,4 +43,5 @@ def explain(model: ModelConfig, train: TrainConfig, options: TrainOptions, data:
         f"training: {budget}, {train.batch_size} rows x {train.bptt} {unit}, {train.optimizer}, learning rate "
         f"{train.lr:g}, {drops}, weight decay {train.weight_decay:g}"
     )
-    return [text, network, training]
+    taught = f"teacher: {train.teacher}, whose probabilities count as much as the text" if train.teacher else ""
+    return [text, *filter(None, [taught]), network, training]

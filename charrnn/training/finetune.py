@@ -48,6 +48,14 @@ class Source:
                 f"{self.path} brings its symbols and weights: leave out `{name}`, or `start_from`",
             )
 
+    def knows(self, tokenizer: Tokenizer) -> None:
+        """Raises ConfigError when it lacks symbols of a vocabulary that began with its own."""
+        require(
+            tokenizer.size == self.tokenizer.size,
+            f"the text has {tokenizer.size - self.tokenizer.size} symbols that {self.path} lacks: a student learns "
+            "from its teacher's text, or one of the same alphabet",
+        )
+
     def give(self, network: Network, tokenizer: Tokenizer) -> str:
         """Put the weights into a freshly initialised network whose vocabulary holds this one's, symbol by symbol.
 

@@ -25,6 +25,7 @@ from charrnn.training.events import Event, Note, Report, Stopped
 from charrnn.training.optim import learning_rate
 from charrnn.training.progress import Accumulators, Best, Position, Progress, Rescue, Snapshot, Spent
 from charrnn.training.save_schedule import SaveSchedule
+from charrnn.training.teacher import Teacher
 from charrnn.training.time_budget import TimeBudget
 from charrnn.training.train_step import TrainStep
 from charrnn.training.updates import Updates
@@ -53,6 +54,7 @@ class Trainer:
         validate: Callable[[], float] | None,
         save: Callable[[Snapshot, bool], None],
         reverse: Streams | None = None,
+        teacher: Teacher | None = None,
         world: World = ALONE,
     ) -> None:
         """`reverse`: of a bidirectional model, the same text from its end, in windows as many as `streams` has."""
@@ -62,9 +64,8 @@ class Trainer:
         self.time = TimeBudget(config, self.epochs, world.now)
         self._stand_at(Progress())
         self.trained = False
-        self._validate, self._save = validate, save
-        self._saves = SaveSchedule(config.save_every, world.now, config.keep_every)
-        self._train_step = TrainStep(model, config, machine, streams.batch_size, world)
+        self._validate, self._save, self._saves = validate, save, SaveSchedule.of(config, world.now)
+        self._train_step = TrainStep(model, config, machine, streams.batch_size, world, teacher)
         self._updates = Updates(model, self._train_step.models_with)
         self._threads = threads or AdaptiveThreads(machine)
         exact = torch.float32 if machine.device.type == "mps" else torch.float64  # which Apple's GPUs lack

@@ -28,6 +28,7 @@ from charrnn.training.batches import Batch
 from charrnn.training.reading import Reading
 from charrnn.training.sharing import shared
 from charrnn.training.sizing import OPERATIONS, directions, weight_count
+from charrnn.training.teacher import Teacher
 from charrnn.training.train_step import TrainStep
 from charrnn.training.world import ALONE, World
 
@@ -48,6 +49,7 @@ class Measurement:
     machine: Machine
     threads: AdaptiveThreads
     world: World = ALONE
+    teacher: ModelConfig | None = None
 
     def __call__(self, network: ModelConfig, reading: Reading) -> float:
         """Train one such network for about a second. torch's random numbers are left as they were.
@@ -89,7 +91,10 @@ class Measurement:
         generator = torch.Generator(self.machine.device).manual_seed(0)
         for weight in model.parameters():
             nn.init.normal_(weight, std=0.05, generator=generator)  # what they are takes no time
-        step = TrainStep(model, config, self.machine, batch_size, self.world)
+        teacher = None
+        if self.teacher is not None:
+            teacher = Teacher.like(self.teacher, config.precision, self.machine.device)
+        step = TrainStep(model, config, self.machine, batch_size, self.world, teacher)
         inputs, targets = np.random.default_rng(0).integers(0, network.start_id, (2, batch_size, bptt))
         windows = [Batch(torch.from_numpy(inputs), torch.from_numpy(targets))] * directions(network)
         numbers = itertools.count()

@@ -178,6 +178,7 @@ def training(
         batch_size=reading.batch_size,
         stream=options.stream,
         shuffle=options.shuffle,
+        teacher=options.teacher,
         lr=lr,
         optimizer=optimizer,
         average=average,

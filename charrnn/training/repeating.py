@@ -36,6 +36,12 @@ def options_of(header: Header) -> dict[str, Any]:
     return {name: told[name] for name in TrainOptions.__dataclass_fields__ if told.get(name) is not None}
 
 
+def text_of(header: Header) -> dict[str, Any]:
+    """Those of them that say what text a run has learned from, and what of it was held out."""
+    told = options_of(header)
+    return {name: told[name] for name in ("corpus", "documents", "valid", "test", "seconds") if name in told}
+
+
 def _part(split: Split, name: str) -> float | str | None:
     """A file, or the share that cuts the corpus where it was cut."""
     file, _ = split.file(name)

@@ -37,6 +37,7 @@ from charrnn.training.plan import VALIDATION_CHUNKS, plan
 from charrnn.training.recording import Training, saver
 from charrnn.training.sharing import exchange_weights, shared
 from charrnn.training.streaming import ReadOnce, encoded
+from charrnn.training.teacher import Teacher, student_of
 from charrnn.training.world import ALONE, World
 
 T = TypeVar("T")
@@ -56,13 +57,9 @@ def start(
     began = time.monotonic()
     folder = runs.checkpoints_folder(checkpoints)
     named, options = options.corpus[0], dataclasses.replace(options, corpus=tuple(listed(options.corpus)))
-    source = None
-    if options.start_from is not None:
-        source = Source.read(runs.model_file(folder, options.start_from))
-        source.check(options)
-    elif options.stream:
-        options = dataclasses.replace(options, tokenizer=options.tokenizer or "byte")
-    any_bytes = (source.tokenizer if source else tokenizer_class(options.tokenizer or "char")).any_bytes
+    source, teacher, options = _trained(options, folder, world)
+    known = source or teacher
+    any_bytes = (known.tokenizer if known else tokenizer_class(options.tokenizer or "char")).any_bytes
     corpus, readers = None, precision.readers(options.threads)
     if not options.stream and not any(map(read_once, options.corpus)):
         corpus = Corpus(list(options.corpus), any_bytes=any_bytes, processes=readers)
@@ -79,7 +76,7 @@ def start(
             corpus.survey()
         options = kept
         corpus.sources = [whole_path(source) for source in corpus.sources]
-        data = _and_coming(_dataset(corpus, options, run, source), coming)
+        data = _and_coming(_dataset(corpus, options, run, known), coming)
         seed = draw_seed() if options.seed is None else options.seed
         if threads is not None:
             machine = precision.choose(options.device, options.precision, threads, tune=options.tune)
@@ -90,7 +87,7 @@ def start(
             seed=seed,
             machine=machine,
             source=source.config if source else None,
-            measure=Measurement(machine, adaptive, world),
+            measure=Measurement(machine, adaptive, world, teacher.config if teacher else None),
         )
         network = build_network(choice.model)
         network.initialise(torch.Generator().manual_seed(seed), options.spectral_radius)
@@ -104,6 +101,21 @@ def start(
         _remove_empty(run)
         lock.release()
         raise
+
+
+def _trained(options: TrainOptions, folder: Path, world: World) -> tuple[Source | None, Source | None, TrainOptions]:
+    """The models to go on from and to learn from, and the options then. Raises ConfigError or CheckpointError."""
+    source = teacher = None
+    if options.start_from is not None:
+        source = Source.read(runs.model_file(folder, options.start_from))
+        source.check(options)
+    if options.teacher is not None:
+        require(world.size == 1, "a student learns in one process: leave out the launcher, or `teacher`")
+        teacher = Source.read(runs.model_file(folder, options.teacher))
+        options = student_of(options, teacher)
+    elif options.stream and source is None:
+        options = dataclasses.replace(options, tokenizer=options.tokenizer or "byte")
+    return source, teacher, options
 
 
 def _and_coming(data: Dataset, coming: Iterator[str] | None) -> Dataset:
@@ -126,6 +138,8 @@ def _dataset(corpus: Corpus, options: TrainOptions, run: Run, source: Source | N
         vocab_size=options.vocab_size or VOCAB_SIZE,
         folder=run.folder if options.cache is None else Path(options.cache).absolute(),
     )
+    if source is not None and options.teacher is not None:
+        source.knows(data.tokenizer)
     if options.shuffle:
         require(documents == "stream", "documents are drawn in another order each epoch as it is: leave out `shuffle`")
         files = len(data.train.files)
@@ -232,6 +246,7 @@ def assemble(
         validate=validate if valid is not None else None,
         save=saver(run, network.config, data, config, machine) if world.rank == 0 else lambda *_: None,
         reverse=windows(data.train.reversed(network.config.start_id)) if both else None,
+        teacher=Teacher.read(config.teacher, config.precision, machine.device) if config.teacher else None,
         world=world,
     )
     return Training(run, trainer, data, notes, machine, lock)

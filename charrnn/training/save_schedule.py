@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from charrnn.config import TrainConfig
 from charrnn.config.durations import parse_duration
 from charrnn.training.world import ALONE
 
@@ -18,6 +19,11 @@ class SaveSchedule:
         self.every, self.clock, self.kept = every, clock, kept
         self._asked = parse_duration(every) if isinstance(every, str) else None
         self._wait, self._saved_at = self._asked or SAVE_SECONDS, clock()
+
+    @classmethod
+    def of(cls, config: TrainConfig, clock: Callable[[], float]) -> "SaveSchedule":
+        """A run's."""
+        return cls(config.save_every, clock, config.keep_every)
 
     def due(self, step: int) -> bool:
         """Whether it is time, behind this step."""

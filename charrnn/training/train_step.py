@@ -22,6 +22,7 @@ from charrnn.training.optim.averaging import Average
 from charrnn.training.randomness import Randomness
 from charrnn.training.sharing import shared
 from charrnn.training.state import TrainingState
+from charrnn.training.teacher import Teacher, taught
 from charrnn.training.world import ALONE, World
 
 
@@ -32,8 +33,20 @@ class TrainStep:
     learns, bit for bit, what it would learn alone.
     """
 
-    def __init__(self, model: Network, config: TrainConfig, machine: Machine, rows: int, world: World = ALONE) -> None:
-        """`rows`: how many streams a window has, of which this process of the world has its own."""
+    def __init__(
+        self,
+        model: Network,
+        config: TrainConfig,
+        machine: Machine,
+        rows: int,
+        world: World = ALONE,
+        teacher: Teacher | None = None,
+    ) -> None:
+        """`rows`: how many streams a window has, of which this process of the world has its own.
+
+        A `teacher`, whose memory stands behind those of the models, is for one process alone.
+        """
+        self._teacher = teacher
         self.config, self.machine, self.rows, self.world = config, machine, rows, world
         self.models_with, self.rows_with = shared(len(model.models), config.precision, world)
         self.precision = MixedPrecision(model, config.precision)
@@ -49,7 +62,8 @@ class TrainStep:
             memories=[
                 [direction.initial_states(len(range(rows)[self.rows_with.own])) for direction in own]
                 for own in self._directions
-            ],
+            ]
+            + ([[states] for states in teacher.initial_states(rows)] if teacher else []),
             rows=rows,
             models_with=self.models_with,
             rows_with=self.rows_with,
@@ -69,9 +83,10 @@ class TrainStep:
         windows = [self._on_device(window) for window in windows]
         losses = torch.zeros(len(self._weights), device=self.machine.device)
         randomness = self.state.randomness.apart(len(self._weights))
+        expected = None if self._teacher is None else self._expected(self._teacher, windows[0])
         for place in self._own:
             with randomness[place].in_place():
-                losses[place] = self._differentiate(place, windows, tokens)
+                losses[place] = self._differentiate(place, windows, tokens, expected)
         self.rows_with.sum([losses])
         # In the format that they were computed in: one process alone rounds their sum to it too.
         self.rows_with.sum([weight.grad for weight in self.precision.model.parameters() if weight.grad is not None])
@@ -105,21 +120,37 @@ class TrainStep:
         self.state.restore(tensors, averaged)
         self.precision.refresh()
 
-    def _differentiate(self, place: int, windows: list[Batch], tokens: int) -> Tensor:
+    def _expected(self, teacher: Teacher, window: Batch) -> Tensor:
+        """What a teacher holds likely in a window (B, T, V)."""
+        first = len(self._weights)
+        memories = [memory for (memory,) in self.state.memories[first:]]
+        found, after = teacher.probabilities(window, memories, self._continued)
+        self.state.memories[first:] = [[states] for states in after]
+        return found
+
+    def _differentiate(self, place: int, windows: list[Batch], tokens: int, expected: Tensor | None) -> Tensor:
         """Gradients of one model's nats per token over the windows of its directions; the loss."""
-        loss, states = self._loss(place, windows, tokens)
+        loss, states = self._loss(place, windows, tokens, expected)
         self.state.memories[place] = [detach(own) for own in states]
         torch.autograd.backward(self.state.scaler.scale(loss))
         return loss.detach()
 
-    def _loss(self, place: int, windows: list[Batch], tokens: int) -> tuple[Tensor, list[States]]:
-        """One model's nats per token over the windows of its directions, and what each direction then remembers."""
+    def _loss(
+        self, place: int, windows: list[Batch], tokens: int, expected: Tensor | None = None
+    ) -> tuple[Tensor, list[States]]:
+        """One model's nats per token over the windows of its directions, and what each direction then remembers.
+
+        `expected` (B, T, V) is what a teacher expects in the one window that there is.
+        """
         total, after = torch.zeros((), device=self.machine.device), []
         memories = self.state.memories[place]
         for direction, memory, window in zip(self._directions[place], memories, windows, strict=True):
             states = memory if window.state_rows is None else self._continued(memory, window.state_rows)
             logits, states = direction(window.inputs, detach(states))
-            total = total + cross_entropy(logits, window.targets).sum()
+            costs = cross_entropy(logits, window.targets)
+            if expected is not None:
+                costs = taught(costs, logits, window.targets, expected)
+            total = total + costs.sum()
             after.append(states)
         return total / tokens, after
 

@@ -1,37 +1,26 @@
-"""Pages in a real browser, headless Chromium: nothing is fetched, nothing fails, and pointing shows what is known.
+"""Pages in a real browser, headless Chromium: nothing is fetched, nothing fails, and pointing shows what is known."""
 
-`CHROMIUM` names the browser where it is not on the path.
-"""
-
-import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from charrnn import api
 from charrnn.analysis.gradient_course import GradientCourse
 from charrnn.analysis.gradients import GradientFlow
 from charrnn.plotting.gradients import gradients_page
 from tests.cases import each
-
-# What a browser would do of its own accord on a network.
-ALONE = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+from tests.extras.chromium import Opened, chromium, until
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    assert chromium, "these tests need Chromium: install it, or name it in CHROMIUM"
-    with sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=chromium, args=ALONE)
+    with chromium() as started:
         yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")
@@ -48,19 +37,6 @@ def pages(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     for name, page in made.items():
         (folder / f"{name}.html").write_text(page, encoding="utf-8")
     return {name: folder / f"{name}.html" for name in made}
-
-
-class Opened:
-    """A page that was opened, and what the browser complained of and asked for."""
-
-    def __init__(self, browser: Browser, file: Path, **how: Any) -> None:
-        self.page: Page = browser.new_page(**how)
-        self.complaints: list[str] = []
-        self.requests: list[str] = []
-        self.page.on("console", lambda message: self.complaints.append(message.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(file.as_uri())
 
 
 def shown(page: Page) -> tuple[str, list[tuple[str, str]]]:
@@ -185,15 +161,6 @@ def test_a_seed_gives_the_text_of_the_command_line(
     assert opened.complaints == [] and opened.requests == [file.as_uri()]
 
 
-def until(page: Page, expression: str, wanted: object) -> None:
-    """Ask until it is so: the page's policy lets nobody wait inside it."""
-    for _ in range(100):
-        if (found := page.evaluate(expression)) == wanted:
-            return
-        page.wait_for_timeout(50)
-    assert found == wanted
-
-
 @each("width", [390, 1100])
 def test_by_the_keyboard_alone_it_writes_and_a_link_writes_the_same(
     browser: Browser, writers: dict[str, tuple[api.Model, Path]], width: int
@@ -219,7 +186,7 @@ def test_by_the_keyboard_alone_it_writes_and_a_link_writes_the_same(
     page.locator("#gates summary").click()
     until(page, "document.querySelectorAll('#formula li').length", 6)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    page.evaluate("location.replace('#' + hash())")
+    page.evaluate("location.replace('#' + link.hash)")
     again = Opened(browser, file).page
     again.goto(page.url)
     until(again, written, warmer)

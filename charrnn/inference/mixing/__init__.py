@@ -4,6 +4,7 @@ Source: Mahoney 2005, "Adaptive weighing of context models for lossless data com
 the work; here are the tables and the tree that it is given.
 """
 
+from charrnn.inference.mixing.coder import Decoder, Encoder
 from charrnn.inference.mixing.mixer import Mixer, require_built
 
-__all__ = ["Mixer", "require_built"]
+__all__ = ["Decoder", "Encoder", "Mixer", "require_built"]

@@ -12,12 +12,14 @@ from charrnn.errors import CharrnnError
 from charrnn.inference.mixing import tables
 from charrnn.inference.mixing.tree import tree
 from charrnn.inference.native import mixing
+from charrnn.inference.native.mixing import CoderRecord
 from charrnn.text.token_files import Tokens
 
 NOT_BUILT = (
     "mixing counts needs the compiled part of charrnn, which is not here: install it where there is a C compiler, or "
     "adapt by gradient"
 )
+NO_MEMORY = "mixing counts: no memory"
 # Symbols are kept in 16 bits.
 MOST_SYMBOLS = 65_535
 # Blocks and single symbols kept for each symbol read, as powers of two, and at most: 512 MB and 128 MB.
@@ -39,7 +41,7 @@ def require_built() -> Any:
 
 
 class Mixer:
-    """Reads V symbols, of which `letters` (V,) says which letter each is, to at most `most` of them.
+    """Reads V symbols, of which `letters` (V,) says which letter each is; its tables are made for `most` of them.
 
     `training` gives the tree of the alphabet its shape. Raises CharrnnError where the library was not built.
     """
@@ -49,7 +51,7 @@ class Mixer:
     ) -> None:
         calls = require_built()
         require(1 <= symbols <= MOST_SYMBOLS, f"mixing counts needs an alphabet of at most {MOST_SYMBOLS:,} symbols")
-        self._calls, self.symbols = calls, symbols
+        self.calls, self.symbols = calls, symbols
         size = max(0, math.ceil(math.log2(max(most, 1))))
         # They live as long as the mixer, which reads them where they are.
         self._arrays: dict[str, npt.NDArray[Any]] = {
@@ -74,11 +76,11 @@ class Mixer:
         )
         self._mixer = calls.charrnn_mixing_new(ctypes.byref(settings))
         if not self._mixer:
-            raise MemoryError("mixing counts: no memory")
+            raise MemoryError(NO_MEMORY)
 
     def __del__(self) -> None:
         if getattr(self, "_mixer", None):
-            self._calls.charrnn_mixing_free(self._mixer)
+            self.calls.charrnn_mixing_free(self._mixer)
 
     def read(self, tokens: Tokens, begins: Begins, shares: Shares | None = None) -> npt.NDArray[np.float64]:
         """How likely each token (N,) was; 1 for any that is no symbol. A document begins where `begins` (N,) says so.
@@ -91,7 +93,7 @@ class Mixer:
         if shares is not None:
             shares = np.ascontiguousarray(shares, dtype=np.uint32)
             assert shares.shape == (tokens.size, self.symbols)
-        refused = self._calls.charrnn_mixing_read(
+        refused = self.calls.charrnn_mixing_read(
             self._mixer,
             tokens.size,
             symbols.ctypes.data,
@@ -100,5 +102,15 @@ class Mixer:
             likely.ctypes.data,
         )
         if refused:
-            raise ValueError("more symbols than the mixer was made for")
+            raise MemoryError(NO_MEMORY)
         return likely
+
+    def code(self, coder: CoderRecord, symbol: int, begins: bool, shares: Shares) -> int:
+        """Write a symbol, or read the one that comes where it is -1, and learn from it -> that symbol."""
+        assert shares.dtype == np.uint32 and shares.shape == (self.symbols,) and shares.flags.c_contiguous
+        found: int = self.calls.charrnn_mixing_code(
+            self._mixer, ctypes.byref(coder), symbol, begins, shares.ctypes.data
+        )
+        if found < 0:
+            raise MemoryError(NO_MEMORY)
+        return found

@@ -60,9 +60,9 @@ static uint32_t *single_of(Mixer *m, uint64_t hash, uint32_t check) {
 }
 
 /* The block of the root: made when a context is met for the second time. */
-static Block *first_block(Mixer *m, int c, uint64_t hash, int32_t symbol) {
+static Block *first_block(Mixer *m, int c, uint64_t hash) {
     Block *block = block_of(m, hash);
-    m->new_here[c] = 0;
+    m->new_here[c] = NULL;
     m->in_a_row[c] = 0;
     if (block) {
         m->last[c] = block->last;
@@ -77,16 +77,17 @@ static Block *first_block(Mixer *m, int c, uint64_t hash, int32_t symbol) {
         *single = 0;
         return new_block(m, hash, 0, 0, 0, m->last[c], 1);
     }
-    m->new_here[c] = 1;
-    *single = check << 16 | (uint32_t)symbol;
+    m->new_here[c] = single;
+    *single = check << 16;
     return NULL;
 }
 
 /* Where a block of the tree begins: the blocks of all contexts. Of those that were met more than once before, the
    longest order is the answer; it is found at the root. */
-static int find_blocks(Mixer *m, int64_t node, uint64_t path, int depth, int32_t symbol) {
+static int find_blocks(Mixer *m, int64_t node, uint64_t path, int depth) {
     uint64_t hashes[CONTEXTS];
     int order = 0;
+    m->block = m->met[depth / 3];
     for (int c = 0; c < CONTEXTS; c++) {
         hashes[c] = hashed(m->contexts[c], (uint64_t)(node * 64 + c));
 #if defined(__GNUC__)
@@ -96,7 +97,7 @@ static int find_blocks(Mixer *m, int64_t node, uint64_t path, int depth, int32_t
     }
     for (int c = 0; c < CONTEXTS; c++) {
         if (!node) {
-            m->block[c] = first_block(m, c, hashes[c], symbol);
+            m->block[c] = first_block(m, c, hashes[c]);
             if (c <= 9 && m->block[c] && m->block[c]->counters[0].met > 1) order = c;
         } else if (m->new_here[c]) {
             m->block[c] = NULL;
@@ -141,16 +142,20 @@ static void tell(Mixer *m, int c, int64_t node, int bit, Sources from) {
         count(m, m->block[c]->counters + m->inside[node], bit, c < 3 ? MOST_MET_SHORT : MOST_MET);
 }
 
-/* A symbol came, by way of these blocks. */
-static void leave_blocks(Mixer *m, int32_t symbol) {
-    for (int c = 0; c < CONTEXTS; c++) {
-        Block *block = m->block[c];
-        if (!block) continue;
-        int in_a_row = block->check & 15;
-        in_a_row = in_a_row && block->last == symbol ? in_a_row + (in_a_row < 15) : 1;
-        block->check = (uint16_t)((block->check & 0xfff0) | in_a_row);
-        block->last = (uint16_t)symbol;
-    }
+static void came(Block *block, int32_t symbol) {
+    int in_a_row = block->check & 15;
+    in_a_row = in_a_row && block->last == symbol ? in_a_row + (in_a_row < 15) : 1;
+    block->check = (uint16_t)((block->check & 0xfff0) | in_a_row);
+    block->last = (uint16_t)symbol;
+}
+
+/* A symbol came, by way of so many nodes. */
+static void leave_blocks(Mixer *m, int32_t symbol, int depth) {
+    for (int c = 0; c < CONTEXTS; c++)
+        if (m->new_here[c]) *m->new_here[c] |= (uint32_t)symbol;
+    for (int level = 0; 3 * level < depth; level++)
+        for (int c = 0; c < CONTEXTS; c++)
+            if (m->met[level][c]) came(m->met[level][c], symbol);
 }
 
 #endif

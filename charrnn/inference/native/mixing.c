@@ -6,6 +6,7 @@
 
 #include "mixing.h"
 
+#include "coder.h"
 #include "contexts.h"
 #include "counters.h"
 #include "mixers.h"
@@ -66,8 +67,8 @@ static uint16_t *ask_match(const Mixer *m, int number, uint64_t path, int depth,
     return p;
 }
 
-/* A node: how likely the bit is that comes, in 65536ths. Everything learns from it then. */
-static int32_t code_bit(Mixer *m, Here *here, int64_t node, uint64_t path, int depth, int bit) {
+/* A node: the bit that comes, told how likely a 1 is. Everything learns from it then. */
+static int code_bit(Mixer *m, Here *here, int64_t node, uint64_t path, int depth, Coder *coder) {
     int16_t x[INPUTS] = {0}, y[OUTPUTS] = {0};
     Sources sources[CONTEXTS];
     uint16_t *matched[MATCHES], *corrections[2];
@@ -96,6 +97,7 @@ static int32_t code_bit(Mixer *m, Here *here, int64_t node, uint64_t path, int d
     int32_t p = 2 * p_of(m, odds);
     for (int i = 0; i < 2; i++) p += (corrections[i][0] * (128 - between) + corrections[i][1] * between) >> 7;
     p = (p >> 2) < 1 ? 1 : p >> 2;
+    const int bit = coded_bit(coder, p);
 
     const int32_t rate = LEARN + (int32_t)((int64_t)LEARN_FIRST * HALF_WAY / (HALF_WAY + m->learned++));
     for (int i = 0; i < SETS; i++)
@@ -106,40 +108,50 @@ static int32_t code_bit(Mixer *m, Here *here, int64_t node, uint64_t path, int d
     for (int i = 0; i < MATCHES; i++)
         if (matched[i]) approach(matched[i], bit, SLOW);
     for (int c = 0; c < CONTEXTS; c++) tell(m, c, node, bit, sources[c]);
-    return bit ? p : ONE - p;
+    return bit;
 }
 
-/* How likely the symbol is. With no shares there is no network. */
-static double code(Mixer *m, int32_t symbol, const uint32_t *shares) {
+/* The symbol that comes, by the bits that the coder knows or finds. With no shares there is no network. */
+static int32_t code(Mixer *m, Coder *coder, const uint32_t *shares) {
     Here here = {0, shares ? read_shares(m, shares) : 0, 0, 0, NONE};
-    const uint64_t path = m->code[symbol];
-    int64_t node = 0, expected = NONE;
-    double p = 1;
+    int64_t node = m->set.symbols > 1 ? 0 : ~(int64_t)0, expected = NONE;
+    uint64_t path = 0;
+    int depth = 0;
     find_contexts(m);
     for (int i = MATCHES - 1; i >= 0; i--) {
         if (!m->match[i].place) continue;
         here.match = length_class(m->match[i].length);
         expected = m->read[m->match[i].place];
     }
-    for (int depth = 0; depth < m->depth[symbol]; depth++) {
-        const int bit = (int)(path >> depth & 1);
+    for (; node >= 0; depth++) {
         if (m->top[node] == node) {
-            if (node) leave_blocks(m, symbol);
-            const int order = find_blocks(m, node, path, depth, symbol);
+            const int order = find_blocks(m, node, path, depth);
             if (!node) here.order = order;
         }
         here.bit = expected_bit(m, expected, path, depth);
-        p *= code_bit(m, &here, node, path, depth, bit) / (double)ONE;
+        const int bit = code_bit(m, &here, node, path, depth, coder);
+        path |= (uint64_t)bit << depth;
         node = m->set.children[2 * node + bit];
     }
-    if (m->depth[symbol]) leave_blocks(m, symbol);
+    const int32_t symbol = (int32_t)~node;
+    if (depth) leave_blocks(m, symbol, depth);
     append(m, symbol);
-    return p;
+    return symbol;
 }
 
 /* -- what Python calls -------------------------------------------------------------------------------------------- */
 
 #include "making.h"
+
+/* For a symbol more, and the beginning of a document: 0 where there is no memory. */
+static int room(Mixer *m) {
+    if (m->at + 2 <= m->set.most) return 1;
+    int32_t *longer = realloc(m->read, (size_t)m->set.most * 2 * sizeof *longer);
+    if (!longer) return 0;
+    m->read = longer;
+    m->set.most *= 2;
+    return 1;
+}
 
 /* Read `count` symbols; any that is not of the vocabulary is passed over, at no cost, and ends all matches. A document
    begins at each place with a 1. shares (count, V), or none -> how likely each was (count,). */
@@ -147,15 +159,34 @@ EXPORTED int64_t charrnn_mixing_read(Mixer *m, int64_t count, const int32_t *sym
                                      const uint32_t *shares, double *likely) {
     const int32_t known = (int32_t)m->set.symbols;
     for (int64_t i = 0; i < count; i++) {
-        if (m->at + 2 > m->set.most) return 1;
+        if (!room(m)) return 1;
         if (begins[i]) begin(m);
         if (shares && !m->with_network) join(m);
         likely[i] = 1;
-        if (symbols[i] < 0 || symbols[i] >= known) append(m, known);
-        else likely[i] = code(m, symbols[i], shares ? shares + i * known : NULL);
+        if (symbols[i] < 0 || symbols[i] >= known) {
+            append(m, known);
+            continue;
+        }
+        Coder coder = {.known = 1, .code = m->code[symbols[i]], .likely = 1};
+        code(m, &coder, shares ? shares + i * known : NULL);
+        likely[i] = coder.likely;
     }
     return 0;
 }
 
+/* One symbol to bytes, or back where it is none: -> the symbol, or -1 where there is no memory. shares (V,) or none. */
+EXPORTED int64_t charrnn_mixing_code(Mixer *m, Coder *coder, int64_t symbol, int64_t begins, const uint32_t *shares) {
+    if (!room(m) || symbol >= m->set.symbols) return -1;
+    if (begins) begin(m);
+    if (shares && !m->with_network) join(m);
+    coder->known = symbol >= 0;
+    coder->code = symbol >= 0 ? m->code[symbol] : 0;
+    coder->likely = 1;
+    return code(m, coder, shares);
+}
+
+/* The coder writes nothing more: room for 4 bytes. */
+EXPORTED void charrnn_mixing_finish(Coder *coder) { finish(coder); }
+
 /* With which form of the record this was built (FORM in mixing.py). */
-EXPORTED int64_t charrnn_mixing_form(void) { return 1; }
+EXPORTED int64_t charrnn_mixing_form(void) { return 2; }

@@ -31,13 +31,14 @@
 #define LAST_SETS 3      /* of those that mix what these give */
 #define OUTPUTS 16       /* as many as sets, and zeros */
 #define NODES_IN_BLOCK 7 /* three levels of the tree */
+#define MOST_BLOCKS 22   /* of one context that a symbol comes by: codes have at most 64 bits */
 #define RECENT 24
 #define NONE (-1)
 
 /* What Python hands over, and keeps for as long as the mixer lives. */
 typedef struct {
     int64_t symbols, newline;  /* V; the symbol of a line's end, or NONE */
-    int64_t most;              /* symbols that will be read, and beginnings of documents */
+    int64_t most;              /* symbols that there is room for, and beginnings of documents: it grows */
     int64_t blocks, singles, places; /* log2 of the sizes of the tables */
     int64_t lately;            /* log2 of the symbols after which what was counted lately begins anew */
     const int32_t *children;   /* (V - 1, 2): a node, or ~symbol; the root is 0, each node stands before its own */
@@ -90,9 +91,10 @@ typedef struct {
     uint64_t contexts[CONTEXTS];
     uint32_t *after, *after_two;  /* the three symbols that last followed one, and two (a hash of 16 bits) */
     Match match[MATCHES];
-    Block *blocks, *block[CONTEXTS];
+    Block *blocks;
+    Block *met[MOST_BLOCKS][CONTEXTS], **block; /* those that this symbol came by, and the last of them */
     uint32_t *singles;            /* contexts that were met once: a check, and the symbol */
-    int32_t new_here[CONTEXTS];   /* this context was never met before */
+    uint32_t *new_here[CONTEXTS]; /* where a context is noted that was never met before; else nothing */
     int32_t last[CONTEXTS], in_a_row[CONTEXTS]; /* what its first block says of the last symbol */
     uint16_t *histories;          /* (CONTEXTS, 256, 256): by node */
     uint16_t *rows, *matched;     /* (CONTEXTS, 16, 2), (MATCHES, 32, 2): by the bit that is expected */

@@ -6,7 +6,7 @@ from typing import Any
 from charrnn.inference import native
 
 # The library says with which form of the record it was built.
-FORM = 1
+FORM = 2
 Address, Count = native.Address, native.Count
 
 
@@ -21,10 +21,21 @@ class SettingsRecord(ctypes.Structure):
     )  # fmt: skip
 
 
+class CoderRecord(ctypes.Structure):
+    """What turns bits to bytes and back, as in coder.h."""
+
+    _fields_ = (
+        ("known", Count), ("code", ctypes.c_uint64), ("likely", ctypes.c_double), ("bytes", Address), ("size", Count),
+        ("at", Count), ("low", ctypes.c_uint32), ("high", ctypes.c_uint32), ("value", ctypes.c_uint32),
+    )  # fmt: skip
+
+
 ARGUMENTS = {
     "charrnn_mixing_new": (ctypes.POINTER(SettingsRecord),),
     "charrnn_mixing_free": (Address,),
     "charrnn_mixing_read": (Address, Count, Address, Address, Address, Address),
+    "charrnn_mixing_code": (Address, ctypes.POINTER(CoderRecord), Count, Count, Address),
+    "charrnn_mixing_finish": (ctypes.POINTER(CoderRecord),),
 }
 
 
@@ -34,11 +45,11 @@ def calls() -> Any:
     if library is None or not hasattr(library.calls, "charrnn_mixing_form"):
         return None
     found = library.calls
-    found.charrnn_mixing_form.restype = found.charrnn_mixing_read.restype = Count
+    found.charrnn_mixing_form.restype = found.charrnn_mixing_read.restype = found.charrnn_mixing_code.restype = Count
     if found.charrnn_mixing_form() != FORM:
         return None
     found.charrnn_mixing_new.restype = Address
-    found.charrnn_mixing_free.restype = None
+    found.charrnn_mixing_free.restype = found.charrnn_mixing_finish.restype = None
     for name, kinds in ARGUMENTS.items():
         getattr(found, name).argtypes = kinds
     return found

@@ -86,6 +86,10 @@ class Tokenizer(Protocol):
         """A printable name of one id."""
         ...
 
+    def plain(self) -> "list[str | int]":
+        """What each id stands for, for readers that are not ours: its text, or the byte that it is."""
+        ...
+
     def extended(self, chunks: Iterable[str]) -> Self:
         """A tokenizer that holds a further text as well: itself where it holds every text. Ids may move: `ids_in`."""
         ...

@@ -60,6 +60,9 @@ class ByteTokenizer(BytePieces):
     def spec(self) -> dict[str, Any]:
         return {"kind": self.kind}
 
+    def plain(self) -> list[str | int]:
+        return [*range(self.size)]
+
     def encode(self, text: str, *, unknown: bool = False) -> Ids:
         return np.frombuffer(utf8(text, "surrogateescape"), dtype=np.uint8).astype(np.int32)
 

@@ -88,6 +88,9 @@ class CharTokenizer:
     def symbol(self, token: int) -> str:
         return self.symbols[token]
 
+    def plain(self) -> list[str | int]:
+        return [*self.symbols]
+
     def extended(self, chunks: Iterable[str]) -> Self:
         """With the characters of a further text, in code point order again, so that ids move."""
         return type(self)("".join(sorted(set(self.symbols).union(*map(set, chunks)))))

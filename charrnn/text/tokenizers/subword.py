@@ -100,6 +100,10 @@ class SubwordTokenizer(BytePieces):
     def spec(self) -> dict[str, Any]:
         return {"kind": self.kind, "model": base64.b64encode(self._model).decode("ascii")}
 
+    def plain(self) -> list[str | int]:
+        are_bytes = (self._processor.IsByte(token) for token in range(1, self.size + 1))
+        return [piece[0] if byte else piece.decode() for piece, byte in zip(self.pieces, are_bytes, strict=True)]
+
     def encode(self, text: str, *, unknown: bool = False) -> Ids:
         utf8(text)
         tokens: list[int] = []

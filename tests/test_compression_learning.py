@@ -1,0 +1,93 @@
+"""Files by counts that learn: all bytes back, at the cost that the mixer tells, and only after the same text."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import charrnn
+from charrnn.compression.compress import Compressor
+from charrnn.compression.container import Manner, read_container
+from charrnn.errors import CharrnnError, ConfigError, CorpusError
+from charrnn.inference import native
+from charrnn.inference.mixing import Decoder, Encoder
+from tests.cases import each
+from tests.conftest import CommandLine
+from tests.test_compression import KINDS, TEXT, model
+from tests.test_mixing import SYMBOLS, TOKENS, a_mixer, begins, shares
+
+
+@pytest.fixture(autouse=True)
+def built() -> None:
+    if native.library() is None:
+        pytest.skip("no C compiler")
+
+
+def learner(name: str, text: str = TEXT.decode()) -> Compressor:
+    return replace(model(name).compressor, training_text=lambda: text)
+
+
+def test_the_coder_writes_what_reading_costs_and_finds_it_again() -> None:
+    """Its bits are those of `Mixer.read`, its bytes little more; from zeros, and from others, some text comes."""
+    network, starts = shares(TOKENS.size), begins(0, 100)
+    encoder = Encoder(a_mixer())
+    for place, token in enumerate(TOKENS.tolist()):
+        encoder.write(token, bool(starts[place]), network[place])
+    data, cost = encoder.finish(), -np.log2(a_mixer().read(TOKENS, starts, network))
+    assert encoder.bits == pytest.approx(cost.sum(), rel=1e-12)
+    assert cost.sum() / 8 <= len(data) <= cost.sum() / 8 * 1.001 + 5
+
+    decoder = Decoder(a_mixer(), data)
+    assert [decoder.read(bool(start), row) for start, row in zip(starts, network, strict=True)] == TOKENS.tolist()
+    other = Decoder(a_mixer(), b"")
+    assert all(0 <= other.read(False, row) < SYMBOLS for row in network)
+
+
+@each("name", [kind for kind in KINDS if "subword" not in kind])
+def test_any_bytes_come_back(name: str) -> None:
+    own = learner(name)
+    for content in (TEXT.replace(b"\n", b"\r\n"), TEXT + b"\xfe\xff" + "é".encode() + TEXT[:99]):
+        made = own.compress(content, learning=True)
+        assert made.blocks == 1 and own.decompress(made.data) == content
+    assert own.decompress(own.compress(b"", learning=True).data) == b""
+
+
+def test_what_was_read_before_costs_little_and_must_be_the_same() -> None:
+    own, unread = learner("f4-run-lstm"), learner("f4-run-lstm", "")
+    data = own.compress(TEXT, learning=True).data
+    assert read_container(data).manner == Manner.LEARNING
+    assert len(data) < 0.6 * len(unread.compress(TEXT, learning=True).data)
+    assert len(unread.compress(TEXT, learning=True).data) < len(unread.compress(TEXT).data)
+    for other in (unread, learner("f4-cell-gru")):
+        with pytest.raises(CorpusError, match="with another model, or after another text, whose digest begins with"):
+            other.decompress(data)
+    for place in (len(data) // 2, len(data) - 5):
+        with pytest.raises(CorpusError, match="checksum"):
+            own.decompress(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+
+
+def test_a_gradient_and_blocks_are_refused() -> None:
+    own = charrnn.load(model("f4-run-lstm").header.path)
+    with pytest.raises(ConfigError, match="by counts here, not by gradient"):
+        own.compress(TEXT, adapt="gradient")
+    with pytest.raises(ConfigError, match="blocks"):
+        own.compress(TEXT, adapt="counts", blocks=2)
+    with pytest.raises(CharrnnError, match="not of subwords"):
+        learner("f4-run-subword").compress(TEXT, learning=True)
+
+
+def test_the_command_does_the_same_and_wants_the_training_text(charrnn: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "c.txt").write_text("The heron stood in the shallows, and the heron stood still.\n" * 60)
+    assert charrnn("train", "c.txt", "--steps", "3", "--hidden", "8", "--valid", "0.1", "-q").code == 0
+    (tmp_path / "l.txt").write_text("The heron stood.\n" * 9)
+    plain, counts = (
+        charrnn("compress", "l.txt", "-o", to, *how) for to, how in (("p", ()), ("q", ("--adapt", "counts")))
+    )
+    assert plain.code == counts.code == 0, (plain, counts)
+    assert (tmp_path / "q").stat().st_size < (tmp_path / "p").stat().st_size
+    assert charrnn("decompress", "q", "-o", "back.txt").code == 0
+    assert (tmp_path / "back.txt").read_bytes() == (tmp_path / "l.txt").read_bytes()
+    (tmp_path / "c.txt").unlink()
+    gone = charrnn("decompress", "q", "-o", "again.txt")
+    assert gone.code == 1 and "c.txt" in gone.err and not (tmp_path / "again.txt").exists()
