@@ -25,7 +25,8 @@ COMMANDS = {
 VERBS: dict[str, Callable[..., Any]] = {
     verb.__qualname__: verb
     for verb in (package.train, package.Training.start, package.Model.sample, package.Model.stream, package.Model.score,
-                 package.Model.samples, package.Model.fill, package.Model.embed, package.Model.compress)
+                 package.Model.samples, package.Model.fill, package.Model.embed, package.Model.compress,
+                 package.Model.score_lines)
 }  # fmt: skip
 
 
