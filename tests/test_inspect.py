@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import CommandLine
+from .conftest import SMALL, CommandLine
 
 
 @pytest.fixture
@@ -24,19 +24,58 @@ def test_gradients_of_a_model_are_told_drawn_and_given_as_json(charrnn: CommandL
     )
     (network,) = found["networks"]
     assert len(network["layers"][0]["median"]) == 21 and network["network"] == "small: lstm 1 x 16"
-    assert found["training"]["step"][-1] == 60 and 0 <= found["training"]["clipped"] <= 1
+    training = network["training"]
+    assert network["step"] == 60 and training["step"][-1] == 60 and 0 <= training["clipped"] <= 1
     picture = Path("g.svg").read_text(encoding="utf-8")
-    assert f"{found['training']['clipped']:.1%} of steps clipped" in picture and "halves in" in picture
+    assert f"{training['clipped']:.1%} of steps clipped" in picture and "halves in" in picture
     assert "of steps clipped" in done.out
     bare = charrnn("inspect", "gradients", *here, "--reach", "20", "--positions", "4", "--seed", "1", "-q")
     assert float(bare.out) == network["layers"][0]["half_life"] and bare.err == ""
+
+
+@pytest.mark.slow
+def test_gradients_of_several_models_stand_side_by_side_in_80_columns(charrnn: CommandLine, here: list[str]) -> None:
+    asked = ["inspect", "gradients", *here, "--reach", "9", "--positions", "4", "--seed", "1"]
+    done = charrnn(*asked, "-m", "lines")
+    assert done.code == 0 and max(map(len, done.out.splitlines())) <= 80
+    assert [line[:24] for line in done.out.splitlines()[:2]] == ["a  small: lstm 1 x 16, l", "b  lines: lstm 1 x 16, l"]
+    own = json.loads(charrnn(*asked, "--json").out)["networks"]
+    both = json.loads(charrnn(*asked, "-m", "lines", "--json").out)["networks"]
+    assert len(both) == 2 and both[:1] == own
+    rows = [line.split() for line in done.out.splitlines() if line.startswith(("a  ", "b  ", "k ="))][2:]
+    assert rows[0] == ["k", "=", "0", "1", "2", "5"]
+    for row, network in zip(rows[1:], both, strict=True):
+        middle = network["layers"][0]["median"]
+        assert row[1:] == [f"{middle[k]:.1e}" for k in (0, 1, 2, 5)]
+
+
+@pytest.mark.slow
+def test_a_page_of_gradients_has_a_frame_for_each_step_that_was_kept(charrnn: CommandLine, corpus: Path) -> None:
+    asked = ["train", str(corpus), "--steps", "6", "--keep-every", "3", "--name", "x", "--no-counts", "--seed", "1"]
+    assert charrnn(*asked, *SMALL).code == 0
+    kept = sorted(path.name for path in Path("checkpoints/x").glob("step-*"))
+    assert kept == ["step-0.safetensors", "step-3.safetensors", "step-6.safetensors"]
+    assert (
+        json.loads(charrnn("inspect", "-m", "checkpoints/x/step-3.safetensors", "--json").out)["training"]["step"] == 3
+    )
+    flags = ["--reach", "9", "--positions", "4", "--seed", "1"]
+    done = charrnn("inspect", "gradients", "-m", "x", *flags, "--json", "--html", "g.html")
+    line = next(one for one in Path("g.html").read_text("utf-8").splitlines() if one.startswith("const data = "))
+    (network,) = json.loads(line.removeprefix("const data = ").removesuffix(";"))["networks"]
+    assert [frame["step"] for frame in network["frames"]] == [0, 3, 6]
+    shown = network["frames"][2]["layers"][0]
+    exact = json.loads(done.out)["networks"][0]["layers"][0]
+    assert shown["median"] == [float(f"{norm:.4g}") for norm in exact["median"]] and shown["half"] == exact["half_life"]
+    fresh = charrnn("inspect", "gradients", "-m", "checkpoints/x/step-0.safetensors", *flags, "--json")
+    assert json.loads(fresh.out)["networks"][0]["layers"][0]["half_life"] == network["frames"][0]["layers"][0]["half"]
+    assert charrnn("runs", "rm", "x", "--yes").code == 0 and not Path("checkpoints/x").exists()
 
 
 def test_gradients_of_untrained_networks_stand_side_by_side(charrnn: CommandLine) -> None:
     asked = ["--cell", "rnn", "--cell", "lstm", "--hidden", "8", "--layers", "2", "--reach", "10", "--positions", "4"]
     done = charrnn("inspect", "gradients", *asked, "--seed", "3")
     assert done.code == 0
-    assert [line.split(":")[0] for line in done.out.splitlines() if "layer" in line] == [
+    assert [line[3:].split(":")[0] for line in done.out.splitlines() if "layer" in line] == [
         "rnn 2 x 8, layer 1", "rnn 2 x 8, layer 2", "lstm 2 x 8, layer 1", "lstm 2 x 8, layer 2",
     ]  # fmt: skip
     assert charrnn("inspect", "gradients", *asked, "--seed", "3").out == done.out
@@ -53,6 +92,7 @@ def test_a_larger_radius_makes_gradients_of_untrained_networks_last_longer(charr
         "rnn 1 x 16, radius 0.5", "rnn 1 x 16", "rnn 1 x 16, radius 1.5",
     ]  # fmt: skip
     halves = [network["layers"][0]["half_life"] for network in networks]
+    assert networks[0]["note"] is None
     assert halves == sorted(halves)
 
 
@@ -85,6 +125,11 @@ def test_what_a_prediction_rests_on_is_shown_and_written(charrnn: CommandLine, h
     assert "\x1b" not in done.out
     page = Path("m.html").read_text(encoding="utf-8")
     assert '"symbols": ["t", "h", "e", " ", "f", "o", "x"]' in page
+    Path("t.txt").write_text("and the hen\n" * 30, encoding="utf-8")
+    both = charrnn("inspect", "memory", *here, "--saliency", "the fox", "--saliency-file", "t.txt", "--json").out
+    first, second = map(json.loads, both.splitlines())
+    assert first["symbols"] == list("the fox") and len(second["weights"]) == 360
+    assert [len(row) for row in first["weights"]] == list(range(1, 8)) and len(second["weights"][-1]) == 200
     refused = charrnn("inspect", "memory", *here, "--saliency", "the ☃")
     assert refused.code in (1, 2) and len(refused.err.splitlines()) == 1
 

@@ -25,7 +25,7 @@ from charrnn.generation.processors import compose
 from charrnn.generation.sequence import TextChunk
 from charrnn.inference import compiled, native, writing
 from charrnn.inference.backends import COMPILED, NUMPY
-from charrnn.inference.base import Drawing, Engine, StepState, Used
+from charrnn.inference.base import Drawing, Draws, Engine, StepState, Used
 from charrnn.inference.compiled import BlockState, CompiledNetwork
 from charrnn.inference.counted import CountedEngine
 from charrnn.inference.counting import Counting
@@ -202,7 +202,9 @@ def test_equals_borders_and_the_ends_of_the_uniforms_are_drawn_alike() -> None:
     ):  # fmt: skip
         chain = Chain(compose(SampleConfig.of(**options), TOKENIZER), SYMBOLS, endless=True, told=False)
         assert chain.drawing is not None
-        drawn = writing.write(engine.compiled, [engine.initial_state(300)], logits, uniforms, chain.drawing, True)
+        drawn = writing.write(
+            engine.compiled, [engine.initial_state(300)], logits, Draws(uniforms, chain.drawing, told=True)
+        )
         processed, _ = chain(chain.own(logits), [None] * 300)  # type: ignore[list-item]
         expected = draw(processed, uniforms[:, 0])
         assert np.array_equal(drawn.ids[:, 0], expected), options
@@ -222,13 +224,13 @@ def test_each_row_may_be_drawn_by_its_own_settings(monkeypatch: pytest.MonkeyPat
         Drawing(min_p=0.3),
     ]
     alone = [
-        engine.write(logits[row : row + 1], engine.initial_state(1), uniforms[row : row + 1], drawing, True)
+        engine.write(logits[row : row + 1], engine.initial_state(1), Draws(uniforms[row : row + 1], drawing, told=True))
         for row, drawing in enumerate(drawings)
     ]
     for threads in (1, 2):
         monkeypatch.setenv("OMP_NUM_THREADS", str(threads))
         monkeypatch.setattr(writing, "WORTH_A_THREAD", 1)
-        together = engine.write(logits, engine.initial_state(5), uniforms, drawings, True)
+        together = engine.write(logits, engine.initial_state(5), Draws(uniforms, drawings, told=True))
         assert together.ids.tolist() == [each.ids[0].tolist() for each in alone]
         assert together.logprobs is not None
         assert together.logprobs.tolist() == [each.logprobs[0].tolist() for each in alone if each.logprobs is not None]
@@ -299,9 +301,10 @@ def test_counts_are_numpys_to_the_bit_and_what_is_written_beside_them(name: str,
     engine = CountedEngine(an_engine("gru", 2, 5, name, documents=documents), counting)
     state, found = engine.initial_state(3), random.random((3, 12))
     logits, state = engine.step(np.full(3, SYMBOLS), state)
-    drawn = engine.write(logits, state, found, Drawing(temperature=0.9, top_k=20), True)
-    parts = [engine.write(logits, state, found[:, :5], Drawing(temperature=0.9, top_k=20), False)]
-    parts.append(engine.write(parts[0].logits, parts[0].state, found[:, 5:], Drawing(temperature=0.9, top_k=20), False))
+    drawing = Drawing(temperature=0.9, top_k=20)
+    drawn = engine.write(logits, state, Draws(found, drawing, told=True))
+    parts = [engine.write(logits, state, Draws(found[:, :5], drawing))]
+    parts.append(engine.write(parts[0].logits, parts[0].state, Draws(found[:, 5:], drawing)))
     assert np.hstack([part.ids for part in parts]).tolist() == drawn.ids.tolist()
     slow = CountedEngine(an_engine("gru", 2, 5, name, documents=documents), counting)
     slow._counting.compiled = None
@@ -346,7 +349,7 @@ def test_what_does_not_fit_together_is_refused() -> None:
         (np.zeros((1, SYMBOLS), np.float32), np.zeros((2, 2))),
     ):
         with pytest.raises(ValueError, match="not of the same shape"):
-            writing.write([one], [engine.initial_state(1)], logits, uniforms, Drawing(), False)
+            writing.write([one], [engine.initial_state(1)], logits, Draws(uniforms, Drawing()))
     logits, counts, leaving = logits[:1], np.zeros((1, SYMBOLS)), np.zeros((1, 2), np.int64)
     for drawing, used in (
         (Drawing(kept=np.ones(SYMBOLS - 1, np.bool_)), None),
@@ -356,7 +359,7 @@ def test_what_does_not_fit_together_is_refused() -> None:
         (Drawing(frequency_penalty=1.0), Used(counts, leaving.astype(np.int32))),
     ):
         with pytest.raises(ValueError, match="not of the same shape"):
-            writing.write([one], [engine.initial_state(1)], logits, np.zeros((1, 2)), drawing, False, used)
+            writing.write([one], [engine.initial_state(1)], logits, Draws(np.zeros((1, 2)), drawing, used=used))
 
 
 @settings(deadline=None, max_examples=150)
@@ -405,7 +408,7 @@ def test_numbers_that_are_none_find_their_way_too(name: str) -> None:
                 Drawing(temperature=0.7, top_k=3, top_p=0.8, min_p=0.1),
             ):  # fmt: skip
                 with np.errstate(all="ignore"):
-                    drawn = writing.write([one], [state], logits, random.random((4, 9)), drawing, True)
+                    drawn = writing.write([one], [state], logits, Draws(random.random((4, 9)), drawing, told=True))
                 assert (drawn.ids >= 0).all() and (drawn.ids < SYMBOLS).all()
 
 

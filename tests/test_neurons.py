@@ -5,12 +5,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from charrnn.analysis.neurons import OPEN, SHUT, activations, correlated_units, saturation
+from charrnn.analysis.gates import OPEN, SHUT, fresh_gates, saturation
+from charrnn.analysis.gradients import gradient_flow
+from charrnn.analysis.neurons import activations, correlated_units
 from charrnn.analysis.properties import bracket_depth, inside_quotes, letter_case, position_in_line, position_in_word
 from charrnn.analysis.steps import embed, step
 from charrnn.models.cells import CELLS
 from charrnn.models.unroll import TorchOperations
 
+from .cases import each
 from .test_steps import every_cell, network, text
 
 
@@ -90,3 +93,27 @@ def test_saturation_is_the_share_of_gates_beyond_the_limits() -> None:
         assert one.open == pytest.approx(float((values[:, place] > OPEN).mean()), abs=1e-6)
     assert any(one.shut > 0 for one in found) and any(one.open > 0 for one in found)
     assert saturation(network("rnn"), tokens) == []
+
+
+@each("cell", ["gru", "gru-update", "gru-before"])
+def test_why_a_fresh_grus_gradients_halve_as_soon_as_they_do_is_reckoned_from_its_gates(cell: str) -> None:
+    """Between what its parts, each worked out by itself, let through; and far later once the gate is open."""
+    tokens = np.random.default_rng(3).integers(0, 7, 400).astype(np.uint8)
+    for opened, least, most in ((0.0, 1.1, 2.5), (3.0, 10, 30)):
+        model = network(cell, layers=1, hidden=32)
+        with torch.no_grad():
+            z = model.get_parameter("forwards.layers.0.rnn.bias_ih_l0")[32:64]
+            z += -opened if "update" in cell else opened
+        gates = fresh_gates(model, tokens[:100])
+        assert gates is not None
+        kept = 1 / (1 + np.exp(-opened))
+        assert gates.kept == pytest.approx(kept, abs=0.03) and gates.reset == pytest.approx(0.5, abs=0.03)
+        shortest, longest = gates.half_lives
+        # A step takes a gradient that is turned aside, and one that is not, so many times in half a life.
+        through = (1 - gates.kept) * gates.reset
+        assert (gates.kept**2 + through**2) ** (shortest / 2) == pytest.approx(0.5)
+        assert (gates.kept + through) ** longest == pytest.approx(0.5)
+        found = gradient_flow(model, tokens, reach=40, positions=8).half_life(0)
+        assert found is not None and least < shortest < found < longest < most
+        assert f"z = {gates.kept:.2f}" in gates.told() and f"{shortest:.1f} to {longest:.1f} steps" in gates.told()
+    assert fresh_gates(network("lstm"), tokens) is None

@@ -19,6 +19,7 @@ import pytest
 
 from charrnn.api import load
 from charrnn.api.model import Model
+from charrnn.errors import ConfigError
 from charrnn.generation.batch import Batch, Party, Spells, Steps, kind_of
 from charrnn.generation.chain import Chain
 from charrnn.generation.config import SampleConfig
@@ -267,6 +268,34 @@ def test_what_is_wrong_is_told_in_one_line(small: Model) -> None:
             assert (await client("/v1/nothing", headers=right)).status == 404
             assert (await client("/v1/completions", headers=right)).status == 405
             assert (await client("/v1/completions", {"best_of": 2, "n": 2}, headers=right)).status == 200
+
+    asyncio.run(ask())
+
+
+def test_a_browser_is_shown_the_page_of_the_model_or_which_there_are(
+    small: Model, lines: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ask() -> None:
+        async with serving(small) as client:
+            whole = await client("/")
+            assert whole.status == 200 and whole.headers["content-type"].startswith("text/html")
+            assert whole.body == small.live_page()
+            monkeypatch.setattr(Model, "live_page", lambda self: "another")
+            assert (await client("/page/small")).body == whole.body, "it is made once"
+        async with serving(small, lines, key="secret") as client:
+            assert (await client("/")).status == (await client("/page/lines")).status == 401
+            known = {"authorization": "Bearer secret"}
+            body = (await client("/", headers=known)).body
+            assert '<a href="/page/small">small</a>' in body and '<a href="/page/lines">lines</a>' in body
+            assert (await client("/page/lines", headers=known)).body == "another"
+            assert (await client("/page/none", headers=known)).status == 404
+
+        def refused(self: Model) -> str:
+            raise ConfigError("a page holds no <such>: look elsewhere")
+
+        monkeypatch.setattr(Model, "live_page", refused)
+        async with serving(small) as client:
+            assert "<p>a page holds no &lt;such&gt;</p>\n<ul><li>small</ul>" in (await client("/")).body
 
     asyncio.run(ask())
 

@@ -25,7 +25,8 @@ COMMANDS = {
 VERBS: dict[str, Callable[..., Any]] = {
     verb.__qualname__: verb
     for verb in (package.train, package.Training.start, package.Model.sample, package.Model.stream, package.Model.score,
-                 package.Model.samples, package.Model.fill, package.Model.embed)
+                 package.Model.samples, package.Model.fill, package.Model.embed, package.Model.compress,
+                 package.Model.score_lines)
 }  # fmt: skip
 
 
@@ -109,7 +110,7 @@ def test_what_goes_together_is_not_refused() -> None:
 
 def test_an_option_given_twice_is_refused_unless_it_is_repeatable(charrnn: CommandLine) -> None:
     for line in ("sample --temp 1 --temp 1", "inspect -m a -m b", "train --norm --no-norm",
-                 "inspect gradients -m a -m b"):  # fmt: skip
+                 "sample -m a -m b"):  # fmt: skip
         refused = charrnn(*line.split())
         assert refused.code == 2 and "is given 2 times: give it once" in refused.err, line
     assert "given" not in charrnn("sample", "--stop", "a", "--stop", "b").err

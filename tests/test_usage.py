@@ -48,7 +48,7 @@ def test_an_option_given_twice_is_refused_where_one_is_taken(charrnn: CommandLin
     assert refused > 80
 
 
-def test_switches_lists_and_the_models_of_eval_may_be_repeated() -> None:
+def test_switches_lists_and_the_models_of_some_commands_may_be_repeated() -> None:
     repeated = {(command, option.name) for command, option in options() if option.multiple}
     assert {
         ("eval", "model"),
@@ -56,7 +56,7 @@ def test_switches_lists_and_the_models_of_eval_may_be_repeated() -> None:
         ("sample", "stop"),
         ("fill", "candidates"),
     } <= repeated
-    assert {command for command, name in repeated if name == "model"} == {"eval"}
+    assert {command for command, name in repeated if name == "model"} == {"eval", "inspect gradients", "serve"}
 
 
 @pytest.mark.slow

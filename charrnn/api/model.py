@@ -16,6 +16,7 @@ from charrnn.storage import checkpoint, runs
 if TYPE_CHECKING:
     from charrnn.analysis.novelty import NoveltyCurve
     from charrnn.export.folder import Exported
+    from charrnn.export.page import LivePage
 
 
 class Model(Writer, Filler, Scorer):
@@ -27,13 +28,19 @@ class Model(Writer, Filler, Scorer):
     def live_page(self) -> str:
         """The model as one self-contained page of HTML that writes in a browser, with weights of 8 bits.
 
-        A seed gives the text of `sample(precision="int8")` of the network alone: counts beside it stay out. Raises
-        ConfigError on a network or a tokenizer that a page has no step for, and where it would have more than 20 MB.
+        A seed gives the text of `sample(precision="int8")`, counts and all; only where they would make more than 20 MB
+        of it, the page says so and has the network alone. Raises ConfigError on a network or a tokenizer that a page
+        has no step for, and where the network alone would have more.
         """
-        from charrnn.export.page import live_page
+        return self.told_page().html
 
-        beside = "Its network writes alone, without the counts of its training text beside it." if self.counts else ""
-        return live_page(self.config, self.weights, self.tokenizer, self.name, beside=beside)
+    def told_page(self) -> "LivePage":
+        """The same with a line on what stands beside its network in it, if anything is to be said."""
+        from charrnn.export.page import PageSource, live_page
+
+        return live_page(
+            PageSource(self.config, self.weights, self.tokenizer, self.name, self.counts, self.header.counts)
+        )
 
     @known_options()
     def export(self, output: AnyPath, *, format: str = "onnx", force: bool = False) -> "Exported":

@@ -1,25 +1,33 @@
 """charrnn inspect gradients"""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from charrnn.cli import options as opt
-from charrnn.cli.pictures import draw_into
+from charrnn.cli.pictures import draw_into, write_page
 from charrnn.cli.standard_input import or_standard_input
 from charrnn.config import ModelConfig, Range, TrainOptions, draw_seed
-from charrnn.console import say, sparkline, working, write
+from charrnn.console import say, working, write
 from charrnn.schema import finite, to_json_text
 from charrnn.storage import runs
 
 if TYPE_CHECKING:
-    from charrnn.analysis.gradient_history import GradientHistory
+    from charrnn.analysis.gradient_course import GradientCourse
     from charrnn.analysis.gradients import GradientFlow
+    from charrnn.analysis.subject import Subject
+    from charrnn.text.kept import KeptText
 
 EXAMPLES = """Examples:
 
     charrnn inspect gradients
 
-    charrnn inspect gradients --cell rnn --cell lstm --cell gru --svg gradients.svg
+    charrnn inspect gradients -m small -m large --svg gradients.svg
+
+    charrnn inspect gradients --html gradients.html
+
+    charrnn inspect gradients --cell rnn --cell lstm --cell gru
 
     charrnn inspect gradients --cell rnn --spectral-radius 0.5 --spectral-radius 1 --spectral-radius 2
 """
@@ -27,7 +35,8 @@ EXAMPLES = """Examples:
 NETWORK = "An untrained network"
 # The text of an untrained network, unless told.
 BUNDLED = "fables"
-SHOWN = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+# Tokens that an untrained network's gates are looked at on.
+GATED = 300
 
 
 def gradients(
@@ -56,7 +65,16 @@ def gradients(
         int, opt.option("Analysis", "Places of the text.", within=Range(at_least=1, at_most=4096))
     ] = 64,
     svg: opt.Svg = None,
-    model: opt.Model = None,
+    html: Annotated[
+        Path | None,
+        opt.option(
+            "Output",
+            "A page, with a slider over the steps that training kept (--keep-every).",
+            default="none",
+            check=opt.in_a_folder,
+        ),
+    ] = None,
+    model: opt.Models = None,
     checkpoints: opt.Checkpoints = None,
     seed: opt.Seed = None,
     as_json: opt.Json = False,
@@ -64,65 +82,96 @@ def gradients(
 ) -> None:
     """How far gradients reach back: the norm of a token's loss by what each layer gave k steps before.
 
-    The median over many positions of a text, with the band from 10 to 90%, and the steps in which it halves.
+    The median over many positions of a text, with the band from 10 to 90%, and the steps in which it halves. Several
+    models, or untrained networks, stand side by side, each on its own held-out part unless a text is named.
     """
     working("reading the text and loading torch")
-    from charrnn import api
-    from charrnn.analysis.gradient_history import GradientHistory
     from charrnn.analysis.gradients import gradient_flow
-    from charrnn.analysis.subject import fresh
+    from charrnn.cli.gradient_table import write_courses
     from charrnn.plotting.analysis import draw_flows
-    from charrnn.text.corpus import Corpus
+    from charrnn.plotting.gradients import gradients_page
+    from charrnn.text.kept import KeptText
 
     texts = or_standard_input(texts)
     seed = draw_seed() if seed is None else seed
+
+    def flow(subject: "Subject", what: str = "") -> "GradientFlow":
+        working(f"{subject.name}{what}: gradients of {positions:,} places, {reach:,} steps back")
+        network = subject.network.first_member
+        return gradient_flow(network, subject.tokens, name=subject.name, reach=reach, positions=positions, seed=seed)
+
     if cell:
-        networks = fresh(
-            [
-                ModelConfig(
-                    vocab_size=1, start_id=1, cell=each, hidden=hidden, layers=layers, embedding=min(128, hidden),
-                    skip=skip,
-                )
-                for each in cell
-            ],
-            Corpus(texts or [BUNDLED]).read(),
-            seed=seed,
-            radii=spectral_radius or [None],
-        )  # fmt: skip
+        configs = [
+            ModelConfig(
+                vocab_size=1, start_id=1, cell=each, hidden=hidden, layers=layers, embedding=min(128, hidden), skip=skip
+            )
+            for each in cell
+        ]
+        courses = _untrained(configs, texts, spectral_radius, seed, flow)
         say(f"untrained, seed {seed}")
     else:
-        networks = [api.subject(model, texts, checkpoints=checkpoints, first_member=True)]
-    training = None
-    if not cell:
-        folder = runs.model_file(runs.checkpoints_folder(checkpoints), model).parent
-        training = GradientHistory.of(runs.Run(folder).read_metrics())
-    working(f"gradients of {positions:,} places, {reach:,} steps back")
-    flows = [
-        gradient_flow(n.network.first_member, n.tokens, name=n.name, reach=reach, positions=positions, seed=seed)
-        for n in networks
-    ]
+        kept = KeptText(texts) if texts else None
+        named: list[str | None] = [*model] if model else [None]
+        courses = [_trained(each, kept, checkpoints, flow, along=html is not None) for each in named]
     if as_json:
-        record = {"networks": [flow.to_json() for flow in flows], "training": training and training.to_json()}
-        write(to_json_text(finite(record)) + "\n")
+        write(to_json_text(finite({"networks": [course.to_json() for course in courses]})) + "\n")
+    elif quiet:
+        for course in courses:
+            write("".join(f"{course.flow.half_life(layer)}\n" for layer in range(len(course.flow.norms))))
     else:
-        _write_flows(flows, training, quiet)
-    draw_into(svg, lambda: draw_flows(flows, training))
+        write_courses(courses)
+    if html is not None:
+        write_page(html, gradients_page(courses))
+    # What a single run reported of its training stands beside it.
+    reported = courses[0].training if len(courses) == 1 else None
+    draw_into(svg, lambda: draw_flows([course.flow for course in courses], reported))
 
 
-def _write_flows(flows: Sequence["GradientFlow"], training: "GradientHistory | None", quiet: bool) -> None:
-    for flow in flows:
-        for layer in range(len(flow.norms)):
-            low, middle, high = flow.band(layer)
-            half = flow.half_life(layer)
-            told = "does not fall" if half is None else f"halves in {half:.1f} steps"
-            write(f"{flow.name}, layer {layer + 1}: {told}\n" if not quiet else f"{half}\n")
-            for k in SHOWN if not quiet else ():
-                if k < len(middle):
-                    write(f"  k = {k:<5} {middle[k]:9.2e}   {low[k]:9.2e} to {high[k]:9.2e}\n")
-    if training is not None and not quiet:
-        norms = training.norms
-        write(f"in training: norm before clipping {sparkline(norms)}  {norms[0]:.3g} to {norms[-1]:.3g}, ")
-        write(f"{training.share_clipped:.1%} of steps clipped\n")
-        for step, ratios in training.updates[-1:]:
-            for part, ratio in ratios.items():
-                write(f"  step {step:,} moved {part} by {ratio:.1e} of its weights' length\n")
+def _untrained(
+    configs: Sequence[ModelConfig],
+    texts: list[str] | None,
+    radii: list[float] | None,
+    seed: int,
+    flow: "Callable[[Subject], GradientFlow]",
+) -> "list[GradientCourse]":
+    """Fresh networks, with what is to be said of those that are GRUs."""
+    from charrnn.analysis.gates import fresh_gates
+    from charrnn.analysis.gradient_course import GradientCourse
+    from charrnn.analysis.subject import fresh
+    from charrnn.text.corpus import Corpus
+
+    found = []
+    for one in fresh(configs, Corpus(texts or [BUNDLED]).read(), seed=seed, radii=radii or [None]):
+        gates = None if radii else fresh_gates(one.network.first_member, one.tokens[:GATED])
+        found.append(GradientCourse(flow(one), note=None if gates is None else gates.told()))
+    return found
+
+
+def _trained(
+    model: str | None,
+    texts: "KeptText | None",
+    checkpoints: Path | None,
+    flow: "Callable[[Subject, str], GradientFlow]",
+    *,
+    along: bool,
+) -> "GradientCourse":
+    """A model, its run's reports, and with `along` the networks that were kept on the way, all on the same text."""
+    from charrnn import api
+    from charrnn.analysis.gradient_course import GradientCourse
+    from charrnn.analysis.gradient_history import GradientHistory
+    from charrnn.storage.checkpoint import read_header
+
+    subject = api.subject(model, texts, checkpoints=checkpoints, first_member=True)
+    file = runs.model_file(runs.checkpoints_folder(checkpoints), model)
+    run = runs.Run(file.parent)
+    whole = file in (run.model, run.resume)
+    kept = run.all_kept() if along and whole else {}
+    return GradientCourse(
+        flow(subject, ""),
+        step=int(read_header(file).summary.get("step", 0)),
+        training=GradientHistory.of(run.read_metrics()) if whole else None,
+        kept={
+            step: flow(replace(subject, network=api.load(path).network), f" behind step {step:,}")
+            for step, path in kept.items()
+        },
+    )

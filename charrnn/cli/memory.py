@@ -35,13 +35,19 @@ def memory(
     context: typer.Context,
     texts: opt.Texts = None,
     saliency_of: Annotated[
-        str | None,
+        list[str] | None,
         opt.option(
             "Analysis",
-            "Saliency, instead: what the prediction of a short text's last character rests on.",
+            "Saliency, instead: what the prediction of a text's last character rests on; repeatable.",
             "--saliency",
             default="none",
             check=opt.utf8,
+        ),
+    ] = None,
+    saliency_file: Annotated[
+        list[str] | None,
+        opt.option(
+            "Analysis", "The same of a file's text, or - for stdin, up to 20,000 tokens; repeatable.", default="none"
         ),
     ] = None,
     fixed_context: Annotated[
@@ -63,7 +69,7 @@ def memory(
         Path | None,
         opt.option(
             "Output",
-            "With --saliency: a page with every character's prediction.",
+            "With saliency: a page with every character's prediction.",
             default="none",
             check=opt.in_a_folder,
         ),
@@ -78,23 +84,12 @@ def memory(
     working("reading the model and the text")
     from charrnn import api
     from charrnn.analysis.context import context_curve, memory_curve
-    from charrnn.analysis.saliency import saliency
     from charrnn.plotting.analysis import draw_context_curves
-    from charrnn.plotting.page import page
     from charrnn.text.kept import KeptText
 
     give_way(context, "cpu", threads, tune=False)
-    if saliency_of is not None:
-        subject = api.subject(model, checkpoints=checkpoints, text=saliency_of, first_member=True)
-        found = saliency(subject.network.first_member, subject.tokens, subject.symbols)
-        if html is not None:
-            write_page(html, page("memory", {"title": subject.name, **found.to_json()}))
-        if as_json:
-            write(to_json_text(found.to_json()) + "\n")
-        else:
-            show_heat(found.symbols, [*found.weights[-1][1:], 0.0])
-            last = to_json_text(found.symbols[-1])
-            write(f"what {last} rests on; its probability was {found.probabilities[-1]:.1%}\n")
+    if saliency_of or saliency_file:
+        _show_saliency(model, checkpoints, saliency_of or [], saliency_file or [], html, as_json=as_json)
         return
     named = or_standard_input(texts)
     kept = KeptText(named) if named else None
@@ -110,6 +105,33 @@ def memory(
     else:
         _write_curves(curves, fixed_context)
     draw_into(svg, lambda: draw_context_curves(curves))
+
+
+def _show_saliency(
+    model: str | None, checkpoints: Path | None, given: list[str], files: list[str], html: Path | None, *, as_json: bool
+) -> None:
+    """What the last character of each text rests on; on the page, what every character does."""
+    from charrnn import api
+    from charrnn.analysis.saliency import saliency
+    from charrnn.plotting.page import page
+    from charrnn.text.corpus import Corpus
+
+    texts = [*given, *(Corpus([file], corpora=False).read() for file in files)]
+    subjects = [api.subject(model, checkpoints=checkpoints, text=text, first_member=True) for text in texts]
+    found = []
+    for one in subjects:
+        watcher = partial(_show_share, f"{one.name}: going back from {one.tokens.size:,} tokens")
+        found.append(saliency(one.network.first_member, one.tokens, one.symbols, watcher=watcher))
+    if html is not None:
+        write_page(html, page("memory", {"title": subjects[0].name, "texts": [one.shown() for one in found]}))
+    for each in found:
+        if as_json:
+            write(to_json_text(each.to_json()) + "\n")
+            continue
+        heat = each.weights[-1].tolist()  # of the input before each symbol
+        show_heat(each.symbols[-len(heat) :], [*heat[1:], 0.0])
+        last = to_json_text(each.symbols[-1])
+        write(f"what {last} rests on; its probability was {each.probabilities[-1]:.1%}\n")
 
 
 def _write_curves(curves: Sequence["ContextCurve"], fixed_context: bool) -> None:

@@ -63,7 +63,8 @@ def neurons(
     """
     working("reading the model and the text")
     from charrnn import api
-    from charrnn.analysis.neurons import activations, correlated_units, saturation
+    from charrnn.analysis.gates import saturation
+    from charrnn.analysis.neurons import activations, correlated_units
     from charrnn.errors import ConfigError
     from charrnn.plotting.page import page
 

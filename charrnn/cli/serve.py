@@ -30,7 +30,7 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 @opt.with_fields(Limits)
 def serve(
-    models: Annotated[
+    named: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="[MODEL]...",
@@ -52,6 +52,7 @@ def serve(
         list[str] | None,
         opt.option("Server", "An origin whose pages may ask, or *; repeatable.", "--cors", default="none"),
     ] = None,
+    model: opt.Models = None,
     checkpoints: opt.Checkpoints = None,
     precision: opt.Precision = None,
     threads: opt.Threads = None,
@@ -62,7 +63,8 @@ def serve(
 
     Texts that are asked for at once are written side by side, and each is what `charrnn sample` writes with its seed.
     Options of sampling go beside OpenAI's: top_k, min_p, match, max_copy and the others of `charrnn sample`.
-    Also: GET /v1/models, /health, /metrics. Ctrl-C lets what is under way come to its end.
+    Also: GET /v1/models, /health, /metrics, and for a browser at / the page of the model. Ctrl-C lets what is under way
+    come to its end.
 
     An extra: pip install 'charrnn[serve]'. docs/serve.md has all of it.
     """
@@ -78,24 +80,23 @@ def serve(
     from charrnn.serve.served import Served
 
     working("reading the models")
+    names: list[str | None] = [*(named or ()), *(model or ())]
     metrics = Metrics()
-    served = [
-        Served(model, precision, limits, metrics, _fault) for model in _loaded(models or [None], checkpoints, threads)
-    ]
+    served = [Served(model, precision, limits, metrics, _fault) for model in _loaded(names, checkpoints, threads)]
     for one in served:
         numbers = precision or one.model.precision
         say(f"model {one.name}: {one.model.title}, {numbers} {one.model.computed(numbers)}")
     with running.bound(host, port) as listening:
         if host not in LOOPBACK and api_key is None:
             warn(f"anyone who reaches {host} may ask: `api_key` keeps strangers out")
-        say(f"listening at {running.address(listening)}/v1 (Ctrl-C ends)")
+        say(f"listening at {running.address(listening)}/v1, for browsers at / (Ctrl-C ends)")
         running.run(app.application(site.Site(served, limits, metrics, api_key, _fault), cors or ()), listening, limits)
 
 
-def _loaded(names: list[str] | list[None], checkpoints: Path | None, threads: int | None) -> "list[Model]":
+def _loaded(names: list[str | None], checkpoints: Path | None, threads: int | None) -> "list[Model]":
     from charrnn import api
 
-    found = [api.load(name, checkpoints=checkpoints, threads=threads) for name in names]
+    found = [api.load(name, checkpoints=checkpoints, threads=threads) for name in names or [None]]
     twice = {one.name for one in found if [each.name for each in found].count(one.name) > 1}
     require(not twice, f"two of these models are called {', '.join(sorted(twice))}: serve one of them")
     return found

@@ -187,6 +187,10 @@ class TrainOptions(Config):
         "Steps between checkpoints, or a time: 5m.", says="every minute, and at validations", metavar="N|TIME",
         parse=steps_or_time,
     )  # fmt: skip
+    keep_every: int | None = training(
+        "Steps between models that are kept for good, as step-N.safetensors beside the best one.", says="none",
+        range=COUNT,
+    )  # fmt: skip
 
     precision: str | None = machine(
         "Number format of the training step; weights are kept in fp32.", says="fp16 on a GPU, bf16 where a CPU has it",

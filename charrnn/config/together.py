@@ -110,9 +110,10 @@ RULES = (
     Rule(verbs=("gradients",), options=("hidden", "layers", "skip", "spectral_radius"), without=("cell",),
          because="which names the untrained networks that it is of"),
     Rule(verbs=("gradients",), options=("model", "checkpoints"), beside=("cell",)),
-    Rule(verbs=("memory",), options=("html",), without=("saliency_of",)),
+    Rule(verbs=("page",), options=("model",), beside=("named",)),
+    Rule(verbs=("memory",), options=("html",), without=("saliency_of", "saliency_file")),
     Rule(verbs=("memory",), options=("texts", "fixed_context", "compare_with", "length", "svg"),
-         beside=("saliency_of",)),
+         beside=("saliency_of", "saliency_file")),
     Rule(verbs=("neurons",), options=("unit",), beside=("as_json", "quiet")),
 )  # fmt: skip
 

@@ -36,6 +36,7 @@ class TrainConfig(Config):
     evaluations: int = field(default=15, metadata=within(at_least=1))
     validated: int = field(default=1 << 17, metadata=within(at_least=1))
     save_every: int | str | None = field(default=None, metadata=same_as(TrainOptions, "save_every"))
+    keep_every: int | None = field(default=None, metadata=same_as(TrainOptions, "keep_every"))
     report_every: int = field(default=10, metadata=within(at_least=1))
     counts: bool = field(default=True, metadata=same_as(TrainOptions, "counts"))
     patience: int | None = field(default=5, metadata=same_as(TrainOptions, "patience"))

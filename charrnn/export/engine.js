@@ -1,5 +1,5 @@
 // The model as charrnn computes it in int8: integer sums, functions from tables, one float32 operation at a time, and
-// the same uniforms; so a seed gives the text of `charrnn sample --seed N --precision int8 --no-counts`, to the letter.
+// the same uniforms; so a seed gives the text of `charrnn sample --seed N --precision int8`, to the letter.
 // H hidden, G gates x H, V symbols.
 const f32 = Math.fround, POINTS = 32768, STEPS = 1024;
 
@@ -21,17 +21,11 @@ const EXP = new Table(Math.exp, -32, STEPS), LOG = new Table(Math.log, 0.5, 2 * 
 
 // ---- the network (inference/network.py)
 
-function decoded(text, Kind) {
-  const bytes = atob(text), found = new Uint8Array(bytes.length);
-  for (let i = 0; i < bytes.length; i++) found[i] = bytes.charCodeAt(i);
-  return new Kind(found.buffer);
-}
-
 class Layer {
-  constructor(record, cell, hidden, plain) {
-    this.product = new Product(decoded(record.weight, Int8Array), decoded(record.scale, Float32Array), plain);
-    this.bias = decoded(record.bias, Float32Array);
-    this.own = record.recurrent && decoded(record.recurrent, Float32Array);
+  constructor(record, array, cell, hidden, plain) {
+    this.product = new Product(array(record.weight), array(record.scale), plain);
+    this.bias = array(record.bias);
+    this.own = record.recurrent && array(record.recurrent);
     const shares = (this.shares = { lstm: 4, gru: 3, rnn: 1 }[cell] * hidden);
     Object.assign(this, { cell, hidden, gates: new Float32Array(shares), given: new Float32Array(shares) });
     Object.assign(this, { h: new Float32Array(hidden), c: new Float32Array(hidden), before: new Float32Array(hidden) });
@@ -75,9 +69,9 @@ class Layer {
 }
 
 class Network {
-  constructor(record, { cell, hidden, symbols }, plain) {
-    this.table = decoded(record.table, Float32Array);
-    this.layers = record.layers.map(layer => new Layer(layer, cell, hidden, plain));
+  constructor(record, array, { cell, hidden, symbols }, plain) {
+    this.table = array(record.table);
+    this.layers = record.layers.map(layer => new Layer(layer, array, cell, hidden, plain));
     this.logits = new Float32Array(symbols);
     this.above = new Float32Array(this.layers[0].shares);
   }
@@ -95,23 +89,28 @@ class Network {
   }
 }
 
-// One network, or several whose probabilities are averaged (integer_mixture in inference/integer.py).
+// One network, or several whose probabilities are averaged (integer_mixture in inference/integer.py); counts beside them.
 class Model {
-  constructor(record, plain = false) {
+  // `array` gives an array of the page by its place.
+  constructor(record, array, plain = false) {
     this.record = record;
-    this.networks = record.networks.map(network => new Network(network, record, plain));
-    this.logits = this.networks.length > 1 ? new Float32Array(record.symbols) : this.networks[0].logits;
+    this.networks = record.networks.map(network => new Network(network, array, record, plain));
+    this.own = this.networks.length > 1 ? new Float32Array(record.symbols) : this.networks[0].logits;
+    this.counts = record.counts && new Counts(record.counts, array, record.symbols);
+    this.logits = this.counts ? new Float32Array(record.symbols) : this.own;
   }
   begin() {
     for (const { layers } of this.networks) for (const layer of layers) layer.begin();
+    this.counts?.begin();
     this.read(this.record.start);
   }
   read(token) {
     for (const network of this.networks) network.step(token);
     if (this.networks.length > 1) this.mix();
+    this.counts?.read(token, this.own, this.logits);
   }
   mix() {
-    const size = this.logits.length, mean = new Float64Array(size), shares = new Float64Array(size);
+    const size = this.own.length, mean = new Float64Array(size), shares = new Float64Array(size);
     for (const { logits } of this.networks) {
       let most = -Infinity, sum = 0;
       for (let j = 0; j < size; j++) most = Math.max(most, logits[j]);
@@ -123,7 +122,7 @@ class Model {
       let mantissa = Math.max(mean[j], 1) / (2 ** 40 * this.networks.length), exponent = 0;
       while (mantissa < 0.5) mantissa *= 2, exponent--;
       if (mantissa >= 1) mantissa /= 2, exponent++;
-      this.logits[j] = exponent * 0.6931471805599453 + LOG.at(f32(mantissa));
+      this.own[j] = exponent * 0.6931471805599453 + LOG.at(f32(mantissa));
     }
   }
 }

@@ -1,8 +1,9 @@
 // The page: what is set, the text as it grows, and all that follows it.
-const record = JSON.parse(byId("model").textContent), model = new Model(record), letters = new Letters(record.tokenizer);
+const record = JSON.parse(byId("model").textContent), letters = new Letters(record.tokenizer);
 const SPEEDS = [4, 10, 25, 60, 150, 500, Infinity], CLASSES = "abcdefgh", TOP = 5;
 const link = new Link(["prompt", "temperature", "topK", "topP", "minP", "seed", "length", "speed"]);
-const layers = model.networks.flatMap((network, n) => network.layers.map((layer, l) => ({ layer, title: model.networks.length > 1 ? `${l + 1} of network ${n + 1}` : `${l + 1}` })));
+// What gives the arrays of the page, the model that is made of them, and its layers: see `open`.
+let array, model, layers;
 // The text under way, the places written, how many are wanted, and whether it goes on by itself.
 let writing = null, places = [], wanted = 0, running = false, last = 0, picked = null, line = 0, pending = 0;
 // Whether the next frame goes on.
@@ -134,7 +135,7 @@ function outputs() {
   const quoted = byId("prompt").value.replaceAll("'", "'\\''"), filters = { topK: "--top-k", topP: "--top-p", minP: "--min-p" };
   const flags = Object.entries(filters).filter(([id]) => set[id]).map(([id, flag]) => ` ${flag} ${set[id]}`).join("");
   const typed = quoted ? ` --prompt '${quoted}'` : "";
-  byId("command").textContent = `charrnn sample -m ${record.name} --seed ${set.seed} --temp ${set.temperature}${flags} --length ${set.length}${typed} --precision int8 --no-counts`;
+  byId("command").textContent = `charrnn sample -m ${record.name} --seed ${set.seed} --temp ${set.temperature}${flags} --length ${set.length}${typed} --precision int8${record.alone ? " --no-counts" : ""}`;
 }
 
 // Whatever is set, the text is written anew with it, as far as it had come.
@@ -170,7 +171,6 @@ strip.addEventListener("click", event => {
 });
 byId("unit").addEventListener("input", event => pick(event.target.value === "" ? null : Math.round(+event.target.value)));
 byId("none").addEventListener("click", () => pick(null));
-byId("layer").replaceChildren(...layers.map(({ title }, at) => new Option(title, at)));
 byId("layer").addEventListener("change", () => { byId("unit").max = layers[layerNumber()].layer.hidden - 1; pick(picked); });
 byId("gates").addEventListener("toggle", update);
 byId("line").addEventListener("click", () => {
@@ -209,6 +209,18 @@ byId("again").addEventListener("click", () => {
   go();
 });
 byId("share").addEventListener("click", async () => { byId("status").textContent = said.textContent = await link.copy(); });
-addEventListener("hashchange", fromHash);
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", update);
-fromHash();
+// Nothing can be set before there is a model.
+async function open() {
+  document.body.inert = true;
+  byId("status").textContent = "Opening the model …";
+  array = await unpacked(byId("arrays").textContent, record.bytes);
+  model = new Model(record, array);
+  const { networks } = model, title = (n, l) => networks.length > 1 ? `${l + 1} of network ${n + 1}` : `${l + 1}`;
+  layers = networks.flatMap((network, n) => network.layers.map((layer, l) => ({ layer, title: title(n, l) })));
+  byId("layer").replaceChildren(...layers.map(({ title }, at) => new Option(title, at)));
+  addEventListener("hashchange", fromHash);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", update);
+  document.body.inert = false;
+  fromHash();
+}
+open().catch(problem => { byId("status").textContent = `This browser cannot open the model: ${problem.message}`; });

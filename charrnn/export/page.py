@@ -1,27 +1,30 @@
 """One page of HTML with a model inside that writes, in the numbers of int8: the text of a seed is `sample`'s.
 
-The page holds what the compiled step is given (see inference/network.py), each array in base64; its script computes the
-same whole numbers, looks up the same tables and draws by the same uniforms.
+The page holds what the compiled step is given (see inference/network.py), and counts where the model has them; its
+script computes the same whole numbers, looks up the same tables and draws by the same uniforms.
 Shapes: H hidden, G gates x H, N a layer's products, V symbols of the vocabulary.
 """
 
-import base64
+import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from charrnn.config import ModelConfig, require
+from charrnn.export.counts import counts_record
+from charrnn.export.packed import Packed
 from charrnn.inference.compiled import has_step
 from charrnn.inference.formats import INT8
-from charrnn.inference.layers import lay_out
+from charrnn.inference.layers import biases_above, lay_out
 from charrnn.inference.products import Exact8, Floats
 from charrnn.models.cells.base import W_IH
+from charrnn.models.counts.kept import KeptCounts
 from charrnn.models.weights import direction_weights, split_models
 from charrnn.plotting.page import filled
 from charrnn.plotting.shading import STEPS, legend, safe
 from charrnn.schema import to_json_text
+from charrnn.storage.header import CountsSummary
 from charrnn.text.tokenizers import Tokenizer
 
 # A file that opens at once, and that can be sent.
@@ -29,13 +32,31 @@ MOST_BYTES = 20_000_000
 TOKENIZERS = ("char", "byte")
 
 
-def live_page(
-    config: ModelConfig, weights: Mapping[str, Floats], tokenizer: Tokenizer, name: str, *, beside: str = ""
-) -> str:
-    """The page of a network, its weights under the names of a model's file; `beside` says what it leaves out.
+class LivePage(NamedTuple):
+    """The text of a file, and a line on what stands beside the network in it; empty where nothing is to be said."""
 
-    Raises ConfigError on a network or a tokenizer that a page has no step for, and where it would be too large.
+    html: str
+    told: str
+
+
+class PageSource(NamedTuple):
+    """A model as a page needs it, its weights under the names of its file, and what is said of its counts."""
+
+    config: ModelConfig
+    weights: Mapping[str, Floats]
+    tokenizer: Tokenizer
+    name: str
+    counts: KeptCounts | None = None
+    summary: CountsSummary | None = None
+
+
+def live_page(model: PageSource) -> LivePage:
+    """The page of a model, with its counts where they fit.
+
+    Raises ConfigError on a network or a tokenizer that a page has no step for, and where the network alone is too
+    large.
     """
+    config, tokenizer = model.config, model.tokenizer
     require(not config.bidirectional, "a page writes forwards: it cannot hold a bidirectional model")
     require(
         has_step(config),
@@ -46,56 +67,76 @@ def live_page(
         tokenizer.kind in TOKENIZERS,
         f"a page holds models of characters or bytes, not of {tokenizer.unit}: `charrnn serve` shows any model",
     )
+    told = ""
+    if model.counts is not None:
+        page = _written(model, model.counts, _told_of(model.summary))
+        if len(page.html) <= MOST_BYTES:
+            return page
+        told = f"With its counts the page would have {_megabytes(page.html)}: {_told_of(model.summary, alone=True)}"
+    page = _written(model, None, told)
+    require(
+        len(page.html) <= MOST_BYTES,
+        f"the page would have {_megabytes(page.html)}: `charrnn serve` shows a model of any size, and one of a "
+        "smaller `hidden` fits",
+    )
+    return page
+
+
+def _megabytes(html: str) -> str:
+    return f"{len(html) / 1e6:.0f} MB, more than {MOST_BYTES / 1e6:.0f}"
+
+
+def _told_of(summary: CountsSummary | None, *, alone: bool = False) -> str:
+    """What writes, and its figure on the text that was held out."""
+    words = "its network writes alone" if alone else "Its network writes beside the counts of its training text"
+    if summary is None or summary.loss is None or summary.alone is None:
+        return f"{words}."
+    by_both, by_one = summary.loss / math.log(2), summary.alone / math.log(2)
+    figures = f"{by_one:.3f} bits a token; {by_both:.3f} with" if alone else f"{by_both:.3f} bits a token; {by_one:.3f}"
+    return f"{words}: {figures} {'them' if alone else 'by the network alone'}."
+
+
+def _written(model: PageSource, counts: KeptCounts | None, told: str) -> LivePage:
+    config, packed = model.config, Packed()
     record = {
         "cell": config.cell,
         "hidden": config.hidden,
         "symbols": config.vocab_size,
         "start": config.start_id,
-        "tokenizer": tokenizer.spec(),
-        "name": name,
+        "tokenizer": model.tokenizer.spec(),
+        "name": model.name,
         "steps": STEPS,
-        "networks": [_network(config.single, direction_weights(own)) for own in split_models(config, weights)],
+        "networks": [
+            _network(config.single, direction_weights(own), packed) for own in split_models(config, model.weights)
+        ],
+        "counts": None if counts is None else counts_record(counts.mixture, packed),
+        # Whether the command line would write by more.
+        "alone": counts is None and model.counts is not None,
     }
-    count = sum(weight.size for weight in weights.values())
-    about = f"{config.size}{config.manner}, {tokenizer.size:,} {tokenizer.unit}, {count:,} weights."
+    arrays, record["bytes"] = packed.text()
+    weights = sum(weight.size for weight in model.weights.values())
+    about = f"{config.size}{config.manner}, {model.tokenizer.size:,} {model.tokenizer.unit}, {weights:,} weights."
     # A script element ends at the first "</", whatever stands around it.
     data = to_json_text(record).replace("<", "\\u003c")
-    parts = {"title": safe(name), "about": safe(about), "beside": safe(beside), "legend": legend(), "model": data}
-    page = filled("page", parts, "charrnn.export")
-    size = len(page.encode())
-    require(
-        size <= MOST_BYTES,
-        f"the page would have {size / 1e6:.0f} MB, more than {MOST_BYTES / 1e6:.0f}: `charrnn serve` shows a model of "
-        "any size, and one of a smaller `hidden` fits",
-    )
-    return page
+    parts = {"title": safe(model.name), "about": safe(about), "beside": safe(told), "legend": legend()}
+    return LivePage(filled("page", {**parts, "model": data, "arrays": arrays}, "charrnn.export"), told)
 
 
-def _network(config: ModelConfig, weights: Mapping[str, Floats]) -> dict[str, Any]:
+def _network(config: ModelConfig, weights: Mapping[str, Floats], packed: Packed) -> dict[str, Any]:
     """One network: the table of its first layer (tokens, G), and of each layer what its output meets."""
     layers = lay_out(config, weights, INT8)
     inputs = weights["embedding.weight"]
     table = layers[0].cell.project(Exact8.table(inputs, weights[f"layers.0.rnn.{W_IH}"]))
     records = []
-    for layer, above in zip(layers, [*layers[1:], None], strict=True):
+    for layer, bias in zip(layers, biases_above(layers, weights["bias"][None]), strict=True):
         reader, own = layer.reader, layer.cell.recurrent_bias
         assert isinstance(reader, Exact8)
-        bias = (
-            weights["bias"][None]
-            if above is None
-            else above.cell.project(np.zeros((1, len(reader.weight)), np.float32))
-        )
         records.append(
             {
-                "weight": _base64(reader.weight, np.int8),
-                "scale": _base64(reader.scale, np.float32),
-                "bias": _base64(bias, np.float32),
-                "recurrent": None if own is None else _base64(own, np.float32),
+                "weight": packed.add(reader.weight, np.int8),
+                "scale": packed.add(reader.scale, np.float32),
+                "bias": packed.add(bias, np.float32),
+                "recurrent": None if own is None else packed.add(own, np.float32),
             }
         )
-    return {"table": _base64(table, np.float32), "layers": records}
-
-
-def _base64(array: npt.NDArray[Any], dtype: Any) -> str:
-    little: npt.NDArray[Any] = np.ascontiguousarray(array, np.dtype(dtype).newbyteorder("<"))
-    return base64.b64encode(little.tobytes()).decode("ascii")
+    return {"table": packed.add(table, np.float32), "layers": records}

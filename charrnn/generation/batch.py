@@ -17,7 +17,7 @@ from charrnn.errors import CharrnnError
 from charrnn.generation.chain import Chain
 from charrnn.generation.sequence import TextChunk, TextSequence
 from charrnn.inference.backends import Serving
-from charrnn.inference.base import Drawing, Engine, EngineState, Used
+from charrnn.inference.base import Drawing, Draws, Engine, EngineState, Used
 from charrnn.inference.products import Doubles, Floats
 from charrnn.inference.reading import Reading
 
@@ -167,7 +167,7 @@ class Spells(Batch):
             used = Used(self._used, np.array(leaving, np.int64))
         told = any(party.chain.told for party in self.parties)
         began = time.perf_counter()
-        drawn = self.engine.write(self._logits, self._state, uniforms, drawings, told, used)
+        drawn = self.engine.write(self._logits, self._state, Draws(uniforms, drawings, told, used))
         took = time.perf_counter() - began
         self._logits, self._state = drawn.logits, drawn.state
         logprobs = [None] * len(rows) if drawn.logprobs is None else drawn.logprobs.tolist()

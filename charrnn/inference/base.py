@@ -94,6 +94,19 @@ class Beside(NamedTuple):
     memory: "CountMemory"
 
 
+class Draws(NamedTuple):
+    """T tokens that each row is to draw."""
+
+    uniforms: Doubles
+    """(B, T) in [0, 1)"""
+    drawing: Drawings
+    told: bool = False
+    """Whether it is told how likely the model held each."""
+    used: Used | None = None
+    """Where a drawing looks back."""
+    beside: Beside | None = None
+
+
 class BackEnd(NamedTuple):
     """Who multiplies, and on how many threads NumPy does; None: on as many as it has."""
 
@@ -147,21 +160,8 @@ class Engine(ABC):
         for matrix in self.matrices:
             matrix.use_torch(back_end.name == "torch")
 
-    def write(
-        self,
-        logits: Floats,
-        state: EngineState,
-        uniforms: Doubles,
-        drawing: Drawings,
-        told: bool,
-        used: Used | None = None,
-        beside: Beside | None = None,
-    ) -> Drawn:
-        """Draw and read what was drawn, T times, where it `writes`.
-
-        logits (B, V) and state of what is known, uniforms (B, T) in [0, 1); how all rows are drawn, or each; what was
-        used, where a drawing looks back.
-        """
+    def write(self, logits: Floats, state: EngineState, draws: Draws) -> Drawn:
+        """Draw and read what was drawn, T times, where it `writes`: from logits (B, V) and state of what is known."""
         raise NotImplementedError
 
     def read(self, tokens: Ids, state: EngineState) -> tuple[Floats, EngineState]:

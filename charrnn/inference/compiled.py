@@ -16,7 +16,7 @@ import numpy.typing as npt
 from charrnn.config import ModelConfig
 from charrnn.inference import tables
 from charrnn.inference.base import Ids, StepState
-from charrnn.inference.layers import Layer
+from charrnn.inference.layers import Layer, biases_above
 from charrnn.inference.native import (
     FunctionRecord,
     LayerRecord,
@@ -62,7 +62,7 @@ class CompiledNetwork:
         self._state_type, self._parts = layers[0].cell.state_type, len(layers[0].cell.state_names)
         self._spans: list[list[Span]] = []
         records, end = [], 0
-        for layer, above in zip(layers, [*layers[1:], None], strict=True):
+        for layer, beyond in zip(layers, biases_above(layers, bias), strict=True):
             reader = layer.reader
             assert isinstance(reader, Exact8)
             outputs = len(reader.weight)
@@ -71,7 +71,6 @@ class CompiledNetwork:
             starts = [end + sum(rooms[:number]) for number in range(len(rooms))]
             self._spans.append([Span(*each) for each in zip(starts, sizes, rooms, strict=True)])
             end += sum(rooms)
-            beyond = bias if above is None else above.cell.project(np.zeros((1, outputs), np.float32))
             records.append(self._layer_record(layer, reader, starts, beyond))
         self.stride, self.hidden, self.symbols = end, hidden, bias.shape[1]
         self.products = hidden * sum(own[-1].size for own in self._spans)

@@ -6,10 +6,10 @@ Shapes: B rows, T time, V vocabulary.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from charrnn.inference.base import BackEnd, Beside, Drawings, Drawn, Engine, EngineState, Ids, Used
+from charrnn.inference.base import BackEnd, Beside, Drawn, Draws, Engine, EngineState, Ids
 from charrnn.inference.compiled import CompiledNetwork
 from charrnn.inference.counting import Counting
-from charrnn.inference.products import Doubles, Floats, Matrix
+from charrnn.inference.products import Floats, Matrix
 from charrnn.models.counts.memory import CountMemory
 
 
@@ -56,19 +56,10 @@ class CountedEngine(Engine):
     def writes(self) -> bool:
         return self._engine.writes and self._counting.compiled is not None
 
-    def write(
-        self,
-        logits: Floats,
-        state: CountedState,
-        uniforms: Doubles,
-        drawing: Drawings,
-        told: bool,
-        used: Used | None = None,
-        beside: Beside | None = None,
-    ) -> Drawn:
-        assert beside is None and self._counting.compiled is not None
-        own = Beside(self._counting.compiled, state.counts)
-        drawn = self._engine.write(logits, state.network, uniforms, drawing, told, used, own)
+    def write(self, logits: Floats, state: CountedState, draws: Draws) -> Drawn:
+        assert draws.beside is None and self._counting.compiled is not None
+        beside = Beside(self._counting.compiled, state.counts)
+        drawn = self._engine.write(logits, state.network, draws._replace(beside=beside))
         assert drawn.counts is not None
         return drawn._replace(state=CountedState(drawn.state, drawn.counts), counts=None)
 

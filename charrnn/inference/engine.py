@@ -6,11 +6,11 @@ Shapes: B rows, V vocabulary.
 from collections.abc import Mapping, Sequence
 
 from charrnn.config import ModelConfig
-from charrnn.inference.base import BackEnd, Beside, Drawings, Drawn, Engine, EngineState, Ids, Used, of_all
+from charrnn.inference.base import BackEnd, Drawn, Draws, Engine, EngineState, Ids, of_all
 from charrnn.inference.compiled import CompiledNetwork
 from charrnn.inference.formats import FORMATS
 from charrnn.inference.network import NetworkEngine
-from charrnn.inference.products import Doubles, Floats, Matrix
+from charrnn.inference.products import Floats, Matrix
 from charrnn.inference.writing import write
 from charrnn.models.weights import direction_weights, split_models
 
@@ -54,17 +54,8 @@ class EnsembleEngine(Engine):
     def writes(self) -> bool:
         return bool(self.compiled)
 
-    def write(
-        self,
-        logits: Floats,
-        state: tuple[EngineState, ...],
-        uniforms: Doubles,
-        drawing: Drawings,
-        told: bool,
-        used: Used | None = None,
-        beside: Beside | None = None,
-    ) -> Drawn:
-        return write(self.compiled, state, logits, uniforms, drawing, told, used, beside)
+    def write(self, logits: Floats, state: tuple[EngineState, ...], draws: Draws) -> Drawn:
+        return write(self.compiled, state, logits, draws)
 
     def initial_state(self, rows: int) -> tuple[EngineState, ...]:
         return tuple(engine.initial_state(rows) for engine in self._engines)

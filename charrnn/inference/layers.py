@@ -5,14 +5,14 @@ above. Where something is made of it first (a residual sum, layer normalisation)
 its own. Shapes: B rows, H hidden, N products.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from charrnn.config import ModelConfig
 from charrnn.inference.formats import FORMATS
-from charrnn.inference.products import Floats, Matrix
+from charrnn.inference.products import Exact8, Floats, Matrix
 from charrnn.models.cells import CELLS, Cell, State, gather
 from charrnn.models.cells.base import W_HH, W_IH
 from charrnn.models.connections import DENSE, Connection, connection
@@ -79,6 +79,12 @@ def lay_out(config: ModelConfig, weights: Mapping[str, Floats], precision: str) 
             )
         )
     return layers
+
+
+def biases_above(layers: Sequence[Layer], bias: Floats) -> list[Floats]:
+    """Of each of plain layers, what is added to its products where they are read above: the next one's, the head's."""
+    rows = [np.zeros((1, len(layer.reader.weight)), np.float32) for layer in layers if isinstance(layer.reader, Exact8)]
+    return [*(above.cell.project(row) for row, above in zip(rows, layers[1:], strict=False)), bias]
 
 
 def head(config: ModelConfig, weights: Mapping[str, Floats]) -> Floats:

@@ -13,12 +13,12 @@ import numpy as np
 
 from charrnn.config import ModelConfig
 from charrnn.errors import CharrnnError
-from charrnn.inference.base import BackEnd, Beside, Drawings, Drawn, Engine, Ids, StepState, Used
+from charrnn.inference.base import BackEnd, Drawn, Draws, Engine, Ids, StepState
 from charrnn.inference.compiled import CompiledNetwork, compiled
 from charrnn.inference.formats import FORMATS, INT8
 from charrnn.inference.layers import head, lay_out
 from charrnn.inference.native import NONE, VARIABLE, Library
-from charrnn.inference.products import Doubles, Floats, Matrix
+from charrnn.inference.products import Floats, Matrix
 from charrnn.inference.writing import write
 from charrnn.models.cells import State
 from charrnn.models.cells.base import W_IH
@@ -78,17 +78,8 @@ class NetworkEngine(Engine):
     def writes(self) -> bool:
         return self._compiled is not None
 
-    def write(
-        self,
-        logits: Floats,
-        state: StepState,
-        uniforms: Doubles,
-        drawing: Drawings,
-        told: bool,
-        used: Used | None = None,
-        beside: Beside | None = None,
-    ) -> Drawn:
-        drawn = write(self.compiled, [state], logits, uniforms, drawing, told, used, beside)
+    def write(self, logits: Floats, state: StepState, draws: Draws) -> Drawn:
+        drawn = write(self.compiled, [state], logits, draws)
         return drawn._replace(state=drawn.state[0])
 
     def read(self, tokens: Ids, state: StepState) -> tuple[Floats, StepState]:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.inference import tables
-from charrnn.inference.base import Beside, Drawing, Drawings, Drawn, StepState, Used
+from charrnn.inference.base import Drawing, Drawn, Draws, StepState
 from charrnn.inference.compiled import CompiledNetwork, address_of, function_record, require_fitting
 from charrnn.inference.native import Address, DrawRecord
 from charrnn.inference.products import Floats
@@ -33,29 +33,26 @@ def write(
     networks: Sequence[CompiledNetwork],
     states: Sequence[StepState],
     logits: Floats,
-    uniforms: Doubles,
-    drawing: Drawings,
-    told: bool,
-    used: Used | None = None,
-    beside: Beside | None = None,
+    draws: Draws,
 ) -> Drawn:
-    """Draw, read what was drawn, T times: logits (B, V) and states of what is known, uniforms (B, T).
+    """Draw, read what was drawn, T times: logits (B, V) and states of what is known.
 
     All rows are drawn alike, or each by its own. The networks' probabilities are averaged, where there are several;
     beside counts, logits are those of the mixture.
     """
+    drawing, used, beside = draws.drawing, draws.used, draws.beside
     blocks = [network.block_of(state).copy() for network, state in zip(networks, states, strict=True)]
-    logits, uniforms = np.array(logits, np.float32, order="C"), np.ascontiguousarray(uniforms, np.float64)
+    logits, uniforms = np.array(logits, np.float32, order="C"), np.ascontiguousarray(draws.uniforms, np.float64)
     rows, steps = uniforms.shape
     require_fitting(all(block.shape == (rows, one.stride) for one, block in zip(networks, blocks, strict=True)))
     require_fitting(logits.shape == (rows, networks[0].symbols))
     memory = None if beside is None else beside.counts.writable(beside.memory)
     require_fitting(memory is None or len(memory.places) == rows)
-    ids, shares = np.empty((rows, steps), np.int64), np.empty((rows, steps, 2)) if told else None
+    ids, shares = np.empty((rows, steps), np.int64), np.empty((rows, steps, 2)) if draws.told else None
     of_rows = [drawing] * rows if isinstance(drawing, Drawing) else drawing
     require_fitting(len(of_rows) == rows)
     masks = [None if own.kept is None else np.ascontiguousarray(own.kept, np.bool_) for own in of_rows]
-    draws = (DrawRecord * rows)(*map(_record, of_rows, masks))
+    drawn_by = (DrawRecord * rows)(*map(_record, of_rows, masks))
     looks_back = any(own.looks_back for own in of_rows)
     per_row = [logits, uniforms, ids, shares, *((used if looks_back else None) or (None, None))]
     require_fitting(all(mask is None or len(mask) >= logits.shape[1] for mask in masks))
@@ -69,7 +66,7 @@ def write(
         networks[0].library.call(
             "charrnn_write", len(networks), records, memories, None if beside is None else beside.counts.address,
             *([None] * 2 if memory is None else [address_of(part[chosen]) for part in memory]),
-            ctypes.byref(draws[chosen.start]), len(ids[chosen]), steps,
+            ctypes.byref(drawn_by[chosen.start]), len(ids[chosen]), steps,
             *(None if array is None else address_of(array[chosen]) for array in per_row),
         )  # fmt: skip
 

@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from charrnn.serve import pages
 from charrnn.serve.answer import Completion
 from charrnn.serve.metrics import Clock
 from charrnn.serve.problems import BAD, FAULT, MISSING, NO_METHOD, Problem
@@ -128,6 +129,8 @@ def application(site: Site, origins: Sequence[str] = ()) -> Starlette:
         ("POST", "/v1/completions", completions),
         ("GET", "/v1/models", models),
         ("GET", "/v1/models/{name:path}", model),
+        ("GET", "/", pages.front),
+        ("GET", "/page/{name:path}", pages.page),
         ("GET", "/health", health),
         ("GET", "/metrics", metrics),
         ("GET", "/tokenizer_info", tokenizer_info),

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from charrnn.api.opened import Opened
+from charrnn.api.model import Model
 from charrnn.generation.chain import Chain
 from charrnn.generation.config import SampleConfig
 from charrnn.generation.processors import compose
@@ -18,7 +18,7 @@ class Served:
 
     def __init__(
         self,
-        model: Opened,
+        model: Model,
         precision: str | None,
         limits: Limits,
         metrics: Metrics,
@@ -31,6 +31,13 @@ class Served:
         self.desk = Desk(self._engine, limits, self.metrics, fault)
         self.teller = Teller(model)
         self._most, self._held = limits.rows + limits.queue, 0
+        self._page: str | None = None
+
+    def page(self) -> str:
+        """It as a page that writes in a browser, made once. Raises ConfigError where there is none of it."""
+        if self._page is None:
+            self._page = self.model.live_page()
+        return self._page
 
     def hold(self, texts: int) -> None:
         """Take on so many more texts, or so many less. Raises Problem where they are too many beside others."""

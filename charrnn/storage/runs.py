@@ -15,6 +15,8 @@ from charrnn.text.sources import GLOB
 VARIABLE = "CHARRNN_CHECKPOINTS"
 # What the tokens of a large text are kept as, and what a kill leaves of them.
 TOKENS = re.compile(r"\.?(train|valid)-[0-9a-f]{16}\.(tokens|starts|json|\d+)(\.\d+)*")
+# Models that were kept along the way.
+KEPT = re.compile(r"step-(\d+)\.safetensors")
 # What texts that can be read once are kept as.
 COPY = re.compile(r"(corpus|valid|test)(-\d+)?\.txt")
 
@@ -64,6 +66,15 @@ class Run:
         """What was read from standard input or a pipe, kept so that the run can be resumed and evaluated."""
         return self.folder / (f"{part}.txt" if number == 1 else f"{part}-{number}.txt")
 
+    def kept(self, step: int) -> Path:
+        """The network as it stood behind a step, self-contained, where it was to be kept."""
+        return self.folder / f"step-{step}.safetensors"
+
+    def all_kept(self) -> dict[int, Path]:
+        """Those that were kept, by their steps."""
+        found = ((KEPT.fullmatch(path.name), path) for path in self.folder.glob("step-*"))
+        return dict(sorted((int(match[1]), path) for match, path in found if match))
+
     @property
     def exists(self) -> bool:
         """Whether anything was saved: a folder without a checkpoint is no run."""
@@ -80,7 +91,7 @@ class Run:
         A copy of standard input is a training's where one has been: a text that a user has put there never is.
         """
         found = sorted(self.folder.iterdir()) if self.folder.is_dir() else []
-        kept = {path.name for path in found if TOKENS.fullmatch(path.name)}
+        kept = {path.name for path in found if TOKENS.fullmatch(path.name) or KEPT.fullmatch(path.name)}
         own_files = (self.model, self.resume, self.metrics, self.curve, self.copies, self.launch)
         written = kept | {path.name for path in own_files}
         trained = self.exists or (self.folder / NAME).exists()

@@ -64,7 +64,7 @@ class Trainer:
         self.time = TimeBudget(config, self.epochs, world.now)
         self._stand_at(Progress())
         self.trained = False
-        self._validate, self._save, self._saves = validate, save, SaveSchedule(config.save_every, world.now)
+        self._validate, self._save, self._saves = validate, save, SaveSchedule.of(config, world.now)
         self._train_step = TrainStep(model, config, machine, streams.batch_size, world, teacher)
         self._updates = Updates(model, self._train_step.models_with)
         self._threads = threads or AdaptiveThreads(machine)

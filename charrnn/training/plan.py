@@ -189,6 +189,7 @@ def training(
         evaluations=evaluations,
         validated=validated,
         save_every=options.save_every,
+        keep_every=options.keep_every,
         counts=options.counts,
         patience=options.patience,
         precision=precision,

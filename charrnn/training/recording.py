@@ -170,7 +170,7 @@ class Training:
 def saver(
     run: Run, network: ModelConfig, data: Dataset, config: TrainConfig, machine: Machine
 ) -> Callable[[Snapshot, bool], None]:
-    """What writes a snapshot to the run's resume file, and to its model file where it is the best so far."""
+    """What writes a snapshot to the run's resume file, to its model file where it is the best so far, or for good."""
 
     def save(snapshot: Snapshot, best: bool) -> None:
         split = remembered(data.split, run.folder)
@@ -182,6 +182,11 @@ def saver(
         saved |= {"threads": machine.threads, "adaptive": machine.adaptive, "tune": machine.tuned}
         if best:
             checkpoint.write(run.model, snapshot.model(), record)
+        step, judged = snapshot.progress.position.step, snapshot.progress.best.step
+        if config.keep_every is not None and step % config.keep_every == 0:
+            # Its own loss is known where it was just judged, and was the best.
+            training = record["training"] if judged == step else {**record["training"], "loss": None}
+            checkpoint.write(run.kept(step), snapshot.model(), {**record, "training": training})
         checkpoint.write(run.resume, snapshot.tensors, {**record, "resume": saved})
 
     return save
@@ -191,7 +196,7 @@ def moved(run: Run, split: Split, text: Corpus) -> Split:
     """The split of a run whose text lies elsewhere now, which its files remember from here on."""
     split = dataclasses.replace(split, sources=tuple(text.sources))
     told = remembered(split, run.folder)
-    for file in filter(Path.exists, (run.model, run.resume)):
+    for file in filter(Path.exists, (run.model, run.resume, *run.all_kept().values())):
         header, tensors = checkpoint.read(file)
         if header.split == told:
             continue

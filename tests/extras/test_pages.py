@@ -5,10 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page
 
 from charrnn import api
+from charrnn.analysis.gradient_course import GradientCourse
+from charrnn.analysis.gradients import GradientFlow
+from charrnn.plotting.gradients import gradients_page
 from tests.cases import each
 from tests.extras.chromium import Opened, chromium, until
 
@@ -117,10 +121,13 @@ def writers(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
         "gru": {"cell": "gru", "layers": 3},
         "rnn": {"cell": "rnn", "layers": 1, "documents": "lines"},
         "ensemble": {"ensemble": 2, "layers": 1, "tokenizer": "byte"},
+        "counted": {"layers": 1},
+        "counted lines": {"cell": "gru", "ensemble": 2, "layers": 1, "documents": "lines"},
     }
     for name, kind in kinds.items():
         api.train("fables", name=name, checkpoints=folder, **(sizes | kind))
-    models = {name: api.load(name, checkpoints=folder, counts=False) for name in kinds}
+    models = {name: api.load(name, checkpoints=folder, counts="counted" in name) for name in kinds}
+    assert all((model.counts is not None) == ("counted" in name) for name, model in models.items())
     for name, model in models.items():
         (folder / f"{name}.html").write_text(model.live_page(), encoding="utf-8")
     return {name: (model, folder / f"{name}.html") for name, model in models.items()}
@@ -134,7 +141,7 @@ DRAWN: list[dict[str, Any]] = [
 ]
 
 
-@each("name", ["lstm", "gru", "rnn", "ensemble"])
+@each("name", ["lstm", "gru", "rnn", "ensemble", "counted", "counted lines"])
 @each("plain", [False, True])
 def test_a_seed_gives_the_text_of_the_command_line(
     browser: Browser, writers: dict[str, tuple[api.Model, Path]], name: str, plain: bool
@@ -143,10 +150,13 @@ def test_a_seed_gives_the_text_of_the_command_line(
     model, file = writers[name]
     opened = Opened(browser, file)
     assert opened.page.evaluate("!!program"), "this browser multiplies by WebAssembly"
+    until(opened.page, "model !== undefined", True)
     for seed, how in enumerate(DRAWN, 4294967290):
         settings = {"seed": seed, "length": 1000, "temperature": how["temperature"]}
         settings |= {js: how.get(own, 0) for js, own in {"topK": "top_k", "topP": "top_p", "minP": "min_p"}.items()}
-        found = opened.page.evaluate("([s, plain]) => written(new Model(record, plain), 'The ', s)", [settings, plain])
+        found = opened.page.evaluate(
+            "([s, plain]) => written(new Model(record, array, plain), 'The ', s)", [settings, plain]
+        )
         assert found == model.sample("The ", length=1000, seed=seed, precision="int8", **how), how
     assert opened.complaints == [] and opened.requests == [file.as_uri()]
 
@@ -158,6 +168,7 @@ def test_by_the_keyboard_alone_it_writes_and_a_link_writes_the_same(
     model, file = writers["lstm"]
     opened = Opened(browser, file, viewport={"width": width, "height": 800})
     page, written = opened.page, "[...document.querySelectorAll('#text i')].map(i => i.textContent).join('')"
+    until(page, "document.body.inert", False)
     page.keyboard.press("Tab")
     page.keyboard.type("The ")
     page.locator("#speed").focus()
@@ -180,3 +191,34 @@ def test_by_the_keyboard_alone_it_writes_and_a_link_writes_the_same(
     again.goto(page.url)
     until(again, written, warmer)
     assert opened.complaints == []
+
+
+@each("width", [390, 1100])
+def test_gradients_along_a_training_are_gone_through_by_the_keyboard(
+    browser: Browser, tmp_path: Path, width: int
+) -> None:
+    def flow(half_life: float) -> GradientFlow:
+        norms = 2.0 ** (-np.arange(31) / half_life)
+        return GradientFlow("a: lstm 2 x 8", np.broadcast_to(norms[:, None], (2, 31, 3)))
+
+    file, kept = tmp_path / "g.html", {0: flow(2), 50: flow(4)}
+    file.write_text(gradients_page([GradientCourse(flow(8), step=90, kept=kept)]), encoding="utf-8")
+    opened = Opened(browser, file, viewport={"width": width, "height": 800})
+    page, cells = opened.page, "[...document.querySelectorAll('tbody tr:first-child td')].map(td => td.textContent)"
+    assert page.evaluate(cells)[:3] == ["90", "8.0 steps", "9.2e−1"]
+    page.locator("#step").focus()
+    page.keyboard.press("Home")
+    assert page.evaluate(cells)[:3] == ["0", "2.0 steps", "7.1e−1"]
+    page.keyboard.press("ArrowRight")
+    page.locator("#panels svg").first.focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    assert page.evaluate(cells)[:3] == ["50", "4.0 steps", "5.0e−1"]
+    page.locator("#panels svg").last.focus()  # half-lives over the training
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate(cells)[0] == "90"
+    page.locator("#play").focus()
+    page.keyboard.press("Enter")
+    until(page, cells + "[0]", "90")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert opened.complaints == [] and opened.requests == [file.as_uri()]
