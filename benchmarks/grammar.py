@@ -2,6 +2,7 @@
 
     python benchmarks/grammar.py --made [--for 1m] [--seeds 1 2 3]
     python benchmarks/grammar.py TEXT PAIRS... [--for 3m] [--seeds 1]
+    python benchmarks/grammar.py ... --steps 1500 3000     where other programs are at work: steps of each network
 
 With --made nothing is needed: text and pairs are sentences of a small grammar (sentences.py), whose verb agrees with a
 subject that zero to four nouns of the other number stand behind. Draws docs/fields/grammar.svg.
@@ -12,14 +13,16 @@ accuracy of each set and of its groups (phenomena, attractors); a tie is wrong. 
 """
 
 import argparse
+import os
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import sentences
-from command import charrnn, file
+from command import file, train
 from ngrams import ORDER, WordGrams
 from results import append, table
 
@@ -51,19 +54,29 @@ def read_sets(given: Sequence[str]) -> Sets:
     return found
 
 
-def train(cell: str, text: Path, budget: str, seed: int, options: Sequence[str]) -> tuple[api.Model, list[str]]:
-    """A network alone, as a user would train it, and what there is to say of it."""
-    place, name = text.parent / "checkpoints", f"{cell}-{seed}"
-    began = time.monotonic()
-    charrnn(
-        "train", str(text), "--documents", "lines", "--cell", cell, "--for", budget, "--seed", str(seed), "--no-counts",
-        "--ensemble", "1", "--name", name, "--checkpoints", str(place), "-q", *options,
-    )  # fmt: skip
-    seconds = time.monotonic() - began
-    model = api.load(name, checkpoints=place)
-    last = list(Run(place / name).read_metrics())[-1]
-    figures = [f"{seed}", f"{model.header.parameters / 1e6:.2f} M", f"{last['tokens'] / 1e6:.1f} M", f"{seconds:.0f}"]
-    return model, [model.config.size, *figures]
+@dataclass(frozen=True)
+class Training:
+    """A network to train: what the table calls it, its cell, the options that say how long, and its seed."""
+
+    network: str
+    cell: str
+    long: tuple[str, ...]
+    seed: int
+
+    def run(self, text: Path, options: Sequence[str]) -> tuple[api.Model, list[str]]:
+        """The network alone, without counts, as a user would train it, and its row of what it took."""
+        place, name = text.parent / "checkpoints", f"{self.cell}-{self.seed}"
+        took = train(
+            str(text), "--documents", "lines", "--cell", self.cell, *self.long, "--seed", str(self.seed), "--no-counts",
+            "--ensemble", "1", "--name", name, "--checkpoints", str(place), *options,
+        )  # fmt: skip
+        model, last = api.load(name, checkpoints=place), list(Run(place / name).read_metrics())[-1]
+        row = [
+            self.network, model.config.size, str(self.seed), f"{model.header.parameters / 1e6:.2f} M",
+            f"{last['step']:,}", f"{last['tokens'] / 1e6:.1f} M", f"{took.processor:.0f}",
+        ]  # fmt: skip
+        print(*row, flush=True)
+        return model, row
 
 
 def accuracy(scores: Sequence[PairScores]) -> tuple[float, float]:
@@ -120,38 +133,44 @@ def main() -> None:
     parser.add_argument("files", nargs="*", metavar="TEXT PAIRS")
     parser.add_argument("--made", action="store_true")
     parser.add_argument("--for", dest="budget")
+    parser.add_argument("--steps", nargs=2, metavar=tuple(CELLS.values()))
     parser.add_argument("--seeds", type=int, nargs="+")
     arguments = parser.parse_args()
     if arguments.made == bool(arguments.files) or len(arguments.files) == 1:
         raise SystemExit("give --made, which needs no file, or a text of one sentence a line and files of pairs")
-    budget = arguments.budget or ("1m" if arguments.made else "3m")
+    steps, budget = arguments.steps, arguments.budget or ("1m" if arguments.made else "3m")
     seeds = arguments.seeds or ([1, 2, 3] if arguments.made else [1])
-    with tempfile.TemporaryDirectory() as place:
+    if arguments.made:
+        lines, options = sentences.text(SENTENCES, seed=1), list(MADE)
+        sets: Sets = {"made": list(sentences.pairs(PAIRS_EACH, seed=1))}
+    else:
+        lines, options = file(arguments.files[0]).read_text(encoding="utf-8").splitlines(), []
+        sets = read_sets(arguments.files[1:])
+    trainings = [
+        Training(network, cell, ("--steps", steps[place], "--threads", "1") if steps else ("--for", budget), seed)
+        for place, (network, cell) in enumerate(CELLS.items())
+        for seed in seeds
+    ]
+    grams = WordGrams(lines)
+    readers = {f"{ORDER}-gram of words": [{name: grams.pairs(pairs) for name, pairs in sets.items()}]}
+    # Steps are the same beside other programs: as many networks at once as there are cores.
+    with tempfile.TemporaryDirectory() as place, ThreadPoolExecutor(os.cpu_count() if steps else 1) as pool:
         text = Path(place) / "text.txt"
-        if arguments.made:
-            lines, options = sentences.text(SENTENCES, seed=1), MADE
-            sets: Sets = {"made": list(sentences.pairs(PAIRS_EACH, 1))}
-        else:
-            lines, options = file(arguments.files[0]).read_text(encoding="utf-8").splitlines(), ()
-            sets = read_sets(arguments.files[1:])
         text.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        grams = WordGrams(lines)
-        readers = {f"{ORDER}-gram of words": [{name: grams.pairs(pairs) for name, pairs in sets.items()}]}
-        trained = []
-        for name, cell in CELLS.items():
-            readers[name] = []
-            for seed in seeds:
-                model, told = train(cell, text, budget, seed, options)
-                readers[name].append({each: model.pairs(pairs, unknown=True) for each, pairs in sets.items()})
-                trained.append([name, *told])
-                print(*trained[-1], flush=True)
+        trained = list(pool.map(lambda each: each.run(text, options), trainings))
+        for each, (model, _) in zip(trainings, trained, strict=True):
+            scores = {name: model.pairs(pairs, unknown=True) for name, pairs in sets.items()}
+            readers.setdefault(each.network, []).append(scores)
     if arguments.made:
         draw(readers)
     append(
-        f"Grammar, `--for {budget}`",
+        "Grammar, " + (f"`--steps {' '.join(steps)}`" if steps else f"`--for {budget}`"),
         f"{'Sentences made' if arguments.made else Path(arguments.files[0]).name}: {len(lines):,} sentences, "
         f"{sum(map(len, lines)) / 1e6:.1f} M characters. Accuracy ± standard error; a tie is wrong.\n",
-        table(["network", "size", "seed", "weights", "characters read", "seconds"], trained),
+        table(
+            ["network", "size", "seed", "weights", "steps", "characters read", "processor seconds"],
+            [row for _, row in trained],
+        ),
         table(["pairs of", "n", *readers], rows(readers)),
     )
 

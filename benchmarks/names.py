@@ -12,12 +12,11 @@ long training took, beside what is published. Appends to RESULTS.md.
 import argparse
 import json
 import tempfile
-import time
 from pathlib import Path
 from statistics import median
 
 import torch
-from command import charrnn, file
+from command import Spent, charrnn, file, train
 from results import append, table
 from texts import CORPORA
 
@@ -39,15 +38,21 @@ def parted(names: list[str]) -> tuple[list[str], list[str]]:
     return shuffled[:-tested], shuffled[-tested:]
 
 
-def judged(name: str, place: Path, learned: list[str], began: float) -> list[float]:
-    """Loss of the test beside counts and by the network alone, shares of new and different names, seconds."""
-    seconds = time.monotonic() - began
+def judged(name: str, place: Path, learned: list[str], took: Spent) -> list[float]:
+    """Loss of the test beside counts and by the network alone, shares of new and of different names, what it took."""
     model = ["-m", name, "--checkpoints", str(place), "-q"]
     found = json.loads(charrnn("eval", *model, "--json", str(place / "test.txt")))
     alone = found["network_nats"] / found["tokens"] if "network_nats" in found else found["loss"]
     written = charrnn("sample", *model, "-n", str(WRITTEN), "--seed", "1", "--temp", "1").splitlines()
     new, known = [each for each in written if each], set(learned)
-    return [found["loss"], alone, sum(each not in known for each in new) / len(new), len(set(new)) / len(new), seconds]
+    return [
+        found["loss"],
+        alone,
+        sum(each not in known for each in new) / len(new),
+        len(set(new)) / len(new),
+        took.seconds,
+        took.processor,
+    ]
 
 
 def main() -> None:
@@ -70,22 +75,22 @@ def main() -> None:
         for budget in arguments.times:
             runs = []
             for seed in arguments.seeds:
-                name, began = f"{budget}-{seed}", time.monotonic()
-                charrnn(
-                    "train", str(place / "learned.txt"), "--documents", "lines", "--for", budget, "--seed", str(seed),
-                    "--name", name, "--checkpoints", folder, "-q",
+                name = f"{budget}-{seed}"
+                took = train(
+                    str(place / "learned.txt"), "--documents", "lines", "--for", budget, "--seed", str(seed),
+                    "--name", name, "--checkpoints", folder,
                 )  # fmt: skip
-                runs.append(judged(name, place, learned, began))
+                runs.append(judged(name, place, learned, took))
                 size = json.loads(charrnn("inspect", "-m", name, "--checkpoints", folder, "--json"))
-            loss, alone, new, different, seconds = (median(each) for each in zip(*runs, strict=True))
+            loss, alone, new, different, seconds, processor = (median(each) for each in zip(*runs, strict=True))
             rows.append([
                 f"`--for {budget}`, {size['parameters']:,} weights", str(len(runs)), f"{loss:.4f}", f"{alone:.4f}",
-                f"{new:.1%}", f"{different:.1%}", f"{seconds / 60:.2f}",
+                f"{new:.1%}", f"{different:.1%}", f"{seconds / 60:.2f}", f"{processor:.0f}",
             ])  # fmt: skip
             print(*rows[-1], flush=True)
     head = [
         "network", "seeds", "nats per character and end", "the network alone", f"new, of {WRITTEN:,}", "different",
-        "minutes",
+        "minutes", "processor seconds",
     ]  # fmt: skip
     told = f"{Path(arguments.file).name}: {len(learned):,} names to learn from, {len(tested):,} to test; medians.\n"
     quoted = (

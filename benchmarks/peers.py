@@ -1,6 +1,6 @@
 """Others' tables beside ours: bits per character against weights, time and energy, as processor seconds.
 
-    python benchmarks/peers.py --shakespeare FILE [--nanogpt FOLDER] [--for 1m 3m] [--seed 1]
+    python benchmarks/peers.py --shakespeare FILE [--nanogpt FOLDER] [--for 1m 3m | --steps 400] [--seed 1]
     python benchmarks/peers.py --ptb FOLDER --enwik8 FILE [--megabytes 10]
 
 What is published is quoted with its source (published.py). Run here: `charrnn train TEXT --for TIME`, no other option;
@@ -15,18 +15,15 @@ import json
 import math
 import pickle
 import re
-import resource
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from command import charrnn, file
+from command import Spent, charrnn, file, spent, train
 from published import ALL
 from results import append, table
 
@@ -64,8 +61,7 @@ class Ran:
     weights: int
     carried: float | None
     cold: dict[int, float]
-    seconds: float
-    processor: float
+    took: Spent
 
     @property
     def best(self) -> float:
@@ -102,26 +98,17 @@ def _of_parts(text: str, parts: Sequence[str], place: Path, *options: str, unit:
     return Task(text, paths[0], ("--valid", str(paths[1]), *options), paths[2], unit)
 
 
-def processor() -> float:
-    """Seconds that processors have worked for the programs run from here so far."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
-def ours(task: Task, budget: str, seed: int, place: Path) -> Ran:
+def ours(task: Task, budget: Sequence[str], seed: int, place: Path) -> Ran:
     """Train as a user would; then every figure of the same test."""
-    name = f"{task.text}-{budget}"
-    began, worked = time.monotonic(), processor()
-    where = ["--checkpoints", str(place)]
-    charrnn("train", str(task.train), *task.options, "--for", budget, "--seed", str(seed), "--name", name, "-q", *where)
-    seconds, worked = time.monotonic() - began, processor() - worked
+    name, where = f"{task.text}-{budget[1]}", ["--checkpoints", str(place)]
+    took = train(str(task.train), *task.options, *budget, "--seed", str(seed), "--name", name, *where)
     asked = ["eval", "-m", name, *where, "--json", "-q", *([str(task.test)] if task.test else [])]
     carried, *cold = (
         json.loads(charrnn(*asked, *every)) for every in ([], *(["--reset-every", str(w)] for w in WINDOWS))
     )
     header = json.loads(charrnn("inspect", "-m", name, *where, "--json"))
     found = {window: each[task.unit] for window, each in zip(WINDOWS, cold, strict=True)}
-    return Ran(task.text, f"charrnn `--for {budget}`", header["parameters"], carried[task.unit], found, seconds, worked)
+    return Ran(task.text, f"charrnn `{' '.join(budget)}`", header["parameters"], carried[task.unit], found, took)
 
 
 def nanogpt(folder: str, text: Path, place: Path) -> Ran:
@@ -136,20 +123,20 @@ def nanogpt(folder: str, text: Path, place: Path) -> Ran:
     for part, some in (("train", ids[: len(data) * 9 // 10]), ("val", ids[len(data) * 9 // 10 :])):
         some.tofile(into / f"{part}.bin")
     (into / "meta.pkl").write_bytes(pickle.dumps({"vocab_size": len(symbols)}))
-    began, worked = time.monotonic(), processor()
-    told = subprocess.run([sys.executable, "train.py", *RECIPE], cwd=copy, check=True, capture_output=True, text=True)
-    seconds, worked = time.monotonic() - began, processor() - worked
-    losses = [float(loss) for loss in re.findall(r"val loss ([\d.]+)", told.stdout)]
-    (millions,) = re.findall(r"number of parameters: ([\d.]+)M", told.stdout)
+    log = place / "nanoGPT.log"
+    took = spent([sys.executable, "train.py", *RECIPE], folder=copy, output=log)
+    told = log.read_text(encoding="utf-8")
+    losses = [float(loss) for loss in re.findall(r"val loss ([\d.]+)", told)]
+    (millions,) = re.findall(r"number of parameters: ([\d.]+)M", told)
     bits = {64: min(losses) / math.log(2)}
-    return Ran("shakespeare", "nanoGPT's CPU recipe", round(float(millions) * 1e6), None, bits, seconds, worked)
+    return Ran("shakespeare", "nanoGPT's CPU recipe", round(float(millions) * 1e6), None, bits, took)
 
 
 def row(ran: Ran) -> list[str]:
     """Its line of the table."""
     bits = ["-" if each is None else f"{each:.3f}" for each in (ran.carried, *map(ran.cold.get, WINDOWS))]
     size = f"{ran.weights / 1e6:.2f} M"
-    return [TEXTS[ran.text], ran.model, size, *bits, f"{ran.seconds:.0f}", f"{ran.processor:.0f}"]
+    return [TEXTS[ran.text], ran.model, size, *bits, f"{ran.took.seconds:.0f}", f"{ran.took.processor:.0f}"]
 
 
 def draw(ran: Sequence[Ran]) -> None:
@@ -167,7 +154,7 @@ def draw(ran: Sequence[Ran]) -> None:
                     weights.scatter(
                         [each.weights / 1e6 for each in own], bits, **style, label=f"{TEXTS[text]}, {whose} here"
                     )
-                    work.scatter([each.processor for each in own], bits, **style)
+                    work.scatter([each.took.processor for each in own], bits, **style)
         for axes, name in ((weights, "weights, millions"), (work, "processor seconds")):
             axes.set_xscale("log")
             axes.set_xlabel(name)
@@ -183,8 +170,10 @@ def main() -> None:
         parser.add_argument(name)
     parser.add_argument("--megabytes", type=float, default=10)
     parser.add_argument("--for", dest="times", nargs="+", default=["1m", "3m"])
+    parser.add_argument("--steps", nargs="+", help="instead of times, where other programs are at work")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
+    budgets = [("--steps", n) for n in arguments.steps or ()] or [("--for", time) for time in arguments.times]
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         found = tasks(arguments, place)
@@ -192,7 +181,7 @@ def main() -> None:
             raise SystemExit("name a text: --shakespeare FILE (which --nanogpt needs), --ptb FOLDER or --enwik8 FILE")
         ran = []
         for task in found:
-            ran += [ours(task, budget, arguments.seed, place) for budget in arguments.times]
+            ran += [ours(task, budget, arguments.seed, place) for budget in budgets]
             if arguments.nanogpt and task.text == "shakespeare":
                 ran.append(nanogpt(arguments.nanogpt, task.train, place))
             print(*map(row, ran), sep="\n", flush=True)
