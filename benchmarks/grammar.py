@@ -3,6 +3,7 @@
     python benchmarks/grammar.py --made [--for 1m] [--seeds 1 2 3]
     python benchmarks/grammar.py TEXT PAIRS... [--for 3m] [--seeds 1]
     python benchmarks/grammar.py ... --steps 1500 3000     where other programs are at work: steps of each network
+                                                            (and --hidden 256 512: their sizes, not the plan's)
 
 With --made nothing is needed: text and pairs are sentences of a small grammar (sentences.py), whose verb agrees with a
 subject that zero to four nouns of the other number stand behind. Draws docs/fields/grammar.svg.
@@ -56,19 +57,19 @@ def read_sets(given: Sequence[str]) -> Sets:
 
 @dataclass(frozen=True)
 class Training:
-    """A network to train: what the table calls it, its cell, the options that say how long, and its seed."""
+    """A network to train: what the table calls it, its cell, options of how long and how large, its seed."""
 
     network: str
     cell: str
-    long: tuple[str, ...]
+    options: tuple[str, ...]
     seed: int
 
-    def run(self, text: Path, options: Sequence[str]) -> tuple[api.Model, list[str]]:
+    def run(self, text: Path) -> tuple[api.Model, list[str]]:
         """The network alone, without counts, as a user would train it, and its row of what it took."""
         place, name = text.parent / "checkpoints", f"{self.cell}-{self.seed}"
         took = train(
-            str(text), "--documents", "lines", "--cell", self.cell, *self.long, "--seed", str(self.seed), "--no-counts",
-            "--ensemble", "1", "--name", name, "--checkpoints", str(place), *options,
+            str(text), "--documents", "lines", "--cell", self.cell, "--seed", str(self.seed), "--no-counts",
+            "--ensemble", "1", "--name", name, "--checkpoints", str(place), *self.options,
         )  # fmt: skip
         model, last = api.load(name, checkpoints=place), list(Run(place / name).read_metrics())[-1]
         row = [
@@ -134,6 +135,7 @@ def main() -> None:
     parser.add_argument("--made", action="store_true")
     parser.add_argument("--for", dest="budget")
     parser.add_argument("--steps", nargs=2, metavar=tuple(CELLS.values()))
+    parser.add_argument("--hidden", nargs=2, metavar=tuple(CELLS.values()))
     parser.add_argument("--seeds", type=int, nargs="+")
     arguments = parser.parse_args()
     if arguments.made == bool(arguments.files) or len(arguments.files) == 1:
@@ -141,13 +143,18 @@ def main() -> None:
     steps, budget = arguments.steps, arguments.budget or ("1m" if arguments.made else "3m")
     seeds = arguments.seeds or ([1, 2, 3] if arguments.made else [1])
     if arguments.made:
-        lines, options = sentences.text(SENTENCES, seed=1), list(MADE)
+        lines, options = sentences.text(SENTENCES, seed=1), MADE
         sets: Sets = {"made": list(sentences.pairs(PAIRS_EACH, seed=1))}
     else:
-        lines, options = file(arguments.files[0]).read_text(encoding="utf-8").splitlines(), []
+        lines, options = file(arguments.files[0]).read_text(encoding="utf-8").splitlines(), ()
         sets = read_sets(arguments.files[1:])
+
+    def long(place: int) -> list[str]:
+        size = ["--hidden", arguments.hidden[place]] if arguments.hidden else []
+        return [*size, *(["--steps", steps[place], "--threads", "1"] if steps else ["--for", budget])]
+
     trainings = [
-        Training(network, cell, ("--steps", steps[place], "--threads", "1") if steps else ("--for", budget), seed)
+        Training(network, cell, (*options, *long(place)), seed)
         for place, (network, cell) in enumerate(CELLS.items())
         for seed in seeds
     ]
@@ -157,7 +164,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place, ThreadPoolExecutor(os.cpu_count() if steps else 1) as pool:
         text = Path(place) / "text.txt"
         text.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        trained = list(pool.map(lambda each: each.run(text, options), trainings))
+        trained = list(pool.map(lambda each: each.run(text), trainings))
         for each, (model, _) in zip(trainings, trained, strict=True):
             scores = {name: model.pairs(pairs, unknown=True) for name, pairs in sets.items()}
             readers.setdefault(each.network, []).append(scores)

@@ -181,10 +181,12 @@ def main() -> None:
             raise SystemExit("name a text: --shakespeare FILE (which --nanogpt needs), --ptb FOLDER or --enwik8 FILE")
         ran = []
         for task in found:
-            ran += [ours(task, budget, arguments.seed, place) for budget in budgets]
+            for budget in budgets:
+                ran.append(ours(task, budget, arguments.seed, place))
+                print(*row(ran[-1]), flush=True)
             if arguments.nanogpt and task.text == "shakespeare":
                 ran.append(nanogpt(arguments.nanogpt, task.train, place))
-            print(*map(row, ran), sep="\n", flush=True)
+                print(*row(ran[-1]), flush=True)
     draw(ran)
     quoted = [
         [TEXTS[each.text], each.model, f"{each.weights or '-'}", f"{each.bpc or '-'}", each.cost, each.source]
