@@ -36,7 +36,8 @@ from charrnn.text.pairs import Pair, read_pairs
 PICTURE = Path(__file__).parents[1] / "docs" / "fields" / "grammar.svg"
 CELLS = {"LSTM": "lstm", "simple network": "rnn"}
 SENTENCES, PAIRS_EACH = 20_000, 500
-MADE: tuple[str, ...] = ("--layers", "1", "--hidden", "128")  # the text is small; what the plan takes for it learns slower
+# The made text is small: networks as large as the plan takes for its time learn it slower.
+MADE: tuple[str, ...] = ("--layers", "1", "--hidden", "128")
 MOST_GROUPS = 15  # kinds of more groups are left out: BLiMP's 67 UIDs
 
 Sets = Mapping[str, Sequence[Pair]]
