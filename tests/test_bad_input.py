@@ -126,7 +126,7 @@ def test_a_folder_of_its_name_does_not_hide_the_bundled_corpus(charrnn: CommandL
 
 def test_a_text_that_is_not_there_is_told_by_what_was_meant(charrnn: CommandLine, trained: Path) -> None:
     for line in (["train", "none"], ["train", "fables", "--valid", "none", *SMALLEST]):
-        refused(charrnn(*line), 1, "there is no file none", "bundled corpora are fables and river")
+        refused(charrnn(*line), 1, "there is no file none", "bundled corpora are fables, names, river")
     prompt = charrnn("sample", "-m", "small", "--checkpoints", str(trained), "--prompt-file", "fables")
     refused(prompt, 1, "there is no file fables")
     assert "bundled" not in prompt.err

@@ -45,7 +45,7 @@ def test_training_says_what_it_reads_before_torch_is_loaded(tmp_path: Path, trai
         (["a.txt", "b.txt"], "reading 2 texts, 1.5 MB"),
         ([], "reading fables, 0.3 MB"),
         (["-"], "reading standard input"),
-        (["none.txt"], "charrnn: there is no file none.txt; bundled corpora are fables and river"),
+        (["none.txt"], "charrnn: there is no file none.txt; bundled corpora are fables, names, river"),
         (resume, f"reading the run small, {(trained / 'small/resume.safetensors').stat().st_size / 1e3:,.1f} kB"),
     ):
         assert first_line_of("train", *arguments, cwd=tmp_path) == (said, False), arguments

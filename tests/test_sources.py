@@ -228,7 +228,7 @@ def test_a_missing_source_is_refused_before_anything_is_read(source: str) -> Non
 
 
 def test_a_missing_source_is_named_and_so_are_the_bundled_corpora_where_one_was_meant() -> None:
-    with pytest.raises(CorpusError, match=r"^there is no file missing; bundled corpora are fables and river$"):
+    with pytest.raises(CorpusError, match=r"^there is no file missing; bundled corpora are fables, names, river$"):
         Corpus([str(Path(__file__)), "missing"])
     for source in ("missing", "fables"):
         with pytest.raises(CorpusError, match=f"^there is no file {source}$"):

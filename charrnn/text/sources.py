@@ -75,7 +75,7 @@ def find(source: str, *, corpora: bool = True) -> Path | None:
     if " " in source and not path.suffix:
         raise CorpusError(f"there is no file {source!r}: a text itself is piped in")
     raise CorpusError(
-        f"there is no file {source}" + (f"; bundled corpora are {' and '.join(bundled_names())}" if corpora else "")
+        f"there is no file {source}" + (f"; bundled corpora are {', '.join(bundled_names())}" if corpora else "")
     )
 
 
