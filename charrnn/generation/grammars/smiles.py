@@ -13,63 +13,15 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import NamedTuple
 
-from charrnn.generation.grammars.atoms import ATOMS, LONGEST_BRACKET, SECOND, Kind, Spelling
+from charrnn.generation.grammars.atoms import ATOMS, DIGITS, LONGEST_BRACKET, SECOND, Atom, Kind, Opened, Spelling
 from charrnn.generation.grammars.kekule import covers
 
 ORDERS = {"-": 1, "/": 1, "\\": 1, "=": 2, "#": 3}
-DIGITS = frozenset("123456789")
 # A digit's ring is closed by C, c and the digit; in front of that, and behind each ), an atom may need =C.
 CLOSES_RING, SETTLES_ATOM, OPENS_RING = 3, 2, 1
-# What ends a beginning, with the digits that are open, and in a bracket what belongs there.
+# What ends a beginning, with digits, and in a bracket what belongs there.
 SIMPLE = frozenset(")1=Cc")
-# What shows that more may come behind it.
-SIMPLEST = ("C", "=C")
-
-
-class Atom(NamedTuple):
-    """One atom: `used` of its valence and `degree` count the bonds of open digits."""
-
-    kind: Kind
-    parent: int
-    used: int = 0
-    degree: int = 0
-    shares: bool = False
-    """Whether an aromatic bond joins it to its parent."""
-    double: bool = False
-    """Whether it has a double bond that was written."""
-    in_ring: bool = False
-    bond_in_ring: bool = False
-
-    def takes(self, order: int) -> bool:
-        """Whether there is room for one more bond."""
-        return self.degree < self.kind.degree and self.used + order <= self.kind.valence
-
-    def bonded(self, order: int) -> Atom:
-        """The same with one more bond."""
-        return self._replace(used=self.used + order, degree=self.degree + 1, double=self.double or order == 2)
-
-    def freed(self, order: int) -> Atom:
-        """The same with one bond less."""
-        return self._replace(used=self.used - order, degree=self.degree - 1)
-
-    @property
-    def owes(self) -> bool:
-        """Whether it is to share a double bond with an aromatic neighbour."""
-        return self.kind.owes and not self.double and self.used < self.kind.valence
-
-    @property
-    def lacks(self) -> bool:
-        """A double bond out of an aromatic ring stands beside two other bonds."""
-        return self.kind.aromatic and self.double and self.used < self.kind.valence
-
-
-class Opened(NamedTuple):
-    """A ring's digit: its atom, and the bond that was written in front of it, or nothing."""
-
-    atom: int
-    bond: str
 
 
 @dataclass(frozen=True)
@@ -221,7 +173,7 @@ class Smiles:
         if self.bracket:
             return any(self._with(kind) for kind in self.spelling.begun[self.bracket])
         if self.bond or self.last == "(":
-            return any(self._goes_on(text) for text in SIMPLEST)
+            return any(self._goes_on(text) for text in ("C", "=C", *self._new_digit))
         growing = [place for place in (self.here, *reversed(self.stack)) if self.atoms[place].takes(1)]
         if not self._lacking.issubset(growing):
             return False
@@ -239,6 +191,11 @@ class Smiles:
             after = None if after is None else after._after(character)
         return after is not None and after.can_end
 
+    @property
+    def _new_digit(self) -> list[str]:
+        """One that is not open, where there is one left."""
+        return [digit for digit in self.spelling.digits if digit not in self.opened][:1]
+
     @cached_property
     def _bare(self) -> set[int]:
         """The aromatic atoms that are in no ring yet."""
@@ -253,7 +210,7 @@ class Smiles:
         ways = [self._path(place, start) for place, _ in self.opened.values()]
         bare = self._bare.difference(*(path | {top} for path, top in ways))
         if bare:
-            opens_one = self.atoms[start].bonded(1).takes(1) and len(self.opened) < len(DIGITS)
+            opens_one = self.atoms[start].bonded(1).takes(1) and self._new_digit
             if bare != {start} or start != self.here or self.last in "()" or not opens_one:
                 return False
         return self._double_bonds(growing, start, set().union(*(path for path, _ in ways)))
@@ -290,7 +247,7 @@ class Smiles:
             return True
         if room < self._least:
             return False
-        simple = self.spelling.goes_on[self.bracket] if self.bracket else {*SIMPLE, *self.opened}
+        simple = self.spelling.goes_on[self.bracket] if self.bracket else {*SIMPLE, *self.opened, *self._new_digit}
         afters = (self.follow(character) for character in simple)
         return any(after is not None and after.ends_within(room - 1) for after in afters)
 
@@ -302,5 +259,5 @@ class Smiles:
     @property
     def _enough(self) -> int:
         """So many are always enough: for what stands alone, for each ring, and for each atom that is gone back to."""
-        rings = len(self.opened) or 1
+        rings = 1 + len(self.opened)
         return LONGEST_BRACKET + OPENS_RING + CLOSES_RING * rings + (1 + SETTLES_ATOM) * (1 + len(self.stack))
