@@ -286,6 +286,8 @@ def test_a_model_that_is_gone_on_from_keeps_its_network_and_takes_smaller_steps(
     assert kept == {"cell": "gru", "layers": 3, "hidden": 48, "embedding": 20, "tie": False}
     assert choice.model.start_id == len(SYMBOLS)
     assert choice.train.lr == pytest.approx(planning.learning_rate(48, 64 * 64, "gru") * planning.FINE_TUNING_RATE)
+    told = plan(TrainOptions(seconds=60.0), text(10**6, valid=100), seed=1, machine=CPU, source=source)
+    assert told.train.counts and not choice.train.counts, "where nothing tells what they are worth, no counts"
 
 
 def test_the_lines_say_what_was_chosen() -> None:
