@@ -21,11 +21,12 @@ from rdkit.Chem.Scaffolds import MurckoScaffold
 
 Floats = npt.NDArray[np.float64]
 Bits = npt.NDArray[np.uint8]
+Given = TypeVar("Given")
 Made = TypeVar("Made")
 RADIUS, BITS, LEAST_RINGS = 2, 1024, 2
 ELEMENTS = {"C", "N", "S", "O", "F", "Cl", "Br", "H"}
 LARGEST_RING = 7
-ROWS = 4096
+ROWS, AT_ONCE = 4096, 256
 rdBase.DisableLog("rdApp.*")
 
 
@@ -63,17 +64,25 @@ def measured(
 
 def statistics(molecules: Sequence[str]) -> Reference:
     """Of canonical SMILES."""
-    activations = fcd.get_predictions(fcd.load_ref_model(), list(molecules), n_jobs=0).astype(np.float64)
+    some = [molecules[first : first + AT_ONCE] for first in range(0, len(molecules), AT_ONCE)]
+    activations = np.concatenate(each(activations_of, some))
     fragments = Counter(part for parts in each(fragments_of, molecules) for part in parts)
     scaffolds = Counter(scaffold for scaffold in each(scaffold_of, molecules) if scaffold)
     prints = np.array(each(fingerprint, molecules), np.uint8)
     return Reference(activations.mean(0), np.cov(activations.T), prints, fragments, scaffolds)
 
 
-def each(function: Callable[[str], Made], texts: Sequence[str]) -> list[Made]:
-    """The function of each text, by all cores."""
-    with Pool(len(os.sched_getaffinity(0))) as pool:
-        return pool.map(function, texts, chunksize=256)
+def each(function: Callable[[Given], Made], given: Sequence[Given]) -> list[Made]:
+    """The function of each, by all cores."""
+    cores = len(os.sched_getaffinity(0))
+    with Pool(cores) as pool:
+        return pool.map(function, given, chunksize=max(1, min(256, len(given) // (8 * cores))))
+
+
+def activations_of(molecules: list[str]) -> Floats:
+    """(N, 512): the last hidden layer of ChemNet, by one thread."""
+    torch.set_num_threads(1)
+    return np.asarray(fcd.get_predictions(fcd.load_ref_model(), molecules, n_jobs=0), np.float64)
 
 
 def canonical(text: str) -> str | None:
