@@ -79,10 +79,10 @@ def each(function: Callable[[Given], Made], given: Sequence[Given]) -> list[Made
         return pool.map(function, given, chunksize=max(1, min(256, len(given) // (8 * cores))))
 
 
-def activations_of(molecules: list[str]) -> Floats:
+def activations_of(molecules: Sequence[str]) -> Floats:
     """(N, 512): the last hidden layer of ChemNet, by one thread."""
     torch.set_num_threads(1)
-    return np.asarray(fcd.get_predictions(fcd.load_ref_model(), molecules, n_jobs=0), np.float64)
+    return np.asarray(fcd.get_predictions(fcd.load_ref_model(), list(molecules), n_jobs=0), np.float64)
 
 
 def canonical(text: str) -> str | None:

@@ -11,8 +11,9 @@ would end it: `Smiles.ends_within` counts these characters, more rather than few
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields
 from functools import cached_property
+from typing import Any
 
 from charrnn.generation.grammars.atoms import ATOMS, DIGITS, LONGEST_BRACKET, SECOND, Atom, Kind, Opened, Spelling
 from charrnn.generation.grammars.kekule import covers
@@ -33,6 +34,8 @@ class Smiles:
 
     spelling: Spelling
     atoms: tuple[Atom, ...] = ()
+    aromatic: tuple[int, ...] = ()
+    """Which of them are."""
     here: int = -1
     stack: tuple[int, ...] = ()
     """The atoms that open brackets go back to."""
@@ -43,6 +46,12 @@ class Smiles:
     bond: str = ""
     bracket: str = ""
     last: str = ""
+
+    def _but(self, **changes: Any) -> Smiles:
+        """The same with some fields changed, which `dataclasses.replace` takes several times as long for."""
+        after = object.__new__(Smiles)
+        after.__dict__.update({name: self.__dict__[name] for name in FIELDS}, **changes)
+        return after
 
     def follow(self, character: str) -> Smiles | None:
         """The beginning that is one character longer; None where nothing could come of it."""
@@ -83,35 +92,37 @@ class Smiles:
         if self.bond:
             return None
         if character in ORDERS:
-            return replace(self, bond=character)
+            return self._but(bond=character)
         if character == "(" and self.last != "(":
-            return replace(self, stack=(*self.stack, self.here), last="(")
+            return self._but(stack=(*self.stack, self.here), last="(")
         if character == ")" and self.stack and self.last != "(":
-            return replace(self, stack=self.stack[:-1], here=self.stack[-1], last=")")
+            return self._but(stack=self.stack[:-1], here=self.stack[-1], last=")")
         return None
 
     def _in_bracket(self, text: str) -> Smiles | None:
         if text in self.spelling.brackets:
-            return replace(self, bracket="")._atom(self.spelling.brackets[text], "]")
-        return replace(self, bracket=text) if text in self.spelling.begun else None
+            return self._but(bracket="")._atom(self.spelling.brackets[text], "]")
+        return self._but(bracket=text) if text in self.spelling.begun else None
 
     def _renamed(self, kind: Kind) -> Smiles | None:
         """Cl for C."""
         *others, atom = self.atoms
         if atom.used > kind.valence:
             return None
-        return replace(self, atoms=(*others, atom._replace(kind=kind)), last="]")
+        return self._but(atoms=(*others, atom._replace(kind=kind)), last="]")
 
     def _atom(self, kind: Kind, last: str) -> Smiles | None:
         if self.here < 0:
-            return replace(self, atoms=(Atom(kind, -1),), here=0, last=last)
+            return self._but(atoms=(Atom(kind, -1),), aromatic=(0,) * kind.aromatic, here=0, last=last)
         parent, order = self.atoms[self.here], ORDERS[self.bond or "-"]
         atom = Atom(kind, self.here, shares=not self.bond and kind.aromatic and parent.kind.aromatic)
         if not (parent.takes(order) and atom.takes(order)):
             return None
         atoms = [*self.atoms, atom.bonded(order)]
         atoms[self.here] = parent.bonded(order)
-        return replace(self, atoms=tuple(atoms), here=len(atoms) - 1, bond="", last=last)
+        here = len(self.atoms)
+        aromatic = (*self.aromatic, here) if kind.aromatic else self.aromatic
+        return self._but(atoms=tuple(atoms), aromatic=aromatic, here=here, bond="", last=last)
 
     def _digit(self, digit: str) -> Smiles | None:
         if digit in self.opened:
@@ -122,7 +133,7 @@ class Smiles:
         atoms = list(self.atoms)
         atoms[self.here] = atoms[self.here].bonded(order)
         opened = {**self.opened, digit: Opened(self.here, self.bond)}
-        return replace(self, atoms=tuple(atoms), opened=opened, bond="", last=digit)
+        return self._but(atoms=tuple(atoms), opened=opened, bond="", last=digit)
 
     def _closed(self, digit: str, first: int, written: str) -> Smiles | None:
         """A bond from here to the digit's atom, on which a bond that was written at either end decides."""
@@ -143,7 +154,7 @@ class Smiles:
         opened = {other: own for other, own in self.opened.items() if other != digit}
         joined, pair = self.joined | {(min(first, here), max(first, here))}, (first, here)
         shared = (*self.shared, pair) if shares else self.shared
-        return replace(self, atoms=tuple(atoms), opened=opened, joined=joined, shared=shared, bond="", last=digit)
+        return self._but(atoms=tuple(atoms), opened=opened, joined=joined, shared=shared, bond="", last=digit)
 
     def _bonded(self, one: int, other: int) -> bool:
         near = other == self.atoms[one].parent or one == self.atoms[other].parent
@@ -182,7 +193,7 @@ class Smiles:
         return self._double_bonds(growing, None)
 
     def _with(self, kind: Kind) -> bool:
-        after = replace(self, bracket="")._atom(kind, "]")
+        after = self._but(bracket="")._atom(kind, "]")
         return after is not None and after.can_end
 
     def _goes_on(self, text: str) -> bool:
@@ -199,11 +210,11 @@ class Smiles:
     @cached_property
     def _bare(self) -> set[int]:
         """The aromatic atoms that are in no ring yet."""
-        return {place for place, atom in enumerate(self.atoms) if atom.kind.aromatic and not atom.in_ring}
+        return {place for place in self.aromatic if not self.atoms[place].in_ring}
 
     @cached_property
     def _lacking(self) -> set[int]:
-        return {place for place, atom in enumerate(self.atoms) if atom.lacks}
+        return {place for place in self.aromatic if self.atoms[place].lacks}
 
     def _closes_from(self, start: int, growing: Sequence[int]) -> bool:
         """Whether a chain from an atom can close the rings: all on the way to the open digits comes to lie in rings."""
@@ -223,16 +234,16 @@ class Smiles:
         between an atom and its parent.
         """
         atoms = self.atoms
-        owing = {place for place, atom in enumerate(atoms) if atom.owes}
+        owing = {place for place in self.aromatic if atoms[place].owes}
         if start in owing and atoms[start].used + 1 == atoms[start].kind.valence:
             owing.remove(start)
         if not owing:
             return True
         partners: dict[int, list[int]] = {place: [] for place in owing}
         shared = [
-            (place, atom.parent)
-            for place, atom in enumerate(atoms)
-            if atom.shares and (atom.bond_in_ring or place in rings)
+            (place, atoms[place].parent)
+            for place in self.aromatic
+            if atoms[place].shares and (atoms[place].bond_in_ring or place in rings)
         ]
         for one, other in (*shared, *self.shared):
             if one in owing and other in owing:
@@ -261,3 +272,6 @@ class Smiles:
         """So many are always enough: for what stands alone, for each ring, and for each atom that is gone back to."""
         rings = 1 + len(self.opened)
         return LONGEST_BRACKET + OPENS_RING + CLOSES_RING * rings + (1 + SETTLES_ATOM) * (1 + len(self.stack))
+
+
+FIELDS = [field.name for field in fields(Smiles)]
