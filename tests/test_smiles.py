@@ -4,12 +4,16 @@ import random
 from itertools import combinations, product
 from typing import Any
 
+import numpy as np
 import pytest
 
 from charrnn.errors import ConfigError
+from charrnn.generation.config import SampleConfig
 from charrnn.generation.grammars.atoms import ATOMS, BRACKETS, SECOND, Kind, Spelling
 from charrnn.generation.grammars.kekule import covers
 from charrnn.generation.grammars.smiles import ORDERS, Smiles
+from charrnn.generation.processors import compose
+from charrnn.generation.sequence import TextSequence
 from charrnn.text.tokenizers.char import CharTokenizer
 
 from .cases import each
@@ -209,6 +213,25 @@ def test_an_untrained_model_writes_molecules(documents: bool, sampler: str) -> N
     options: dict[str, Any] = {"grammar": "smiles", "sampler": sampler, "length": 14, "prompt": "C"}
     found = written(engine, SPELLED, 2 if sampler == "exact" else 8, **options)
     assert all(by_hand("C" + one.text) and len(one.text) <= 14 for one in found)
+
+
+def test_each_row_keeps_what_may_follow_it_and_its_state_stays_as_it_is() -> None:
+    (mask,) = compose(SampleConfig(temperature=None, grammar="smiles", length=9), SPELLED)
+    texts = ["", "C", "c1cc", "C1CC1", "O=c1cc"]
+    rows = [
+        TextSequence(row, SPELLED.encode(text).tolist(), SPELLED, SampleConfig(), [mask])
+        for row, text in enumerate(texts)
+    ]
+    states = [row.states[mask] for row in rows]
+    left = mask(np.zeros((len(rows), SPELLED.size + 1)), rows)
+    for text, kept in zip(texts, left == 0, strict=True):
+        after = {one: follow(text + one) for one in SPELLED.decode(range(SPELLED.size))}
+        may_follow = [to is not None and to.ends_within(8) for to in after.values()]
+        assert kept.tolist() == [*may_follow, by_hand(text)], text
+    for row, state in zip(rows, states, strict=True):
+        before = repr(state.beginning)
+        mask.advance(state, SPELLED.encode("C").item(), None)
+        assert repr(state.beginning) == before and row.states[mask] is state
 
 
 def test_what_the_mask_refuses() -> None:
