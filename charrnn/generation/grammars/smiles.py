@@ -1,8 +1,8 @@
 """SMILES, character by character: what may follow a beginning so that a molecule can still come of it.
 
 Kept to: brackets and ring digits are closed, no ring is shorter than three atoms, valences are not exceeded, aromatic
-atoms and the bonds between them lie in rings, and each of them finds its double bond (Kekulé structures exist). Not
-written: `.`, `%`, `:`, `*`, isotopes, and bracket atoms that `atoms.py` does not list.
+atoms lie in rings, and each of them finds its double bond (Kekulé structures exist). A bond between two of them that is
+in no ring is a single one. Not written: `.`, `%`, `:`, `*`, isotopes, and bracket atoms that `atoms.py` does not list.
 
 A beginning is kept only where something as simple as a chain of C and c, a double bond and the digits that are open
 would end it: `Smiles.ends_within` counts these characters, more rather than fewer.
@@ -41,7 +41,7 @@ class Smiles:
     """The atoms that open brackets go back to."""
     opened: dict[str, Opened] = field(default_factory=dict)
     joined: frozenset[tuple[int, int]] = frozenset()
-    """The atoms that a ring's bond was closed between, the first one first; `shared` are those of aromatic bonds."""
+    """The atoms that bonds of rings are between, the earlier one first; `shared` are those of aromatic ones."""
     shared: tuple[tuple[int, int], ...] = ()
     bond: str = ""
     bracket: str = ""
