@@ -7,7 +7,7 @@
 
 Downloads the wheel of the molecules by pip (52 MB) into --folder, which keeps the run as well. Needs RDKit, SciPy and
 FCD: pip install rdkit scipy fcd. Trains, writes at temperature 1 as the model does, with `--grammar smiles` and with
-`--sampler exact` as well, and appends to RESULTS.md. Beside the time given it takes some half an hour on two cores.
+`--sampler masked` as well, and appends to RESULTS.md. Beside the time given it takes some half an hour on two cores.
 """
 
 import argparse
@@ -34,7 +34,7 @@ from charrnn.generation.grammars.smiles import Smiles
 LONGEST, SAMPLES, ROWS = 200, 30_000, 1000
 # How molecules are written: grammar and sampler.
 WAYS: dict[str, tuple[str | None, str | None]] = {
-    "as drawn": (None, None), "`--grammar smiles`": ("smiles", None), "`--sampler exact`": ("smiles", "exact"),
+    "as drawn": (None, None), "`--grammar smiles`": ("smiles", None), "`--sampler masked`": ("smiles", "masked"),
 }  # fmt: skip
 # Names of the publication's files; figures of three CharRNN (3 x 768, 80 epochs), means of what it publishes of each.
 NAMES = {"novelty": "Novelty", "filters": "Filters"}
