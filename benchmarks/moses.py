@@ -3,7 +3,7 @@
     python benchmarks/moses.py [--for 10m] [--samples 30000] [--seed 1] [--hidden 320] [--folder moses]
     python benchmarks/moses.py --model FILE          of a model that is trained
     python benchmarks/moses.py --published FOLDER    published samples by these metrics, beside the published figures
-    python benchmarks/moses.py --check               metrics and grammar against RDKit, a minute
+    python benchmarks/moses.py --check               metrics and grammar against RDKit, two minutes
 
 Downloads the wheel of the molecules by pip (52 MB) into --folder, which keeps the run as well. Needs RDKit, SciPy and
 FCD: pip install rdkit scipy fcd. Trains, writes at temperature 1 as the model does, with `--grammar smiles` and with
