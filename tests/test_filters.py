@@ -13,14 +13,14 @@ from charrnn.errors import ConfigError
 from charrnn.generation.config import SampleConfig
 from charrnn.generation.drawing import draw
 from charrnn.generation.loop import generate
-from charrnn.generation.processors import PROCESSORS, Ban, Processor, Surprise, Temperature, compose
+from charrnn.generation.processors import Ban, Processor, Surprise, Temperature, compose
 from charrnn.generation.processors.temperature import Ramp, temperature
 from charrnn.models.language_model import LanguageModel
 from charrnn.text.tokenizers.byte import ByteTokenizer
 from charrnn.text.tokenizers.char import CharTokenizer
 from charrnn.text.tokenizers.subword import SubwordTokenizer
 from tests.cases import each
-from tests.laws.test_processors import LETTERS, built, chained, kept_of, name_of, sequences, table
+from tests.laws.test_processors import LETTERS, OF_ANY_ALPHABET, built, chained, kept_of, name_of, sequences, table
 from tests.laws.twins import processors as twins
 
 from .test_generation_loop import engine_of, network
@@ -69,7 +69,7 @@ def test_what_is_drawn_through_a_filter_has_its_exact_distribution(name: str, lo
     assert off <= chi_square_bound(max(1, int(possible.sum()) - 1)), (counts, expected)
 
 
-@each("first, second", [*itertools.combinations(PROCESSORS, 2)])
+@each("first, second", [*itertools.combinations(OF_ANY_ALPHABET, 2)])
 def test_each_filter_composed_with_each_other_is_one_twin_after_the_other(
     first: type[Processor], second: type[Processor]
 ) -> None:
@@ -204,5 +204,5 @@ def test_characters_that_cannot_be_written_are_refused() -> None:
 
 
 def test_a_filter_is_built_of_the_option_that_turns_it_on() -> None:
-    assert [name_of(one) for one in PROCESSORS] == list(TYPICAL)
+    assert [name_of(one) for one in OF_ANY_ALPHABET] == list(TYPICAL)
     assert built(Temperature, (0.5,)).t == 0.5  # type: ignore[attr-defined]

@@ -396,7 +396,7 @@ def test_the_command_line(trained: Path, charrnn: CommandLine) -> None:
     for line, words in (
         (["--match", "[a-z"], "charrnn: --match '[a-z' is no regular expression: unterminated character set"),
         (["--match", "a{501}"], "the shortest text that matches --match 'a{501}' has 501 characters: --length is 500"),
-        (["--sampler", "smc"], "charrnn: --sampler means nothing without --match or --lines or --min-length"),
+        (["--sampler", "smc"], "--sampler means nothing without --grammar or --match or --lines or --min-length"),
         (["--sampler", "best", "--match", "a"], "--sampler must be masked, exact or smc, not 'best'"),
     ):  # fmt: skip
         refused = charrnn(*common, "-m", "small", *line)

@@ -53,8 +53,15 @@ def test_the_width_is_the_one_whose_weights_are_as_many_as_the_tokens_that_the_t
         weights = layers * 4 * 2 * hidden**2
         return operations / (6 * weights) / weights
 
-    best = min(sizing.WIDTHS, key=lambda h: abs(math.log(tokens_per_weight(h) / sizing.TOKENS_PER_WEIGHT)))
+    best = min(sizing.WIDTHS, key=lambda h: abs(math.log(tokens_per_weight(h) / sizing.NEW_TOKENS_PER_WEIGHT)))
     assert choose(10**9, seconds=seconds, layers=layers).model.hidden == best
+
+
+def test_a_text_that_is_read_again_has_a_token_for_each_weight_a_longer_one_more_while_they_are_new() -> None:
+    product = 1e12
+    assert sizing.weights_for(product, 10**5) == 1e6, "ten passes"
+    assert sizing.weights_for(product, 2 * 10**6) == pytest.approx(5e5), "one"
+    assert sizing.weights_for(product, 10**9) == pytest.approx(math.sqrt(product / sizing.NEW_TOKENS_PER_WEIGHT))
 
 
 def test_more_time_never_chooses_a_narrower_network_nor_does_more_text() -> None:
@@ -268,7 +275,7 @@ def test_a_gpu_gets_more_text_more_rows_and_a_larger_network() -> None:
 
 def test_a_gpu_gets_widths_that_its_kernels_are_made_for() -> None:
     gpu = Machine(torch.device("cuda"), "fp16", 4)
-    widths = {choose(tokens, gpu, seconds=60.0).model.hidden for tokens in (100, 1000, 20_000, 10**5, 10**6, 10**9)}
+    widths = {choose(tokens, gpu, seconds=600.0).model.hidden for tokens in (100, 1000, 20_000, 10**5, 10**6, 10**9)}
     assert {hidden for hidden in widths if hidden > 128 and hidden % 128} == set()
     assert max(widths) >= 1024
 
@@ -286,6 +293,8 @@ def test_a_model_that_is_gone_on_from_keeps_its_network_and_takes_smaller_steps(
     assert kept == {"cell": "gru", "layers": 3, "hidden": 48, "embedding": 20, "tie": False}
     assert choice.model.start_id == len(SYMBOLS)
     assert choice.train.lr == pytest.approx(planning.learning_rate(48, 64 * 64, "gru") * planning.FINE_TUNING_RATE)
+    told = plan(TrainOptions(seconds=60.0), text(10**6, valid=100), seed=1, machine=CPU, source=source)
+    assert told.train.counts and not choice.train.counts, "where nothing tells what they are worth, no counts"
 
 
 def test_the_lines_say_what_was_chosen() -> None:

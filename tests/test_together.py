@@ -35,7 +35,7 @@ def written(verb: str, name: str, value: str | None = None) -> list[str]:
     parameter = next(one for one in COMMANDS[verb][1].params if one.name == name)
     value = value or {"cell": "lstm", "skip": "dense", "tokenizer": "byte", "metric": "bpb", "optimizer": "sgd",
              "documents": "lines", "precision": "fp32", "unit": "1:0", "space": "none", "seconds": "3s", "pool": "last",
-             "more": "3s", "per": "word", "sampler": "exact", "shares": "a:1,b:1",
+             "more": "3s", "per": "word", "sampler": "exact", "grammar": "smiles", "shares": "a:1,b:1",
              "against": "a:1"}.get(name)  # fmt: skip
     if parameter.param_type_name == "argument":
         return ["some.txt"]

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from charrnn.cli import options as opt
+from charrnn.cli.completion import complete_model
 from charrnn.cli.exit_codes import INTERRUPTED
 from charrnn.config import TrainOptions, require
 from charrnn.console import say

@@ -45,7 +45,7 @@ class Rule:
 RESUMED = {"name", "corpus", *ResumeOptions.__dataclass_fields__}
 NEW_RUN = tuple(name for name in TrainOptions.__dataclass_fields__ if name not in RESUMED)
 PENALTIES = ("repetition_penalty", "frequency_penalty", "presence_penalty")
-PATTERNS = ("match", "lines", "min_length")
+PATTERNS = ("grammar", "match", "lines", "min_length")
 # What is said of texts that are drawn: each option of a sampling, and what becomes of the texts.
 DRAWING = (
     "length", "stop", "max_copy", "report_copy", "temperature", "allow", "ban", *PENALTIES, "repetition_window",
@@ -76,6 +76,8 @@ RULES = (
     Rule(verbs=("sample",), options=("repetition_window",), without=PENALTIES),
     Rule(verbs=("Writer.sample", "Writer.stream"), options=("repetition_window",), without=(*PENALTIES, "config")),
     Rule(verbs=("sample", *SAMPLING), options=("stop",), beside=PATTERNS, because="which says where a text ends"),
+    Rule(verbs=("sample", *SAMPLING), options=("grammar",), beside=("match", "lines", "min_length"),
+         because="one mask says where a text ends"),
     Rule(verbs=("sample",), options=("sampler",), without=PATTERNS),
     Rule(verbs=SAMPLING, options=("sampler",), without=(*PATTERNS, "config")),
     Rule(verbs=("sample", "Writer.samples"), options=("ignore_case",),

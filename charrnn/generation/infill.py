@@ -63,8 +63,11 @@ def infill(
     ConfigError where nothing stands on the right, VocabularyError on a character that the vocabulary lacks,
     CharrnnError where nothing that was begun fits.
     """
-    patterns = bool(config.match or config.lines or config.min_length or config.stop)
-    require(not patterns, "a gap ends where the right side fits: leave out `stop`, `match`, `lines` and `min_length`")
+    patterns = bool(config.grammar or config.match or config.lines or config.min_length or config.stop)
+    require(
+        not patterns,
+        "a gap ends where the right side fits: leave out `stop`, `grammar`, `match`, `lines` and `min_length`",
+    )
     require(config.length <= LONGEST, f"`length` of a gap must be at most {LONGEST:,}, not {config.length:,}")
     require(bool(right), "nothing stands behind the gap: `prompt` is for a text that is to be gone on from")
     ends = [tokenizer.size] * engine.config.documents

@@ -47,7 +47,9 @@ def generate(
         for row in range(first, first + rows)
     ]
     chain = Chain(processors, tokenizer.size, endless=engine.config.vocab_size == tokenizer.size, told=logprobs)
-    write = SAMPLERS[config.sampler or "masked"] if any(one.ends for one in processors) else side_by_side
+    # A mask lets a model that has lost its way in a grammar write on, for it may not end there.
+    sampler = config.sampler or ("exact" if config.grammar else "masked")
+    write = SAMPLERS[sampler] if any(one.ends for one in processors) else side_by_side
     yield from write(engine, reading, chain, sequences, config.length)
 
 

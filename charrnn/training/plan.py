@@ -103,6 +103,8 @@ def plan(
     if reading != asked:
         time = format_duration(asked.seconds or 0)
         reasons.append(f"a short text: {MOST_PASSES} passes take less than {time}, and more would be learned by heart")
+    if options.counts and not train.counts:
+        reasons.append("nothing is held out that could tell what counts of so new a text are worth: left out")
     if reading.batch_size > first.batch_size:
         reasons.append(
             f"{reading.batch_size} rows: on this GPU steps of {first.batch_size} read clearly fewer a second"
@@ -190,7 +192,8 @@ def training(
         validated=validated,
         save_every=options.save_every,
         keep_every=options.keep_every,
-        counts=options.counts,
+        # They know the new text alone, and only what is held out could tell how little they are to say.
+        counts=options.counts and (held_out > 0 or not tuned),
         patience=options.patience,
         precision=precision,
     )

@@ -1,9 +1,10 @@
 """How large a network, or how many, the time pays for.
 
-A token costs six operations for each weight (forward and backward), and a network does best when it sees about as many
-tokens as it has weights, whether they are new ones or the same text again. Where the text is short against that,
-several networks share the time and average what they predict (an ensemble); beyond, the width stops growing and dropout
-grows. The figures that the numbers below are fitted to are in docs/experiments.md.
+A token costs six operations for each weight (forward and backward), and a network that reads a text again and again
+does best when it sees about as many tokens as it has weights; of a text that it does not read to its end, several times
+as many. Where the text is short against that, several networks share the time and average what they predict (an
+ensemble); beyond, the width stops growing and dropout grows. The figures that the numbers below are fitted to are in
+docs/experiments.md.
 """
 
 import math
@@ -18,7 +19,7 @@ THREAD_SPEED = {"fp32": 100e9, "bf16": 250e9}
 GPU_SPEED = 30e12
 OPERATIONS = 6
 
-TOKENS_PER_WEIGHT = 1.0
+TOKENS_PER_WEIGHT, NEW_TOKENS_PER_WEIGHT = 1.0, 8.0
 # The most weights, times the square root of the text's tokens: a short text needs more of them for each. A list of
 # some hundred names bears no more than so many for each: beyond, it is learned by heart before it is understood.
 MOST_WEIGHTS = 5000.0
@@ -54,7 +55,7 @@ def fresh(
     if to_read is None:
         each = sides * weight_count(options.hidden, cell, layers) if options.hidden else most
         ensemble = options.ensemble or ensemble_size(product, tokens, each, counts=options.counts and sides == 1)
-        wanted = math.sqrt(product / ensemble / TOKENS_PER_WEIGHT)
+        wanted = weights_for(product / ensemble, tokens)
     else:
         ensemble = options.ensemble or 1
         wanted = min(math.sqrt(product / TOKENS_PER_WEIGHT), to_read / TOKENS_PER_WEIGHT)
@@ -68,6 +69,15 @@ def fresh(
         skip=options.skip, norm=options.norm or False, bidirectional=options.bidirectional or False,
         embedding=options.embedding or (hidden if tie else min(EMBEDDING, hidden)), ensemble=ensemble,
     )  # fmt: skip
+
+
+def weights_for(product: float, tokens: int) -> float:
+    """How many weights do best where they and the tokens read make such a product, of a text of so many tokens.
+
+    More tokens than TOKENS_PER_WEIGHT are worth it while they are new.
+    """
+    again, new = (math.sqrt(product * each) for each in (TOKENS_PER_WEIGHT, NEW_TOKENS_PER_WEIGHT))
+    return product / min(new, max(again, tokens))
 
 
 def directions(network: TrainOptions | ModelConfig) -> int:

@@ -13,6 +13,7 @@ from charrnn.config import require
 from charrnn.generation.processors.base import DROPPED, Processor, log_sums, relative_probabilities, shift, without
 from charrnn.generation.processors.characters import Allow, Ban, refuse_what_leaves_nothing
 from charrnn.generation.processors.copies import MaxCopy
+from charrnn.generation.processors.grammar import Grammar
 from charrnn.generation.processors.match import Match
 from charrnn.generation.processors.penalties import FrequencyPenalty, PresencePenalty, RepetitionPenalty
 from charrnn.generation.processors.surprise import Surprise
@@ -25,13 +26,13 @@ if TYPE_CHECKING:
     from charrnn.text.tokenizers import Tokenizer
 
 __all__ = [
-    "DROPPED", "PROCESSORS", "Allow", "Ban", "Eta", "FrequencyPenalty", "Match", "MaxCopy", "MinP", "PresencePenalty",
-    "Processor", "RepetitionPenalty", "Surprise", "Temperature", "TopK", "TopP", "TypicalP", "compose", "log_sums",
-    "relative_probabilities", "shift", "without",
+    "DROPPED", "PROCESSORS", "Allow", "Ban", "Eta", "FrequencyPenalty", "Grammar", "Match", "MaxCopy", "MinP",
+    "PresencePenalty", "Processor", "RepetitionPenalty", "Surprise", "Temperature", "TopK", "TopP", "TypicalP",
+    "compose", "log_sums", "relative_probabilities", "shift", "without",
 ]  # fmt: skip
 
 # In the order that users of the field know: what may not come at all, penalties, temperature, filters.
-MASKS: tuple[type[Processor], ...] = (Allow, Ban, Match)
+MASKS: tuple[type[Processor], ...] = (Allow, Ban, Grammar, Match)
 PROCESSORS: tuple[type[Processor], ...] = (
     *MASKS, RepetitionPenalty, FrequencyPenalty, PresencePenalty, Temperature, TopK, TopP, MinP, TypicalP, Eta,
     Surprise,

@@ -55,7 +55,7 @@ class Match(Processor):
          pattern("Least length in characters, the prompt not counted.", says="none", range=FEW)),
         ("sampler", str | None,
          pattern("Keeps to it by a mask (fast), by trying until one matches (exact), or by particles.",
-                 default="masked", choices=SAMPLERS)),
+                 says="masked; exact for a grammar", choices=SAMPLERS)),
     )  # fmt: skip
     ends = True
 

@@ -1,0 +1,1 @@
+"""Languages that no regular expression holds: what may follow a beginning, so that it can still be ended."""
