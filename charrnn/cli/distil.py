@@ -22,7 +22,12 @@ EXAMPLES = """Examples:
 
 Asked = Annotated[
     str | None,
-    typer.Argument(metavar="MODEL", help="A run, its folder, or a model file.", show_default="the latest run"),
+    typer.Argument(
+        metavar="[MODEL]",
+        help="A run's name, its folder, or a model file.",
+        show_default="the run trained last",
+        autocompletion=complete_model,
+    ),
 ]
 
 
