@@ -39,7 +39,8 @@ class Grammar(Processor):
 
     options = (
         ("grammar", str | None,
-         pattern("Grammar of the whole text: smiles, whose rings, valences and aromatic bonds come out.", says="none", choices=GRAMMARS)),
+         pattern("Grammar of the whole text: smiles, whose rings, valences and aromatic bonds come out.",
+                 says="none", choices=GRAMMARS)),
     )  # fmt: skip
     ends = True
 
