@@ -68,7 +68,7 @@ def test_by_the_keyboard_alone_both_learn_and_the_page_stays_awake(browser: Brow
     assert page.locator("#run").inner_text() == "Go on"
     assert all(now < 4.1 < first for first, now in zip(begun, figures(page, "heldOut"), strict=True))
     assert before != page.locator("#sample0").inner_text() and page.locator("#sample0").inner_text().startswith("The ")
-    assert page.locator("#earlier0").evaluate("list => list.children.length") >= 3
+    assert page.locator("#earlier0").evaluate("list => list.children.length") >= 1
     assert "held-out" in (page.locator("#loss").get_attribute("aria-label") or "")
     assert page.locator("#loss path.line").count() == 4 and page.locator("#loss .mark.of1").count() > 1
     assert page.locator("#said").inner_text().count("bits") == 2
