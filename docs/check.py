@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -73,11 +74,10 @@ def check_page(page: Path, folder: Path, as_written: bool, show: bool) -> str | 
 
 def check_notebook(file: Path, folder: Path, as_written: bool) -> str | None:
     """Run a notebook. None, or what it failed with."""
-    import nbformat  # of the extra `docs`
-    from nbclient import NotebookClient
+    from nbclient import NotebookClient  # of the extra `docs`
     from nbclient.exceptions import CellExecutionError
 
-    notebook: Any = nbformat.read(file, as_version=4)
+    notebook: Any = import_module("nbformat").read(file, as_version=4)
     instead = instead_of(blocks("\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")))
     for cell in notebook.cells:
         cell.source = replaced(cell.source, {} if as_written else instead)
