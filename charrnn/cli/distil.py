@@ -43,7 +43,7 @@ def distil(
     as_json: Annotated[bool, opt.option("Output", "One event a line on stdout.", "--json")] = False,
     quiet: opt.Quiet = False,
 ) -> None:
-    """Train one network to write what several, averaged, would have written: faster, and nearly as good.
+    """Train one network to write as several, averaged, do: as fast as one, and better than one trained alone.
 
     The student reads the text of the model, and learns from what the model holds likely at each place as much as from
     what stands there (Hinton, Vinyals & Dean 2015). It is a run as any other: `charrnn train --resume` goes on with it,
