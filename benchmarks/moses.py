@@ -12,8 +12,6 @@ FCD: pip install rdkit scipy fcd. Trains, writes at temperature 1 as the model d
 
 import argparse
 import random
-import resource
-import subprocess
 import sys
 import time
 from functools import cache, partial
@@ -24,6 +22,7 @@ if lacking := [name for name in ("rdkit", "scipy", "fcd") if find_spec(name) is 
     raise SystemExit(f"the metrics need {' and '.join(lacking)}: pip install rdkit scipy fcd")
 
 import molecules
+from command import spent
 from moses_data import Data, data, published
 from results import append, table
 
@@ -78,11 +77,8 @@ def trained(arguments: argparse.Namespace, known: Data) -> tuple[str, str]:
         "--seed", str(arguments.seed), "--checkpoints", str(arguments.folder), "--name", run.name,
         *(["--hidden", str(arguments.hidden)] if arguments.hidden else []),
     ]  # fmt: skip
-    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    subprocess.run(command, check=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return f"{time.monotonic() - began:,.0f} s, {used:,.0f} of processors; ", str(run)
+    took = spent(command)
+    return f"{took.seconds:,.0f} s, {took.processor:,.0f} of processors; ", str(run)
 
 
 def measure(model: str, told: str, arguments: argparse.Namespace, known: Data) -> None:

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import charrnn
@@ -11,11 +10,9 @@ from charrnn.compression.compress import Compressor
 from charrnn.compression.container import Manner, read_container
 from charrnn.errors import CharrnnError, ConfigError, CorpusError
 from charrnn.inference import native
-from charrnn.inference.mixing import Decoder, Encoder
 from tests.cases import each
 from tests.conftest import CommandLine
 from tests.test_compression import KINDS, TEXT, model
-from tests.test_mixing import SYMBOLS, TOKENS, a_mixer, begins, shares
 
 
 @pytest.fixture(autouse=True)
@@ -26,22 +23,6 @@ def built() -> None:
 
 def learner(name: str, text: str = TEXT.decode()) -> Compressor:
     return replace(model(name).compressor, training_text=lambda: text)
-
-
-def test_the_coder_writes_what_reading_costs_and_finds_it_again() -> None:
-    """Its bits are those of `Mixer.read`, its bytes little more; from zeros, and from others, some text comes."""
-    network, starts = shares(TOKENS.size), begins(0, 100)
-    encoder = Encoder(a_mixer())
-    for place, token in enumerate(TOKENS.tolist()):
-        encoder.write(token, bool(starts[place]), network[place])
-    data, cost = encoder.finish(), -np.log2(a_mixer().read(TOKENS, starts, network))
-    assert encoder.bits == pytest.approx(cost.sum(), rel=1e-12)
-    assert cost.sum() / 8 <= len(data) <= cost.sum() / 8 * 1.001 + 5
-
-    decoder = Decoder(a_mixer(), data)
-    assert [decoder.read(bool(start), row) for start, row in zip(starts, network, strict=True)] == TOKENS.tolist()
-    other = Decoder(a_mixer(), b"")
-    assert all(0 <= other.read(False, row) < SYMBOLS for row in network)
 
 
 @each("name", [kind for kind in KINDS if "subword" not in kind])

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 
 from charrnn.inference import native
-from charrnn.inference.mixing import Mixer, tables
+from charrnn.inference.mixing import Decoder, Encoder, Mixer, tables
 from charrnn.inference.mixing.tree import tree
 from tests.mixing_twin import Twin
 
@@ -86,6 +86,22 @@ def test_nothing_is_learned_before_it_is_scored() -> None:
     mixer, borders = a_mixer(), [0, 1, 50, 51, TOKENS.size]
     pieces = [mixer.read(TOKENS[i:j], begins(0)[i:j], network[i:j]) for i, j in pairwise(borders)]
     np.testing.assert_array_equal(np.concatenate(pieces), whole)
+
+
+def test_the_coder_writes_what_reading_costs_and_finds_it_again() -> None:
+    """Its bits are those of `Mixer.read`, its bytes little more; from zeros, and from others, some text comes."""
+    network, starts = shares(TOKENS.size), begins(0, 100)
+    encoder = Encoder(a_mixer())
+    for place, token in enumerate(TOKENS.tolist()):
+        encoder.write(token, bool(starts[place]), network[place])
+    data, cost = encoder.finish(), -np.log2(a_mixer().read(TOKENS, starts, network))
+    assert encoder.bits == pytest.approx(cost.sum(), rel=1e-12)
+    assert cost.sum() / 8 <= len(data) <= cost.sum() / 8 * 1.001 + 5
+
+    decoder = Decoder(a_mixer(), data)
+    assert [decoder.read(bool(start), row) for start, row in zip(starts, network, strict=True)] == TOKENS.tolist()
+    other = Decoder(a_mixer(), b"")
+    assert all(0 <= other.read(False, row) < SYMBOLS for row in network)
 
 
 def test_small_tables_lose_but_do_not_err() -> None:

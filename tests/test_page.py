@@ -7,6 +7,7 @@ import re
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError
 from charrnn.export import page as export
 from charrnn.export.packed import KINDS
-from charrnn.export.page import LivePage, PageSource, live_page
+from charrnn.export.page import LivePage, live_page
 from charrnn.models.counts.experts import Experts
 from charrnn.models.counts.kept import ALL, KeptCounts
 from charrnn.models.counts.mixture import Gate
@@ -40,7 +41,11 @@ def made(tokenizer: Tokenizer | None = None, beside: Experts | None = None, **ne
     weights = {name: generator.standard_normal(shape, np.float32) for name, shape in weight_shapes(config).items()}
     counts = None if beside is None else KeptCounts(beside, {ALL: Gate.constant([1.0] + [0.5] * len(beside.each))})
     summary = CountsSummary(tokens=3, bytes=4, alone=2 * math.log(2), loss=math.log(2))
-    return live_page(PageSource(config, weights, tokenizer, "a <name>", counts, summary if counts else None))
+    header = SimpleNamespace(counts=summary if counts else None, summary={})
+    model: Any = SimpleNamespace(
+        config=config, weights=weights, tokenizer=tokenizer, name="a <name>", counts=counts, header=header
+    )
+    return live_page(model)
 
 
 def record_in(page: str) -> dict[str, Any]:

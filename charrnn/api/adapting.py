@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from charrnn.inference.mixing import Mixer
     from charrnn.scoring.figures import Score
     from charrnn.scoring.learning import Learning
+    from charrnn.scoring.token_nll import Take
 
 GRADIENT, COUNTS, BOTH = ADAPTED
 # Tokens of lines that tables are made for: of more the rarest are forgotten.
@@ -41,10 +42,8 @@ class Adapting:
 
     def beside(self, part: Part, plain: "Score", batch_size: int) -> "Score":
         """The plain score, with those beside it that were asked for."""
-        from charrnn.scoring.adaptation import adapted
-
         if self.way == GRADIENT:
-            return replace(plain, adapted=adapted(self.model.network, part, plain))
+            return replace(plain, adapted=self._by_gradient(part, plain))
         found = replace(plain, adapted_counts=self._by_counts(part, plain, batch_size))
         if self.way == COUNTS:
             return found
@@ -59,12 +58,15 @@ class Adapting:
         return mixing.score(plain, "counts")
 
     def _by_gradient_and_both(self, part: Part, plain: "Score") -> "tuple[Score, Score]":
-        from charrnn.scoring.adaptation import adapted
         from charrnn.scoring.mixing import Mixing
 
         mixing = Mixing(self.mixer(size_of(part)), part, plain)
-        by_gradient = adapted(self.model.network, part, plain, mixing.take)
-        return by_gradient, mixing.score(plain, "weights and counts")
+        return self._by_gradient(part, plain, mixing.take), mixing.score(plain, "weights and counts")
+
+    def _by_gradient(self, part: Part, plain: "Score", take: "Take | None" = None) -> "Score":
+        from charrnn.scoring.adaptation import adapted
+
+        return adapted(self.model.network, part, plain, take)
 
     def mixer(self, more: int) -> "Mixer":
         """One that has read the training text, and has tables for so many tokens and documents more."""

@@ -36,11 +36,9 @@ class Model(Writer, Filler, Scorer):
 
     def told_page(self) -> "LivePage":
         """The same with a line on what stands beside its network in it, if anything is to be said."""
-        from charrnn.export.page import PageSource, live_page
+        from charrnn.export.page import live_page
 
-        return live_page(
-            PageSource(self.config, self.weights, self.tokenizer, self.name, self.counts, self.header.counts)
-        )
+        return live_page(self)
 
     @known_options()
     def export(self, output: AnyPath, *, format: str = "onnx", force: bool = False) -> "Exported":

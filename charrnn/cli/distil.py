@@ -1,12 +1,10 @@
 """charrnn distil"""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from charrnn.cli import options as opt
-from charrnn.cli.completion import complete_model
 from charrnn.cli.exit_codes import INTERRUPTED
 from charrnn.config import TrainOptions, require
 from charrnn.console import say
@@ -20,19 +18,9 @@ EXAMPLES = """Examples:
     charrnn distil fables --for 10m --hidden 256
 """
 
-Asked = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="[MODEL]",
-        help="A run's name, its folder, or a model file.",
-        show_default="the run trained last",
-        autocompletion=complete_model,
-    ),
-]
-
 
 def distil(
-    model: Asked = None,
+    model: opt.Named = None,
     seconds: Annotated[str | None, opt.from_field(TrainOptions, "seconds", default="what the model had")] = None,
     steps: Annotated[int | None, opt.from_field(TrainOptions, "steps")] = None,
     name: Annotated[str | None, opt.from_field(TrainOptions, "name", default="the model's, and -student")] = None,
@@ -68,6 +56,6 @@ def distil(
     for note in training.notes:
         say(note)
     reason = follow(training, json_lines=as_json)
-    farewell(training, reason, Path(checkpoints) if checkpoints else None, bare=quiet and not as_json)
+    farewell(training, reason, checkpoints, bare=quiet and not as_json)
     if reason == "interrupted":
         raise typer.Exit(INTERRUPTED)

@@ -3,10 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from charrnn.cli import options as opt
-from charrnn.cli.completion import complete_model
 from charrnn.config.verbs import VerbArguments
 from charrnn.console import megabytes, say, working
 
@@ -21,15 +18,7 @@ EXAMPLES = """Examples:
 
 
 def export(
-    model: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[MODEL]",
-            help="A run's name, its folder, or a model file.",
-            show_default="the run trained last",
-            autocompletion=complete_model,
-        ),
-    ] = None,
+    model: opt.Named = None,
     format: Annotated[str, opt.from_field(VerbArguments, "format")] = "onnx",
     output: Annotated[
         Path | None, opt.option("Output", "The folder; made if need be.", "--output", "-o", default="NAME-FORMAT")

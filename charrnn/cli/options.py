@@ -16,8 +16,8 @@ from charrnn.console import Talk
 from charrnn.errors import CharrnnError
 
 __all__ = [
-    "Checkpoints", "Counts", "Html", "Json", "Model", "Models", "Precision", "Quiet", "Seed", "Svg", "Texts", "Threads",
-    "choice", "from_field", "in_a_folder", "option", "typed", "utf8", "utf8_streams", "with_fields",
+    "Checkpoints", "Counts", "Html", "Json", "Model", "Models", "Named", "Precision", "Quiet", "Seed", "Svg", "Texts",
+    "Threads", "choice", "from_field", "in_a_folder", "option", "typed", "utf8", "utf8_streams", "with_fields",
 ]  # fmt: skip
 
 
@@ -54,6 +54,15 @@ Models = Annotated[
         "--model",
         "-m",
         default="the run trained last",
+        autocompletion=complete_model,
+    ),
+]
+Named = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[MODEL]",
+        help="A run's name, its folder, or a model file.",
+        show_default="the run trained last",
         autocompletion=complete_model,
     ),
 ]

@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from charrnn.cli import options as opt
-from charrnn.cli.completion import complete_model
 from charrnn.config import require
 from charrnn.console import megabytes, say, working
 
@@ -22,15 +21,7 @@ EXAMPLES = """Examples:
 
 def page(
     context: typer.Context,
-    named: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[MODEL]",
-            help="A run's name, its folder, or a model file.",
-            show_default="the run trained last",
-            autocompletion=complete_model,
-        ),
-    ] = None,
+    named: opt.Named = None,
     learns: Annotated[
         bool, opt.option("Model", "No model: a page in which two small networks learn a text.", "--train")
     ] = False,

@@ -13,9 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn import __version__
+from charrnn.compression.numbers import written_number
 from charrnn.config import require
 from charrnn.export.formula import ROWS, Operand, Value
 from charrnn.export.network import Step
+from charrnn.inference.operations import EPSILON
 from charrnn.inference.products import Floats
 
 # Of 2022: runtimes of since then read it.
@@ -24,7 +26,6 @@ FLOAT, INT64 = 1, 7
 # A message of protobuf holds less than 2 GiB.
 MOST_BYTES = 2**31 - 1
 IDS, LOGITS, STATE, AFTER = "ids", "logits", "state_{}", "next_state_{}"
-EPSILON = 1e-5  # of layer normalisation
 
 
 def onnx_model(step: Step, names: Mapping[str, Floats], about: Mapping[str, str]) -> bytes:
@@ -103,7 +104,7 @@ class _Graph:
             case "Gemm":
                 told = {"transB": 1}
             case "LayerNormalization":
-                told = {"axis": -1, "epsilon": EPSILON}
+                told = {"axis": -1, "epsilon": float(EPSILON)}
             case "Concat" | "LogSoftmax":
                 told = {"axis": -1}
         self.nodes.append(
@@ -143,10 +144,5 @@ def _message(*fields: tuple[int, int | float | str | bytes]) -> bytes:
 
 
 def _varint(value: int) -> bytes:
-    """A whole number, seven bits a byte, the lowest first; negative ones as their complement of 64 bits."""
-    value &= 2**64 - 1
-    found = bytearray()
-    while value > 0x7F:
-        found.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*found, value])
+    """A whole number, a negative one as its complement of 64 bits."""
+    return written_number(value & 2**64 - 1)

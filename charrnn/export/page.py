@@ -5,7 +5,6 @@ script computes the same whole numbers, looks up the same tables and draws by th
 Shapes: H hidden, G gates x H, N a layer's products, V symbols of the vocabulary.
 """
 
-import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -14,6 +13,7 @@ import numpy as np
 from charrnn.config import ModelConfig, require
 from charrnn.export.counts import counts_record
 from charrnn.export.packed import Packed
+from charrnn.export.trained import Trained, figures
 from charrnn.inference.compiled import has_step
 from charrnn.inference.formats import INT8
 from charrnn.inference.layers import biases_above, lay_out
@@ -24,8 +24,6 @@ from charrnn.models.weights import direction_weights, split_models
 from charrnn.plotting.page import filled
 from charrnn.plotting.shading import STEPS, legend, safe
 from charrnn.schema import to_json_text
-from charrnn.storage.header import CountsSummary
-from charrnn.text.tokenizers import Tokenizer
 
 # A file that opens at once, and that can be sent.
 MOST_BYTES = 20_000_000
@@ -39,18 +37,7 @@ class LivePage(NamedTuple):
     told: str
 
 
-class PageSource(NamedTuple):
-    """A model as a page needs it, its weights under the names of its file, and what is said of its counts."""
-
-    config: ModelConfig
-    weights: Mapping[str, Floats]
-    tokenizer: Tokenizer
-    name: str
-    counts: KeptCounts | None = None
-    summary: CountsSummary | None = None
-
-
-def live_page(model: PageSource) -> LivePage:
+def live_page(model: Trained) -> LivePage:
     """The page of a model, with its counts where they fit.
 
     Raises ConfigError on a network or a tokenizer that a page has no step for, and where the network alone is too
@@ -69,10 +56,10 @@ def live_page(model: PageSource) -> LivePage:
     )
     told = ""
     if model.counts is not None:
-        page = _written(model, model.counts, _told_of(model.summary))
+        page = _written(model, model.counts, _told_of(model))
         if len(page.html) <= MOST_BYTES:
             return page
-        told = f"With its counts the page would have {_megabytes(page.html)}: {_told_of(model.summary, alone=True)}"
+        told = f"With its counts the page would have {_megabytes(page.html)}: {_told_of(model, alone=True)}"
     page = _written(model, None, told)
     require(
         len(page.html) <= MOST_BYTES,
@@ -86,17 +73,18 @@ def _megabytes(html: str) -> str:
     return f"{len(html) / 1e6:.0f} MB, more than {MOST_BYTES / 1e6:.0f}"
 
 
-def _told_of(summary: CountsSummary | None, *, alone: bool = False) -> str:
+def _told_of(model: Trained, *, alone: bool = False) -> str:
     """What writes, and its figure on the text that was held out."""
     words = "its network writes alone" if alone else "Its network writes beside the counts of its training text"
-    if summary is None or summary.loss is None or summary.alone is None:
+    known = figures(model)
+    if "counts" not in known:
         return f"{words}."
-    by_both, by_one = summary.loss / math.log(2), summary.alone / math.log(2)
-    figures = f"{by_one:.3f} bits a token; {by_both:.3f} with" if alone else f"{by_both:.3f} bits a token; {by_one:.3f}"
-    return f"{words}: {figures} {'them' if alone else 'by the network alone'}."
+    by_both, by_one = known["counts"], known["network"]
+    told = f"{by_one:.3f} bits a token; {by_both:.3f} with" if alone else f"{by_both:.3f} bits a token; {by_one:.3f}"
+    return f"{words}: {told} {'them' if alone else 'by the network alone'}."
 
 
-def _written(model: PageSource, counts: KeptCounts | None, told: str) -> LivePage:
+def _written(model: Trained, counts: KeptCounts | None, told: str) -> LivePage:
     config, packed = model.config, Packed()
     record = {
         "cell": config.cell,

@@ -105,7 +105,6 @@ class LineReader:
         )
         self._tokenizer, self._config = model.tokenizer, config
         self._carry, self._unknown, self._learning = carry, unknown, learning
-        self._begins = True
         self._ahead = int(min(max(WORK_AHEAD / weights, LEAST_AHEAD), LEAST_AHEAD if carry else MOST_AHEAD))
         counting = model.counting if learning is None else None
         readers: Readers | IntegerReader
@@ -128,6 +127,11 @@ class LineReader:
         then given out. `unbuffered`: so is each line as it comes. Raises VocabularyError, once the lines before it are
         out, on a character that the vocabulary lacks, with the number of its line.
         """
+        pieces = self._pieces(lines, unbuffered)
+        return pieces if self._learning is None else self._learned(pieces, self._learning)
+
+    def _pieces(self, lines: Iterable[str | None], unbuffered: bool) -> Iterator[Piece]:
+        """What the network makes of them."""
         memory = self._fresh if self._carry else None
         waiting: list[_Part] = []
         tokens, ahead = 0, min(FIRST_AHEAD, self._ahead)
@@ -138,19 +142,19 @@ class LineReader:
             full = tokens >= ahead or len(waiting) >= MOST_LINES
             if full or unbuffered or not isinstance(part, _Part):
                 pieces, memory = self._scored(waiting, memory)
-                yield from map(self._learned, pieces)
+                yield from pieces
                 waiting, tokens = [], 0
                 ahead = min(4 * ahead, self._ahead) if full else ahead
             if isinstance(part, VocabularyError):
                 raise part
-        yield from map(self._learned, self._scored(waiting, memory)[0])
+        yield from self._scored(waiting, memory)[0]
 
-    def _learned(self, piece: Piece) -> Piece:
-        if self._learning is None:
-            return piece
-        found = self._learning.learned(piece.predictions, begins=self._begins)
-        self._begins = piece.ends_line and not self._carry
-        return piece._replace(predictions=found)
+    def _learned(self, pieces: Iterator[Piece], learning: Learning) -> Iterator[Piece]:
+        """The same pieces at the price of what learns from each; a text begins with the first, or with each line."""
+        begins = True
+        for piece in pieces:
+            yield piece._replace(predictions=learning.learned(piece.predictions, begins=begins))
+            begins = piece.ends_line and not self._carry
 
     def _scored(self, parts: list[_Part], memory: Memory | None) -> tuple[list[Piece], Memory | None]:
         """The pieces of these parts. `memory` is that behind an unfinished text, which the first part goes on with."""

@@ -43,5 +43,6 @@ def explain(model: ModelConfig, train: TrainConfig, options: TrainOptions, data:
         f"training: {budget}, {train.batch_size} rows x {train.bptt} {unit}, {train.optimizer}, learning rate "
         f"{train.lr:g}, {drops}, weight decay {train.weight_decay:g}"
     )
-    taught = f"teacher: {train.teacher}, whose probabilities count as much as the text" if train.teacher else ""
-    return [text, *filter(None, [taught]), network, training]
+    if train.teacher is None:
+        return [text, network, training]
+    return [text, f"teacher: {train.teacher}, whose probabilities count as much as the text", network, training]

@@ -37,7 +37,7 @@ def options_of(header: Header) -> dict[str, Any]:
 
 
 def text_of(header: Header) -> dict[str, Any]:
-    """Those of them that say what text a run has learned from, and what of it was held out."""
+    """Those of them that say what text a run has learned from, what of it was held out, and for how long."""
     told = options_of(header)
     return {name: told[name] for name in ("corpus", "documents", "valid", "test", "seconds") if name in told}
 

@@ -94,6 +94,15 @@ class Ban(CharacterMask):
         return not text & named and (NO_CHARACTER not in text or all(map(str.isascii, named)))
 
 
+def kept_pieces(config: SampleConfig, tokenizer: Tokenizer) -> list[bytes]:
+    """The bytes of the V symbols; none of those that masks of characters drop."""
+    pieces = list(tokenizer.pieces)
+    for mask in (Allow.build(config, tokenizer), Ban.build(config, tokenizer)):
+        if mask is not None:
+            pieces = [piece if kept else b"" for piece, kept in zip(pieces, mask.kept, strict=False)]
+    return pieces
+
+
 def refuse_what_leaves_nothing(chain: Sequence[Processor]) -> None:
     """Raise ConfigError where masks that each leave something leave nothing together."""
     masks = [each.kept[:-1] for each in chain if isinstance(each, CharacterMask)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from charrnn.config import require
 from charrnn.generation.lazy import LazyModule
 from charrnn.generation.processors.base import Processor, pattern, without
-from charrnn.generation.processors.characters import Allow, Ban
+from charrnn.generation.processors.characters import kept_pieces
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,10 +52,7 @@ class Grammar(Processor):
         require(
             not (config.match or config.lines or config.min_length), "`grammar` and `match` are two masks: take one"
         )
-        texts = [piece.decode("ascii", "replace") for piece in tokenizer.pieces]
-        for mask in (Allow.build(config, tokenizer), Ban.build(config, tokenizer)):
-            if mask is not None:
-                texts = [text if kept else "" for text, kept in zip(texts, mask.kept, strict=False)]
+        texts = [piece.decode("ascii", "replace") for piece in kept_pieces(config, tokenizer)]
         return cls(config, tokenizer, texts)
 
     def __init__(self, config: SampleConfig, tokenizer: Tokenizer, texts: Sequence[str]) -> None:

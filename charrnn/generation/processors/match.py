@@ -9,7 +9,7 @@ from charrnn.config import Range, require
 from charrnn.config.fields import several
 from charrnn.generation.lazy import LazyModule
 from charrnn.generation.processors.base import Processor, pattern, without
-from charrnn.generation.processors.characters import Allow, Ban
+from charrnn.generation.processors.characters import kept_pieces
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,11 +64,7 @@ class Match(Processor):
         if not (config.match or config.lines or config.min_length):
             return None
         require(not config.stop, "`stop` means nothing beside a pattern, which says where a text ends: leave it out")
-        pieces = list(tokenizer.pieces)
-        for mask in (Allow.build(config, tokenizer), Ban.build(config, tokenizer)):
-            if mask is not None:
-                pieces = [piece if kept else b"" for piece, kept in zip(pieces, mask.kept, strict=False)]
-        return cls(config, tokenizer, pieces)
+        return cls(config, tokenizer, kept_pieces(config, tokenizer))
 
     def __init__(self, config: SampleConfig, tokenizer: Tokenizer, pieces: Sequence[bytes]) -> None:
         """`pieces` are the bytes of the V symbols; those without any never come."""
