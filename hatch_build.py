@@ -1,4 +1,4 @@
-"""Builds the compiled step (charrnn/inference/native) into the package where there is a C compiler.
+"""Builds the compiled step (charrnn/native) into the package where there is a C compiler.
 
     python hatch_build.py [FILE]
 
@@ -18,7 +18,7 @@ try:
 except ImportError:  # building in place needs none
     BuildHookInterface = object
 
-NATIVE = Path("charrnn", "inference", "native")
+NATIVE = Path("charrnn", "native")
 SOURCES = ("network.c", "mixing.c")
 SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
 # A number is rounded after each operation, as NumPy does: two are never made one.

@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 IN_SOURCE = [
     "CITATION.cff", "CHANGELOG.md", "LICENSE", "Makefile", "README.md", "charrnn/__init__.py", "constraints.txt",
-    "charrnn/inference/native/network.c", "corpora/fables.txt", "docs/index.md", "docs/man/charrnn.1", "hatch_build.py",
+    "charrnn/native/network.c", "corpora/fables.txt", "docs/index.md", "docs/man/charrnn.1", "hatch_build.py",
     "mkdocs.yml", "pyproject.toml", "tests/conftest.py",
 ]  # fmt: skip
 IN_WHEEL = [

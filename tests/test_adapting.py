@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from charrnn import api
+from charrnn import api, native
 from charrnn.api.adapting import Adapting
 from charrnn.errors import CharrnnError
-from charrnn.inference import native
 from charrnn.inference.mixing import Mixer
 from charrnn.scoring.adaptation import adapted_token_nll
 from charrnn.scoring.figures import Nats

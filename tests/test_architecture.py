@@ -19,7 +19,7 @@ PACKAGE = Path(charrnn.__file__).parent
 # Lower floors first. A room imports from itself and from lower floors, never from a neighbour.
 FLOORS = [
     {"errors"},
-    {"schema", "markup"},
+    {"schema", "markup", "native"},
     {"config"},
     {"machine", "text", "models"},
     {"storage", "inference"},

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 import charrnn
+from charrnn import native
 from charrnn.compression.compress import Compressor
 from charrnn.compression.container import Manner, read_container
 from charrnn.errors import CharrnnError, ConfigError, CorpusError
-from charrnn.inference import native
 from tests.cases import each
 from tests.conftest import CommandLine
 from tests.test_compression import KINDS, TEXT, model

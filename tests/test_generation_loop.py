@@ -20,13 +20,13 @@ from hypothesis import strategies as st
 from threadpoolctl import threadpool_info, threadpool_limits
 from torch import Tensor
 
+from charrnn import native
 from charrnn.config import ModelConfig
 from charrnn.config.verbs import PRECISIONS
 from charrnn.errors import VocabularyError
 from charrnn.generation.config import SampleConfig
 from charrnn.generation.loop import generate
 from charrnn.generation.sequence import UNIFORMS_AT_ONCE, TextChunk
-from charrnn.inference import native
 from charrnn.inference.backends import NUMPY, ONE_THREAD, TORCH
 from charrnn.inference.base import BackEnd, Chosen, Engine
 from charrnn.inference.engine import open_engine

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from charrnn.inference import native
+from charrnn import native
 from charrnn.inference.mixing import Decoder, Encoder, Mixer, tables
 from charrnn.inference.mixing.tree import tree
 from tests.mixing_twin import Twin

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from charrnn import native
 from charrnn.config import ModelConfig
 from charrnn.errors import CharrnnError, ConfigError
 from charrnn.generation.chain import Chain
@@ -23,7 +24,7 @@ from charrnn.generation.drawing import draw
 from charrnn.generation.loop import generate
 from charrnn.generation.processors import compose
 from charrnn.generation.sequence import TextChunk
-from charrnn.inference import compiled, native, writing
+from charrnn.inference import compiled, writing
 from charrnn.inference.backends import COMPILED, NUMPY
 from charrnn.inference.base import Drawing, Draws, Engine, StepState, Used
 from charrnn.inference.compiled import BlockState, CompiledNetwork

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
-from charrnn.inference import native
+from charrnn import native
 from charrnn.inference.base import Engine
 from charrnn.inference.compiled import has_step
 from charrnn.inference.formats import INT8

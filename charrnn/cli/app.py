@@ -75,7 +75,7 @@ app.add_typer(corpus.corpus_app, name="corpus")
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from charrnn.inference import native
+        from charrnn import native
 
         write(f"charrnn {__version__}\nint8 {native.used()}\n")
         raise typer.Exit

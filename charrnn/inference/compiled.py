@@ -17,14 +17,14 @@ from charrnn.config import ModelConfig
 from charrnn.inference import tables
 from charrnn.inference.base import Ids, StepState
 from charrnn.inference.layers import Layer, biases_above
-from charrnn.inference.native import (
+from charrnn.inference.products import LEVELS, Exact8, Floats
+from charrnn.native import (
     FunctionRecord,
     LayerRecord,
     Library,
     NetworkRecord,
     library,
 )  # fmt: skip
-from charrnn.inference.products import LEVELS, Exact8, Floats
 
 Doubles = npt.NDArray[np.float64]
 

@@ -12,7 +12,12 @@ import numpy.typing as npt
 
 from charrnn.inference.base import Ids
 from charrnn.inference.compiled import address_of, require_fitting
-from charrnn.inference.native import (
+from charrnn.inference.products import Floats
+from charrnn.models.counts.experts import Expert, Words
+from charrnn.models.counts.level import Level
+from charrnn.models.counts.memory import CountMemory
+from charrnn.models.counts.mixture import Mixture
+from charrnn.native import (
     CountsRecord,
     ExpertRecord,
     LevelRecord,
@@ -20,11 +25,6 @@ from charrnn.inference.native import (
     WordsRecord,
     library,
 )  # fmt: skip
-from charrnn.inference.products import Floats
-from charrnn.models.counts.experts import Expert, Words
-from charrnn.models.counts.level import Level
-from charrnn.models.counts.memory import CountMemory
-from charrnn.models.counts.mixture import Mixture
 
 # Contexts of words that have their first bits in common, about.
 HASHES_A_BUCKET, MOST_BITS = 4, 24

@@ -17,7 +17,6 @@ from charrnn.inference.base import BackEnd, Drawn, Draws, Engine, Ids, StepState
 from charrnn.inference.compiled import CompiledNetwork, compiled
 from charrnn.inference.formats import FORMATS, INT8
 from charrnn.inference.layers import head, lay_out
-from charrnn.inference.native import NONE, VARIABLE, Library
 from charrnn.inference.products import Floats, Matrix
 from charrnn.inference.writing import write
 from charrnn.models.cells import State
@@ -25,6 +24,7 @@ from charrnn.models.cells.base import W_IH
 from charrnn.models.connections import DENSE
 from charrnn.models.states import state_parts
 from charrnn.models.weights import direction_weights, weight_shapes
+from charrnn.native import NONE, VARIABLE, Library
 
 # What the compiled step is tried out on.
 TRIAL = ModelConfig(vocab_size=10, start_id=10, cell="lstm", layers=2, hidden=21, embedding=3)

@@ -17,8 +17,8 @@ import numpy.typing as npt
 from charrnn.inference import tables
 from charrnn.inference.base import Drawing, Drawn, Draws, StepState
 from charrnn.inference.compiled import CompiledNetwork, address_of, function_record, require_fitting
-from charrnn.inference.native import Address, DrawRecord
 from charrnn.inference.products import Floats
+from charrnn.native import Address, DrawRecord
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor

@@ -5,7 +5,7 @@ import ctypes
 import numpy as np
 
 from charrnn.inference.mixing.mixer import Mixer, Shares
-from charrnn.inference.native.mixing import CoderRecord
+from charrnn.native.mixing import CoderRecord
 
 # A symbol writes at most 128 bytes: its code has at most 64 bits, and the rarest of these cost 16.
 ROOM = 256

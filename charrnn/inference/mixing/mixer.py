@@ -11,8 +11,8 @@ from charrnn.config import require
 from charrnn.errors import CharrnnError
 from charrnn.inference.mixing import tables
 from charrnn.inference.mixing.tree import tree
-from charrnn.inference.native import mixing
-from charrnn.inference.native.mixing import CoderRecord
+from charrnn.native import mixing
+from charrnn.native.mixing import CoderRecord
 from charrnn.text.token_files import Tokens
 
 NOT_BUILT = (

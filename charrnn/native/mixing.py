@@ -3,7 +3,7 @@
 import ctypes
 from typing import Any
 
-from charrnn.inference import native
+from charrnn import native
 
 # The library says with which form of the record it was built.
 FORM = 2
