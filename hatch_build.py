@@ -19,7 +19,7 @@ except ImportError:  # building in place needs none
     BuildHookInterface = object
 
 NATIVE = Path("charrnn", "native")
-SOURCES = ("network.c", "mixing.c")
+SOURCES = ("network.c", "mixing.c", "window.c")
 SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
 # A number is rounded after each operation, as NumPy does: two are never made one.
 UNIX = ["-O3", "-std=c11", "-ffp-contract=off", "-fvisibility=hidden"]

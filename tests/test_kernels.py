@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from charrnn import native
 from charrnn.models import kernels, layers
 from charrnn.models.cells import CELLS, Cell, State, Weights
 from charrnn.models.kernels import CELL_KERNELS, FUSED, run
@@ -302,6 +303,7 @@ def test_a_layer_is_trained_by_its_window(formula: type[Cell], monkeypatch: pyte
 
     monkeypatch.setattr(kernels, "run", watched)
     monkeypatch.setattr(layers, "WIDEST_FUSED", HIDDEN - 1)
+    monkeypatch.setenv(native.VARIABLE, native.NONE)  # which is asked first
     layer = Recurrent(formula, INPUTS, HIDDEN)
     layer.initialise(torch.Generator().manual_seed(0))
     layer.bfloat16()

@@ -16,9 +16,11 @@ from charrnn.models.cells import Cell, LinearCell, Operations, State, gather
 from charrnn.models.cells.base import W_HH
 from charrnn.models.connections import Connection
 from charrnn.models.initialisation import initialise
+from charrnn.models.kernels import compiled
 from charrnn.models.unroll import TorchOperations, unroll
 
-# From more units on, oneDNN's way back through an LSTM in bf16 is slower than ours (docs/experiments.md).
+# From more units on, oneDNN's way back through an LSTM in bf16 is slower than the formula's kernel, where the library
+# does not make the products (docs/experiments.md).
 WIDEST_FUSED = 512
 
 
@@ -61,12 +63,14 @@ class Recurrent(nn.Module):
         return time_major(y), state
 
     def _kernel_is_best(self, x: Tensor) -> bool:
-        """On a CPU, torch's kernels train more slowly than ours, but for that of an LSTM that is not wide."""
+        """On a CPU, torch's kernels train more slowly than ours, but that of the LSTM in fp32, or if it multiplies."""
         if isinstance(self.rnn, CellWeights):
             return False
         if x.device.type != "cpu" or not torch.is_grad_enabled():
             return True
-        return isinstance(self.rnn, nn.LSTM) and (self.hidden <= WIDEST_FUSED or x.dtype != torch.bfloat16)
+        if not isinstance(self.rnn, nn.LSTM) or compiled.multiplies(self.hidden, x):
+            return False
+        return self.hidden <= WIDEST_FUSED or x.dtype != torch.bfloat16
 
     def _through_kernel(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         given = [part.unsqueeze(0) for part in state]
@@ -80,6 +84,8 @@ class Recurrent(nn.Module):
 
     def _through_formula(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         cell = self.cell()
+        if compiled.serves(self.formula, x):
+            return compiled.run(cell, x, state)
         projected = cell.project(x)
         if isinstance(cell, LinearCell):
             return scan.run(cell, projected, state)

@@ -16,7 +16,7 @@ from charrnn.errors import ConfigError
 
 VARIABLE, NONE = "CHARRNN_COMPILED", "no"
 # The library says with which form of these records it was built.
-FORM = 5
+FORM = 6
 SUFFIXES = (".so", ".dylib", ".dll")
 
 Address = ctypes.c_void_p
@@ -120,6 +120,7 @@ class Library:
 REFUSALS = {
     1: "no memory", 2: "a token that the network has no row for", 3: "an instruction set that is not there",
     4: "a network that does not fit together", 5: "counts that do not fit together",
+    6: "a window that does not fit together",
 }  # fmt: skip
 
 
@@ -149,8 +150,12 @@ def load(path: Path) -> Library | None:
 
 
 ARGUMENTS = {
+    "charrnn_has_products": (),
     "charrnn_read": (Count, Address, Count, Count, Address, Address, Address),
     "charrnn_count": (Count, Address, Count, Count, *[Address] * 4),
+    "charrnn_step": (Count, Address, Count, Count, Count, Address),
+    "charrnn_pack": (Count, Address, Count, Address, Address),
+    "charrnn_steps": (Count, Address, Count, Count, Count, Count, Address),
     "charrnn_write": (Count, Count, *[Address] * 6, Count, Count, *[Address] * 6),
 }
 

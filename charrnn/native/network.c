@@ -157,6 +157,7 @@ typedef void (*Mix)(const Counts *, int64_t, int64_t *, int64_t *, float *, int6
 
 typedef struct {
     const char *name;
+    int64_t vector; /* bytes */
     Step step;
     Mix mix;
     Exponentiate exponentiate;
@@ -170,26 +171,28 @@ static void add_set(Set set, int here) {
     if (here) sets[sets_found++] = set;
 }
 
-#define SET(name, f) ((Set){name, step_##f, mix_##f, exponentiate_##f})
+#define SET(name, vector, f) ((Set){name, vector, step_##f, mix_##f, exponentiate_##f})
 
 EXPORTED int64_t charrnn_find_sets(void) {
     sets_found = 0;
 #if defined(X86)
     __builtin_cpu_init();
-    add_set(SET("AVX-512 VNNI", avx512),
+    add_set(SET("AVX-512 VNNI", 64, avx512),
             __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
                 __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni"));
 #if defined(AVX_VNNI)
-    add_set(SET("AVX-VNNI", avx_vnni), __builtin_cpu_supports("avx2") && __builtin_cpu_supports("avxvnni"));
+    add_set(SET("AVX-VNNI", 32, avx_vnni), __builtin_cpu_supports("avx2") && __builtin_cpu_supports("avxvnni"));
 #endif
-    add_set(SET("AVX2", avx2), __builtin_cpu_supports("avx2"));
+    add_set(SET("AVX2", 32, avx2), __builtin_cpu_supports("avx2"));
 #endif
 #if defined(NEON)
-    add_set(SET("NEON", neon), 1);
+    add_set(SET("NEON", 16, neon), 1);
 #endif
-    add_set(SET("portable", portable), 1);
+    add_set(SET("portable", 16, portable), 1);
     return sets_found;
 }
+
+int64_t charrnn_vector_of(int64_t set) { return set >= 0 && set < sets_found ? sets[set].vector : 0; }
 
 EXPORTED const char *charrnn_set_name(int64_t set) { return set >= 0 && set < sets_found ? sets[set].name : NULL; }
 
@@ -357,4 +360,4 @@ EXPORTED int64_t charrnn_write(int64_t set, int64_t count, const Network *const 
 }
 
 /* With which form of the records this was built (FORM in __init__.py). */
-EXPORTED int64_t charrnn_form(void) { return 5; }
+EXPORTED int64_t charrnn_form(void) { return 6; }

@@ -5,19 +5,7 @@
 #ifndef CHARRNN_NETWORK_H
 #define CHARRNN_NETWORK_H
 
-#include <math.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#if defined(_MSC_VER)
-#define ALWAYS_INLINE __forceinline
-#define restrict __restrict
-#define EXPORTED __declspec(dllexport)
-#else
-#define ALWAYS_INLINE inline __attribute__((always_inline))
-#define EXPORTED __attribute__((visibility("default")))
-#endif
+#include "library.h"
 
 /* Weights lie in blocks of 16 outputs, in each the inputs by fours: (N / 16, H / 4, 16, 4). */
 #define BLOCK 16
@@ -27,8 +15,6 @@
 /* A function has so many steps on its grid (see tables.py). */
 #define POINTS 32768
 #define POINTS_BITS 0x47000000 /* of (float)POINTS */
-
-enum { RNN = 0, LSTM = 1, GRU = 2 };
 
 /* f(x) is values[x scale + shift], rounded down. */
 typedef struct {
