@@ -43,7 +43,7 @@ sanitize: $(VENV)/.installed-test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check setuptools
 	CFLAGS="-g -fsanitize=address,undefined -fno-sanitize-recover=all" LDFLAGS="-fsanitize=address,undefined" \
 		$(BIN)/python hatch_build.py $(SANITIZED)
-	CHARRNN_LIBRARY=$(SANITIZED) ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD=$$($${CC:-gcc} -print-file-name=libasan.so) \
+	CHARRNN_LIBRARY=$(SANITIZED) ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD="$$($${CC:-gcc} -print-file-name=libasan.so) $$($${CC:-gcc} -print-file-name=libstdc++.so)" \
 		$(BIN)/pytest tests/test_native.py tests/test_mixing.py tests/test_compiled_windows.py
 
 # Pages, playground and manual from the code, and the site of all pages in dist/site; a link that leads nowhere is an error (not
