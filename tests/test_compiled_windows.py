@@ -22,9 +22,10 @@ from tests.test_kernels import Problem, everything, gradients, normal, problem, 
 LIBRARY = native.library()
 SETS = LIBRARY.sets if LIBRARY else ()
 CELLS_HERE = list(compiled.COMPILED)
-# Whether the library makes the products too: where the processor multiplies bf16.
-PRODUCTS = [False, True] if has_products() else [False]
 FP32, BF16 = torch.float32, torch.bfloat16
+# Whether the library makes the products too: in bf16 where the processor multiplies it.
+MULTIPLIES_BF16 = has_products(1)
+PRODUCTS = [False, True] if MULTIPLIES_BF16 else [False]
 # Units that nothing divides; one block of 16, three, four, seven; rows that fill a tile of 4, 6 or 8, and do not.
 SIZES = [(1, 1), (5, 3), (16, 2), (48, 9), (64, 6), (112, 13)]
 
@@ -41,7 +42,7 @@ def built() -> None:
 def making(products: bool) -> Iterator[None]:
     """Within it, the library makes the products, or torch does."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compiled, "has_products", lambda: products)
+        patch.setattr(compiled, "has_products", lambda _: products)
         yield
 
 
@@ -67,10 +68,13 @@ def everything_of(given: Problem) -> dict[str, Tensor]:
 @each("cell", CELLS_HERE)
 @each("name", SETS)
 @each("steps", [1, 2, 19])
+@each("products", [False, True])
 def test_fp32_is_near_float64_on_each_instruction_set(
-    cell: type[Cell], name: str, steps: int, monkeypatch: pytest.MonkeyPatch
+    cell: type[Cell], name: str, steps: int, products: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(native.VARIABLE, name)
+    assert has_products(0)
+    monkeypatch.setattr(compiled, "has_products", lambda _: products)
     for hidden, batch in SIZES:
         exact = problem(cell, steps, batch, hidden=hidden, scale=0.2)
         rough = exact.to(FP32)
@@ -129,7 +133,7 @@ def test_bf16_is_the_same_for_any_number_of_threads(cell: type[Cell], products: 
     for other in found[1:]:
         assert all(relative(other[name], tensor) < 1e-3 for name, tensor in found[0].items())
         if products:  # in which torch has no share but those of whole windows
-            assert torch.equal(other["y"], found[0]["y"])
+            assert torch.equal(other["y"], found[0]["y"]) and torch.equal(other["initial h"], found[0]["initial h"])
 
 
 @each("cell", CELLS_HERE)
@@ -237,18 +241,17 @@ def used(cell: str, hidden: int, number: torch.dtype, patch: pytest.MonkeyPatch)
 
 @each("cell", ["rnn", "gru", "lstm"])
 def test_which_kernel_trains_a_layer(cell: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    here = "compiled" if has_products() else "torch"
+    here = "compiled" if MULTIPLIES_BF16 else "torch"
     assert used(cell, 16, BF16, monkeypatch) == (here if cell == "lstm" else "compiled")
     assert used(cell, 16, FP32, monkeypatch) == ("torch" if cell == "lstm" else "compiled")
     assert used(cell, 16, torch.float64, monkeypatch) == ("torch" if cell == "lstm" else "formula")
-    monkeypatch.setattr(compiled, "has_products", lambda: False)
+    monkeypatch.setattr(compiled, "has_products", lambda _: False)
     assert used(cell, 16, BF16, monkeypatch) == ("torch" if cell == "lstm" else "compiled")
 
 
 @each("cell", ["rnn", "gru", "lstm"])
 def test_without_the_library_it_goes_on_without(cell: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(native.VARIABLE, native.NONE)
-    monkeypatch.setattr(compiled, "has_products", has_products.__wrapped__)
     assert used(cell, 16, BF16, monkeypatch) == ("torch" if cell == "lstm" else "formula")
 
 
@@ -295,7 +298,7 @@ def test_what_does_not_fit_together_is_refused() -> None:
             step(back=1, **{missing: None})  # type: ignore[arg-type]
     with pytest.raises(IndexError, match="fit together"):
         step(back=1, shape=(2, 0, 2, 4, 16), d_projected=None)
-    if has_products():
+    if MULTIPLIES_BF16:
         record = WindowRecord(1, 1, 2, 4, 24, **places, weight=places["gates"])
         with pytest.raises(IndexError, match="fit together"):
             LIBRARY.call("charrnn_steps", ctypes.byref(record), 0, 0, 2, 1, None)

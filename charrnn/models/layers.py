@@ -63,14 +63,16 @@ class Recurrent(nn.Module):
         return time_major(y), state
 
     def _kernel_is_best(self, x: Tensor) -> bool:
-        """On a CPU, torch's kernels train more slowly than ours, but that of the LSTM in fp32, or if it multiplies."""
+        """On a CPU, torch trains more slowly than we do, but LSTMs in fp32, and those whose products we do not make."""
         if isinstance(self.rnn, CellWeights):
             return False
         if x.device.type != "cpu" or not torch.is_grad_enabled():
             return True
-        if not isinstance(self.rnn, nn.LSTM) or compiled.multiplies(self.hidden, x):
+        if not isinstance(self.rnn, nn.LSTM):
             return False
-        return self.hidden <= WIDEST_FUSED or x.dtype != torch.bfloat16
+        if x.dtype != torch.bfloat16:
+            return True
+        return self.hidden <= WIDEST_FUSED and not compiled.multiplies(self.hidden, x)
 
     def _through_kernel(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         given = [part.unsqueeze(0) for part in state]

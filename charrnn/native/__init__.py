@@ -150,7 +150,7 @@ def load(path: Path) -> Library | None:
 
 
 ARGUMENTS = {
-    "charrnn_has_products": (),
+    "charrnn_has_products": (Count, Count),
     "charrnn_read": (Count, Address, Count, Count, Address, Address, Address),
     "charrnn_count": (Count, Address, Count, Count, *[Address] * 4),
     "charrnn_step": (Count, Address, Count, Count, Count, Address),

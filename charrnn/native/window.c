@@ -8,6 +8,8 @@
 
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC optimize("no-trapping-math", "no-math-errno", "fp-contract=fast")
+#elif defined(__clang__)
+#pragma STDC FP_CONTRACT ON
 #endif
 
 /* -- numbers ------------------------------------------------------------------------------------------------------ */
@@ -77,59 +79,196 @@ static ALWAYS_INLINE float hyperbolic_tangent(float x) {
 
 /* -- products ----------------------------------------------------------------------------------------------------- */
 
-#define LANES 16
-#define MOST_SUMS 24
+/* x (B, inputs) -> y (B, outputs), by panels of vectors whose columns are `apart`. */
+typedef struct {
+    int64_t inputs, outputs, apart, lanes;
+    int vectors;   /* of a whole panel */
+    int64_t units; /* of a whole panel */
+} Shape;
+
+typedef struct {
+    void (*multiply)(const Window *window, const Shape *shape, const void *x, int64_t first, int64_t last);
+    void (*pack)(const Window *window, const Shape *shape, const void *weight, void *packed, int back);
+    int64_t lanes;
+} Products;
+
+static Shape shape_of(const Window *window, int64_t lanes, int back) {
+    const int64_t size = window->hidden, gates = window->cell == LSTM ? 4 : window->cell == GRU ? 3 : 1;
+    if (back || gates == 1)
+        return (Shape){back ? gates * size : size, size, lanes, lanes, 4, 4 * lanes};
+    return (Shape){size, gates * size, size, lanes, (int)gates, lanes};
+}
+
+/* Vectors of the panel that begins with this unit. */
+static int vectors_of(const Window *window, const Shape *shape, int64_t unit) {
+    const int64_t left = (window->hidden - unit) / shape->lanes;
+    return shape->units > shape->lanes && left < shape->vectors ? (int)left : shape->vectors;
+}
+
+#if defined(__GNUC__)
+/* Vectors of four numbers, which every processor has or is given by the compiler. */
+typedef float Four __attribute__((vector_size(16), aligned(4), may_alias));
+#define NAME(f) f##_fp32_portable
+#define TARGET
+#define NUMBER float
+#define AT_ONCE 1
+#define VECTOR Four
+#define LANES 4
+#define WEIGHTS Four
+#define INPUTS Four
+#define LOADED(w) (*(const Four *)(w))
+#define SPREAD(x) ((Four){0} + *(x))
+#define ADD(sums, x, w) sums = sums + (w) * (x)
+#define STORE(y, sums) *(Four *)(y) = sums
+#define ROWS(vectors) ((vectors) == 4 ? 3 : (vectors) == 3 ? 4 : 6)
 #include "window_products.h"
+#define ANY 1
+#endif
+
+#if defined(X86)
+typedef float Eight __attribute__((vector_size(32), aligned(4), may_alias));
+#define NAME(f) f##_fp32_avx2
+#define TARGET __attribute__((target("avx2,fma")))
+#define NUMBER float
+#define AT_ONCE 1
+#define VECTOR Eight
+#define LANES 8
+#define WEIGHTS Eight
+#define INPUTS Eight
+#define LOADED(w) (*(const Eight *)(w))
+#define SPREAD(x) ((Eight){0} + *(x))
+#define ADD(sums, x, w) sums = sums + (w) * (x)
+#define STORE(y, sums) *(Eight *)(y) = sums
+#define ROWS(vectors) ((vectors) == 4 ? 3 : (vectors) == 3 ? 4 : 6)
+#include "window_products.h"
+
+typedef float Sixteen __attribute__((vector_size(64), aligned(4), may_alias));
+#define NAME(f) f##_fp32_avx512
+#define TARGET __attribute__((target("avx512f,fma,avx512bw,avx512vl,avx512dq")))
+#define NUMBER float
+#define AT_ONCE 1
+#define VECTOR Sixteen
+#define LANES 16
+#define WEIGHTS Sixteen
+#define INPUTS Sixteen
+#define LOADED(w) (*(const Sixteen *)(w))
+#define SPREAD(x) ((Sixteen){0} + *(x))
+#define ADD(sums, x, w) sums = sums + (w) * (x)
+#define STORE(y, sums) *(Sixteen *)(y) = sums
+#define ROWS(vectors) ((vectors) == 4 ? 6 : 8)
+#include "window_products.h"
+
+#if defined(__clang__) || __GNUC__ >= 10
+#include <cpuid.h>
+#include <immintrin.h>
+#define BF16_PRODUCTS 1
+/* Pairs of bf16 are multiplied and added to a sum of 32 bits. */
+static ALWAYS_INLINE int32_t pair_of(const uint16_t *x) {
+    int32_t pair;
+    memcpy(&pair, x, sizeof pair);
+    return pair;
+}
+
+#define NAME(f) f##_bf16_avx512
+#define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16")))
+#define NUMBER uint16_t
+#define AT_ONCE 2
+#define VECTOR __m512
+#define LANES 16
+#define WEIGHTS __m512i
+#define INPUTS __m512i
+#define LOADED(w) _mm512_loadu_si512(w)
+#define SPREAD(x) _mm512_set1_epi32(pair_of(x))
+#define ADD(sums, x, w) sums = _mm512_dpbf16_ps(sums, (__m512bh)(x), (__m512bh)(w))
+#define STORE(y, sums) _mm256_storeu_si256((__m256i *)(y), (__m256i)_mm512_cvtneps_pbh(sums))
+#define ROWS(vectors) ((vectors) == 4 ? 6 : 8)
+#include "window_products.h"
+
+/* A processor with a unit for whole matrices (AMX) has faster products in oneDNN. */
+static int multiplies_bf16(void) {
+    unsigned a, b, c, d;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || d >> 22 & 1) return 0;
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx512bf16") != 0;
+}
+#endif
+#endif
+
+/* Those of an instruction set, by its vectors, and of a number format; nothing where there are none. */
+static const Products *products_of(int64_t vector, int64_t number) {
+#if defined(BF16_PRODUCTS)
+    if (number == 1) return vector >= 64 && multiplies_bf16() ? &products_bf16_avx512 : NULL;
+#endif
+#if defined(X86)
+    if (number == 0 && vector >= 64) return &products_fp32_avx512;
+    if (number == 0 && vector >= 32 && __builtin_cpu_supports("fma")) return &products_fp32_avx2;
+#endif
+#if defined(ANY)
+    if (number == 0 && vector > 0) return &products_fp32_portable;
+#endif
+    return NULL;
+}
 
 /* -- threads ------------------------------------------------------------------------------------------------------ */
 
-/* One step, in parts of its units. `next` is the first that nobody has taken. */
+/* One step, in parts of its units; `next` is the first that nobody has taken. */
 typedef struct {
     const Window *window;
     int64_t t;
-    Cells cells;        /* nothing: the product alone */
+    const Products *products; /* nothing: the product is there */
+    Cells cells;              /* nothing: the product alone */
     int back;
     int64_t parts, next;
+    const char *caller;
 } Step;
 
 /* Where part `number` begins: whole panels of a product back have 64 units. */
 #define UNITS 64
+#define UNIT 16
 static int64_t begin_of(const Step *step, int64_t number) {
     const int64_t size = step->window->hidden, panels = (size + UNITS - 1) / UNITS;
     const int64_t unit = number * panels / step->parts * UNITS;
     return unit < size ? unit : size;
 }
 
-static void take_parts(void *given) {
-    Step *step = given;
+static void take_part(const Step *step, int64_t number) {
     const Window *window = step->window;
-    for (;;) {
-#if defined(__GNUC__)
-        const int64_t number = __atomic_fetch_add(&step->next, 1, __ATOMIC_RELAXED);
-#else
-        const int64_t number = step->next++;
-#endif
-        if (number >= step->parts) return;
-        const Part part = {step->t, begin_of(step, number), begin_of(step, number + 1)};
-#if defined(PRODUCTS)
-        if (window->weight) {
-            const Shape shape = shape_of(window, step->back);
-            const uint16_t *x = step->back ? window->gates : window->h;
-            const int64_t before = step->back ? step->t + 1 : step->t;
-            if (before < window->steps)
-                multiply(window, x + before * window->rows * shape.inputs, part.first, part.last, step->back);
-        }
-#endif
-        if (step->cells) step->cells(window, &part);
+    const Part part = {step->t, begin_of(step, number), begin_of(step, number + 1)};
+    const int64_t before = step->back ? step->t + 1 : step->t;
+    if (step->products && before < window->steps) {
+        const Shape shape = shape_of(window, step->products->lanes, step->back);
+        const char *x = step->back ? window->gates : window->h;
+        const int64_t bytes = before * window->rows * shape.inputs * (window->number ? 2 : 4);
+        step->products->multiply(window, &shape, x + bytes, part.first, part.last);
     }
+    if (step->cells) step->cells(window, &part);
 }
 
-/* The parts of a step are shared among as many threads; without `together` the caller's does them all. */
+#if defined(__GNUC__)
+static _Thread_local char here;
+
+/* The caller's part is the first: so it has the same units from step to step, whose weights are in its cache. */
+static void share_parts(void *given) {
+    Step *step = given;
+    const int64_t number = step->caller == &here ? 0 : __atomic_fetch_add(&step->next, 1, __ATOMIC_RELAXED);
+    if (number < step->parts) take_part(step, number);
+}
+#endif
+
+/* The parts of a step are shared among as many threads; those for which no thread came, and without `together` all,
+   are the caller's. */
 static void take(Step step, Together together) {
-    if (together && step.parts > 1)
-        together(take_parts, &step, (unsigned)step.parts, 0);
-    else
-        take_parts(&step);
+    int64_t number = 0;
+#if defined(__GNUC__)
+    if (together && step.parts > 1) {
+        step.caller = &here;
+        step.next = 1;
+        together(share_parts, &step, (unsigned)step.parts, 0);
+        number = step.next;
+    }
+#endif
+    (void)together;
+    for (; number < step.parts; number++) take_part(&step, number);
 }
 
 static Cells cells_of(const Window *window, int64_t vector, int back) {
@@ -146,7 +285,8 @@ static Cells cells_of(const Window *window, int64_t vector, int back) {
 /* Whether all that a step reads and writes is there. */
 static int fits(const Window *window, int64_t parts, int back) {
     if (window->cell < RNN || window->cell > GRU || window->number < 0 || window->number > 1) return 0;
-    if (window->steps < 1 || window->rows < 1 || window->hidden < 1 || parts < 1) return 0;
+    if (window->steps < 1 || window->rows < 1 || window->hidden < 1) return 0;
+    if (parts < 1) return 0;
     if (!window->gates || !window->h || !window->product || (window->cell != RNN && !window->memory)) return 0;
     if (!back) return window->bias != NULL;
     if (!window->dy || !window->d_bias || (window->cell != RNN && !window->carried)) return 0;
@@ -162,33 +302,25 @@ EXPORTED int64_t charrnn_step(int64_t set, const Window *window, int64_t back, i
                               Together together) {
     const int64_t vector = charrnn_vector_of(set);
     if (vector == 0) return BAD_SET;
-    if (!fits(window, parts, back != 0) || t < 0 || t >= window->steps || window->weight) return BAD_WINDOW;
-    take((Step){window, t, cells_of(window, vector, back != 0), back != 0, parts, 0}, together);
+    if (!fits(window, parts, back != 0) || t < 0 || t >= window->steps) return BAD_WINDOW;
+    take((Step){window, t, NULL, cells_of(window, vector, back != 0), back != 0, parts, 0, NULL}, together);
     return DONE;
 }
 
-/* Whether this processor can make steps with their products. */
-EXPORTED int64_t charrnn_has_products(void) {
-#if defined(PRODUCTS)
-    return products_are_here();
-#else
-    return 0;
-#endif
+/* Whether steps can be made here with their products, in this number format. */
+EXPORTED int64_t charrnn_has_products(int64_t set, int64_t number) {
+    return products_of(charrnn_vector_of(set), number) != NULL;
 }
 
-/* Recurrent weights (G, H) in bf16 -> `packed`, of as many numbers, for the products forth or back. */
-EXPORTED int64_t charrnn_pack(int64_t set, const Window *window, int64_t back, const uint16_t *weight,
-                              uint16_t *packed) {
-    (void)set;
-    if (window->cell < RNN || window->cell > GRU || window->hidden < 1 || window->hidden % LANES || !weight || !packed)
+/* Recurrent weights (G, H) -> `packed`, of as many numbers, for the products forth or back. */
+EXPORTED int64_t charrnn_pack(int64_t set, const Window *window, int64_t back, const void *weight, void *packed) {
+    if (window->cell < RNN || window->cell > GRU || window->hidden < 1 || window->hidden % UNIT || !weight || !packed)
         return BAD_WINDOW;
-#if defined(PRODUCTS)
-    pack(window, weight, packed, back != 0);
+    const Products *products = products_of(charrnn_vector_of(set), window->number);
+    if (!products) return BAD_SET;
+    const Shape shape = shape_of(window, products->lanes, back != 0);
+    products->pack(window, &shape, weight, packed, back != 0);
     return DONE;
-#else
-    (void)back;
-    return BAD_SET;
-#endif
 }
 
 /* Steps first to last - 1 with their products, forth or back, of packed weights. When step 0 has been made on the way
@@ -196,10 +328,11 @@ EXPORTED int64_t charrnn_pack(int64_t set, const Window *window, int64_t back, c
 EXPORTED int64_t charrnn_steps(int64_t set, const Window *window, int64_t back, int64_t first, int64_t last,
                                int64_t parts, Together together) {
     const int64_t vector = charrnn_vector_of(set);
-    if (vector == 0 || !charrnn_has_products()) return BAD_SET;
     if (!fits(window, parts, back != 0) || first < 0 || last > window->steps) return BAD_WINDOW;
-    if (window->number != 1 || window->hidden % LANES || !window->weight) return BAD_WINDOW;
-    Step step = {window, 0, cells_of(window, vector, back != 0), back != 0, parts, 0};
+    if (window->hidden % UNIT || !window->weight) return BAD_WINDOW;
+    const Products *products = products_of(vector, window->number);
+    if (!products) return BAD_SET;
+    Step step = {window, 0, products, cells_of(window, vector, back != 0), back != 0, parts, 0, NULL};
     for (int64_t number = first; number < last; number++) {
         step.t = back ? last - 1 - (number - first) : number;
         take(step, together);

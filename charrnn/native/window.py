@@ -39,8 +39,7 @@ def threads_of_openmp() -> int | None:
         return None
 
 
-@cache
-def has_products() -> bool:
-    """Whether the library makes whole windows here, products and all."""
+def has_products(number: int) -> bool:
+    """Whether the library makes steps with their products here, in this format."""
     library = native.library()
-    return library is not None and bool(library.calls.charrnn_has_products())
+    return library is not None and bool(library.calls.charrnn_has_products(library.chosen, number))

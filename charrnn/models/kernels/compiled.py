@@ -1,8 +1,8 @@
 """Windows of the simple network, the LSTM and the GRU where the library is compiled: between two products, one call.
 
 torch needs some ten calls there, each a pass over memory. Inside a step all is fp32, and so are biases and an LSTM's c;
-h, gates and gradients are kept in the window's number format. In bf16, where the processor multiplies it, the library
-makes the recurrent products too. Shapes: T time, B batch, E inputs, H hidden, G gates x H.
+h, gates and gradients are kept in the window's number format. In fp32, and in bf16 where the processor multiplies it,
+the library makes the recurrent products too. Shapes: T time, B batch, E inputs, H hidden, G gates x H.
 """
 
 import ctypes
@@ -35,7 +35,8 @@ def serves(cell: type[Cell], x: Tensor) -> bool:
 
 def multiplies(hidden: int, x: Tensor) -> bool:
     """Whether the library makes the recurrent products of a window over such inputs as well."""
-    return x.device.type == "cpu" and x.dtype == torch.bfloat16 and hidden % LANES == 0 and has_products()
+    here = x.device.type == "cpu" and x.dtype in NUMBERS and hidden % LANES == 0
+    return here and has_products(NUMBERS[x.dtype])
 
 
 def run(cell: Cell, x: Tensor, state: State) -> tuple[Tensor, State]:
