@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ import charrnn
 from charrnn.config import TrainOptions
 from charrnn.machine import Machine
 from charrnn.machine import threads as module
-from charrnn.machine.threads import AdaptiveThreads, Spell, giving_way, timed, watched
+from charrnn.machine.threads import AdaptiveThreads, Idle, Spell, giving_way, idle_so_far, timed, watched
 from charrnn.training.resume import resume
 from charrnn.training.run import start
 from tests.cases import each
@@ -32,7 +33,10 @@ class Simulated:
     most: int
     seconds: dict[int, float]
     company: bool = False
+    # Processors that do nothing but for this program; None: the system does not tell.
+    idle: int | None = None
     now: float = 0.0
+    idled: float = 0.0
     changes: list[tuple[float, int]] = field(default_factory=list)
     used: int = 0
 
@@ -43,6 +47,7 @@ class Simulated:
         step()
         seconds = self.seconds[self.used]
         self.now += seconds
+        self.idled += seconds * max(0, (self.idle or 0) - self.used)
         own, left = (0.5, 100) if self.company else (0.95, 1)
         return Spell(seconds, own * seconds, round(left * seconds), 1)
 
@@ -52,7 +57,14 @@ class Simulated:
 
     def threads(self, *, adaptive: bool = True) -> AdaptiveThreads:
         machine = Machine(torch.device("cpu"), "fp32", self.most, adaptive=adaptive)
-        return AdaptiveThreads(machine, steps=self.step, use=self.use)
+        return AdaptiveThreads(machine, **self.clocks)
+
+    @property
+    def clocks(self) -> dict[str, Any]:
+        return {"steps": self.step, "use": self.use, "idle": self.told}
+
+    def told(self) -> Idle | None:
+        return None if self.idle is None else Idle(self.now, self.idled)
 
 
 def go_on(threads: AdaptiveThreads, machine: Simulated, seconds: float) -> int:
@@ -106,6 +118,39 @@ def test_when_company_has_gone_all_threads_work_again_and_back_when_it_returns()
 
 def test_when_company_has_gone_the_fastest_counts_by_however_little() -> None:
     given_way_and_alone_again({1: 0.1, 2: 0.095})
+
+
+def test_where_the_system_tells_that_company_has_gone_all_threads_work_again_at_once() -> None:
+    """And not while the processors that were left to it have something to do."""
+    machine = Simulated(2, {1: 0.5, 2: 1.5}, company=True, idle=1)
+    threads = machine.threads()
+    go_on(threads, machine, 30)
+    assert threads.used == 1
+    settled = len(machine.changes)
+    go_on(threads, machine, 20)
+    assert len(machine.changes) == settled and threads.used == 1
+    machine.company, machine.seconds, machine.idle = False, {1: 0.5, 2: 0.3}, 2
+    go_on(threads, machine, module.TRUSTED_FIRST + 2)
+    assert threads.used == 2
+    go_on(threads, machine, 1000)
+    assert len(machine.changes) == settled + 1
+
+
+def test_company_that_the_system_does_not_see_is_believed_ever_less() -> None:
+    """Another machine's programs on the same processors: two threads are slow there, and a processor seems idle."""
+    machine = Simulated(2, {1: 0.1, 2: 0.3}, company=True, idle=2)
+    threads = machine.threads()
+    steps = go_on(threads, machine, 1000)
+    assert steps > 0.9 * 1000 / 0.1
+    back = [at for at, count in machine.changes if count == 2]
+    assert max(later - before for before, later in pairwise(back)) > 40
+
+
+def test_idle_processors_are_counted_where_the_system_tells() -> None:
+    before, after = idle_so_far(), idle_so_far()
+    if sys.platform == "linux":
+        assert before is not None and after is not None
+        assert after.seconds >= before.seconds and 0 <= before.idle <= after.idle
 
 
 def test_others_are_tried_ever_more_seldom_and_cost_little() -> None:
@@ -266,7 +311,7 @@ def test_commands_that_score_say_so_unless_threads_are_given(
 ) -> None:  # fmt: skip
     monkeypatch.setattr("charrnn.machine.cores", lambda: 2)
     crowd = Simulated(2, {1: 0.5, 2: 1.0}, company=True)
-    monkeypatch.setattr(AdaptiveThreads.__init__, "__kwdefaults__", {"steps": crowd.step, "use": crowd.use})
+    monkeypatch.setattr(AdaptiveThreads.__init__, "__kwdefaults__", crowd.clocks)
     Path("text.txt").write_text(prose[:3000], encoding="utf-8")
     done = charrnn(*line, "--checkpoints", str(trained), "text.txt")
     assert done.code == 0 and done.err.count("other programs are at work") == expected
@@ -283,7 +328,7 @@ def test_a_training_says_so_and_a_resumed_one_watches_only_if_it_did(
     monkeypatch.setattr("charrnn.machine.cores", lambda: 2)
     crowd = Simulated(2, {1: 0.5, 2: 1.0}, company=True)
     used: list[int] = []
-    monkeypatch.setattr(AdaptiveThreads.__init__, "__kwdefaults__", {"steps": crowd.step, "use": crowd.use})
+    monkeypatch.setattr(AdaptiveThreads.__init__, "__kwdefaults__", crowd.clocks)
 
     def options(name: str, threads: int | None) -> TrainOptions:
         return TrainOptions(

@@ -3,14 +3,17 @@
 A parallel step, of training or of scoring, waits at its barriers for its slowest thread. With company on the machine,
 one of them is often not running, and fewer threads may be the faster ones. So: work on all, and watch for company; when
 it has come, time a few steps on each of some numbers of threads, go on with the best of them, and time them all again,
-ever more seldom, for company goes too. Only the time of steps is used; nothing is changed where no company was noticed.
+ever more seldom, for company goes too: at once where the system says that the processors left to it stand still.
+Nothing is changed where no company was noticed.
 """
 
+import os
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
 
@@ -41,6 +44,11 @@ HOPELESS = 3.0
 # that the same is chosen again.
 HELD_FOR_TIMING = 20
 HELD_FIRST, HELD_AT_MOST = 5.0, 80.0
+# Processors left to others stand still where they do nothing for this share of the time. All threads work again once
+# that has been so after so many seconds, which double each time that company is back within four times as many: another
+# machine's programs on the same processors are not seen by this system.
+STILL = 0.9
+TRUSTED_FIRST = 2.0
 
 
 @dataclass(frozen=True)
@@ -79,6 +87,25 @@ def timed(step: Callable[[], None]) -> Spell:
     return Spell(seconds, own, None if left is None or left_now is None else left_now - left, 1)
 
 
+@dataclass(frozen=True)
+class Idle:
+    """What has gone by on the wall, and what of it each processor of this program did nothing in, together; seconds."""
+
+    seconds: float
+    idle: float
+
+
+def idle_so_far() -> Idle | None:
+    """Since some beginning; None where the system does not tell (it does on Linux)."""
+    try:
+        allowed = {f"cpu{number}" for number in os.sched_getaffinity(0)}
+        lines = [line.split() for line in Path("/proc/stat").read_text(encoding="ascii").splitlines()]
+        ticks = sum(int(line[4]) + int(line[5]) for line in lines if line[0] in allowed)
+        return Idle(time.monotonic(), ticks / os.sysconf("SC_CLK_TCK"))
+    except (AttributeError, OSError, ValueError, IndexError):
+        return None
+
+
 def _made_to_leave() -> int | None:
     return None if resource is None else int(resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw)
 
@@ -86,7 +113,8 @@ def _made_to_leave() -> int | None:
 class AdaptiveThreads:
     """Threads for the steps of a training or of scoring: at most as many as the machine was chosen with, or just these.
 
-    `steps` measures a step, `use` sets the number of threads; tests put clocks of their own in their place.
+    `steps` measures a step, `use` sets the number of threads, `idle` says what processors did not do; tests put clocks
+    of their own in their place.
     """
 
     def __init__(
@@ -95,10 +123,11 @@ class AdaptiveThreads:
         *,
         steps: Callable[[Callable[[], None]], Spell] = timed,
         use: Callable[[int], None] = torch.set_num_threads,
+        idle: Callable[[], Idle | None] = idle_so_far,
     ) -> None:
         self.most = self.used = machine.threads
         self._adaptive = machine.adaptive and machine.threads > 1
-        self._timed, self._set = steps, use
+        self._timed, self._set, self._idle = steps, use, idle
         self._notes: list[str] = []
         self._told = False
         self._rule = self._choose()
@@ -136,17 +165,37 @@ class AdaptiveThreads:
 
     def _choose(self, took: float | None = None) -> Generator[None, Spell, None]:
         """The rule itself; it is sent each step that has been done. `took`: threads were chosen a moment ago."""
-        held = HELD_FIRST
+        held, trusted = HELD_FIRST, TRUSTED_FIRST
         while True:
             if took is None:
                 if self.used == self.most:
-                    while not (yield from _spell(WATCHED, 1)).company:
-                        pass
+                    alone = yield from self._alone()
+                    trusted = TRUSTED_FIRST if alone > 4 * trusted else min(2 * trusted, HELD_AT_MOST)
                 before = self.used
                 took, _ = yield from self._use_the_best()
                 held = min(2 * held, HELD_AT_MOST) if self.used == before else HELD_FIRST
-            yield from _spell(max(held, HELD_FOR_TIMING * took), 1)
+            if (yield from self._others_stand_still(max(held, HELD_FOR_TIMING * took), trusted)):
+                self._use(self.most)
             took = None
+
+    def _alone(self) -> Generator[None, Spell, float]:
+        """Go on until there is company; for so many seconds there was none."""
+        alone = 0.0
+        while not (spell := (yield from _spell(WATCHED, 1))).company:
+            alone += spell.seconds
+        return alone
+
+    def _others_stand_still(self, seconds: float, trusted: float) -> Generator[None, Spell, bool]:
+        """Go on for so many seconds; true, after `trusted` of them, as soon as processors left to others do nothing."""
+        waited, since = 0.0, self._idle()
+        while waited < seconds:
+            spell = yield from _spell(WATCHED, 1)
+            waited, before, since = waited + spell.seconds, since, self._idle()
+            if self.used < self.most and waited >= trusted and before is not None and since is not None:
+                left = (self.most - self.used) * (since.seconds - before.seconds)
+                if since.idle - before.idle >= STILL * left:
+                    return True
+        return False
 
     def _measure(self, seconds: float, steps: int) -> Generator[None, Spell, float]:
         spell = yield from _spell(seconds, steps)
