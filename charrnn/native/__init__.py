@@ -154,7 +154,7 @@ ARGUMENTS = {
     "charrnn_read": (Count, Address, Count, Count, Address, Address, Address),
     "charrnn_count": (Count, Address, Count, Count, *[Address] * 4),
     "charrnn_step": (Count, Address, Count, Count, Count, Address),
-    "charrnn_pack": (Count, Address, Count, Address, Address),
+    "charrnn_pack": (Count, Address, Count, Count, Address),
     "charrnn_steps": (Count, Address, Count, Count, Count, Count, Address),
     "charrnn_write": (Count, Count, *[Address] * 6, Count, Count, *[Address] * 6),
 }

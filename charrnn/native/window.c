@@ -86,9 +86,10 @@ typedef struct {
     int64_t units; /* of a whole panel */
 } Shape;
 
+/* Of units first to last - 1, which are one thread's, whose panels begin with the first. */
 typedef struct {
     void (*multiply)(const Window *window, const Shape *shape, const void *x, int64_t first, int64_t last);
-    void (*pack)(const Window *window, const Shape *shape, const void *weight, void *packed, int back);
+    void (*pack)(const Window *window, const Shape *shape, const void *weight, int64_t first, int64_t last, int back);
     int64_t lanes;
 } Products;
 
@@ -99,10 +100,9 @@ static Shape shape_of(const Window *window, int64_t lanes, int back) {
     return (Shape){size, gates * size, size, lanes, (int)gates, lanes};
 }
 
-/* Vectors of the panel that begins with this unit. */
-static int vectors_of(const Window *window, const Shape *shape, int64_t unit) {
-    const int64_t left = (window->hidden - unit) / shape->lanes;
-    return shape->units > shape->lanes && left < shape->vectors ? (int)left : shape->vectors;
+/* Vectors of a panel in front of which so many units are left. */
+static int vectors_of(const Shape *shape, int64_t left) {
+    return left < shape->units ? (int)(left / shape->lanes) : shape->vectors;
 }
 
 #if defined(__GNUC__)
@@ -222,18 +222,17 @@ typedef struct {
     const char *caller;
 } Step;
 
-/* Where part `number` begins: whole panels of a product back have 64 units. */
-#define UNITS 64
-#define UNIT 16
-static int64_t begin_of(const Step *step, int64_t number) {
-    const int64_t size = step->window->hidden, panels = (size + UNITS - 1) / UNITS;
-    const int64_t unit = number * panels / step->parts * UNITS;
-    return unit < size ? unit : size;
+/* Where part `number` begins. */
+#define UNITS 16
+static int64_t begin_of(const Window *window, int64_t parts, int64_t number) {
+    const int64_t unit = number * ((window->hidden + UNITS - 1) / UNITS) / parts * UNITS;
+    return unit < window->hidden ? unit : window->hidden;
 }
 
 static void take_part(const Step *step, int64_t number) {
     const Window *window = step->window;
-    const Part part = {step->t, begin_of(step, number), begin_of(step, number + 1)};
+    const Part part = {
+        step->t, begin_of(window, step->parts, number), begin_of(window, step->parts, number + 1)};
     const int64_t before = step->back ? step->t + 1 : step->t;
     if (step->products && before < window->steps) {
         const Shape shape = shape_of(window, step->products->lanes, step->back);
@@ -312,14 +311,16 @@ EXPORTED int64_t charrnn_has_products(int64_t set, int64_t number) {
     return products_of(charrnn_vector_of(set), number) != NULL;
 }
 
-/* Recurrent weights (G, H) -> `packed`, of as many numbers, for the products forth or back. */
-EXPORTED int64_t charrnn_pack(int64_t set, const Window *window, int64_t back, const void *weight, void *packed) {
-    if (window->cell < RNN || window->cell > GRU || window->hidden < 1 || window->hidden % UNIT || !weight || !packed)
-        return BAD_WINDOW;
+/* Recurrent weights (G, H) -> the window's, which has room for as many, for products forth or back in so many parts. */
+EXPORTED int64_t charrnn_pack(int64_t set, const Window *window, int64_t back, int64_t parts, const void *weight) {
+    if (window->cell < RNN || window->cell > GRU || window->hidden < 1 || window->hidden % UNITS) return BAD_WINDOW;
+    if (parts < 1 || !weight || !window->weight) return BAD_WINDOW;
     const Products *products = products_of(charrnn_vector_of(set), window->number);
     if (!products) return BAD_SET;
     const Shape shape = shape_of(window, products->lanes, back != 0);
-    products->pack(window, &shape, weight, packed, back != 0);
+    for (int64_t number = 0; number < parts; number++)
+        products->pack(window, &shape, weight, begin_of(window, parts, number), begin_of(window, parts, number + 1),
+                       back != 0);
     return DONE;
 }
 
@@ -329,7 +330,7 @@ EXPORTED int64_t charrnn_steps(int64_t set, const Window *window, int64_t back, 
                                int64_t parts, Together together) {
     const int64_t vector = charrnn_vector_of(set);
     if (!fits(window, parts, back != 0) || first < 0 || last > window->steps) return BAD_WINDOW;
-    if (window->hidden % UNIT || !window->weight) return BAD_WINDOW;
+    if (window->hidden % UNITS || !window->weight) return BAD_WINDOW;
     const Products *products = products_of(vector, window->number);
     if (!products) return BAD_SET;
     Step step = {window, 0, products, cells_of(window, vector, back != 0), back != 0, parts, 0, NULL};

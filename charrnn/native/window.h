@@ -22,7 +22,7 @@ typedef struct {
     void *d_projected; /* GRU (T, B, G): the gradients of the inputs' shares; of the others those in `gates` are */
     float *carried;    /* (B, H): LSTM the adjoint of c; GRU what of h's goes by the product; else nothing */
     float *d_bias;     /* as `bias` */
-    const void *weight; /* packed (window_products.h), where steps are made with their products */
+    void *weight;      /* packed (window_products.h), where steps are made with their products */
 } Window;
 
 /* Units first to last - 1 of step t. */

@@ -12,7 +12,7 @@
    ROWS(vectors)            so many rows at once by so many vectors are held in registers
 
    Columns of a product are taken by up to 4 vectors side by side, a panel: those of one cell's gates, so that a thread
-   which has a unit has all gates of it; else those of neighbours. Panels lie one after another, in each the inputs:
+   which has a unit has all gates of it; else those of neighbours. Panels of a thread lie one after another, in each the inputs:
    (inputs / AT_ONCE, vectors, LANES, AT_ONCE). Units are a multiple of 16. */
 
 TARGET static ALWAYS_INLINE void NAME(tile)(const Shape *shape, const NUMBER *x, const NUMBER *weight, NUMBER *y,
@@ -43,14 +43,14 @@ TARGET static ALWAYS_INLINE void NAME(panel)(const Shape *shape, const NUMBER *x
         NAME(tile)(shape, x + row * shape->inputs, weight, y + row * shape->outputs, 1, vectors);
 }
 
-/* Units first to last - 1, of whole panels but for the very last. */
+/* The last panel may have fewer vectors. */
 TARGET static void NAME(multiply)(const Window *window, const Shape *shape, const void *given, int64_t first,
                                   int64_t last) {
     const NUMBER *x = given;
     for (int64_t unit = first; unit < last; unit += shape->units) {
         const NUMBER *weight = (const NUMBER *)window->weight + unit * (shape->outputs / window->hidden) * shape->inputs;
         NUMBER *y = (NUMBER *)window->product + unit;
-        const int vectors = vectors_of(window, shape, unit);
+        const int vectors = vectors_of(shape, last - unit);
         if (vectors == 4) NAME(panel)(shape, x, weight, y, window->rows, ROWS(4), 4);
         if (vectors == 3) NAME(panel)(shape, x, weight, y, window->rows, ROWS(3), 3);
         if (vectors == 2) NAME(panel)(shape, x, weight, y, window->rows, ROWS(2), 2);
@@ -59,12 +59,13 @@ TARGET static void NAME(multiply)(const Window *window, const Shape *shape, cons
 }
 
 /* Recurrent weights (G, H) -> packed. */
-static void NAME(pack)(const Window *window, const Shape *shape, const void *given, void *room, int back) {
+static void NAME(pack)(const Window *window, const Shape *shape, const void *given, int64_t first, int64_t last,
+                       int back) {
     const NUMBER *weight = given;
-    NUMBER *packed = room;
     const int64_t size = window->hidden;
-    for (int64_t unit = 0; unit < size; unit += shape->units) {
-        const int vectors = vectors_of(window, shape, unit);
+    NUMBER *packed = (NUMBER *)window->weight + first * (shape->outputs / size) * shape->inputs;
+    for (int64_t unit = first; unit < last; unit += shape->units) {
+        const int vectors = vectors_of(shape, last - unit);
         for (int64_t at = 0; at < shape->inputs; at += AT_ONCE)
             for (int v = 0; v < vectors; v++)
                 for (int64_t lane = 0; lane < LANES; lane++)

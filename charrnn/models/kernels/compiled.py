@@ -145,8 +145,7 @@ class _WholeSteps(_Steps):
         w_hh = w_hh.contiguous()
         self.packed = torch.empty_like(w_hh)
         self.record.weight = self.packed.data_ptr()
-        places = w_hh.data_ptr(), self.packed.data_ptr()
-        self.library.call("charrnn_pack", ctypes.byref(self.record), self.direction, *places)
+        self.library.call("charrnn_pack", ctypes.byref(self.record), self.direction, self.parts, w_hh.data_ptr())
 
     def take(self, span: slice) -> None:
         steps = self.direction, span.start, span.stop
