@@ -1,8 +1,10 @@
-"""The compiled step: networks of 8-bit weights, written and read by C (network.c), to the bit what NumPy gives.
+"""The compiled library: networks of 8-bit weights, written and read by C (network.c), to the bit what NumPy gives.
+
+Beside them counts that learn (mixing.c) and steps of training (window.c).
 
 It is built with the package where there is a C compiler (hatch_build.py), and found here. It runs LSTM, GRU and simple
-RNN in plain stacks; everything else, and everything where it was not built, is NumPy's. CHARRNN_COMPILED chooses an
-instruction set by its name, or `no` leaves the work to NumPy.
+RNN in plain stacks; everything else, and everything where it was not built, is NumPy's and torch's. CHARRNN_COMPILED
+chooses an instruction set by its name, or `no` leaves the work to them.
 """
 
 import ctypes
