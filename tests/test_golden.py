@@ -23,6 +23,7 @@ from charrnn.models.cells import CELLS
 from charrnn.storage.checkpoint import read_header
 from charrnn.storage.formats import FORMAT, today_name
 from charrnn.storage.runs import Run
+from charrnn.training import counting
 from tests.conftest import CommandLine
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -142,8 +143,13 @@ def digest(file: Path, wanted: dict[str, float], *, written_in: int) -> str:
 
 
 @pytest.mark.slow
-def test_every_run_goes_on_and_ends_where_it_would_have_ended(charrnn: CommandLine, tmp_path: Path) -> None:
-    for folder in RUNS:
+def test_every_run_goes_on_and_ends_where_it_would_have_ended(
+    charrnn: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its network: counts of its text are made by one of these runs, for they take longer than its last steps."""
+    tried = counting.wanted
+    for number, folder in enumerate(RUNS):
+        monkeypatch.setattr(counting, "wanted", tried if number == 0 else lambda *_, **__: False)
         record = expected(folder)
         wanted = record["resumed"]
         run = go_on(charrnn, folder, tmp_path, wanted)
