@@ -35,7 +35,8 @@ def build(root: Path, target: Path) -> None:
     except ImportError as error:
         raise RuntimeError(f"the compiled step is not built: {error}") from error
     sources = [str(root / NATIVE / name) for name in SOURCES]
-    flags = WINDOWS if sys.platform == "win32" else UNIX
+    # Python's own flags ask for what a debugger needs, most of the library's bytes; whoever gives flags may want it.
+    flags = WINDOWS if sys.platform == "win32" else UNIX if "CFLAGS" in os.environ else [*UNIX, "-g0"]
     try:
         compiler = new_compiler()
         customize_compiler(compiler)

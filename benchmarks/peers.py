@@ -7,7 +7,7 @@ What is published is quoted with its source (published.py). Run here: `charrnn t
 and, where a clone of nanoGPT is named, its README's recipe for a CPU, in a copy of that folder. Nothing is downloaded.
 tiny-shakespeare: the last tenth is the test, as nanoGPT has it. --ptb: ptb.char.train.txt, .valid.txt, .test.txt with
 a space between symbols and _ for one. --enwik8: its first megabytes alone, 90, 5 and 5 percent of them, which makes it
-another text than the one that is published of. Draws peers.svg, appends to RESULTS.md.
+another text than the one that is published of. Draws docs/fields/peers.svg, appends to RESULTS.md.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from results import append, table
 
 from charrnn.plotting.style import COLOURS, picture
 
-PLOT = Path(__file__).with_name("peers.svg")
+PLOT = Path(__file__).parents[1] / "docs" / "fields" / "peers.svg"
 TEXTS = {"shakespeare": "tiny-shakespeare", "ptb": "Penn Treebank", "enwik8": "enwik8"}
 PARTS = ("train", "valid", "test")
 WINDOWS = (256, 64)

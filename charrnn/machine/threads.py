@@ -165,16 +165,18 @@ class AdaptiveThreads:
 
     def _choose(self, took: float | None = None) -> Generator[None, Spell, None]:
         """The rule itself; it is sent each step that has been done. `took`: threads were chosen a moment ago."""
-        held, trusted = HELD_FIRST, TRUSTED_FIRST
+        held, trusted, taken_back = HELD_FIRST, TRUSTED_FIRST, False
         while True:
             if took is None:
                 if self.used == self.most:
                     alone = yield from self._alone()
-                    trusted = TRUSTED_FIRST if alone > 4 * trusted else min(2 * trusted, HELD_AT_MOST)
+                    if taken_back:
+                        trusted = TRUSTED_FIRST if alone > 4 * trusted else min(2 * trusted, HELD_AT_MOST)
                 before = self.used
                 took, _ = yield from self._use_the_best()
                 held = min(2 * held, HELD_AT_MOST) if self.used == before else HELD_FIRST
-            if (yield from self._others_stand_still(max(held, HELD_FOR_TIMING * took), trusted)):
+            taken_back = yield from self._others_stand_still(max(held, HELD_FOR_TIMING * took), trusted)
+            if taken_back:
                 self._use(self.most)
             took = None
 

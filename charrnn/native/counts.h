@@ -61,18 +61,6 @@ enum { BEGUN = 1, IN_WORD = 2, CUT = 4 };
 
 /* -- e^x, ln x, tanh, sums: functions.py --------------------------------------------------------------------------- */
 
-static ALWAYS_INLINE float bits_as_float(int32_t bits) {
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-static ALWAYS_INLINE int32_t float_as_bits(float value) {
-    int32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return bits;
-}
-
 static ALWAYS_INLINE float exp_of(float x) {
     x = x > -87.0f ? x : -87.0f;
     const float wanted = x * 1.44269504f + 0.5f;

@@ -26,6 +26,18 @@
 
 enum { RNN = 0, LSTM = 1, GRU = 2 };
 
+static ALWAYS_INLINE float bits_as_float(int32_t bits) {
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static ALWAYS_INLINE int32_t float_as_bits(float value) {
+    int32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
 /* Bytes of a vector of this instruction set; 0: there is no such set. */
 int64_t charrnn_vector_of(int64_t set);
 

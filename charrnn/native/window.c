@@ -14,25 +14,13 @@
 
 /* -- numbers ------------------------------------------------------------------------------------------------------ */
 
-static ALWAYS_INLINE float of_bits(uint32_t bits) {
-    float x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
-
-static ALWAYS_INLINE uint32_t to_bits(float x) {
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return bits;
-}
-
 static ALWAYS_INLINE float wide_fp32(float x) { return x; }
 static ALWAYS_INLINE float narrow_fp32(float x) { return x; }
-static ALWAYS_INLINE float wide_bf16(uint16_t x) { return of_bits((uint32_t)x << 16); }
+static ALWAYS_INLINE float wide_bf16(uint16_t x) { return bits_as_float((int32_t)((uint32_t)x << 16)); }
 
 /* To the nearest, of two to the even one. What is no number stays none: those met here end in zeros. */
 static ALWAYS_INLINE uint16_t narrow_bf16(float x) {
-    const uint32_t bits = to_bits(x);
+    const uint32_t bits = (uint32_t)float_as_bits(x);
     return (uint16_t)((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
 }
 
@@ -51,7 +39,7 @@ static ALWAYS_INLINE float power_of_two(float x) {
     series = series * rest + 2.4022651e-1f;
     series = series * rest + 6.9314718e-1f;
     series = series * rest + 1.0f;
-    return of_bits(to_bits(series) + (to_bits(whole) << 23));
+    return bits_as_float((int32_t)((uint32_t)float_as_bits(series) + ((uint32_t)float_as_bits(whole) << 23)));
 }
 
 #define LOG2_E 1.44269504f
@@ -105,109 +93,7 @@ static int vectors_of(const Shape *shape, int64_t left) {
     return left < shape->units ? (int)(left / shape->lanes) : shape->vectors;
 }
 
-#if defined(__GNUC__)
-/* Vectors of four numbers, which every processor has or is given by the compiler. */
-typedef float Four __attribute__((vector_size(16), aligned(4), may_alias));
-#define NAME(f) f##_fp32_portable
-#define TARGET
-#define NUMBER float
-#define AT_ONCE 1
-#define VECTOR Four
-#define LANES 4
-#define WEIGHTS Four
-#define INPUTS Four
-#define LOADED(w) (*(const Four *)(w))
-#define SPREAD(x) ((Four){0} + *(x))
-#define ADD(sums, x, w) sums = sums + (w) * (x)
-#define STORE(y, sums) *(Four *)(y) = sums
-#define ROWS(vectors) ((vectors) == 4 ? 3 : (vectors) == 3 ? 4 : 6)
-#include "window_products.h"
-#define ANY 1
-#endif
-
-#if defined(X86)
-typedef float Eight __attribute__((vector_size(32), aligned(4), may_alias));
-#define NAME(f) f##_fp32_avx2
-#define TARGET __attribute__((target("avx2,fma")))
-#define NUMBER float
-#define AT_ONCE 1
-#define VECTOR Eight
-#define LANES 8
-#define WEIGHTS Eight
-#define INPUTS Eight
-#define LOADED(w) (*(const Eight *)(w))
-#define SPREAD(x) ((Eight){0} + *(x))
-#define ADD(sums, x, w) sums = sums + (w) * (x)
-#define STORE(y, sums) *(Eight *)(y) = sums
-#define ROWS(vectors) ((vectors) == 4 ? 3 : (vectors) == 3 ? 4 : 6)
-#include "window_products.h"
-
-typedef float Sixteen __attribute__((vector_size(64), aligned(4), may_alias));
-#define NAME(f) f##_fp32_avx512
-#define TARGET __attribute__((target("avx512f,fma,avx512bw,avx512vl,avx512dq")))
-#define NUMBER float
-#define AT_ONCE 1
-#define VECTOR Sixteen
-#define LANES 16
-#define WEIGHTS Sixteen
-#define INPUTS Sixteen
-#define LOADED(w) (*(const Sixteen *)(w))
-#define SPREAD(x) ((Sixteen){0} + *(x))
-#define ADD(sums, x, w) sums = sums + (w) * (x)
-#define STORE(y, sums) *(Sixteen *)(y) = sums
-#define ROWS(vectors) ((vectors) == 4 ? 6 : 8)
-#include "window_products.h"
-
-#if defined(__clang__) || __GNUC__ >= 10
-#include <cpuid.h>
-#include <immintrin.h>
-#define BF16_PRODUCTS 1
-/* Pairs of bf16 are multiplied and added to a sum of 32 bits. */
-static ALWAYS_INLINE int32_t pair_of(const uint16_t *x) {
-    int32_t pair;
-    memcpy(&pair, x, sizeof pair);
-    return pair;
-}
-
-#define NAME(f) f##_bf16_avx512
-#define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16")))
-#define NUMBER uint16_t
-#define AT_ONCE 2
-#define VECTOR __m512
-#define LANES 16
-#define WEIGHTS __m512i
-#define INPUTS __m512i
-#define LOADED(w) _mm512_loadu_si512(w)
-#define SPREAD(x) _mm512_set1_epi32(pair_of(x))
-#define ADD(sums, x, w) sums = _mm512_dpbf16_ps(sums, (__m512bh)(x), (__m512bh)(w))
-#define STORE(y, sums) _mm256_storeu_si256((__m256i *)(y), (__m256i)_mm512_cvtneps_pbh(sums))
-#define ROWS(vectors) ((vectors) == 4 ? 6 : 8)
-#include "window_products.h"
-
-/* A processor with a unit for whole matrices (AMX) has faster products in oneDNN. */
-static int multiplies_bf16(void) {
-    unsigned a, b, c, d;
-    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || d >> 22 & 1) return 0;
-    __builtin_cpu_init();
-    return __builtin_cpu_supports("avx512bf16") != 0;
-}
-#endif
-#endif
-
-/* Those of an instruction set, by its vectors, and of a number format; nothing where there are none. */
-static const Products *products_of(int64_t vector, int64_t number) {
-#if defined(BF16_PRODUCTS)
-    if (number == 1) return vector >= 64 && multiplies_bf16() ? &products_bf16_avx512 : NULL;
-#endif
-#if defined(X86)
-    if (number == 0 && vector >= 64) return &products_fp32_avx512;
-    if (number == 0 && vector >= 32 && __builtin_cpu_supports("fma")) return &products_fp32_avx2;
-#endif
-#if defined(ANY)
-    if (number == 0 && vector > 0) return &products_fp32_portable;
-#endif
-    return NULL;
-}
+#include "window_sets.h"
 
 /* -- threads ------------------------------------------------------------------------------------------------------ */
 

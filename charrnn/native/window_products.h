@@ -1,6 +1,6 @@
 /* Recurrent products of steps, for one set of instructions and one number format: weights are packed once for a window,
-   and each thread has its own units, so its share of the weights stays in the cache next to it. Included by window.c,
-   which says
+   and each thread has its own units, so its share of the weights stays in the cache next to it. Included by
+   window_sets.h, which says
 
    NAME(f)                  the name of a function
    TARGET                   what tells the compiler which instructions it may use
