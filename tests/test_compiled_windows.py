@@ -249,6 +249,18 @@ def test_which_kernel_trains_a_layer(cell: str, monkeypatch: pytest.MonkeyPatch)
     assert used(cell, 16, BF16, monkeypatch) == ("torch" if cell == "lstm" else "compiled")
 
 
+def test_torch_multiplies_where_its_threads_cannot_be_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    """But not on one thread."""
+    x, before = torch.zeros(2, 2, 3), torch.get_num_threads()
+    monkeypatch.setattr(compiled, "threads_of_openmp", lambda: None)
+    try:
+        for threads, here in ((1, True), (2, False)):
+            torch.set_num_threads(threads)
+            assert compiled.multiplies(16, x) is here
+    finally:
+        torch.set_num_threads(before)
+
+
 @each("cell", ["rnn", "gru", "lstm"])
 def test_without_the_library_it_goes_on_without(cell: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(native.VARIABLE, native.NONE)
