@@ -1,6 +1,7 @@
 """Shared by all tests: one thread, small texts, and a command line that runs in this process."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ import pytest
 import torch
 import typer
 
-from charrnn import machine
+from charrnn import machine, native
 from charrnn.cli.app import run
 from charrnn.console import Talk
 
@@ -27,6 +28,14 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     Talk.quiet = False
+
+
+@pytest.fixture
+def compiled_library() -> None:
+    """A machine with a compiler has the library: only one without may leave the tests out that ask for this."""
+    if native.library() is None:
+        assert not shutil.which("cc"), "run: python hatch_build.py"
+        pytest.skip("no C compiler")
 
 
 @dataclass

@@ -28,10 +28,7 @@ SYMBOLS = 6
 TRAINING = Part(draw(200, SYMBOLS, seed=1), 200)
 
 
-@pytest.fixture(autouse=True)
-def built() -> None:
-    if native.library() is None:
-        pytest.skip("no C compiler")
+pytestmark = pytest.mark.usefixtures("compiled_library")
 
 
 def a_mixer() -> Mixer:

@@ -1,7 +1,6 @@
 """Windows between whose products the library works, and those whose products it makes too, against the plain loop."""
 
 import ctypes
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -30,12 +29,7 @@ PRODUCTS = [False, True] if MULTIPLIES_BF16 else [False]
 SIZES = [(1, 1), (5, 3), (16, 2), (48, 9), (64, 6), (112, 13)]
 
 
-@pytest.fixture(autouse=True)
-def built() -> None:
-    """A machine with a compiler has the library: only one without may leave these tests out."""
-    if LIBRARY is None:
-        assert not shutil.which("cc"), "run: python hatch_build.py"
-        pytest.skip("no C compiler: torch's kernels do the work")
+pytestmark = pytest.mark.usefixtures("compiled_library")
 
 
 @contextmanager

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 import charrnn
-from charrnn import native
 from charrnn.compression.compress import Compressor
 from charrnn.compression.container import Manner, read_container
 from charrnn.errors import CharrnnError, ConfigError, CorpusError
@@ -14,11 +13,7 @@ from tests.cases import each
 from tests.conftest import CommandLine
 from tests.test_compression import KINDS, TEXT, model
 
-
-@pytest.fixture(autouse=True)
-def built() -> None:
-    if native.library() is None:
-        pytest.skip("no C compiler")
+pytestmark = pytest.mark.usefixtures("compiled_library")
 
 
 def learner(name: str, text: str = TEXT.decode()) -> Compressor:

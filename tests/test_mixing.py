@@ -6,7 +6,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from charrnn import native
 from charrnn.inference.mixing import Decoder, Encoder, Mixer, tables
 from charrnn.inference.mixing.tree import tree
 from tests.mixing_twin import Twin
@@ -23,10 +22,7 @@ NEWLINE, SYMBOLS = ALPHABET.index("\n"), len(ALPHABET)
 TOKENS = np.array([ALPHABET.index(one) for one in TEXT], np.uint8)
 
 
-@pytest.fixture(autouse=True)
-def built() -> None:
-    if native.library() is None:
-        pytest.skip("no C compiler")
+pytestmark = pytest.mark.usefixtures("compiled_library")
 
 
 def a_mixer(most: int = 1 << 20) -> Mixer:

@@ -2,7 +2,6 @@
 
 import ctypes
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -49,12 +48,7 @@ TOKENIZER = CharTokenizer("".join(chr(48 + symbol) for symbol in range(SYMBOLS))
 SIZES = [(1, 1), (2, 5), (3, 33), (2, 64), (1, 131)]
 
 
-@pytest.fixture(autouse=True)
-def built() -> None:
-    """A machine with a compiler has the library: only one without may leave these tests out."""
-    if LIBRARY is None:
-        assert not shutil.which("cc"), "run: python hatch_build.py"
-        pytest.skip("no C compiler: NumPy does the work")
+pytestmark = pytest.mark.usefixtures("compiled_library")
 
 
 def an_engine(

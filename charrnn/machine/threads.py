@@ -189,14 +189,17 @@ class AdaptiveThreads:
 
     def _others_stand_still(self, seconds: float, trusted: float) -> Generator[None, Spell, bool]:
         """Go on for so many seconds; true, after `trusted` of them, as soon as processors left to others do nothing."""
-        waited, since = 0.0, self._idle()
+        left = self.most - self.used
+        if not left:
+            yield from _spell(seconds, 1)
+            return False
+        waited, now = 0.0, self._idle()
         while waited < seconds:
             spell = yield from _spell(WATCHED, 1)
-            waited, before, since = waited + spell.seconds, since, self._idle()
-            if self.used < self.most and waited >= trusted and before is not None and since is not None:
-                left = (self.most - self.used) * (since.seconds - before.seconds)
-                if since.idle - before.idle >= STILL * left:
-                    return True
+            waited, before, now = waited + spell.seconds, now, self._idle()
+            still = before and now and now.idle - before.idle >= STILL * left * (now.seconds - before.seconds)
+            if still and waited >= trusted:
+                return True
         return False
 
     def _measure(self, seconds: float, steps: int) -> Generator[None, Spell, float]:

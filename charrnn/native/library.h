@@ -26,6 +26,11 @@
 
 enum { RNN = 0, LSTM = 1, GRU = 2 };
 
+static ALWAYS_INLINE int64_t gates_of(int64_t cell) { return cell == LSTM ? 4 : cell == GRU ? 3 : 1; }
+
+/* What a function answers (REFUSALS in __init__.py). */
+enum { DONE = 0, NO_MEMORY = 1, BAD_TOKEN = 2, BAD_SET = 3, BAD_NETWORK = 4, BAD_COUNTS = 5, BAD_WINDOW = 6 };
+
 static ALWAYS_INLINE float bits_as_float(int32_t bits) {
     float value;
     memcpy(&value, &bits, sizeof value);
@@ -36,6 +41,13 @@ static ALWAYS_INLINE int32_t float_as_bits(float value) {
     int32_t bits;
     memcpy(&bits, &value, sizeof bits);
     return bits;
+}
+
+/* Four bytes from anywhere. */
+static ALWAYS_INLINE int32_t word_at(const void *place) {
+    int32_t word;
+    memcpy(&word, place, sizeof word);
+    return word;
 }
 
 /* Bytes of a vector of this instruction set; 0: there is no such set. */

@@ -54,16 +54,10 @@ static ALWAYS_INLINE void store_sums(float *y, const Sums *sums, const float *sc
 #include <immintrin.h>
 #define X86 1
 
-static ALWAYS_INLINE int32_t quad_of(const int8_t *x) {
-    int32_t quad;
-    memcpy(&quad, x, sizeof quad);
-    return quad;
-}
-
 /* 16 bits hold two products of 127 by 127: with the sign moved from the output to the weight, nothing saturates. */
 #define AVX2 __attribute__((target("avx2")))
 AVX2 static ALWAYS_INLINE __m256i add_avx2(__m256i sums, __m256i w, const int8_t *x) {
-    const __m256i quad = _mm256_set1_epi32(quad_of(x));
+    const __m256i quad = _mm256_set1_epi32(word_at(x));
     const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(quad), _mm256_sign_epi8(w, quad));
     return _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
@@ -93,7 +87,7 @@ AVX2 static ALWAYS_INLINE __m256i add_avx2(__m256i sums, __m256i w, const int8_t
 #define WEIGHTS __m256i
 #define LOADED(w) _mm256_loadu_si256((const __m256i *)(w))
 #define BEGUN(corrections) _mm256_loadu_si256((const __m256i *)(corrections))
-#define ADD(sums, w, x) sums = _mm256_dpbusd_avx_epi32(sums, _mm256_set1_epi32(quad_of(x)), w)
+#define ADD(sums, w, x) sums = _mm256_dpbusd_avx_epi32(sums, _mm256_set1_epi32(word_at(x)), w)
 #define STORE(y, sums, scales) \
     _mm256_storeu_ps(y, _mm256_mul_ps(_mm256_cvtepi32_ps(sums), _mm256_loadu_ps(scales)))
 #define FLIPPED 0x80
@@ -111,7 +105,7 @@ AVX2 static ALWAYS_INLINE __m256i add_avx2(__m256i sums, __m256i w, const int8_t
 #define WEIGHTS __m512i
 #define LOADED(w) _mm512_loadu_si512(w)
 #define BEGUN(corrections) _mm512_loadu_si512(corrections)
-#define ADD(sums, w, x) sums = _mm512_dpbusd_epi32(sums, _mm512_set1_epi32(quad_of(x)), w)
+#define ADD(sums, w, x) sums = _mm512_dpbusd_epi32(sums, _mm512_set1_epi32(word_at(x)), w)
 #define STORE(y, sums, scales) \
     _mm512_storeu_ps(y, _mm512_mul_ps(_mm512_cvtepi32_ps(sums), _mm512_loadu_ps(scales)))
 #define FLIPPED 0x80
@@ -128,9 +122,7 @@ AVX2 static ALWAYS_INLINE __m256i add_avx2(__m256i sums, __m256i w, const int8_t
 #define NEON 1
 
 static ALWAYS_INLINE int32x4_t add_neon(int32x4_t sums, int8x16_t w, const int8_t *x) {
-    int32_t quad;
-    memcpy(&quad, x, sizeof quad);
-    return vdotq_s32(sums, w, vreinterpretq_s8_s32(vdupq_n_s32(quad)));
+    return vdotq_s32(sums, w, vreinterpretq_s8_s32(vdupq_n_s32(word_at(x))));
 }
 
 #define NAME(f) f##_neon
@@ -198,12 +190,10 @@ EXPORTED const char *charrnn_set_name(int64_t set) { return set >= 0 && set < se
 
 /* -- steps -------------------------------------------------------------------------------------------------------- */
 
-enum { DONE = 0, NO_MEMORY = 1, BAD_TOKEN = 2, BAD_SET = 3, BAD_NETWORK = 4, BAD_COUNTS = 5 };
-
 /* Whether what a network says of itself fits together, so that nothing is read or written outside of it. */
 static int fits(const Network *network) {
-    const int64_t size = network->hidden, gates[] = {[RNN] = 1, [LSTM] = 4, [GRU] = 3};
-    if (network->cell < RNN || network->cell > GRU || network->gates != gates[network->cell]) return 0;
+    const int64_t size = network->hidden;
+    if (network->cell < RNN || network->cell > GRU || network->gates != gates_of(network->cell)) return 0;
     if (network->layers < 1 || size < 1 || network->symbols < 1 || network->tokens < 1) return 0;
     for (int64_t number = 0; number < network->layers; number++) {
         const Layer *layer = &network->layer[number];

@@ -1,5 +1,6 @@
 /* Steps of training: all that stands between two matrix products of a window, forwards and back, in one pass over
-   memory. window.h has the formulas, models/kernels/compiled.py the loop and the products.
+   memory, and the product in front of it where there is one for the processor. window_cells.h has the formulas,
+   window_products.h the products; models/kernels/compiled.py calls them.
 
    Unlike the steps of 8-bit networks these may differ by rounding between instruction sets: a product and a sum are one
    operation where there is one. */
@@ -82,7 +83,7 @@ typedef struct {
 } Products;
 
 static Shape shape_of(const Window *window, int64_t lanes, int back) {
-    const int64_t size = window->hidden, gates = window->cell == LSTM ? 4 : window->cell == GRU ? 3 : 1;
+    const int64_t size = window->hidden, gates = gates_of(window->cell);
     if (back || gates == 1)
         return (Shape){back ? gates * size : size, size, lanes, lanes, 4, 4 * lanes};
     return (Shape){size, gates * size, size, lanes, (int)gates, lanes};
@@ -179,8 +180,6 @@ static int fits(const Window *window, int64_t parts, int back) {
 }
 
 /* -- what is called ----------------------------------------------------------------------------------------------- */
-
-enum { DONE = 0, BAD_SET = 3, BAD_WINDOW = 6 };
 
 /* Step t, whose product is there already: forth, gates, memory and h behind it; back, the gates' gradients. */
 EXPORTED int64_t charrnn_step(int64_t set, const Window *window, int64_t back, int64_t t, int64_t parts,

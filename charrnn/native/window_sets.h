@@ -6,18 +6,10 @@
 typedef float Four __attribute__((vector_size(16), aligned(4), may_alias));
 #define NAME(f) f##_fp32_portable
 #define TARGET
-#define NUMBER float
-#define AT_ONCE 1
 #define VECTOR Four
 #define LANES 4
-#define WEIGHTS Four
-#define INPUTS Four
-#define LOADED(w) (*(const Four *)(w))
-#define SPREAD(x) ((Four){0} + *(x))
-#define ADD(sums, x, w) sums = sums + (w) * (x)
-#define STORE(y, sums) *(Four *)(y) = sums
 #define ROWS(vectors) ((vectors) == 4 ? 3 : (vectors) == 3 ? 4 : 6)
-#include "window_products.h"
+#include "window_fp32.h"
 #define ANY 1
 #endif
 
@@ -25,46 +17,24 @@ typedef float Four __attribute__((vector_size(16), aligned(4), may_alias));
 typedef float Eight __attribute__((vector_size(32), aligned(4), may_alias));
 #define NAME(f) f##_fp32_avx2
 #define TARGET __attribute__((target("avx2,fma")))
-#define NUMBER float
-#define AT_ONCE 1
 #define VECTOR Eight
 #define LANES 8
-#define WEIGHTS Eight
-#define INPUTS Eight
-#define LOADED(w) (*(const Eight *)(w))
-#define SPREAD(x) ((Eight){0} + *(x))
-#define ADD(sums, x, w) sums = sums + (w) * (x)
-#define STORE(y, sums) *(Eight *)(y) = sums
 #define ROWS(vectors) ((vectors) == 4 ? 3 : (vectors) == 3 ? 4 : 6)
-#include "window_products.h"
+#include "window_fp32.h"
 
 typedef float Sixteen __attribute__((vector_size(64), aligned(4), may_alias));
 #define NAME(f) f##_fp32_avx512
 #define TARGET __attribute__((target("avx512f,fma,avx512bw,avx512vl,avx512dq")))
-#define NUMBER float
-#define AT_ONCE 1
 #define VECTOR Sixteen
 #define LANES 16
-#define WEIGHTS Sixteen
-#define INPUTS Sixteen
-#define LOADED(w) (*(const Sixteen *)(w))
-#define SPREAD(x) ((Sixteen){0} + *(x))
-#define ADD(sums, x, w) sums = sums + (w) * (x)
-#define STORE(y, sums) *(Sixteen *)(y) = sums
 #define ROWS(vectors) ((vectors) == 4 ? 6 : 8)
-#include "window_products.h"
+#include "window_fp32.h"
 
 #if defined(__clang__) || __GNUC__ >= 10
 #include <cpuid.h>
 #include <immintrin.h>
 #define BF16_PRODUCTS 1
 /* Pairs of bf16 are multiplied and added to a sum of 32 bits. */
-static ALWAYS_INLINE int32_t pair_of(const uint16_t *x) {
-    int32_t pair;
-    memcpy(&pair, x, sizeof pair);
-    return pair;
-}
-
 #define NAME(f) f##_bf16_avx512
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16")))
 #define NUMBER uint16_t
@@ -74,7 +44,7 @@ static ALWAYS_INLINE int32_t pair_of(const uint16_t *x) {
 #define WEIGHTS __m512i
 #define INPUTS __m512i
 #define LOADED(w) _mm512_loadu_si512(w)
-#define SPREAD(x) _mm512_set1_epi32(pair_of(x))
+#define SPREAD(x) _mm512_set1_epi32(word_at(x))
 #define ADD(sums, x, w) sums = _mm512_dpbf16_ps(sums, (__m512bh)(x), (__m512bh)(w))
 #define STORE(y, sums) _mm256_storeu_si256((__m256i *)(y), (__m256i)_mm512_cvtneps_pbh(sums))
 #define ROWS(vectors) ((vectors) == 4 ? 6 : 8)
@@ -82,10 +52,14 @@ static ALWAYS_INLINE int32_t pair_of(const uint16_t *x) {
 
 /* A processor with a unit for whole matrices (AMX) has faster products in oneDNN. */
 static int multiplies_bf16(void) {
-    unsigned a, b, c, d;
-    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || d >> 22 & 1) return 0;
-    __builtin_cpu_init();
-    return __builtin_cpu_supports("avx512bf16") != 0;
+    static int known = -1; /* a virtual machine is left for each question to the processor */
+    if (known < 0) {
+        unsigned a, b, c, d;
+        __builtin_cpu_init();
+        const int whole_matrices = __get_cpuid_count(7, 0, &a, &b, &c, &d) && d >> 22 & 1;
+        known = !whole_matrices && __builtin_cpu_supports("avx512bf16");
+    }
+    return known;
 }
 #endif
 #endif
