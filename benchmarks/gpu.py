@@ -361,7 +361,7 @@ def minutes(setting: Setting, budget: Budget, corpus: Path) -> list[str]:
             if not budget.allows(f"training for {format_duration(seconds)}", seconds + 60):
                 continue
             text = Text(corpus.stem, corpus, ("--valid", "0.1"))
-            runs.append(quality.train(text, budgeted, 1, Path(folder), beside=False, device=setting.device))
+            runs.append(quality.train(text, budgeted, 1, Path(folder), adapt=False, device=setting.device))
             print("minutes", *quality.rows(runs[-1:])[0], flush=True)
     return ["`charrnn train --for`, the last tenth held out, one seed:\n", table(quality.HEAD, quality.rows(runs))]
 

@@ -1,13 +1,14 @@
 """Molecules: MOSES's task, 1.6 million SMILES to learn from, 30,000 to write, by its own metrics.
 
-    python benchmarks/moses.py [--for 10m] [--samples 30000] [--seed 1] [--hidden 320] [--folder moses]
+    python benchmarks/moses.py [--for 10m] [--samples 30000] [--seed 1] [--hidden 320] [--folder moses] [-- OPTIONS]
     python benchmarks/moses.py --model FILE          of a model that is trained
     python benchmarks/moses.py --published FOLDER    published samples by these metrics, beside the published figures
     python benchmarks/moses.py --check               metrics and grammar against RDKit, two minutes
 
 Downloads the wheel of the molecules by pip (52 MB) into --folder, which keeps the run as well. Needs RDKit, SciPy and
-FCD: pip install rdkit scipy fcd. Trains, writes at temperature 1 as the model does, with `--grammar smiles` and with
-`--sampler masked` as well, and appends to RESULTS.md. Beside the time given it takes some half an hour on two cores.
+FCD: pip install rdkit scipy fcd. Trains (OPTIONS are further ones of `charrnn train`), writes at temperature 1 as the
+model does, with `--grammar smiles` and with `--sampler masked` as well, and appends to RESULTS.md. Beside the time
+given it takes some half an hour on two cores.
 """
 
 import argparse
@@ -56,6 +57,7 @@ def main() -> None:
     parser.add_argument("--model")
     parser.add_argument("--published", type=Path)
     parser.add_argument("--check", action="store_true")
+    parser.add_argument("options", nargs="*")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     known = data(arguments.folder)
@@ -75,10 +77,11 @@ def trained(arguments: argparse.Namespace, known: Data) -> tuple[str, str]:
     command = [
         sys.executable, "-m", "charrnn", "train", str(known.train), "--documents", "lines", "--for", arguments.time,
         "--seed", str(arguments.seed), "--checkpoints", str(arguments.folder), "--name", run.name,
-        *(["--hidden", str(arguments.hidden)] if arguments.hidden else []),
+        *(["--hidden", str(arguments.hidden)] if arguments.hidden else []), *arguments.options,
     ]  # fmt: skip
     took = spent(command)
-    return f"{took.seconds:,.0f} s, {took.processor:,.0f} of processors; ", str(run)
+    options = f"`{' '.join(arguments.options)}`, " if arguments.options else ""
+    return f"{options}{took.seconds:,.0f} s, {took.processor:,.0f} of processors; ", str(run)
 
 
 def measure(model: str, told: str, arguments: argparse.Namespace, known: Data) -> None:

@@ -226,7 +226,7 @@ def used(cell: str, hidden: int, number: torch.dtype, patch: pytest.MonkeyPatch)
     patch.setattr(kernels, "run", watched("formula", kernels.run))
     layer, x = a_layer(cell, hidden, number)
     y, _ = layer(x, layer.initial_state(2))
-    assert y.requires_grad
+    assert y.requires_grad and layer.trains_compiled(number) is (by == ["compiled"])
     with torch.no_grad():
         layer(x, layer.initial_state(2))
     patch.undo()

@@ -237,7 +237,7 @@ def test_what_is_measured_without_memory_is_told_too(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(TrainStep, "learn", full)
     machine = Machine(CPU, "fp32", 1)
-    reading = Reading(1000, 4, 8, 32.0, 10.0, None, None)
+    reading = Reading(1000, 4, 8, 8.0, 32.0, 10.0, None, None)
     network = ModelConfig(vocab_size=4, start_id=4, embedding=3, hidden=8)
     with pytest.raises(DeviceMemoryError, match="no memory left"):
         Measurement(machine, AdaptiveThreads(machine))(network, reading)

@@ -13,6 +13,8 @@ from charrnn.config import ModelConfig, TrainOptions
 from charrnn.config.durations import format_duration
 from charrnn.errors import ConfigError, DeviceMemoryError
 from charrnn.machine import Machine
+from charrnn.machine.threads import AdaptiveThreads
+from charrnn.models.loss import IGNORED
 from charrnn.text.dataset import Dataset
 from charrnn.text.part import Part
 from charrnn.text.split import Split
@@ -20,9 +22,12 @@ from charrnn.text.survey import TextStatistics
 from charrnn.text.tokenizers.char import CharTokenizer
 from charrnn.training import plan as planning
 from charrnn.training import sizing
+from charrnn.training.batches import Batch, open_streams
+from charrnn.training.measure import Measurement
 from charrnn.training.optim import learning_rate
 from charrnn.training.plan import Choice, plan
 from charrnn.training.reading import DEFAULT_SECONDS, MOST_ROWS, Measure, Reading
+from charrnn.training.train_step import TrainStep
 
 CPU = Machine(torch.device("cpu"), "bf16", 2)
 SYMBOLS = "abcdefghijklmnopqrstuvwxyz \n"
@@ -169,6 +174,32 @@ def test_documents_shorter_than_a_window_come_in_more_rows(documents: int, rows:
     choice = plan(TrainOptions(), data, seed=1, machine=CPU)
     assert choice.train.batch_size == pytest.approx(rows, abs=1)
     assert choice.model.vocab_size == choice.model.start_id + 1 == len(SYMBOLS) + 1
+
+
+def test_windows_end_with_their_documents_and_are_planned_as_they_will_be_read() -> None:
+    """Names of two letters and of twenty stand in windows of their own; what is longer than a window, in several."""
+    lengths = np.random.default_rng(0).choice([2, 5, 20, 90], 300)
+    part = Part(np.zeros(lengths.sum(), np.uint8), int(lengths.sum()), np.cumsum(lengths) - lengths)
+    reading = Reading.of(TrainOptions(batch_size=8, bptt=32), part)
+    streams = open_streams(part, start_id=1, batch_size=8, bptt=32, seed=0)
+    read = [streams.window(0, index) for index in range(streams.windows(0))]
+    assert reading.window == pytest.approx(np.mean([batch.inputs.shape[1] for batch in read]))
+    assert reading.a_step == pytest.approx(np.mean([int((batch.targets != IGNORED).sum()) for batch in read]))
+
+
+def test_what_is_measured_are_windows_of_that_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = set[tuple[int, ...]]()
+
+    def learn(self: TrainStep, windows: list[Batch], tokens: int, **_: float) -> tuple[torch.Tensor, ...]:
+        seen.update(tuple(window.inputs.shape) for window in windows)
+        return (torch.zeros(()),) * 3
+
+    monkeypatch.setattr(TrainStep, "learn", learn)
+    machine = Machine(torch.device("cpu"), "fp32", 1)
+    reading = Reading(1000, 4, 64, window=7.4, a_step=20.0, seconds=0.1, epochs=None, to_read=None)
+    network = ModelConfig(vocab_size=4, start_id=4, embedding=3, hidden=8)
+    assert Measurement(machine, AdaptiveThreads(machine))(network, reading) > 0
+    assert seen == {(4, 7)}
 
 
 def test_rate_and_decay_go_by_the_tokens_that_a_step_has_not_by_the_places_that_it_has_for_them() -> None:

@@ -161,7 +161,7 @@ def test_how_far_each_model_has_moved_is_known_to_all() -> None:
 def test_processes_are_measured_at_work_together(ensemble: int, models: int) -> None:
     machine = Machine(torch.device("cpu"), "fp32", 1)
     network = ModelConfig(vocab_size=9, start_id=9, embedding=6, hidden=8, layers=1, ensemble=ensemble)
-    reading = Reading(tokens=1000, batch_size=4, bptt=5, a_step=20, seconds=1.0, epochs=None, to_read=None)
+    reading = Reading(tokens=1000, batch_size=4, bptt=5, window=5, a_step=20, seconds=1.0, epochs=None, to_read=None)
 
     def work(world: World) -> float | None:
         def timed(step: Callable[[], None]) -> Spell:

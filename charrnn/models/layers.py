@@ -74,6 +74,12 @@ class Recurrent(nn.Module):
             return True
         return self.hidden <= WIDEST_FUSED and not compiled.multiplies(self.hidden, x)
 
+    def trains_compiled(self, dtype: torch.dtype) -> bool:
+        """Whether windows of training in this number format run in the compiled library where the weights are."""
+        x = torch.empty(0, dtype=dtype, device=next(self.parameters()).device)
+        with torch.enable_grad():
+            return not self._kernel_is_best(x) and compiled.serves(self.formula, x)
+
     def _through_kernel(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         given = [part.unsqueeze(0) for part in state]
         before = tuple(given) if len(given) > 1 else given[0]

@@ -227,6 +227,10 @@ class DocumentStreams:
     def windows(self, epoch: int) -> int:
         return len(self._windows(epoch))
 
+    def lengths(self, epoch: int) -> npt.NDArray[np.int64]:
+        """How long each window is: to the end of the longest of its documents, or BPTT."""
+        return np.array([end - begin for _, begin, end in self._windows(epoch)], np.int64)
+
     def window(self, epoch: int, index: int) -> Batch:
         group, begin, end = self._windows(epoch)[index]
         # The last group of a block may be short of documents: its missing rows are padding.

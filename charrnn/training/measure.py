@@ -61,9 +61,10 @@ class Measurement:
         # One for each process, where each will train its own.
         models = shared(network.ensemble, self.machine.precision, self.world)[0].size
         network = dataclasses.replace(network, ensemble=models)
-        self.world.told(json.dumps({"measure": [network.to_json(), reading.batch_size, reading.bptt]}))
+        rows, window = reading.batch_size, max(1, round(reading.window))
+        self.world.told(json.dumps({"measure": [network.to_json(), rows, window]}))
         with self._undisturbing():
-            step = self._step_seconds(self._step(network, reading.batch_size, reading.bptt), seconds)
+            step = self._step_seconds(self._step(network, rows, window), seconds)
             self.world.any(False)  # after a failure the others wait elsewhere, and the launcher ends them
         # Of the places that a step computes, so many are text in the mean.
         return LEFT_FOR_STEPS * OPERATIONS * models * weights * reading.a_step / step
@@ -72,10 +73,10 @@ class Measurement:
     def _gpu(self) -> bool:
         return self.machine.device.type == "cuda"
 
-    def follow(self, network: dict[str, Any], batch_size: int, bptt: int) -> None:
+    def follow(self, network: dict[str, Any], rows: int, window: int) -> None:
         """What another process than the first does meanwhile, which is told of which network."""
         with self._undisturbing():
-            learn = self._step(ModelConfig.from_json(network), batch_size, bptt)
+            learn = self._step(ModelConfig.from_json(network), rows, window)
             while self.world.any(False):
                 learn()
 
@@ -84,9 +85,9 @@ class Measurement:
         with torch.random.fork_rng([self.machine.device] if self._gpu else []), told_when_short():
             yield
 
-    def _step(self, network: ModelConfig, batch_size: int, bptt: int) -> Callable[[], None]:
+    def _step(self, network: ModelConfig, rows: int, window: int) -> Callable[[], None]:
         """One step of training, again and again."""
-        config = TrainConfig(seed=0, steps=1, batch_size=batch_size, bptt=bptt, precision=self.machine.precision)
+        config = TrainConfig(seed=0, steps=1, batch_size=rows, bptt=window, precision=self.machine.precision)
         model = build(network).to(self.machine.device)
         generator = torch.Generator(self.machine.device).manual_seed(0)
         for weight in model.parameters():
@@ -94,14 +95,14 @@ class Measurement:
         teacher = None
         if self.teacher is not None:
             teacher = Teacher.like(self.teacher, config.precision, self.machine.device)
-        step = TrainStep(model, config, self.machine, batch_size, self.world, teacher)
-        inputs, targets = np.random.default_rng(0).integers(0, network.start_id, (2, batch_size, bptt))
+        step = TrainStep(model, config, self.machine, rows, self.world, teacher)
+        inputs, targets = np.random.default_rng(0).integers(0, network.start_id, (2, rows, window))
         windows = [Batch(torch.from_numpy(inputs), torch.from_numpy(targets))] * directions(network)
         numbers = itertools.count()
 
         def learn() -> None:
             number = next(numbers)
-            loss, *_ = step.learn(windows, batch_size * bptt, lr=config.lr, number=number)
+            loss, *_ = step.learn(windows, rows * window, lr=config.lr, number=number)
             if not self._gpu or number < UNTIMED or number % STEPS_BETWEEN_WAITS == 0:
                 loss.item()  # waits for the device
 

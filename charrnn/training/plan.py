@@ -210,7 +210,7 @@ def validation(to_read: float, reading: Reading, held_out: int) -> tuple[int, in
     wanted = int(VALIDATION_SHARE / VALIDATION_COST * to_read / evaluations)
     validated = min(MOST_VALIDATED, max(LEAST_VALIDATED, wanted))
     # A step computes places that may hold no text.
-    may_cost = MOST_VALIDATION_SHARE * to_read * reading.batch_size * reading.bptt / reading.a_step
+    may_cost = MOST_VALIDATION_SHARE * to_read * reading.batch_size * reading.window / reading.a_step
     while validated > FEWEST_VALIDATED and validation_cost(min(validated, held_out)) > may_cost:
         validated //= 2
     return max(1, min(evaluations, int(may_cost / validation_cost(min(validated, held_out))))), validated

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from charrnn.config import ModelConfig, TrainOptions
 from charrnn.errors import DeviceMemoryError
 from charrnn.text.part import Part
-from charrnn.training.batches import fit
+from charrnn.training.batches import DocumentStreams, fit
 from charrnn.training.sizing import OPERATIONS, directions, weight_count
 from charrnn.training.streaming import ENDLESS
 
@@ -34,6 +34,7 @@ LEAST_STEPS, LEAST_STEPS_A_PASS = 4000, 16
 class Reading:
     """How a text of so many `tokens` is read: rows x BPTT a step, of which `a_step` tokens in the mean are text.
 
+    Where documents end sooner windows do, and are only `window` tokens long in the mean.
     `seconds` is the budget, where it is one of time, `epochs` where it is one of passes; `to_read` how many tokens
     training reads, where that is known before the network is.
     """
@@ -41,6 +42,7 @@ class Reading:
     tokens: int
     batch_size: int
     bptt: int
+    window: float
     a_step: float
     seconds: float | None
     epochs: float | None
@@ -53,13 +55,13 @@ class Reading:
         if (options.steps, options.epochs, seconds) == (None, None, None):
             seconds = DEFAULT_SECONDS
         batch_size, bptt = fit(part, batch_size=wanted(options, part)[0], bptt=wanted(options, part)[1])
-        a_step, tokens, to_read = batch_size * filled(part, bptt), part.tokens.size, None
-        tokens = ENDLESS if options.stream else tokens
+        (window, a_step), to_read = windows(part, batch_size, bptt), None
+        tokens = ENDLESS if options.stream else part.tokens.size
         if options.steps is not None:
             to_read = max(1, int(options.steps * a_step))
         elif options.epochs is not None:
             to_read = max(1, int(options.epochs * tokens))
-        return cls(tokens, batch_size, bptt, a_step, seconds, options.epochs, to_read)
+        return cls(tokens, batch_size, bptt, window, a_step, seconds, options.epochs, to_read)
 
     def bounded(self, to_read: int) -> "Reading":
         """A time that would read a short text too often is a number of passes."""
@@ -86,6 +88,14 @@ def rows(part: Part, bptt: int) -> int:
 def filled(part: Part, bptt: int) -> float:
     """Tokens that a row has in a window, in the mean: behind a document that is shorter the window is empty."""
     return bptt if part.starts is None else min(bptt, part.tokens.size / len(part.starts))
+
+
+def windows(part: Part, batch_size: int, bptt: int) -> tuple[float, float]:
+    """How long a window is, and how many tokens of text it has, in the mean."""
+    if part.starts is None:
+        return bptt, batch_size * bptt
+    lengths = DocumentStreams(part.tokens, part.starts, 0, batch_size, bptt, seed=0).lengths(0)
+    return float(lengths.mean()), part.tokens.size / lengths.size
 
 
 def widened(network: ModelConfig, reading: Reading, measure: Measure) -> tuple[Reading, float]:

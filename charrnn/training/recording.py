@@ -17,7 +17,7 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.generation.config import SampleConfig
 from charrnn.generation.loop import generate
 from charrnn.inference.engine import open_engine
-from charrnn.machine import Machine
+from charrnn.machine import PRECISIONS, Machine
 from charrnn.machine.memory import told_when_short
 from charrnn.models.ensemble import Network
 from charrnn.models.weights import bounded
@@ -75,7 +75,10 @@ class Training:
         """What was decided, and where it is computed."""
         threads, size = self.machine.threads, self.trainer.world.size
         several = f"{size} processes train it together, {threads} thread{'s'[: threads > 1]} each"
-        return [*self.decided, f"machine: {self.machine}, seed {self.trainer.config.seed}", *[several] * (size > 1)]
+        layer = self.trainer.model.models[0].directions[0].layers[0]
+        steps = "steps compiled, " if layer.trains_compiled(PRECISIONS[self.machine.precision]) else ""
+        machine = f"machine: {self.machine}, {steps}seed {self.trainer.config.seed}"
+        return [*self.decided, machine, *[several] * (size > 1)]
 
     def events(self) -> Iterator[Event]:
         """Train; every report goes into metrics.jsonl as it comes. The end, or leaving it, lets others write.
