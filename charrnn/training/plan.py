@@ -28,7 +28,7 @@ VALIDATION_COST = 2 / 3
 LEAST_VALIDATED, MOST_VALIDATED = 1 << 14, 1 << 17
 FEWEST_VALIDATED = 1 << 12
 # Chunks of the held-out part that are scored side by side; fewer than some rows take as long as some.
-VALIDATION_CHUNKS, FEW_ROWS = 128, 32
+VALIDATION_CHUNKS, FEW_ROWS = 64, 32
 
 OPTIMIZER = "soap"
 # Rate x width, as it should be for Adam (Yang et al. 2022), and the most for narrow networks, at so many tokens a step.
@@ -207,7 +207,8 @@ def validation(to_read: float, reading: Reading, held_out: int) -> tuple[int, in
     evaluations = EVALUATIONS
     if reading.seconds is not None:
         evaluations = min(EVALUATIONS, max(LEAST_EVALUATIONS, int(reading.seconds / SECONDS_BETWEEN)))
-    wanted = int(VALIDATION_SHARE / VALIDATION_COST * to_read / evaluations)
+    # All that is read for its share of the time, but for what chunks are warmed up on.
+    wanted = int(VALIDATION_SHARE / VALIDATION_COST * to_read / evaluations) - VALIDATION_CHUNKS * WARM_UP
     validated = min(MOST_VALIDATED, max(LEAST_VALIDATED, wanted))
     # A step computes places that may hold no text.
     may_cost = MOST_VALIDATION_SHARE * to_read * reading.batch_size * reading.window / reading.a_step
