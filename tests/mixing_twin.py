@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.inference.mixing import tables
+from charrnn.text.letters import Spelling
 
 ONE, INPUTS, NETWORK = 65536, 208, 201
 STRETCH, SQUASH, LOGARITHMS = tables.stretch().tolist(), tables.squash().tolist(), tables.logarithms().tolist()
@@ -93,10 +94,9 @@ class Tree:
 class Twin:
     """Reads symbols one after another."""
 
-    def __init__(
-        self, children: npt.NDArray[np.int32], symbols: int, letters: Sequence[int], newline: int | None, lately: int
-    ) -> None:
-        self.tree, self.symbols, self.letters, self.newline = Tree(children, symbols), symbols, letters, newline
+    def __init__(self, children: npt.NDArray[np.int32], symbols: int, spelling: Spelling, lately: int) -> None:
+        self.tree, self.symbols = Tree(children, symbols), symbols
+        self.letters, self.newline, self.opens = spelling.letters.tolist(), spelling.newline, spelling.opens
         self.lately = lately
         self.text: list[int] = []  # since the document began
         self.all: list[int] = [symbols]
@@ -135,6 +135,8 @@ class Twin:
         words: list[list[int]] = [[]]
         for symbol in text:
             if self.kind(symbol) in (SMALL, CAPITAL):
+                if words[-1] and self.opens is not None and self.opens[symbol]:
+                    words.append([])
                 words[-1].append(symbol)
             elif words[-1]:
                 words.append([])

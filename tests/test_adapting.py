@@ -8,21 +8,20 @@ import numpy as np
 import pytest
 
 from charrnn import api, native
-from charrnn.api.adapting import Adapting
-from charrnn.errors import CharrnnError
 from charrnn.inference.mixing import Mixer
 from charrnn.scoring.adaptation import adapted_token_nll
 from charrnn.scoring.figures import Nats
 from charrnn.scoring.mixing import Mixing, begins, prime, read_plainly, shares_of_logits
 from charrnn.scoring.score import score
 from charrnn.scoring.token_nll import read
+from charrnn.text.letters import Spelling
 from charrnn.text.part import Part
 from charrnn.text.survey import TextStatistics
 
 from .cases import each
 from .conftest import CommandLine
 from .test_bad_input import refused
-from .test_token_nll import documents_of, draw, make_model, model_of
+from .test_token_nll import documents_of, draw, make_model
 
 SYMBOLS = 6
 TRAINING = Part(draw(200, SYMBOLS, seed=1), 200)
@@ -32,9 +31,13 @@ pytestmark = pytest.mark.usefixtures("compiled_library")
 
 
 def a_mixer() -> Mixer:
-    mixer = Mixer(TRAINING.tokens, SYMBOLS, np.arange(SYMBOLS), 0, 1000)
+    mixer = unread_mixer()
     prime(mixer, TRAINING)
     return mixer
+
+
+def unread_mixer() -> Mixer:
+    return Mixer(TRAINING.tokens, SYMBOLS, Spelling(np.arange(SYMBOLS), 0), 1000)
 
 
 @each("lengths", [None, [5, 90, 1, 30, 8, 16]])
@@ -53,7 +56,7 @@ def test_a_network_is_read_in_order_whatever_stands_side_by_side(
         shares[positions[inside]] = shares_of_logits(logits)[inside]
 
     def mixer() -> Mixer:
-        made = Mixer(draw(50), model.config.vocab_size, np.full(model.config.vocab_size, -1), None, 1000)
+        made = Mixer(draw(50), model.config.vocab_size, Spelling(np.full(model.config.vocab_size, -1), None), 1000)
         made.read(draw(50), begins(Part(draw(50), 50)))
         return made
 
@@ -75,7 +78,9 @@ def test_a_network_is_read_in_order_whatever_stands_side_by_side(
 
 def test_counts_begin_with_the_training_text_and_contexts_anew_with_each_document() -> None:
     known = a_mixer().read(TRAINING.tokens, begins(TRAINING))
-    unknown = Mixer(TRAINING.tokens, SYMBOLS, np.arange(SYMBOLS), 0, 1000).read(TRAINING.tokens, begins(TRAINING))
+    unknown = Mixer(TRAINING.tokens, SYMBOLS, Spelling(np.arange(SYMBOLS), 0), 1000).read(
+        TRAINING.tokens, begins(TRAINING)
+    )
     assert np.log(known[50:]).mean() > np.log(unknown[50:]).mean() + 0.5
     assert np.flatnonzero(begins(Part(draw(9), 9, np.array([0, 4, 7])))).tolist() == [0, 4, 7]
 
@@ -114,12 +119,6 @@ def test_eval_tells_the_plain_figures_and_the_adapted_ones(
     refused(charrnn(*line, "--adapt", "none.txt"), 1, "none.txt")
     monkeypatch.setenv(native.VARIABLE, "no")
     refused(charrnn(*line, "--adapt=counts", "text.txt"), 1, "compiled part", "by gradient")
-
-
-def test_subwords_are_refused_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("charrnn.api.adapting.letters_of", lambda _: None)
-    with pytest.raises(CharrnnError, match="not of subwords: adapt by gradient"):
-        Adapting(model_of(make_model(), "abcde"), "counts")
 
 
 def test_score_tells_line_by_line_what_eval_tells_of_all(

@@ -8,7 +8,7 @@ import pytest
 import charrnn
 from charrnn.compression.compress import Compressor
 from charrnn.compression.container import Manner, read_container
-from charrnn.errors import CharrnnError, ConfigError, CorpusError
+from charrnn.errors import ConfigError, CorpusError
 from tests.cases import each
 from tests.conftest import CommandLine
 from tests.test_compression import KINDS, TEXT, model
@@ -20,7 +20,7 @@ def learner(name: str, text: str = TEXT.decode()) -> Compressor:
     return replace(model(name).compressor, training_text=lambda: text)
 
 
-@each("name", [kind for kind in KINDS if "subword" not in kind])
+@each("name", KINDS)
 def test_any_bytes_come_back(name: str) -> None:
     own = learner(name)
     for content in (TEXT.replace(b"\n", b"\r\n"), TEXT + b"\xfe\xff" + "é".encode() + TEXT[:99]):
@@ -49,8 +49,6 @@ def test_a_gradient_and_blocks_are_refused() -> None:
         own.compress(TEXT, adapt="gradient")
     with pytest.raises(ConfigError, match="blocks"):
         own.compress(TEXT, adapt="counts", blocks=2)
-    with pytest.raises(CharrnnError, match="not of subwords"):
-        learner("f4-run-subword").compress(TEXT, learning=True)
 
 
 def test_the_command_does_the_same_and_wants_the_training_text(charrnn: CommandLine, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Context mixing: to the bit what a slow twin gives, a distribution at every place, nothing learned before its time."""
 
 from itertools import pairwise
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -8,6 +10,8 @@ import pytest
 
 from charrnn.inference.mixing import Decoder, Encoder, Mixer, tables
 from charrnn.inference.mixing.tree import tree
+from charrnn.text.letters import Spelling
+from charrnn.text.tokenizers import Tokenizer
 from tests.mixing_twin import Twin
 
 TEXT = (
@@ -18,7 +22,7 @@ ALPHABET = sorted(set(TEXT))
 LETTERS = np.array(
     [ALPHABET.index(one.lower()) if one.lower() in ALPHABET and one.isalpha() else -1 for one in ALPHABET]
 )
-NEWLINE, SYMBOLS = ALPHABET.index("\n"), len(ALPHABET)
+SYMBOLS, SPELLING = len(ALPHABET), Spelling(LETTERS, ALPHABET.index("\n"))
 TOKENS = np.array([ALPHABET.index(one) for one in TEXT], np.uint8)
 
 
@@ -26,7 +30,7 @@ pytestmark = pytest.mark.usefixtures("compiled_library")
 
 
 def a_mixer(most: int = 1 << 20) -> Mixer:
-    return Mixer(TOKENS, SYMBOLS, LETTERS, NEWLINE, most)
+    return Mixer(TOKENS, SYMBOLS, SPELLING, most)
 
 
 def begins(*places: int, size: int = TOKENS.size) -> npt.NDArray[np.bool_]:
@@ -40,16 +44,20 @@ def shares(count: int, seed: int = 0) -> npt.NDArray[np.uint32]:
     return (p * 2**24).astype(np.uint32) + np.uint32(1)
 
 
-def test_compiled_and_slow_say_the_same_to_the_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+OPENS = Spelling(LETTERS, SPELLING.newline, ALPHABET.index("s") == LETTERS, np.arange(SYMBOLS)[::-1])
+
+
+@pytest.mark.parametrize("spelling", [SPELLING, OPENS], ids=["letters", "pieces"])
+def test_compiled_and_slow_say_the_same_to_the_bit(spelling: Spelling, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second half with a network; an unknown character and a document's beginning in it."""
     tokens, network = np.concatenate([TOKENS, TOKENS[40:]]), shares(TOKENS.size - 40)
     tokens[TOKENS.size + 30] = SYMBOLS + 1
     starts = begins(0, 100, TOKENS.size, TOKENS.size + 60, size=tokens.size)
     monkeypatch.setattr("charrnn.inference.mixing.mixer.LATELY", 6)
-    mixer = a_mixer()
+    mixer = Mixer(TOKENS, SYMBOLS, spelling, 1 << 20)
     half = TOKENS.size
     found = [*mixer.read(tokens[:half], starts[:half]), *mixer.read(tokens[half:], starts[half:], network)]
-    twin = Twin(tree(TOKENS, SYMBOLS), SYMBOLS, LETTERS.tolist(), NEWLINE, 6)
+    twin = Twin(tree(TOKENS, SYMBOLS, spelling.order), SYMBOLS, spelling, 6)
     expected = [
         twin.read(int(token), bool(start), network[place - half].tolist() if place >= half else None)
         for place, (token, start) in enumerate(zip(tokens, starts, strict=True))
@@ -104,7 +112,7 @@ def test_small_tables_lose_but_do_not_err() -> None:
     """Of twenty times what they were made for: what their size forgets costs something, and room is made for more."""
     text = np.tile(TOKENS, 20)
     starts = begins(0, size=text.size)
-    small, large = (Mixer(TOKENS, SYMBOLS, LETTERS, NEWLINE, size) for size in (TOKENS.size // 8, text.size))
+    small, large = (Mixer(TOKENS, SYMBOLS, SPELLING, size) for size in (TOKENS.size // 8, text.size))
     cost, least = (-np.log(mixer.read(text, starts)).mean() for mixer in (small, large))
     assert least < cost < 3 * least and np.isfinite(cost)
 
@@ -112,7 +120,7 @@ def test_small_tables_lose_but_do_not_err() -> None:
 @pytest.mark.parametrize("symbols", [1, 2, 300])
 def test_alphabets_of_any_size(symbols: int) -> None:
     tokens = (np.arange(600) % symbols).astype(np.uint16)
-    mixer = Mixer(tokens, symbols, np.full(symbols, -1), None, 1200)
+    mixer = Mixer(tokens, symbols, Spelling(np.full(symbols, -1), None), 1200)
     likely = mixer.read(tokens, begins(0, size=600))
     assert (likely > 0).all() and (likely <= 1).all() and likely[-50:].mean() > 0.5
     assert symbols > 1 or (likely == 1).all()
@@ -143,3 +151,14 @@ def test_a_tree_halves_what_came_and_keeps_the_order() -> None:
     tokens = np.repeat([0, 1, 2, 3, 4], [40, 8, 8, 8, 16])
     assert tree(tokens, 5).tolist() == [[~0, 1], [2, 3], [~1, ~2], [~3, ~4]]
     assert tree(tokens[:0], 1).shape == (0, 2)
+    assert tree(tokens, 5, np.array([3, 2, 1, 0])).tolist() == [[1, 3], [~3, 2], [~2, ~1], [~0, ~4]]
+
+
+def test_pieces_spell_words_and_stand_in_the_order_of_what_they_stand_for() -> None:
+    pieces = [b"\x80", b" ", b"\n", b"there", b" the", b" The", b"re", b".", b"'s", b" of", b"OF", "é".encode()]
+    spelling = Spelling.of(cast(Tokenizer, SimpleNamespace(to_size=True, pieces=pieces)))
+    assert spelling.letters.tolist() == [0, -1, -1, 3, 4, 4, 6, -1, 8, 9, 10, 11] and spelling.newline == 2
+    assert spelling.opens is not None and np.flatnonzero(spelling.opens).tolist() == [4, 5, 9]
+    assert spelling.order is not None and [pieces[one] for one in spelling.order[:5]] == [
+        b"\n", b" ", b" The", b" of", b" the",
+    ]  # fmt: skip

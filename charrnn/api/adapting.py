@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from charrnn.api.baselines import end_of_training_text
 from charrnn.config.verbs import ADAPTED
-from charrnn.errors import CharrnnError
 from charrnn.text.dataset import encode_part
-from charrnn.text.letters import OF_PIECES, letters_of, newline_of
+from charrnn.text.letters import Spelling
 from charrnn.text.part import Part
 
 if TYPE_CHECKING:
@@ -31,8 +30,6 @@ class Adapting:
         self.notes: list[str] = []
         if way == GRADIENT:
             return
-        if letters_of(model.tokenizer) is None:
-            raise CharrnnError(f"{OF_PIECES}: adapt by gradient")
         from charrnn.inference.mixing import require_built
 
         require_built()
@@ -73,11 +70,8 @@ class Adapting:
         from charrnn.inference.mixing import Mixer
         from charrnn.scoring.mixing import prime
 
-        started, tokenizer = time.monotonic(), self.model.tokenizer
-        letters = letters_of(tokenizer)
-        assert letters is not None
-        most = size_of(self.training) + more
-        mixer = Mixer(self.training.tokens, self.model.config.vocab_size, letters, newline_of(tokenizer), most)
+        started, spelling = time.monotonic(), Spelling.of(self.model.tokenizer)
+        mixer = Mixer(self.training.tokens, self.model.config.vocab_size, spelling, size_of(self.training) + more)
         prime(mixer, self.training)
         self.notes = [f"counts begin with {self.what}, read in {time.monotonic() - started:.1f} s"]
         return mixer

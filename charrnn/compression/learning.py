@@ -59,7 +59,7 @@ class Learning:
         """One that has read; its tables have the size that it takes to read so many symbols more."""
         before, alphabet = self.begins_with.astype(np.uint32), self.alphabet
         most = 2 * (before.size + count)  # with the beginnings of documents, which nobody has counted yet
-        mixer = Mixer(before, alphabet.size, alphabet.letters, alphabet.newline, most)
+        mixer = Mixer(before, alphabet.size, alphabet.spelling, most)
         mixer.read(before, np.append(True, before[:-1] == alphabet.end)[: before.size])
         return mixer
 

@@ -17,9 +17,8 @@ import numpy.typing as npt
 
 from charrnn.compression.numbers import read_number, written_number
 from charrnn.config import ModelConfig
-from charrnn.errors import CharrnnError
 from charrnn.text.documents import SEPARATORS
-from charrnn.text.letters import OF_PIECES, letters_of, newline_of
+from charrnn.text.letters import Spelling
 from charrnn.text.tokenizers import Tokenizer
 from charrnn.text.tokenizers.byte import BytePieces
 
@@ -49,17 +48,9 @@ class Alphabet:
         self.size = config.vocab_size + (self.escape is not None)
 
     @cached_property
-    def letters(self) -> npt.NDArray[np.int64]:
-        """Which letter each id of the vocabulary is. Raises CharrnnError where ids are pieces of words."""
-        found = letters_of(self._tokenizer)
-        if found is None:
-            raise CharrnnError(OF_PIECES)
-        return found
-
-    @cached_property
-    def newline(self) -> int | None:
-        """The id of a line's end."""
-        return newline_of(self._tokenizer)
+    def spelling(self) -> Spelling:
+        """How the ids of the vocabulary make words."""
+        return Spelling.of(self._tokenizer)
 
     def message(self, content: bytes) -> Message:
         """The symbols of any bytes."""

@@ -158,6 +158,7 @@ static void append(Mixer *m, int32_t symbol) {
         t->runs[0] = kind;
     }
     if (kind == SMALL || kind == CAPITAL) {
+        if (t->word && m->set.opens[symbol]) end_word(t);
         if (!t->word) t->capital = kind == CAPITAL;
         t->word = hashed(t->word, (uint64_t)m->set.letters[symbol]);
         t->word_length++;

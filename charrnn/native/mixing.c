@@ -189,4 +189,4 @@ EXPORTED int64_t charrnn_mixing_code(Mixer *m, Coder *coder, int64_t symbol, int
 EXPORTED void charrnn_mixing_finish(Coder *coder) { finish(coder); }
 
 /* With which form of the record this was built (FORM in mixing.py). */
-EXPORTED int64_t charrnn_mixing_form(void) { return 2; }
+EXPORTED int64_t charrnn_mixing_form(void) { return 3; }

@@ -43,6 +43,7 @@ typedef struct {
     int64_t lately;            /* log2 of the symbols after which what was counted lately begins anew */
     const int32_t *children;   /* (V - 1, 2): a node, or ~symbol; the root is 0, each node stands before its own */
     const int32_t *letters;    /* (V,): which letter a symbol is, NONE for none */
+    const uint8_t *opens;      /* (V,): a word begins with it, whatever stands before */
     const uint8_t *next;       /* (256, 2): history of bits -> history when a 0, a 1 is added */
     const uint8_t *certain;    /* (256,): the history has bits of one kind only */
     const uint16_t *beginning; /* (256,): what a history says until it is known better */

@@ -6,7 +6,7 @@ from typing import Any
 from charrnn import native
 
 # The library says with which form of the record it was built.
-FORM = 2
+FORM = 3
 Address, Count = native.Address, native.Count
 
 
@@ -15,8 +15,8 @@ class SettingsRecord(ctypes.Structure):
 
     _fields_ = (
         ("symbols", Count), ("newline", Count), ("most", Count), ("blocks", Count), ("singles", Count),
-        ("places", Count), ("lately", Count), ("children", Address), ("letters", Address), ("next", Address),
-        ("certain", Address), ("beginning", Address), ("stretch", Address), ("squash", Address),
+        ("places", Count), ("lately", Count), ("children", Address), ("letters", Address), ("opens", Address),
+        ("next", Address), ("certain", Address), ("beginning", Address), ("stretch", Address), ("squash", Address),
         ("logarithms", Address),
     )  # fmt: skip
 

@@ -13,6 +13,7 @@ from charrnn.inference.mixing import tables
 from charrnn.inference.mixing.tree import tree
 from charrnn.native import mixing
 from charrnn.native.mixing import CoderRecord
+from charrnn.text.letters import NO_LETTER, Spelling
 from charrnn.text.token_files import Tokens
 
 NOT_BUILT = (
@@ -41,22 +42,25 @@ def require_built() -> Any:
 
 
 class Mixer:
-    """Reads V symbols, of which `letters` (V,) says which letter each is; its tables are made for `most` of them.
+    """Reads V symbols, which make words as their `spelling` says; its tables are made for `most` of them.
 
     `training` gives the tree of the alphabet its shape. Raises CharrnnError where the library was not built.
     """
 
-    def __init__(
-        self, training: Tokens, symbols: int, letters: npt.NDArray[np.int64], newline: int | None, most: int
-    ) -> None:
+    def __init__(self, training: Tokens, symbols: int, spelling: Spelling, most: int) -> None:
         calls = require_built()
         require(1 <= symbols <= MOST_SYMBOLS, f"mixing counts needs an alphabet of at most {MOST_SYMBOLS:,} symbols")
         self.calls, self.symbols = calls, symbols
+        letters, newline, opens, order = spelling
+        more = symbols - len(letters)  # symbols that spell nothing
         size = max(0, math.ceil(math.log2(max(most, 1))))
         # They live as long as the mixer, which reads them where they are.
         self._arrays: dict[str, npt.NDArray[Any]] = {
-            "children": np.ascontiguousarray(tree(training, symbols)),
-            "letters": np.append(letters, [-1] * (symbols - len(letters))).astype(np.int32),
+            "children": np.ascontiguousarray(tree(training, symbols, order)),
+            "letters": np.append(letters, [NO_LETTER] * more).astype(np.int32),
+            "opens": np.zeros(symbols, np.uint8)
+            if opens is None
+            else np.append(opens, [False] * more).astype(np.uint8),
             "next": np.ascontiguousarray(tables.histories()[1]),
             "certain": tables.certain(),
             "beginning": tables.beginning(),

@@ -6,13 +6,16 @@ import numpy.typing as npt
 from charrnn.text.token_files import Tokens
 
 
-def tree(tokens: Tokens, symbols: int) -> npt.NDArray[np.int32]:
+def tree(tokens: Tokens, symbols: int, order: npt.NDArray[np.int64] | None = None) -> npt.NDArray[np.int32]:
     """(V - 1, 2): what a 0 and a 1 lead to, a node or ~symbol; the root is 0, and each node stands before its own.
 
     The symbols stay in order, as like ones stand together in an alphabet, and each node halves what is below it, as
-    often as it came in the tokens (Fano 1949), as nearly as can be.
+    often as it came in the tokens (Fano 1949), as nearly as can be. `order`: another one, of the first ids.
     """
-    weights = np.bincount(tokens[tokens < symbols], minlength=symbols).astype(np.int64) + 1
+    leaves = np.arange(symbols)
+    if order is not None:
+        leaves[: len(order)] = order
+    weights = np.bincount(tokens[tokens < symbols], minlength=symbols)[leaves].astype(np.int64) + 1
     before = np.concatenate([[0], np.cumsum(weights)])
     children = np.empty((max(symbols - 1, 0), 2), np.int32)
     made, left = 0, [(0, symbols, -1, 0)]
@@ -24,7 +27,7 @@ def tree(tokens: Tokens, symbols: int) -> npt.NDArray[np.int32]:
             border = first + 1 + int(halves.argmin())
             left += [(border, end, number, 1), (first, border, number, 0)]
         else:
-            number = ~first
+            number = ~int(leaves[first])
         if above >= 0:
             children[above, side] = number
     return children
