@@ -57,12 +57,12 @@ def main() -> None:
 def figures(model: api.Model) -> str:
     """What each expert brings."""
     assert model.counts is not None
-    experts, fixed = model.counts.experts, fixed_gate(model.counts.experts)
+    experts, fixed = model.counts.experts, fixed_gate(model.counts.experts, 1)
     part = encode_part(model.tokenizer, [api.held_out(model).read()], model.documents)
     columns: list[list[str]] = []
     for reset_every in READINGS.values():
         parted = part.parted(middle(part))
-        halves = [examples_of(model.network, experts, half, reset_every=reset_every) for half in parted]
+        halves = [examples_of(model.network, experts, half, 1, reset_every=reset_every) for half in parted]
 
         def mean(gates: list[Gate], kept: list[Examples]) -> str:
             costs = sum(half.cost(gate) for half, gate in zip(kept, gates, strict=True))

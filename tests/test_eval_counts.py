@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from charrnn import api
 from charrnn.api.contributions import read_beside
@@ -16,7 +17,9 @@ from charrnn.models.counts.fitting import fit
 from charrnn.models.counts.kept import ALL, OF_FIRST_HALF, OF_SECOND_HALF, KeptCounts
 from charrnn.models.counts.mixture import Gate, Mixture
 from charrnn.models.counts.trie import Ids
+from charrnn.models.ensemble import Ensemble
 from charrnn.scoring import counts
+from charrnn.scoring.contributions import contributions
 from charrnn.scoring.counts import alike_in, counted_nll, examples_of, fit_gates, middle
 from charrnn.scoring.token_nll import Positions, token_nll
 from charrnn.storage import checkpoint
@@ -44,9 +47,9 @@ def test_each_half_of_the_held_out_part_is_scored_by_the_gate_of_the_other_half(
     up, model = np.tile(np.arange(5), 2000), make_model(hidden=4)
     experts, part = Experts.count(up[:1000], START), part_of(up[:3000], up[:3000][::-1])
     found = fit_gates(model, experts, part)
-    first, second = (examples_of(model, experts, half) for half in part.parted(middle(part)))
+    first, second = (examples_of(model, experts, half, 1) for half in part.parted(middle(part)))
     assert found.both is not None and found.alone is not None
-    fixed = counts.fixed_gate(experts)
+    fixed = counts.fixed_gate(experts, 1)
     for name, other in ((OF_FIRST_HALF, second), (OF_SECOND_HALF, first)):
         np.testing.assert_array_equal(found.counts.gates[name].constants, fit(other, fixed).constants)
     honest = first.cost(found.counts.gates[OF_FIRST_HALF]) + second.cost(found.counts.gates[OF_SECOND_HALF])
@@ -64,6 +67,36 @@ def test_without_a_held_out_part_the_weights_are_fixed() -> None:
     found = fit_gates(make_model(hidden=4), experts, None)
     assert found.both is None and [*found.counts.gates] == [ALL]
     assert found.counts.gates[ALL].constants.tolist() == list(counts.CONSTANTS_OF_PIECES)
+
+
+@each("starts", [None, np.array([0, 90, 91, 150])])
+def test_networks_of_an_ensemble_are_mixed_apart_and_their_mean_is_the_network_alone(starts: Positions | None) -> None:
+    """As by one pass of each, formulas in float64; two that are alike are one of twice the weight."""
+    documents = starts is not None
+    one, other = make_model(documents=documents), make_model(documents=documents)
+    with torch.no_grad():
+        other.forwards.bias.mul_(-1)
+    part, model = Part(draw(200), 200, starts), Ensemble([one, other])
+    experts = Experts.count(draw(400), START, starts)
+    gate = Gate.constant([0.7, 0.2, 0.4, -0.1])
+    found = counted_nll(model, [Counting(Mixture(experts, gate))], part)
+    np.testing.assert_allclose(found.alone, token_nll(model, part.tokens, starts), atol=1e-6)
+    log_p = [examples_of(each, experts, part, 1).log_p for each in (one, other)]
+    apart = examples_of(model, experts, part, 2)
+    np.testing.assert_allclose(apart.log_p, [log_p[0][0], *log_p[1]], atol=1e-6)
+    slow = np.einsum("k,knv->nv", gate.constants, apart.log_p.astype(float))
+    slow -= np.log(np.exp(slow).sum(axis=1, keepdims=True))
+    np.testing.assert_allclose(found.both, -slow[np.arange(200), part.tokens], atol=1e-5)
+    twice, single = (
+        counted_nll(network, [Counting(Mixture(experts, Gate.constant(weights)))], part).both
+        for network, weights in ((Ensemble([one, one]), [0.3, 0.4, 0.4, -0.1]), (one, [0.7, 0.4, -0.1]))
+    )
+    np.testing.assert_allclose(twice, single, atol=1e-5)
+    fitted = fit_gates(model, experts, part)
+    assert fitted.counts.mixture.networks == 2 and fitted.alone == pytest.approx(found.alone.mean(), rel=3e-3)
+    told = contributions(model, [Counting(Mixture(experts, gate))], part)
+    np.testing.assert_allclose(told.alone[0], found.alone, atol=1e-5)
+    np.testing.assert_allclose(told.weights[:, 0], [0.9, 0.4, -0.1])
 
 
 @each("reset_every", [None, 7])

@@ -141,31 +141,34 @@ def test_of_a_text_in_pieces_no_expert_knows_more_than_the_token_before() -> Non
 
 @each("letters", [LETTERS, None])
 @each("documents", [False, True])
+@each("networks", [1, 3])
 def test_the_mixture_is_a_distribution_the_same_for_any_split_rows_and_reader(
-    letters: Tokens | None, documents: bool
+    letters: Tokens | None, documents: bool, networks: int
 ) -> None:
     """Rows end and begin words where they like; a gate that is all but constant; against float64 arithmetic."""
     counted, starts = text(300), None
     if documents:
         _, counted, starts = documents_of(counted, [9] * 20)
     experts = Experts.count(counted, START, starts, letters)
-    random, count = np.random.default_rng(0), 1 + len(experts.each)
+    random, count = np.random.default_rng(0), networks + len(experts.each)
     shapes = ((count,), (3 * count - 1,), (3 * count - 1,), (3 * count - 1, 5), (5,), (5, count))
     gate = Gate(*(random.normal(size=shape) for shape in shapes))
     gate = replace(gate, scale=np.exp(gate.scale))
     mixture, symbols = Mixture(experts, gate), VOCAB + documents
+    assert mixture.networks == networks
     tokens = np.stack([text(40, seed) for seed in range(3)], axis=1)
     tokens[0], tokens[7, 1], tokens[3, 0] = [START, 2, START], START, START + 1
-    logits = random.normal(size=(120, symbols)).astype(np.float32)
+    logits = random.normal(size=(120, networks * symbols)).astype(np.float32)
     whole, memory = mixture.read(tokens, logits, mixture.nothing_read(3))
 
     contexts = np.array([experts.read(row, np.zeros(1, np.int64), experts.nothing_read(1))[0] for row in tokens.T])
     log_p = np.log(np.asarray(experts.log_p(contexts.swapaxes(0, 1).reshape(120, -1))[0], np.float64))
-    own = logits - np.log(np.exp(logits.astype(np.float64)).sum(axis=1, keepdims=True))
-    together = np.concatenate([own[None], log_p])
+    each_own = logits.astype(np.float64).reshape(120, networks, symbols).swapaxes(0, 1)
+    own = each_own - np.log(np.exp(each_own).sum(axis=2, keepdims=True))
+    together = np.concatenate([own, log_p])
     expected = mixed(together, gate.weights(together))
     found = whole - np.log(np.exp(whole.astype(np.float64)).sum(axis=1, keepdims=True))
-    np.testing.assert_allclose(found, expected, atol=2e-5)
+    np.testing.assert_allclose(found, expected, atol=5e-5)
 
     for reader in (mixture, Counting(mixture)):
         parts, state = [], mixture.nothing_read(3)
@@ -183,8 +186,13 @@ def test_counts_come_back_from_arrays_and_what_does_not_fit_together_is_refused(
     gate = some_gate()
     kept = KeptCounts(experts, {"all": Gate.constant([1.0, 0, 0, 0])})
     arrays = kept.arrays()
-    again = KeptCounts.from_arrays(arrays, VOCAB, START).arrays()
+    again = KeptCounts.from_arrays(arrays, VOCAB, START, 1).arrays()
     assert arrays.keys() == again.keys() and all(arrays[name].tobytes() == again[name].tobytes() for name in arrays)
+    # Of an ensemble each network has a weight, or their mean one, as in files written before.
+    apart = KeptCounts(experts, {"all": Gate.constant([0.5, 0.5, 0, 0, 0])}).arrays()
+    assert [KeptCounts.from_arrays(one, VOCAB, START, 2).mixture.networks for one in (apart, arrays)] == [2, 1]
+    with pytest.raises(ConfigError, match="its counts"):
+        KeptCounts.from_arrays(apart, VOCAB, START, 3)
     first = arrays["experts.grams.3.firsts"]
     damaged = {
         "experts.grams.3.firsts": np.where(np.arange(first.size) == 2, first.max(), first),
@@ -198,7 +206,7 @@ def test_counts_come_back_from_arrays_and_what_does_not_fit_together_is_refused(
     for name, array in damaged.items():
         wrong = {**arrays, name: array} if array is not None else {k: v for k, v in arrays.items() if k != name}
         with pytest.raises(ConfigError, match="its counts"):
-            KeptCounts.from_arrays(wrong, VOCAB, START)
+            KeptCounts.from_arrays(wrong, VOCAB, START, 1)
 
 
 @settings(max_examples=50, deadline=None)

@@ -264,7 +264,7 @@ def test_what_the_compiled_draw_does_not_know_is_left_to_the_chain() -> None:
 # -- beside counts -----------------------------------------------------------------------------------------------------
 
 
-def some_mixture(documents: bool = False) -> Mixture:
+def some_mixture(documents: bool = False, networks: int = 1) -> Mixture:
     """Counts of a text of random words, and a gate that looks at everything."""
     random = np.random.default_rng(4)
     words = [random.integers(0, SYMBOLS - 3, size) for size in (1, 2, 3, 3, 5, 9)]
@@ -272,28 +272,32 @@ def some_mixture(documents: bool = False) -> Mixture:
     letters = np.where(np.arange(SYMBOLS) < SYMBOLS - 3, np.arange(SYMBOLS) // 2 * 2, -1)
     starts = np.arange(0, tokens.size, 50) if documents else None
     experts = Experts.count(tokens, SYMBOLS, starts, letters)
-    shapes = ((4,), (11,), (11,), (11, 9), (9,), (9, 4))
+    k, f = networks + 3, 3 * networks + 8
+    shapes = ((k,), (f,), (f,), (f, 9), (9,), (9, k))
     gate = Gate(*(random.normal(size=shape) for shape in shapes))
     return Mixture(experts, replace(gate, scale=np.exp(gate.scale), outward=gate.outward / 20))
 
 
 @each("name", SETS)
 @each("documents", [False, True])
-def test_counts_are_numpys_to_the_bit_and_what_is_written_beside_them(name: str, documents: bool) -> None:
+@each("networks", [1, 2])
+def test_counts_are_numpys_to_the_bit_and_what_is_written_beside_them(
+    name: str, documents: bool, networks: int
+) -> None:
     """Read in pieces, with symbols that are known nowhere; written in one call, in several, and step by step."""
-    mixture, random = some_mixture(documents), np.random.default_rng(5)
+    mixture, random = some_mixture(documents, networks), np.random.default_rng(5)
     counting = Counting(mixture)
     assert counting.compiled is not None and LIBRARY is not None
     counting.compiled.library = LIBRARY.using(name)
     tokens = random.integers(0, SYMBOLS + 2, (30, 3))
-    logits = (3 * random.standard_normal((90, SYMBOLS + documents))).astype(np.float32)
+    logits = (3 * random.standard_normal((90, networks * (SYMBOLS + documents)))).astype(np.float32)
     expected, memory = mixture.read(tokens, logits, mixture.nothing_read(3))
     first, between = counting.read(tokens[:11], logits[:33], counting.nothing_read(3))
     second, after = counting.read(tokens[11:], logits[33:], between)
     assert np.concatenate([first, second]).tobytes() == expected.tobytes()
     assert all((one == other).all() for one, other in zip(after, memory, strict=True))
 
-    engine = CountedEngine(an_engine("gru", 2, 5, name, documents=documents), counting)
+    engine = CountedEngine(an_engine("gru", 2, 5, name, documents=documents, ensemble=networks), counting)
     state, found = engine.initial_state(3), random.random((3, 12))
     logits, state = engine.step(np.full(3, SYMBOLS), state)
     drawing = Drawing(temperature=0.9, top_k=20)
@@ -301,7 +305,7 @@ def test_counts_are_numpys_to_the_bit_and_what_is_written_beside_them(name: str,
     parts = [engine.write(logits, state, Draws(found[:, :5], drawing))]
     parts.append(engine.write(parts[0].logits, parts[0].state, Draws(found[:, 5:], drawing)))
     assert np.hstack([part.ids for part in parts]).tolist() == drawn.ids.tolist()
-    slow = CountedEngine(an_engine("gru", 2, 5, name, documents=documents), counting)
+    slow = CountedEngine(an_engine("gru", 2, 5, name, documents=documents, ensemble=networks), counting)
     slow._counting.compiled = None
     slow.use(NUMPY)
     for ids in drawn.ids.T:
@@ -311,7 +315,7 @@ def test_counts_are_numpys_to_the_bit_and_what_is_written_beside_them(name: str,
 
 
 @settings(deadline=None, max_examples=100)
-@given(st.sampled_from(native.CountsRecord._fields_[:6]), st.integers(-3, 2**40), st.integers(-(2**62), 2**62))
+@given(st.sampled_from(native.CountsRecord._fields_[:7]), st.integers(-3, 2**40), st.integers(-(2**62), 2**62))
 def test_counts_that_lie_are_refused_and_wild_memories_harmless(field: Any, value: int, wild: int) -> None:
     counting = Counting(some_mixture())
     assert counting.compiled is not None

@@ -42,7 +42,8 @@ def mixtures_for(model: "Opened", part: Part, *, lines: bool) -> tuple[list[Coun
     if np.array_equal(held_out.tokens, part.tokens):
         halves = [Counting(model.counts.of(half)) for half in (OF_FIRST_HALF, OF_SECOND_HALF)]
         return halves, ["each half of the held-out part by weights fitted on the other half"]
-    fixed = Counting(Mixture(model.counts.experts, fixed_gate(model.counts.experts)))
+    networks = model.counting.mixture.networks
+    fixed = Counting(Mixture(model.counts.experts, fixed_gate(model.counts.experts, networks)))
     return [fixed], [
         f"{alike:,} tokens stand in the held-out part as well, on which the model's weights for counts were fitted: "
         "fixed ones instead"

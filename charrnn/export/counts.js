@@ -1,6 +1,6 @@
 // Counts beside the network, as models/counts has them: where a text is in the tables, what each expert holds likely
 // there, and the mixture, whose weights a gate chooses. Single operations of float32 in the same order, sums in 16 lanes.
-// V symbols, K experts with the network, F features, H units of the gate.
+// V symbols, K experts with the networks, F features, H units of the gate.
 const LANES = 16, HASH_BASE = 0x9e3779b97f4a7c15n, HASH_MULTIPLIER = 0xd6e8feb86659fd93n, U64 = 0xffffffffffffffffn;
 const OF_EXP = [1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1].map(f32);
 const OF_LOG = [
@@ -96,8 +96,9 @@ class Counts {
     this.words = record.words.map(array);
     this.experts = record.experts.map(({ contexts, levels: own }) => ({ contexts, levels: own.map(n => levels[n]) }));
     this.gate = Object.fromEntries(Object.entries(record.gate).map(([name, place]) => [name, array(place)]));
-    this.p = rows(this.experts.length + 1);
-    this.logs = rows(this.experts.length + 1);
+    this.networks = this.gate.constants.length - this.experts.length;
+    this.p = rows(this.gate.constants.length);
+    this.logs = rows(this.gate.constants.length);
     this.contexts = new Int32Array(this.grams.length + this.words.length);
     this.scrambled = new Map();
   }
@@ -105,11 +106,11 @@ class Counts {
     this.places = new Int32Array(this.grams.length);
     Object.assign(this, { soFar: 0n, alike: 0n, before: [0n, 0n], begun: false, inWord: false, cut: false });
   }
-  // One more token, and what the network holds likely behind it, logits (V,) -> `mixed` (V,), by both.
-  read(id, logits, mixed) {
+  // One more token, and what each network holds likely behind it, logits (V,) -> `mixed` (V,), by all.
+  read(id, networks, mixed) {
     this.goOn(id);
-    this.own(logits);
-    this.experts.forEach((expert, k) => this.likely(expert, this.p[k + 1], this.logs[k + 1]));
+    networks.forEach((logits, n) => this.own(logits, this.p[n], this.logs[n]));
+    this.experts.forEach((expert, n) => this.likely(expert, this.p[networks.length + n], this.logs[networks.length + n]));
     const weights = this.open(), { logs } = this;
     for (let j = 0; j < this.symbols; j++) {
       let sum = f32(weights[0] * logs[0][j]);
@@ -152,9 +153,9 @@ class Counts {
     }
     return found;
   }
-  // The network's logits -> its probabilities and log-probabilities.
-  own(logits) {
-    const { p: [p], logs: [logs], symbols } = this, most = largest32(logits, symbols);
+  // A network's logits -> its probabilities and log-probabilities.
+  own(logits, p, logs) {
+    const { symbols } = this, most = largest32(logits, symbols);
     for (let j = 0; j < symbols; j++) p[j] = exp32(logs[j] = logits[j] - most);
     const total = sum32(p), logTotal = log32(total);
     for (let j = 0; j < symbols; j++) {

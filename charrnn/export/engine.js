@@ -89,7 +89,7 @@ class Network {
   }
 }
 
-// One network, or several whose probabilities are averaged (integer_mixture in inference/integer.py); counts beside them.
+// One network, or several whose probabilities are averaged (integer_mixture in inference/integer.py), or each mixed with counts.
 class Model {
   // `array` gives an array of the page by its place.
   constructor(record, array, plain = false) {
@@ -98,6 +98,7 @@ class Model {
     this.own = this.networks.length > 1 ? new Float32Array(record.symbols) : this.networks[0].logits;
     this.counts = record.counts && new Counts(record.counts, array, record.symbols);
     this.logits = this.counts ? new Float32Array(record.symbols) : this.own;
+    this.apart = this.counts?.networks > 1;
   }
   begin() {
     for (const { layers } of this.networks) for (const layer of layers) layer.begin();
@@ -106,8 +107,8 @@ class Model {
   }
   read(token) {
     for (const network of this.networks) network.step(token);
-    if (this.networks.length > 1) this.mix();
-    this.counts?.read(token, this.own, this.logits);
+    if (this.networks.length > 1 && !this.apart) this.mix();
+    this.counts?.read(token, this.apart ? this.networks.map(network => network.logits) : [this.own], this.logits);
   }
   mix() {
     const size = this.own.length, mean = new Float64Array(size), shares = new Float64Array(size);

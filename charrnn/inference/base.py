@@ -145,6 +145,10 @@ class Engine(ABC):
     def step(self, tokens: Ids, state: EngineState) -> tuple[Floats, EngineState]:
         """tokens (B,), state -> logits (B, V) float32, state."""
 
+    def apart(self) -> "Engine":
+        """The same whose networks, where there are several, are not averaged: logits side by side (B, M V)."""
+        return self
+
     @property
     def compiled(self) -> "Sequence[CompiledNetwork]":
         """All its networks as the compiled step has them; nothing where one of them has no such step."""

@@ -25,7 +25,7 @@ class CountedEngine(Engine):
 
     def __init__(self, engine: Engine, counting: Counting) -> None:
         super().__init__(engine.config)
-        self._engine, self._counting = engine, counting
+        self._engine, self._counting = engine.apart() if counting.apart else engine, counting
         self.chosen = engine.chosen
 
     @property
@@ -50,7 +50,7 @@ class CountedEngine(Engine):
     def read(self, tokens: Ids, state: CountedState) -> tuple[Floats, CountedState]:
         logits, network = self._engine.read(tokens, state.network)
         found, counts = self._counting.read(tokens, logits.reshape(-1, logits.shape[-1]), state.counts)
-        return found.reshape(logits.shape), CountedState(network, counts)
+        return found.reshape(*tokens.shape, -1), CountedState(network, counts)
 
     @property
     def writes(self) -> bool:

@@ -33,16 +33,16 @@ GATE = ("mean", "scale", "inward", "bias", "outward", "constants")
 
 
 class Counting:
-    """A mixture at hand; `compiled` is its record, where the library has it."""
+    """A mixture at hand; `compiled` is its record, where the library has it; `apart`: it wants several networks so."""
 
     def __init__(self, mixture: Mixture) -> None:
         self.mixture = mixture
-        self.nothing_read = mixture.nothing_read
+        self.nothing_read, self.apart = mixture.nothing_read, mixture.networks > 1
         found = library()
         self.compiled = None if found is None else CompiledCounts(found, mixture)
 
     def read(self, tokens: Ids, logits: Floats, memory: CountMemory) -> tuple[Floats, CountMemory]:
-        """Tokens (T, B), what a network holds likely behind each, logits (T x B, V), memory -> logits, memory."""
+        """Tokens (T, B), what networks hold likely behind each, logits (T x B, M V), memory -> logits, memory."""
         if self.compiled is None:
             return self.mixture.read(tokens, logits, memory)
         return self.compiled.read(tokens, logits, memory)
@@ -54,12 +54,12 @@ class CompiledCounts:
     def __init__(self, library: Library, mixture: Mixture) -> None:
         self.library, self._kept = library, list[Any]()
         experts, gate = mixture.experts, mixture.gate.arrays()
-        self.symbols, self.lengths = experts.vocab_size, len(experts.grams) - 1
+        self.symbols, self.lengths, self._networks = experts.vocab_size, len(experts.grams) - 1, mixture.networks
         levels = [self._level(level) for level in experts.grams[:-1]]
         words = [self._words(word) for word in experts.words]
         each = [self._expert(*pair) for pair in zip(experts.each, [*experts.each[1:], None], strict=True)]
         self.record = CountsRecord(
-            self.symbols, experts.start_id + 1, self.lengths, len(words), len(each), len(gate["bias"]),
+            self.symbols, experts.start_id + 1, self.lengths, len(words), self._networks, len(each), len(gate["bias"]),
             self._several(LevelRecord, levels), self._several(WordsRecord, words),
             None if experts.letters is None else self._hold(experts.letters, np.int64),
             self._several(ExpertRecord, each), self._hold(experts.base, np.float32),
@@ -69,15 +69,16 @@ class CompiledCounts:
 
     def read(self, tokens: Ids, logits: Floats, memory: CountMemory) -> tuple[Floats, CountMemory]:
         """As `Counting.read`."""
-        ids, found = np.ascontiguousarray(tokens, np.int64), np.array(logits, np.float32, order="C")
+        ids, given = np.ascontiguousarray(tokens, np.int64), np.ascontiguousarray(logits, np.float32)
         places, words = self.writable(memory)
-        require_fitting(found.shape == (ids.size, self.symbols) and len(places) == ids.shape[1])
+        require_fitting(given.shape == (ids.size, self._networks * self.symbols) and len(places) == ids.shape[1])
+        found = np.empty((ids.size, self.symbols), np.float32)
         self.library.call(
             "charrnn_count",
             self.address,
             ids.shape[1],
             len(ids),
-            *(address_of(array) for array in (ids, places, words, found)),
+            *(address_of(array) for array in (ids, places, words, given, found)),
         )
         return found, CountMemory(places, words)
 

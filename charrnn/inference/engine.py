@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from charrnn.config import ModelConfig
 from charrnn.inference.base import BackEnd, Drawn, Draws, Engine, EngineState, Ids, of_all
 from charrnn.inference.compiled import CompiledNetwork
-from charrnn.inference.formats import FORMATS
+from charrnn.inference.formats import FORMATS, Together
 from charrnn.inference.network import NetworkEngine
+from charrnn.inference.operations import side_by_side
 from charrnn.inference.products import Floats, Matrix
 from charrnn.inference.writing import write
 from charrnn.models.weights import direction_weights, split_models
@@ -27,16 +28,18 @@ def open_engine(
         NetworkEngine(config.single, direction_weights(own, direction), precision)
         for own in split_models(config, weights)
     ]
-    return engines[0] if len(engines) == 1 else EnsembleEngine(config, engines, precision)
+    return engines[0] if len(engines) == 1 else EnsembleEngine(config, engines, FORMATS[precision].mixture)
 
 
 class EnsembleEngine(Engine):
-    """Several engines read the same tokens side by side; the logits are those of their mean probabilities."""
+    """Several engines read the same tokens side by side; what one logits are made of theirs says `mixture`."""
 
-    def __init__(self, config: ModelConfig, engines: Sequence[Engine], precision: str) -> None:
+    def __init__(self, config: ModelConfig, engines: Sequence[Engine], mixture: Together) -> None:
         super().__init__(config)
-        self._engines = tuple(engines)
-        self._mixture = FORMATS[precision].mixture
+        self._engines, self._mixture = tuple(engines), mixture
+
+    def apart(self) -> Engine:
+        return EnsembleEngine(self.config, self._engines, side_by_side)
 
     @property
     def matrices(self) -> list[Matrix]:

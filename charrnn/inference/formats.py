@@ -8,13 +8,16 @@ from charrnn.inference.integer import IntegerOperations, Wide8, integer_mixture
 from charrnn.inference.operations import NumpyOperations, ensemble_logits
 from charrnn.inference.products import Exact8, Floats, Plain
 
+# Logits (B, V) of several networks -> what is made of them (B, V).
+Together = Callable[[Sequence[Floats]], Floats]
+
 
 class Format(NamedTuple):
     """One number format."""
 
     matrix: type[Plain] | type[Exact8]
     operations: type[NumpyOperations]
-    mixture: Callable[[Sequence[Floats]], Floats]
+    mixture: Together
 
 
 # What text is written in (PRECISIONS), of which 8 bits are the same on every machine; and `wide`, which is too, where

@@ -63,6 +63,11 @@ class NumpyOperations:
         return tuple(x.reshape(len(x), parts, -1).swapaxes(0, 1))
 
 
+def side_by_side(logits: Sequence[Floats]) -> Floats:
+    """Logits (B, V) of M networks -> (B, M V)."""
+    return np.concatenate(logits, axis=1)
+
+
 def ensemble_logits(logits: Sequence[Floats]) -> Floats:
     """log of the mean of the probabilities that each of some logits (B, V) stands for."""
     log_p = np.stack(logits)

@@ -13,7 +13,7 @@ import numpy as np
 from charrnn.config import ModelConfig
 from charrnn.inference.base import Ids
 from charrnn.inference.layers import head
-from charrnn.inference.operations import NumpyOperations, ensemble_logits
+from charrnn.inference.operations import NumpyOperations, ensemble_logits, side_by_side
 from charrnn.inference.products import Floats
 from charrnn.models.cells import CELLS, Cell, State, gather
 from charrnn.models.connections import DENSE, Connection, connection
@@ -38,9 +38,9 @@ class WindowOperations(NumpyOperations):
 class NetworkWindows:
     """One network, or several whose probabilities are averaged, reading forwards."""
 
-    def __init__(self, config: ModelConfig, weights: Mapping[str, Floats]) -> None:
-        """Weights stand under the names of a model's file."""
-        self._config = config
+    def __init__(self, config: ModelConfig, weights: Mapping[str, Floats], *, apart: bool = False) -> None:
+        """Weights stand under the names of a model's file. Of several read `apart` the logits stand side by side."""
+        self._config, self._together = config, side_by_side if apart else ensemble_logits
         self._models = [_Windows(config.single, direction_weights(own)) for own in split_models(config, weights)]
 
     def initial_states(self, rows: int) -> NetworkState:
@@ -53,7 +53,7 @@ class NetworkWindows:
         if self._config.ensemble == 1:
             return self._models[0](tokens, states)
         found = [model(tokens, own) for model, own in zip(self._models, states, strict=True)]
-        return ensemble_logits([logits for logits, _ in found]), tuple(own for _, own in found)
+        return self._together([logits for logits, _ in found]), tuple(own for _, own in found)
 
 
 class _Windows:

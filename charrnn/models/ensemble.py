@@ -6,6 +6,7 @@ Shapes: B batch, T time, V vocabulary (predicted symbols).
 import dataclasses
 import math
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 import torch
@@ -22,11 +23,12 @@ Member = TypeVar("Member", bound=LanguageModel | Direction)
 class Mixture(nn.Module, Generic[Member]):
     """Models of which none knows of the others, called as one: the mean of their probabilities.
 
-    A memory is a tuple of theirs.
+    Read `apart`, their logits stand side by side (B, T, M V) instead. A memory is a tuple of theirs.
     """
 
-    def __init__(self, models: Sequence[Member]) -> None:
+    def __init__(self, models: Sequence[Member], *, apart: bool = False) -> None:
         super().__init__()
+        self._together = partial(torch.cat, dim=-1) if apart else ensemble_logits
         self.config = dataclasses.replace(models[0].config, ensemble=len(models))
         # A ModuleList is a sequence of what it was given; its own type knows of modules alone.
         self.models: Sequence[Member] = cast("Sequence[Member]", nn.ModuleList(models))
@@ -37,9 +39,9 @@ class Mixture(nn.Module, Generic[Member]):
         return tuple(model.initial_states(batch) for model in self.models)
 
     def forward(self, tokens: Tensor, states: tuple[States, ...]) -> tuple[Tensor, tuple[States, ...]]:
-        """tokens (B, T), states -> log mean p (B, T, V), states."""
+        """tokens (B, T), states -> log mean p (B, T, V), or logits side by side, states."""
         logits, new = zip(*(model(tokens, own) for model, own in zip(self.models, states, strict=True)), strict=True)
-        return ensemble_logits(logits), new
+        return self._together(logits), new
 
 
 class Ensemble(Mixture[LanguageModel]):
@@ -100,6 +102,11 @@ def build(config: ModelConfig) -> Network:
     if config.ensemble == 1:
         return LanguageModel(config)
     return Ensemble([LanguageModel(config.single) for _ in range(config.ensemble)])
+
+
+def apart(network: "Predictor") -> "Predictor":
+    """An ensemble whose networks are read apart; one network as it is."""
+    return Mixture(network.models, apart=True) if isinstance(network, Mixture) else network
 
 
 def backwards_of(network: Network) -> Direction | Mixture[Direction]:

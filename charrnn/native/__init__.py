@@ -18,7 +18,7 @@ from charrnn.errors import ConfigError
 
 VARIABLE, NONE = "CHARRNN_COMPILED", "no"
 # The library says with which form of these records it was built.
-FORM = 6
+FORM = 7
 SUFFIXES = (".so", ".dylib", ".dll")
 
 Address = ctypes.c_void_p
@@ -86,10 +86,11 @@ class CountsRecord(ctypes.Structure):
     """Counts and their gate, as in counts.h."""
 
     _fields_ = (
-        ("symbols", Count), ("ids", Count), ("lengths", Count), ("words", Count), ("experts", Count), ("units", Count),
-        ("grams", ctypes.POINTER(LevelRecord)), ("word", ctypes.POINTER(WordsRecord)), ("letters", Address),
-        ("expert", ctypes.POINTER(ExpertRecord)), ("base", Address), ("mean", Address), ("scale", Address),
-        ("inward", Address), ("bias", Address), ("outward", Address), ("constants", Address),
+        ("symbols", Count), ("ids", Count), ("lengths", Count), ("words", Count), ("networks", Count),
+        ("experts", Count), ("units", Count), ("grams", ctypes.POINTER(LevelRecord)),
+        ("word", ctypes.POINTER(WordsRecord)), ("letters", Address), ("expert", ctypes.POINTER(ExpertRecord)),
+        ("base", Address), ("mean", Address), ("scale", Address), ("inward", Address), ("bias", Address),
+        ("outward", Address), ("constants", Address),
     )  # fmt: skip
 
 
@@ -154,7 +155,7 @@ def load(path: Path) -> Library | None:
 ARGUMENTS = {
     "charrnn_has_products": (Count, Count),
     "charrnn_read": (Count, Address, Count, Count, Address, Address, Address),
-    "charrnn_count": (Count, Address, Count, Count, *[Address] * 4),
+    "charrnn_count": (Count, Address, Count, Count, *[Address] * 5),
     "charrnn_step": (Count, Address, Count, Count, Count, Address),
     "charrnn_pack": (Count, Address, Count, Count, Address),
     "charrnn_steps": (Count, Address, Count, Count, Count, Count, Address),

@@ -3,7 +3,7 @@
 
    Everything is inlined into one function for each instruction set. All numbers are made by single operations of float32
    in NumPy's order; sums over symbols run in 16 lanes (functions.py).
-   Shapes: V symbols, S ids, C contexts, G grams, K experts with the network, H units of the gate. */
+   Shapes: V symbols, S ids, C contexts, G grams, M networks, K experts with these, H units of the gate. */
 
 #ifndef CHARRNN_COUNTS_H
 #define CHARRNN_COUNTS_H
@@ -36,11 +36,12 @@ typedef struct {
 } Expert;
 
 typedef struct {
-    int64_t symbols, ids, lengths, words, experts, units; /* V, S, contexts of grams, of words, K - 1, H */
+    int64_t symbols, ids, lengths, words;   /* V, S, contexts of grams, of words */
+    int64_t networks, experts, units;       /* M, K - M, H */
     const Level *grams;     /* (lengths,): what finds a context that is one symbol longer */
     const Words *word;      /* (words,) */
     const int64_t *letters; /* (S - 1,): see words.py; nothing where there are no words */
-    const Expert *expert;   /* (K - 1,) */
+    const Expert *expert;   /* (K - M,) */
     const float *base;      /* (V,): what is likely where nothing is known */
     const float *mean, *scale;                              /* (3 K - 1,) */
     const float *inward, *bias, *outward, *constants;       /* (3 K - 1, H), (H,), (H, K), (K,) */
@@ -247,7 +248,7 @@ static ALWAYS_INLINE void climb(const Expert *expert, int64_t first, int64_t end
     }
 }
 
-/* Probabilities (K - 1, stride) of all experts, the last first, for each begins where it parts from the one behind it. */
+/* Probabilities (K - M, stride) of all experts, the last first, for each begins where it parts from the one behind it. */
 static ALWAYS_INLINE void likely(const Counts *counts, const int64_t *contexts, float *p, float *stem, int64_t stride) {
     int64_t known = 0;
     for (int64_t j = 0; j < counts->symbols; j++) stem[j] = counts->base[j];
@@ -282,7 +283,7 @@ static ALWAYS_INLINE void normalise(const float *logits, float *p, float *log_p,
 
 /* What a gate sees (F,), in whose place comes what it does with it: weights (K,). */
 static ALWAYS_INLINE void open_gate(const Counts *counts, float *seen, float *hidden, float *weights) {
-    const int64_t experts = counts->experts + 1, units = counts->units, features = 3 * experts - 1;
+    const int64_t experts = counts->networks + counts->experts, units = counts->units, features = 3 * experts - 1;
     for (int64_t f = 0; f < features; f++) seen[f] = (seen[f] - counts->mean[f]) / counts->scale[f];
     for (int64_t h = 0; h < units; h++) hidden[h] = counts->bias[h];
     for (int64_t f = 0; f < features; f++)
@@ -296,23 +297,25 @@ static ALWAYS_INLINE void open_gate(const Counts *counts, float *seen, float *hi
 /* How many numbers `mix_counts` works with: places, then floats. */
 static int64_t counts_places(const Counts *counts) { return counts->lengths + counts->words; }
 static int64_t counts_floats(const Counts *counts) {
-    const int64_t experts = counts->experts + 1;
+    const int64_t experts = counts->networks + counts->experts;
     return (2 * experts + 1) * ROUND_UP(counts->ids, WIDTH) + 4 * experts + counts->units;
 }
 
-/* One more token of a row: its logits (V,) by the network become those of the mixture. */
-static ALWAYS_INLINE void mix_row(const Counts *counts, int64_t id, int64_t *places, int64_t *memory, float *logits,
-                                  int64_t *contexts, float *floats) {
-    const int64_t experts = counts->experts + 1, symbols = counts->symbols, stride = ROUND_UP(counts->ids, WIDTH);
-    const int64_t size = ROUND_UP(symbols, WIDTH);
+/* One more token of a row: its logits (V,) by each network, `apart` from one to the next -> those of the mixture (V,),
+   in the place of the first perhaps. */
+static ALWAYS_INLINE void mix_row(const Counts *counts, int64_t id, int64_t *places, int64_t *memory,
+                                  const float *logits, int64_t apart, float *mixed, int64_t *contexts, float *floats) {
+    const int64_t networks = counts->networks, experts = networks + counts->experts, symbols = counts->symbols;
+    const int64_t stride = ROUND_UP(counts->ids, WIDTH), size = ROUND_UP(symbols, WIDTH);
     float *p = floats, *log_p = p + experts * stride, *stem = log_p + experts * stride, *seen = stem + stride;
     float *hidden = seen + 3 * experts, *weights = hidden + counts->units;
     go_on(counts, id, places, memory, contexts);
     fetch_ahead(counts, contexts, 0);
-    normalise(logits, p, log_p, symbols, size);
+    for (int64_t n = 0; n < networks; n++)
+        normalise(logits + n * apart, p + n * stride, log_p + n * stride, symbols, size);
     fetch_ahead(counts, contexts, 1);
-    likely(counts, contexts, p + stride, stem, stride);
-    for (int64_t k = 1; k < experts; k++) logarithms(p + k * stride, log_p + k * stride, symbols, size);
+    likely(counts, contexts, p + networks * stride, stem, stride);
+    for (int64_t k = networks; k < experts; k++) logarithms(p + k * stride, log_p + k * stride, symbols, size);
     for (int64_t k = 0; k < experts; k++) {
         seen[k] = -sum_of_products(p + k * stride, log_p + k * stride, size);
         seen[experts + k] = largest_of(log_p + k * stride, symbols);
@@ -320,9 +323,9 @@ static ALWAYS_INLINE void mix_row(const Counts *counts, int64_t id, int64_t *pla
     for (int64_t k = 1; k < experts; k++)
         seen[2 * experts + k - 1] = -sum_of_products(p + k * stride, log_p, size) - seen[k];
     open_gate(counts, seen, hidden, weights);
-    for (int64_t j = 0; j < symbols; j++) logits[j] = weights[0] * log_p[j];
+    for (int64_t j = 0; j < symbols; j++) mixed[j] = weights[0] * log_p[j];
     for (int64_t k = 1; k < experts; k++)
-        for (int64_t j = 0; j < symbols; j++) logits[j] = logits[j] + weights[k] * log_p[k * stride + j];
+        for (int64_t j = 0; j < symbols; j++) mixed[j] = mixed[j] + weights[k] * log_p[k * stride + j];
 }
 
 #endif

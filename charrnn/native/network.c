@@ -145,7 +145,8 @@ static ALWAYS_INLINE int32x4_t add_neon(int32x4_t sums, int8x16_t w, const int8_
 
 typedef void (*Step)(const Network *, int64_t, const int64_t *, float *, float *, float *);
 
-typedef void (*Mix)(const Counts *, int64_t, int64_t *, int64_t *, float *, int64_t *, float *);
+typedef void (*Mix)(const Counts *, int64_t, int64_t *, int64_t *, const float *, int64_t, float *, int64_t *,
+                    float *);
 
 typedef struct {
     const char *name;
@@ -237,7 +238,7 @@ EXPORTED int64_t charrnn_read(int64_t set, const Network *network, int64_t rows,
 static int counts_fit(const Counts *counts) {
     if (counts->symbols < 1 || counts->ids < counts->symbols || counts->ids > counts->symbols + 1) return 0;
     if (counts->ids > 65536 || counts->lengths < 1 || counts->words < 0 || counts->words > 3) return 0;
-    if (counts->experts < 1 || counts->units < 0 || (counts->words > 0) != (counts->letters != NULL)) return 0;
+    if (counts->networks < 1 || counts->experts < 1 || counts->units < 0 || (counts->words > 0) != (counts->letters != NULL)) return 0;
     for (int64_t n = 0; n < counts->words; n++)
         if (counts->word[n].shift < 32 || counts->word[n].shift > 63) return 0;
     for (int64_t k = 0; k < counts->experts; k++) {
@@ -273,24 +274,27 @@ static void end_counting(Counting *counting) {
     free(counting->floats);
 }
 
-static void count_row(int64_t set, const Counting *counting, int64_t row, int64_t id, float *logits) {
+static void count_row(int64_t set, const Counting *counting, int64_t row, int64_t id, const float *logits,
+                      int64_t apart, float *mixed) {
     sets[set].mix(counting->counts, id, counting->places + row * counting->counts->lengths,
-                  counting->memory + row * WORD_MEMORY, logits, counting->contexts, counting->floats);
+                  counting->memory + row * WORD_MEMORY, logits, apart, mixed, counting->contexts, counting->floats);
 }
 
-/* What a network holds likely behind each token of texts side by side becomes what it and counts do: tokens and logits
-   (steps, B), (steps, B, V); places (B, lengths) and memory (B, 5) are changed in place. */
+/* What M networks hold likely behind each token of texts side by side -> what they and counts do: tokens and logits
+   (steps, B), (steps, B, M V), mixed (steps, B, V); places (B, lengths) and memory (B, 5) are changed in place. */
 EXPORTED int64_t charrnn_count(int64_t set, const Counts *counts, int64_t rows, int64_t steps, const int64_t *tokens,
-                               int64_t *places, int64_t *memory, float *logits) {
+                               int64_t *places, int64_t *memory, const float *logits, float *mixed) {
     if (set < 0 || set >= sets_found) return BAD_SET;
     for (int64_t at = 0; at < steps * rows; at++)
         if (tokens[at] < 0) return BAD_TOKEN;
     Counting counting;
     const int64_t status = begin_counting(&counting, counts, places, memory);
     for (int64_t row = 0; status == DONE && row < rows; row++)
-        for (int64_t step = 0; step < steps; step++)
-            count_row(set, &counting, row, tokens[step * rows + row],
-                      logits + (step * rows + row) * counts->symbols);
+        for (int64_t step = 0; step < steps; step++) {
+            const int64_t at = step * rows + row, symbols = counts->symbols;
+            count_row(set, &counting, row, tokens[at], logits + at * counts->networks * symbols, symbols,
+                      mixed + at * symbols);
+        }
     end_counting(&counting);
     return status;
 }
@@ -299,9 +303,10 @@ EXPORTED int64_t charrnn_count(int64_t set, const Counts *counts, int64_t rows, 
 
 /* Draw and read what was drawn, `steps` times: logits (B, V) of what comes first, in the end of what comes next;
    uniforms (B, steps), `draw` one a row, memories each as for its network -> ids (B, steps), and what `tell` says of
-   them (B, steps, 2), where that is asked for. Several networks are averaged. Beside counts, where there are such, logits are the mixture's;
-   their places and memory as for `charrnn_count`. Where penalties are on, used (B, V) says how often each symbol was, and
-   is kept up; leaving (B, steps) what leaves the window of what was there before, or -1. */
+   them (B, steps, 2), where that is asked for. Several networks are averaged; beside counts, where there are such, logits
+   are the mixture's, of their mean or of each; places and memory as for `charrnn_count`. Where penalties are on, used
+   (B, V) says how often each symbol was, and is kept up; leaving (B, steps) what leaves the window of what was there
+   before, or -1. */
 EXPORTED int64_t charrnn_write(int64_t set, int64_t count, const Network *const *networks, float *const *memories,
                                const Counts *counts, int64_t *places, int64_t *memory, const Draw *draw, int64_t rows,
                                int64_t steps, float *logits, const double *uniforms, int64_t *ids, double *told,
@@ -320,7 +325,9 @@ EXPORTED int64_t charrnn_write(int64_t set, int64_t count, const Network *const 
     int64_t *tokens = malloc((size_t)rows * sizeof(int64_t));
     Counting counting;
     int64_t status = begin_counting(&counting, counts, places, memory);
+    const int apart = counts && counts->networks > 1;
     if (status == DONE && counts && counts->symbols != symbols) status = BAD_COUNTS;
+    if (status == DONE && apart && counts->networks != count) status = BAD_COUNTS;
     if (!scratch || !room || !tokens) status = NO_MEMORY;
     const Row one = row_in(room, symbols, sets[set].exponentiate);
     for (int64_t step = 0; status == DONE && step < steps; step++) {
@@ -335,12 +342,13 @@ EXPORTED int64_t charrnn_write(int64_t set, int64_t count, const Network *const 
         for (int64_t n = 0; n < count; n++)
             sets[set].step(networks[n], rows, tokens, memories[n],
                            count > 1 ? scratch + most + n * rows * symbols : logits, scratch);
-        if (count > 1)
+        if (count > 1 && !apart)
             for (int64_t row = 0; row < rows; row++)
                 mix(draw, count, scratch + most + row * symbols, rows * symbols, symbols, logits + row * symbols,
                     room);
         for (int64_t row = 0; counts && row < rows; row++)
-            count_row(set, &counting, row, tokens[row], logits + row * symbols);
+            count_row(set, &counting, row, tokens[row], (apart ? scratch + most : logits) + row * symbols,
+                      rows * symbols, logits + row * symbols);
     }
     end_counting(&counting);
     free(scratch);
@@ -350,4 +358,4 @@ EXPORTED int64_t charrnn_write(int64_t set, int64_t count, const Network *const 
 }
 
 /* With which form of the records this was built (FORM in __init__.py). */
-EXPORTED int64_t charrnn_form(void) { return 6; }
+EXPORTED int64_t charrnn_form(void) { return 7; }

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from charrnn.inference.counted import CountedState
 from charrnn.inference.counting import Counting
+from charrnn.inference.products import Floats
 from charrnn.models.counts.memory import CountMemory
-from charrnn.models.ensemble import Predictor
+from charrnn.models.ensemble import Predictor, apart, ensemble_logits
 from charrnn.models.states import map_state
 
 
@@ -26,6 +27,8 @@ class Counted(nn.Module):
         self.network, self.config = network, network.config
         self.training = network.training
         self._mixtures, self._alone = tuple(mixtures), alone
+        self._networks = mixtures[0].mixture.networks
+        self._read = apart(network) if mixtures[0].apart else network
 
     def initial_states(self, batch: int) -> CountedState:
         """The memory before any token: zeros."""
@@ -34,19 +37,25 @@ class Counted(nn.Module):
 
     def forward(self, tokens: Tensor, states: CountedState) -> tuple[Tensor, CountedState]:
         """tokens (B, T), states -> logits (B, T, V), states; of several the logits stand side by side (B, T, n V)."""
-        logits, network = self.network(tokens, states.network)
-        time_major = np.ascontiguousarray(logits.detach().float().transpose(0, 1).cpu().numpy())
-        flat = time_major.reshape(-1, time_major.shape[-1])
+        logits, network = self._read(tokens, states.network)
+        flat = self._time_major(logits)
         ids = tokens.t().cpu().numpy()
         before: CountMemory = map_state(lambda part: part.cpu().numpy(), states.counts)
-        found = [flat] if self._alone else []
+        found = []
+        if self._alone:
+            together = logits if self._read is self.network else ensemble_logits(logits.chunk(self._networks, -1))
+            found.append(self._time_major(together))
         after = before
         for mixture in self._mixtures:
             mixed, after = mixture.read(ids, flat, before)
             found.append(mixed)
-        side_by_side = np.concatenate(found, axis=1).reshape(*time_major.shape[:2], -1)
+        side_by_side = np.concatenate(found, axis=1).reshape(*ids.shape, -1)
         mixed_logits = self._tensor(side_by_side).transpose(0, 1)
         return mixed_logits, CountedState(network, map_state(self._tensor, after))
+
+    def _time_major(self, logits: Tensor) -> Floats:
+        """(B, T, ·) -> (T x B, ·)"""
+        return np.ascontiguousarray(logits.detach().float().transpose(0, 1).flatten(0, 1).cpu().numpy())
 
     def _tensor(self, array: Any) -> Tensor:
         return torch.from_numpy(array).to(next(iter(self.network.parameters())).device)

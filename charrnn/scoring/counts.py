@@ -1,13 +1,14 @@
 """Gates for a network beside counts of its training text: fitted on what was held out, and honestly measured.
 
 A gate is never reported on a text that it was fitted on: of the held-out part, each half is scored by a gate that was
-fitted on the other half. Shapes: K experts, the network's distribution first; N tokens, V predicted symbols.
+fitted on the other half. Shapes: K experts, the M networks' distributions first; N tokens, V predicted symbols.
 """
 
 import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,7 @@ from charrnn.models.counts.hashes import shared, span_hashes
 from charrnn.models.counts.kept import ALL, OF_FIRST_HALF, OF_SECOND_HALF, KeptCounts
 from charrnn.models.counts.mixture import Gate
 from charrnn.models.counts.trie import Symbols
-from charrnn.models.ensemble import Network, Predictor
+from charrnn.models.ensemble import Network, Predictor, apart
 from charrnn.scoring.counted import Counted
 from charrnn.scoring.figures import Nats
 from charrnn.scoring.token_nll import BATCH, Inside, Positions, Take, read, target_nll
@@ -54,9 +55,10 @@ class Fitted:
     both: float | None = None
 
 
-def fixed_gate(experts: Experts) -> Gate:
-    """Weights that did well elsewhere."""
-    return Gate.constant(CONSTANTS if len(experts.each) == len(CONSTANTS) - 1 else CONSTANTS_OF_PIECES)
+def fixed_gate(experts: Experts, networks: int) -> Gate:
+    """Weights that did well elsewhere; several networks share the one's."""
+    network, *others = CONSTANTS if len(experts.each) == len(CONSTANTS) - 1 else CONSTANTS_OF_PIECES
+    return Gate.constant([*[network / networks] * networks, *others])
 
 
 def fit_gates(
@@ -66,27 +68,33 @@ def fit_gates(
 
     `chunks`: of `token_nll`, whose estimates are as good here.
     """
-    fixed = fixed_gate(experts)
+    networks = model.config.ensemble
+    fixed = fixed_gate(experts, networks)
     if held_out is None or held_out.tokens.size < 2:
         return Fitted(KeptCounts(experts, {ALL: fixed}))
     halves = (half.beginning(most // 2) for half in held_out.parted(middle(held_out)))
-    first, second = (examples_of(model, experts, half, chunks) for half in halves)
+    first, second = (examples_of(model, experts, half, networks, chunks) for half in halves)
     both = Examples(np.concatenate([first.log_p, second.log_p], axis=1), np.concatenate([first.tokens, second.tokens]))
     # Small products, for which several threads would only wait; the three gates need nothing of each other.
     with one_blas_thread, ThreadPoolExecutor(3) as workers:
         found = workers.map(lambda some: fit(some, fixed), (second, first, both))
         gates = dict(zip((OF_FIRST_HALF, OF_SECOND_HALF, ALL), found, strict=True))
     mixed = first.cost(gates[OF_FIRST_HALF]) + second.cost(gates[OF_SECOND_HALF])
-    alone = -float(both.own[:, 0].sum(dtype=np.float64))
+    alone = -float(mean_of(both.own[:, :networks]).sum())
     count = max(1, both.tokens.size)
     return Fitted(KeptCounts(experts, gates), alone / count, mixed / count)
 
 
+def mean_of(log_p: npt.NDArray[np.floating[Any]]) -> Nats:
+    """Of what several networks hold likely, log p (N, M), the log of the mean (N,)."""
+    return np.asarray(np.logaddexp.reduce(log_p, axis=1, dtype=np.float64) - math.log(log_p.shape[1]))
+
+
 def examples_of(
-    model: Predictor, experts: Experts, part: Part, chunks: int = 1, reset_every: int | None = None
+    model: Predictor, experts: Experts, part: Part, networks: int, chunks: int = 1, reset_every: int | None = None
 ) -> Examples:
-    """As many places of a part as a gate is fitted on, read as `token_nll` does."""
-    shape, start_id = (1 + len(experts.each), model.config.vocab_size), model.config.start_id
+    """As many places of a part as a gate is fitted on, read as `token_nll` does; so many networks are read apart."""
+    shape, start_id = (networks + len(experts.each), model.config.vocab_size), model.config.start_id
     chosen, random = np.flatnonzero(part.tokens < shape[1]), np.random.default_rng(SAMPLE_SEED)
     chosen = np.sort(random.permutation(chosen)[: MOST_FITTED // math.prod(shape)])
     text = Symbols.of(part.tokens, start_id, part.starts)
@@ -101,10 +109,12 @@ def examples_of(
     def take(positions: Positions, inside: Inside, logits: torch.Tensor, targets: torch.Tensor) -> None:
         places = np.where(inside, positions, 0)
         wanted = inside & (slots[places] >= 0)
-        log_p[0, slots[places[wanted]]] = torch.log_softmax(logits.float(), dim=-1).cpu().numpy()[wanted]
+        each = torch.log_softmax(logits.float().reshape(*logits.shape[:2], networks, -1), dim=-1).cpu().numpy()
+        log_p[:networks, slots[places[wanted]]] = each[wanted].swapaxes(0, 1)
 
-    read(model, part.tokens, part.starts, take, chunks=chunks, reset_every=reset_every)
-    log_p[1:] = experts.log_p(contexts[chosen])[1]
+    reader = apart(model) if networks > 1 else model
+    read(reader, part.tokens, part.starts, take, chunks=chunks, reset_every=reset_every)
+    log_p[networks:] = experts.log_p(contexts[chosen])[1]
     return Examples(log_p, part.tokens[chosen].astype(np.int64), chosen)
 
 

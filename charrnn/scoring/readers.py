@@ -67,6 +67,7 @@ class _LogitsReader(ABC):
 
     def __init__(self, start_id: int, counting: Counting | None) -> None:
         self._start_id, self._counting = start_id, counting
+        self._apart = counting is not None and counting.apart
 
     def initial_states(self, rows: int) -> Any:
         """The memory of B rows before any token."""
@@ -92,7 +93,7 @@ class _LogitsReader(ABC):
 
     @abstractmethod
     def _logits(self, inputs: Ids, states: NetworkState) -> tuple[Floats, NetworkState]:
-        """Inputs (T, B), its memory -> logits (T x B, V), memory."""
+        """Inputs (T, B), its memory -> logits (T x B, V), of networks read apart (T x B, M V), memory."""
 
 
 class NumpyReader(_LogitsReader):
@@ -100,7 +101,7 @@ class NumpyReader(_LogitsReader):
 
     def __init__(self, config: ModelConfig, weights: Mapping[str, Floats], counting: Counting | None = None) -> None:
         super().__init__(config.start_id, counting)
-        self._network = NetworkWindows(config, weights)
+        self._network = NetworkWindows(config, weights, apart=self._apart)
         # A second thread would get in the first one's way: between two products, the interpreter is theirs in turns.
         self.workers = ThreadPoolExecutor(1)
 
@@ -117,7 +118,8 @@ class IntegerReader(_LogitsReader):
 
     def __init__(self, config: ModelConfig, weights: Mapping[str, Floats], counting: Counting | None = None) -> None:
         super().__init__(config.start_id, counting)
-        self._engine = open_engine(config, weights, INT8)
+        engine = open_engine(config, weights, INT8)
+        self._engine = engine.apart() if self._apart else engine
         # NumPy's step does not leave the interpreter to a second thread.
         self.workers = ThreadPoolExecutor(min(threads(), MOST_WORKERS) if self._engine.compiled else 1)
 
@@ -136,6 +138,10 @@ class TorchReader(_LogitsReader):
     def __init__(self, network: "Predictor", counting: Counting | None = None) -> None:
         super().__init__(network.config.start_id, counting)
         self._network = network
+        if self._apart:
+            from charrnn.models.ensemble import apart
+
+            self._network = apart(network)
         network.eval()
         self._device = next(iter(network.parameters())).device
         self.workers = _torch_workers(threads())

@@ -115,7 +115,7 @@ def read_counts(header: Header) -> KeptCounts | None:
                 else np.empty(shape, KINDS[kind])
             )
     with header.told():
-        return KeptCounts.from_arrays(found, header.config.vocab_size, header.config.start_id)
+        return KeptCounts.from_arrays(found, header.config.vocab_size, header.config.start_id, header.config.ensemble)
 
 
 def _refuse_infinite(path: Path, weights: Weights) -> None:

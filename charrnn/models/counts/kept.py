@@ -43,8 +43,11 @@ class KeptCounts:
         return found
 
     @classmethod
-    def from_arrays(cls, arrays: Arrays, vocab_size: int, start_id: int) -> Self:
-        """The same back. Raises ConfigError where they do not belong together."""
+    def from_arrays(cls, arrays: Arrays, vocab_size: int, start_id: int, networks: int) -> Self:
+        """The same back, beside so many networks or, of a file written before, their mean.
+
+        Raises ConfigError where they do not belong together.
+        """
 
         def under(prefix: str) -> dict[str, npt.NDArray[Any]]:
             return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
@@ -52,5 +55,8 @@ class KeptCounts:
         experts = Experts.from_arrays(under(EXPERTS), vocab_size, start_id)
         names = {name.partition(".")[0] for name in under(GATE)}
         require(names in ({ALL}, {ALL, OF_FIRST_HALF, OF_SECOND_HALF}), "its counts have no gate")
-        count = 1 + len(experts.each)
-        return cls(experts, {name: Gate.from_arrays(under(f"{GATE}{name}."), count) for name in names})
+        gates = {name: under(f"{GATE}{name}.") for name in names}
+        weights = {gate["constants"].size for gate in gates.values() if "constants" in gate}
+        apart = weights == {networks + len(experts.each)}
+        count = (networks if apart else 1) + len(experts.each)
+        return cls(experts, {name: Gate.from_arrays(gate, count) for name, gate in gates.items()})

@@ -4,9 +4,10 @@
 
 Z makes the sum over all V symbols one (Hinton 2002, products of experts). f are what can be seen of the experts before
 the symbol is: the entropy and the largest log-probability of each, and the divergence of each from the first, KL(p_k ||
-p_0), which is the network's. A weight may be negative: what that expert knows is then taken away.
+p_0), which is the network's. A weight may be negative: what that expert knows is then taken away. Of an ensemble each
+network is an expert of its own; of files written before, their mean is one.
 
-Shapes: K experts, the network's distribution first; N places, V symbols, F = 3K - 1 features, H units.
+Shapes: K experts, of which the first M are networks; N places, V symbols, F = 3K - 1 features, H units.
 
 `Gate.weights` and `mixed` are what a gate is fitted by. `Mixture` is what texts are written and scored by: of single
 operations of float32, so that it is the same on every machine, and the compiled part's (native/counts.h) to the bit.
@@ -105,12 +106,17 @@ class Mixture:
     experts: Experts
     gate: Gate
 
+    @property
+    def networks(self) -> int:
+        """M, how many networks' logits stand side by side."""
+        return len(self.gate.constants) - len(self.experts.each)
+
     def nothing_read(self, rows: int) -> CountMemory:
         """What is remembered of so many rows before any token."""
         return self.experts.nothing_read(rows)
 
     def read(self, tokens: Ids, logits: Floats, memory: CountMemory) -> tuple[Floats, CountMemory]:
-        """Tokens (T, B), what a network holds likely behind each, logits (T x B, V), memory -> logits, memory."""
+        """Tokens (T, B), what networks hold likely behind each, logits (T x B, M V), memory -> logits, memory."""
         steps, rows = tokens.shape
         ids = np.ascontiguousarray(tokens.T).ravel().astype(np.int64)
         contexts, memory = self.experts.read(ids, np.arange(rows) * steps, memory)
@@ -118,20 +124,22 @@ class Mixture:
         return self.behind(contexts, logits), memory
 
     def behind(self, contexts: Ids, logits: Floats) -> Floats:
-        """Contexts (N, C), a network's logits (N, V) -> those of the mixture (N, V)."""
-        found = np.empty_like(logits)
-        at_once = max(1, AT_ONCE // (len(self.gate.constants) * logits.shape[1]))
+        """Contexts (N, C), the networks' logits (N, M V) -> those of the mixture (N, V)."""
+        symbols = logits.shape[1] // self.networks
+        found = np.empty((len(logits), symbols), logits.dtype)
+        at_once = max(1, AT_ONCE // (len(self.gate.constants) * symbols))
         for first in range(0, len(logits), at_once):
             some = slice(first, first + at_once)
             found[some] = self._mixed(logits[some], *self.experts.log_p(contexts[some]))
         return found
 
     def _mixed(self, logits: Floats, p: Floats, log_p: Floats) -> Floats:
-        """Logits (N, V), probabilities of the experts (K - 1, N, V) and their logarithms -> logits (N, V)."""
-        own_p, own_log_p = distribution(logits)
-        weights = self._weights(seen(own_p, own_log_p, p, log_p))
-        mixture = weights[:, :1] * own_log_p
-        for number, each in enumerate(log_p, 1):
+        """Logits (N, M V), probabilities of the others (K - M, N, V) and their logarithms -> logits (N, V)."""
+        own = [distribution(each) for each in np.split(logits, self.networks, axis=1)]
+        all_p, all_log_p = [*(each for each, _ in own), *p], [*(each for _, each in own), *log_p]
+        weights = self._weights(seen(all_p, all_log_p))
+        mixture: Floats = weights[:, :1] * all_log_p[0]
+        for number, each in enumerate(all_log_p[1:], 1):
             mixture += weights[:, number : number + 1] * each
         return mixture
 
@@ -161,11 +169,11 @@ def distribution(logits: Floats) -> tuple[Floats, Floats]:
     return shares / total, below - functions.log(total)
 
 
-def seen(own_p: Floats, own_log_p: Floats, p: Floats, log_p: Floats) -> Floats:
-    """What `features` gives (N, F), of a network's distribution (N, V) and experts' (K - 1, N, V)."""
-    entropies = [-lane_sums(filled(each * log)) for each, log in zip([own_p, *p], [own_log_p, *log_p], strict=True)]
-    largest = [log.max(axis=1) for log in [own_log_p, *log_p]]
-    crosses = [-lane_sums(filled(each * own_log_p)) for each in p]
+def seen(p: Sequence[Floats], log_p: Sequence[Floats]) -> Floats:
+    """What `features` gives (N, F), of the experts' distributions, each (N, V)."""
+    entropies = [-lane_sums(filled(each * log)) for each, log in zip(p, log_p, strict=True)]
+    largest = [log.max(axis=1) for log in log_p]
+    crosses = [-lane_sums(filled(each * log_p[0])) for each in p[1:]]
     apart = [cross - entropy for cross, entropy in zip(crosses, entropies[1:], strict=True)]
     return np.column_stack([*entropies, *largest, *apart])
 
