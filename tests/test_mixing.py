@@ -44,7 +44,7 @@ def shares(count: int, seed: int = 0) -> npt.NDArray[np.uint32]:
     return (p * 2**24).astype(np.uint32) + np.uint32(1)
 
 
-OPENS = Spelling(LETTERS, SPELLING.newline, ALPHABET.index("s") == LETTERS, np.arange(SYMBOLS)[::-1])
+OPENS = Spelling(LETTERS, SPELLING.newline, np.equal(LETTERS, ALPHABET.index("s")), np.arange(SYMBOLS)[::-1])
 
 
 @pytest.mark.parametrize("spelling", [SPELLING, OPENS], ids=["letters", "pieces"])
