@@ -1,6 +1,7 @@
 """What counts add on a text: gates are never reported on what they were fitted on; a model carries its counts."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +21,15 @@ from charrnn.models.counts.trie import Ids
 from charrnn.models.ensemble import Ensemble
 from charrnn.scoring import counts
 from charrnn.scoring.contributions import contributions
-from charrnn.scoring.counts import alike_in, counted_nll, examples_of, fit_gates, middle
+from charrnn.scoring.counts import Fitted, alike_in, counted_nll, examples_of, fit_gates, middle
 from charrnn.scoring.token_nll import Positions, token_nll
 from charrnn.storage import checkpoint
 from charrnn.text.letters import NO_LETTER, letters_of
 from charrnn.text.part import Part
 from charrnn.text.tokenizers.byte import ByteTokenizer
 from charrnn.text.tokenizers.char import CharTokenizer
+from charrnn.training import counting
+from charrnn.training.events import Note
 
 from .cases import each
 from .conftest import SMALL, CommandLine
@@ -270,3 +273,32 @@ def test_the_command_line_trains_without_counts_and_reads_without(charrnn: Comma
         json.loads(charrnn("eval", "-m", "b", "--json", "--threads", "1", *more).out) for more in ([], ["--no-counts"])
     )
     assert both["bpc"] < both["network"]["bpc"] == pytest.approx(alone["bpc"], rel=1e-6) and "network" not in alone
+
+
+@each("mixed_better", [True, False])
+def test_of_the_best_alone_and_the_weights_of_the_end_those_are_kept_that_are_better_beside_counts(
+    mixed_better: bool, tmp_path: Path, prose: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told that the network alone is best halfway; beside counts one that has learned more is better, or not."""
+    told = iter([1.0, 2.0, 2.0, 2.0, 2.0])
+    monkeypatch.setattr(
+        "charrnn.training.run.token_nll", lambda _, tokens, *__, **___: np.full(tokens.size, next(told))
+    )
+    if not mixed_better:
+        worse = counting.beside
+        monkeypatch.setattr(counting, "beside", lambda *given: replace(worse(*given), found=Fitted(kept, 9.0, 9.0)))
+        kept = KeptCounts(Experts.count(np.arange(5), START), {})
+    (tmp_path / "c.txt").write_text(prose, encoding="utf-8")
+    training = api.Training.start(
+        tmp_path / "c.txt", steps=40, eval_every=20, name=f"c{mixed_better}", checkpoints=tmp_path, hidden=16, batch_size=8, seed=1,
+        threads=1, precision="fp32",
+    )  # fmt: skip
+    notes = [event.text for event in training if isinstance(event, Note)]
+    header, tensors = checkpoint.read(training.run.model)
+    at_end, last = checkpoint.read(training.run.resume)
+    assert any("the weights of the end" in note for note in notes) is mixed_better
+    assert (header.summary["step"], header.summary["loss"]) == ((40, 2.0) if mixed_better else (20, 1.0))
+    assert training.progress.best.step == header.summary["step"] and "resume" not in header.metadata
+    name = "embedding.weight"
+    assert torch.equal(tensors[f"model.{name}"], last[f"average.{name}"]) is mixed_better
+    assert at_end.summary["step"] == 40 and header.counts is not None

@@ -3,8 +3,9 @@
 Shapes: N tokens, V symbols.
 """
 
+import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from charrnn.config import TrainConfig
 from charrnn.models.counts import Experts
@@ -47,6 +48,12 @@ class Counted:
         return alone is None or both is None or alone - both >= WORTH
 
     @property
+    def loss(self) -> float:
+        """Nats a token of the held-out part by the model that is kept; not a number where nothing was held out."""
+        found = self.found.both if self.help else self.found.alone
+        return math.nan if found is None else found
+
+    @property
     def summary(self) -> CountsSummary:
         """What the model's file says of them."""
         size = self.counts.experts.nbytes
@@ -87,3 +94,10 @@ def count(network: Network, config: TrainConfig, data: Dataset) -> Counted:
     experts = Experts.count(learned.tokens, start_id, learned.starts, letters_of(data.tokenizer))
     found = fit_gates(network, experts, data.valid, VALIDATION_CHUNKS)
     return Counted(found, learned.tokens.size, time.monotonic() - began)
+
+
+def beside(network: Network, counted: Counted, data: Dataset) -> Counted:
+    """The same counts beside another network, with gates of its own."""
+    began = time.monotonic()
+    found = fit_gates(network, counted.counts.experts, data.valid, VALIDATION_CHUNKS)
+    return replace(counted, found=found, seconds=counted.seconds + time.monotonic() - began)

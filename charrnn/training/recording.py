@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from platform import python_version
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from charrnn import __version__
 from charrnn.config import ModelConfig, TrainConfig
@@ -22,6 +23,7 @@ from charrnn.machine.memory import told_when_short
 from charrnn.models.ensemble import Network
 from charrnn.models.weights import bounded
 from charrnn.storage import checkpoint
+from charrnn.storage.checkpoint import Header
 from charrnn.storage.lock import Lock
 from charrnn.storage.metrics import Metrics, write_metrics
 from charrnn.storage.runs import Run
@@ -34,7 +36,7 @@ from charrnn.training import counting
 from charrnn.training.events import Event, Note, Report, Stopped
 from charrnn.training.int8_check import arrays, int8_cost
 from charrnn.training.loop import Trainer
-from charrnn.training.progress import Progress, Snapshot
+from charrnn.training.progress import Best, Progress, Snapshot
 
 # Tokens that 8 bits are measured on: fewer for a large network, for nobody shall be kept waiting at the end.
 LEAST_MEASURED, MOST_MEASURED, PRODUCTS_MEASURED = 1 << 11, 1 << 14, 4e9
@@ -59,6 +61,8 @@ class Training:
     machine: Machine
     lock: Lock
     earlier: list[Metrics] = field(default_factory=list)
+    # That of the last validation, in nats per token.
+    _last_loss: float | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         """What will be done behind the last step is no time for steps."""
@@ -100,6 +104,8 @@ class Training:
                     if event.valid_loss is not None or self.trainer.time.spent.validations > shown:
                         shown = self.trainer.time.spent.validations
                         event = dataclasses.replace(event, sample=self._shown_sample())
+                    if event.valid_loss is not None:
+                        self._last_loss = event.valid_loss
                     append(event.to_json())
                 if isinstance(event, Stopped) and self.run.model.exists():
                     yield from self._judge_best()
@@ -125,13 +131,23 @@ class Training:
             return "".join(piece.text for piece in pieces)
 
     def _judge_best(self) -> Iterator[Note]:
-        """Measure what 8-bit weights cost the best model, which decides how it generates, and what counts bring it.
+        """Measure what counts bring the best model, and what 8-bit weights cost it, which decides how it generates.
 
-        Say what it copies.
+        Beside counts the last weights may be better than those that were the best alone. Say what it copies.
         """
         header, tensors = checkpoint.read(self.run.model)
         best, _ = checkpoint.build_model(header, tensors)
         tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(checkpoint.COUNTS_PREFIX)}
+        counted = counting.count(best, self.trainer.config, self.data) if self._counts_wanted else None
+        if counted is not None and (last := self._last()) is not None:
+            again = counting.beside(last.network, counted, self.data)
+            if again.loss < counted.loss:
+                yield Note(
+                    f"beside counts the weights of the end ({again.loss:.4f} nats per token) are better than those of "
+                    f"step {header.summary['step']:,} ({counted.loss:.4f}), the best alone: kept"
+                )
+                header, tensors, best, counted = *last, again
+                self.trainer.best = Best(loss=header.summary["loss"], step=header.summary["step"])
         cost = None
         if bounded(header.config):
             affordable = int(PRODUCTS_MEASURED / header.parameters)
@@ -139,14 +155,26 @@ class Training:
             cost = int8_cost(best, (self.data.valid or self.data.train).tokens[:measured]) * self.trainer.bits
         summary = {**header.summary, "int8_bpc": cost}
         kept = None
-        if self._counts_wanted:
-            counted = counting.count(best, self.trainer.config, self.data)
+        if counted is not None:
             yield Note(counted.told(self.trainer.bits, self.data.train.tokens.size))
             if counted.help:
                 kept, summary = counted.counts, {**summary, "counts": counted.summary.to_json()}
         checkpoint.write(self.run.model, tensors, {**header.metadata, "training": summary}, kept)
         if self.data.split.documents != "stream":
             yield from self._say_copies(best)
+
+    def _last(self) -> "_Kept | None":
+        """The model as it was at the end, where another was the best."""
+        if self._last_loss is None or not self.run.resume.exists():
+            return None
+        header, tensors = checkpoint.read(self.run.resume)
+        if header.summary["step"] == self.trainer.best.step:
+            return None
+        tensors = Snapshot(self.trainer.progress, tensors).model()
+        metadata = {name: value for name, value in header.metadata.items() if name != "resume"}
+        metadata["training"] = {**header.summary, "loss": self._last_loss}
+        header = dataclasses.replace(header, metadata=metadata)
+        return _Kept(header, tensors, checkpoint.build_model(header, tensors)[0])
 
     def _say_copies(self, best: Network) -> Iterator[Note]:
         """How many lines of some samples the model has by heart."""
@@ -168,6 +196,14 @@ class Training:
             by_heart = copied > MANY_COPIES * len(lines)
             text = f"at temperature {SHOWN_SAMPLE.temperature:g}, {verdict(copied, len(lines))}"
             yield Note(f"{text}: it is learned by heart" if by_heart else text, warning=by_heart)
+
+
+class _Kept(NamedTuple):
+    """A model as a file has it."""
+
+    header: Header
+    tensors: dict[str, Tensor]
+    network: Network
 
 
 def saver(
