@@ -290,8 +290,8 @@ def test_of_the_best_alone_and_the_weights_of_the_end_those_are_kept_that_are_be
         kept = KeptCounts(Experts.count(np.arange(5), START), {})
     (tmp_path / "c.txt").write_text(prose, encoding="utf-8")
     training = api.Training.start(
-        tmp_path / "c.txt", steps=40, eval_every=20, name=f"c{mixed_better}", checkpoints=tmp_path, hidden=16, batch_size=8, seed=1,
-        threads=1, precision="fp32",
+        tmp_path / "c.txt", steps=40, eval_every=20, name=f"c{mixed_better}", checkpoints=tmp_path, hidden=16,
+        batch_size=8, seed=1, threads=1, precision="fp32",
     )  # fmt: skip
     notes = [event.text for event in training if isinstance(event, Note)]
     header, tensors = checkpoint.read(training.run.model)
