@@ -99,9 +99,9 @@ def assert_networks_share_the_time(seconds: float, tokens: int, more: dict[str, 
     weights = choice.model.layers * 8 * choice.model.hidden**2 * (2 if choice.model.bidirectional else 1)
     passes = seconds * 2 * sizing.THREAD_SPEED["bf16"] / 6 / weights / tokens
     members, product = choice.model.ensemble, passes * tokens * weights
-    # As many weights for each token as one network would have, over two, over four beside counts, which stand beside no
-    # network of two directions; each reads two and a half million tokens.
-    each = 2 if more.keys() & {"counts", "bidirectional"} else 4
+    # As many weights for each token as one network would have, over two, over eight beside counts, which stand beside
+    # no network of two directions; each reads two and a half million tokens.
+    each = 2 if more.keys() & {"counts", "bidirectional"} else 8
     most = weights if "hidden" in more else min(5000 * math.sqrt(tokens), 2_500_000)
     by_text, by_time = math.sqrt(product) / tokens / each, product / 2_500_000 / min(most, 2_500_000)
     assert members == min(8, max(1, round(min(by_text, by_time)))), case
@@ -131,9 +131,16 @@ def test_weights_are_averaged_over_the_share_that_is_asked_for() -> None:
 
 @pytest.mark.parametrize(("average", "steps"), [(None, 2_000), (0.4, 100_000)])
 def test_decay_alone_would_leave_the_same_share_of_a_weight_over_every_run(average: float | None, steps: int) -> None:
-    config = choose(10**6, steps=steps, hidden=256, average=average or 0.0).train
+    config = choose(10**8, steps=steps, hidden=256, average=average or 0.0).train
     rates = [learning_rate(config, step / steps) for step in range(0, steps, 100)]
     assert 100 * sum(rates) * config.weight_decay == pytest.approx(planning.DECAY_OVER_RUN, rel=0.06)
+
+
+def test_decay_grows_with_the_pressure_to_learn_by_heart_and_stays_where_there_is_none() -> None:
+    """Each doubling of it takes as much more of a weight."""
+    left = [planning.weight_decay(0.01, 1e4, None, pressure) * 0.01 * 1e4 * 0.505 for pressure in (0.1, 9, 18, 36, 72)]
+    assert left[:2] == pytest.approx([planning.DECAY_OVER_RUN] * 2, rel=0.05)
+    assert np.diff(left[1:]) == pytest.approx([planning.DECAY_A_DOUBLING] * 3, rel=0.2)
 
 
 def test_steps_and_epochs_choose_no_wider_network_than_the_default_time() -> None:

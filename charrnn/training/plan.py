@@ -37,12 +37,13 @@ RATE_TOKENS = 4096
 FINE_TUNING_RATE = 0.25
 # Of plain gradient descent, whose steps clipping holds: whatever the width.
 DESCENT_RATE = 2.0
-# What decay alone would leave of a weight at the end of the run: e to the minus this.
-DECAY_OVER_RUN = 1.2
+# What decay alone would leave of a weight at the end of the run: e to the minus this, and more for each doubling of the
+# overfitting pressure beyond what needs no more.
+DECAY_OVER_RUN, DECAY_A_DOUBLING, DECAY_PRESSURE = 1.2, 0.6, 9.0
 LEAST_DECAY, MOST_DECAY = 0.001, 0.2
 # Dropout for each doubling of the overfitting pressure beyond what a network bears without it.
-DROPOUT_A_DOUBLING = 0.15
-FREE_PRESSURE = 6.4
+DROPOUT_A_DOUBLING = 0.075
+FREE_PRESSURE = 4.6
 MOST_DROPOUT = 0.5
 # The share of the run whose weights are averaged.
 AVERAGE = 0.3
@@ -85,9 +86,8 @@ def plan(
         reading = reading.bounded(to_read)
         to_read = reading.to_read or to_read
     passes = to_read / reading.tokens
-    drop = options.dropout
-    if drop is None:
-        drop = dropout(overfitting_pressure(passes, weights / reading.tokens))
+    pressure = overfitting_pressure(passes, weights / reading.tokens)
+    drop = dropout(pressure) if options.dropout is None else options.dropout
     model = dataclasses.replace(
         network,
         vocab_size=size + (data.train.starts is not None),
@@ -96,8 +96,8 @@ def plan(
         weight_drop=options.weight_drop or None,
     )
     train = training(
-        options, reading, to_read, model, seed=seed, precision=machine.precision, tuned=source is not None,
-        held_out=0 if data.valid is None else data.valid.tokens.size,
+        options, reading, to_read, model, pressure=pressure, seed=seed, precision=machine.precision,
+        tuned=source is not None, held_out=0 if data.valid is None else data.valid.tokens.size,
     )  # fmt: skip
     reasons = explain(model, train, options, data, passes)
     if reading != asked:
@@ -157,6 +157,7 @@ def training(
     to_read: int,
     model: ModelConfig,
     *,
+    pressure: float,
     seed: int,
     precision: str,
     tuned: bool,
@@ -170,7 +171,7 @@ def training(
     lr = options.lr or rate * (FINE_TUNING_RATE if tuned else 1.0)
     decay = options.weight_decay
     if decay is None:
-        decay = weight_decay(lr, to_read / reading.a_step, average)
+        decay = weight_decay(lr, to_read / reading.a_step, average, pressure)
     return TrainConfig(
         seed=seed,
         steps=options.steps,
@@ -229,9 +230,10 @@ def learning_rate(hidden: int, tokens: float, cell: str) -> float:
     return float(f"{rate * math.sqrt(tokens / RATE_TOKENS):.2g}")
 
 
-def weight_decay(lr: float, steps: float, average: float | None) -> float:
-    """A weight shrinks by rate x decay in each step: alike over every run, at the mean of the cosine."""
-    decay = DECAY_OVER_RUN / (0.5 * (1 + final_share(average)) * lr * max(1.0, steps))
+def weight_decay(lr: float, steps: float, average: float | None, pressure: float) -> float:
+    """A weight shrinks by rate x decay in each step: alike over runs of one pressure, at the mean of the cosine."""
+    over_run = DECAY_OVER_RUN + DECAY_A_DOUBLING * math.log2(max(1.0, pressure / DECAY_PRESSURE))
+    decay = over_run / (0.5 * (1 + final_share(average)) * lr * max(1.0, steps))
     return float(f"{min(MOST_DECAY, max(LEAST_DECAY, decay)):.2g}")
 
 

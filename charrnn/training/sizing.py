@@ -28,7 +28,7 @@ MOST_WEIGHTS_A_TOKEN = 30.0
 # tokens. The eighth brings a 28th of what the second does, and all are paid for in every text that is written.
 WEIGHTS_EACH, TOKENS_EACH, LARGEST_ENSEMBLE = 2.0, 2.5e6, 8
 # Beside counts of the text, which are another member, a second network brings next to nothing so soon.
-WEIGHTS_EACH_BESIDE_COUNTS = 4.0
+WEIGHTS_EACH_BESIDE_COUNTS = 8.0
 WIDTHS = (64, 96, 128, 192, 256, 320, 384, 448, 512, 640, 768, 896, 1024, 1280, 1536, 2048)
 CELL = "lstm"
 LAYERS = 2
