@@ -285,9 +285,8 @@ def test_of_the_best_alone_and_the_weights_of_the_end_those_are_kept_that_are_be
         "charrnn.training.run.token_nll", lambda _, tokens, *__, **___: np.full(tokens.size, next(told))
     )
     if not mixed_better:
-        worse = counting.beside
-        monkeypatch.setattr(counting, "beside", lambda *given: replace(worse(*given), found=Fitted(kept, 9.0, 9.0)))
-        kept = KeptCounts(Experts.count(np.arange(5), START), {})
+        beside, kept = counting.beside, KeptCounts(Experts.count(np.arange(5), START), {})
+        monkeypatch.setattr(counting, "beside", lambda *given: replace(beside(*given), found=Fitted(kept, 9.0, 9.0)))
     (tmp_path / "c.txt").write_text(prose, encoding="utf-8")
     training = api.Training.start(
         tmp_path / "c.txt", steps=40, eval_every=20, name=f"c{mixed_better}", checkpoints=tmp_path, hidden=16,
