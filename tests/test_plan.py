@@ -252,6 +252,11 @@ def test_a_run_of_a_few_steps_validates_seldom_on_little_and_one_of_many_as_ofte
     assert train.evaluations == 15
 
 
+def test_a_short_list_is_validated_often_for_its_documents_are_warmed_up_on_nothing() -> None:
+    few = plan(TrainOptions(epochs=150.0), text(2000, documents=250, valid=200), seed=1, machine=CPU)
+    assert few.train.evaluations == 15
+
+
 def test_a_time_that_reads_a_short_text_too_often_is_so_many_passes() -> None:
     for tokens, valid, seconds, bounded in (
         (2000, 200, 20.0, True),

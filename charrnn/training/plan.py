@@ -165,7 +165,7 @@ def training(
 ) -> TrainConfig:
     """How to train the model on so many tokens; weights that are only fine-tuned move less."""
     average = AVERAGE if options.average is None else options.average or None
-    evaluations, validated = validation(to_read, reading, held_out)
+    evaluations, validated = validation(to_read, reading, held_out, documents=model.documents)
     optimizer = options.optimizer or OPTIMIZER
     rate = DESCENT_RATE if optimizer == "sgd" else learning_rate(model.hidden, reading.a_step, model.cell)
     lr = options.lr or rate * (FINE_TUNING_RATE if tuned else 1.0)
@@ -200,7 +200,7 @@ def training(
     )
 
 
-def validation(to_read: float, reading: Reading, held_out: int) -> tuple[int, int]:
+def validation(to_read: float, reading: Reading, held_out: int, *, documents: bool) -> tuple[int, int]:
     """How often to validate in a run that reads so many tokens, and on how many of those that are held out.
 
     A short run validates less often, a very short one once, on less.
@@ -209,17 +209,20 @@ def validation(to_read: float, reading: Reading, held_out: int) -> tuple[int, in
     if reading.seconds is not None:
         evaluations = min(EVALUATIONS, max(LEAST_EVALUATIONS, int(reading.seconds / SECONDS_BETWEEN)))
     # All that is read for its share of the time, but for what chunks are warmed up on.
-    wanted = int(VALIDATION_SHARE / VALIDATION_COST * to_read / evaluations) - VALIDATION_CHUNKS * WARM_UP
+    wanted = int(VALIDATION_SHARE / VALIDATION_COST * to_read / evaluations)
+    wanted -= 0 if documents else VALIDATION_CHUNKS * WARM_UP
     validated = min(MOST_VALIDATED, max(LEAST_VALIDATED, wanted))
     # A step computes places that may hold no text.
     may_cost = MOST_VALIDATION_SHARE * to_read * reading.batch_size * reading.window / reading.a_step
-    while validated > FEWEST_VALIDATED and validation_cost(min(validated, held_out)) > may_cost:
+    while validated > FEWEST_VALIDATED and validation_cost(min(validated, held_out), documents) > may_cost:
         validated //= 2
-    return max(1, min(evaluations, int(may_cost / validation_cost(min(validated, held_out))))), validated
+    return max(1, min(evaluations, int(may_cost / validation_cost(min(validated, held_out), documents)))), validated
 
 
-def validation_cost(tokens: int) -> float:
-    """What scoring so many costs, in tokens of training: chunks side by side, each warmed up first."""
+def validation_cost(tokens: int, documents: bool) -> float:
+    """What scoring so many costs, in tokens of training: documents, or chunks side by side, each warmed up first."""
+    if documents:
+        return VALIDATION_COST * max(1, tokens)
     chunks = min(VALIDATION_CHUNKS, max(1, tokens // SHORTEST_CHUNK))
     return VALIDATION_COST * (tokens / chunks + WARM_UP) * max(chunks, FEW_ROWS)
 
