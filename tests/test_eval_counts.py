@@ -29,7 +29,7 @@ from charrnn.text.part import Part
 from charrnn.text.tokenizers.byte import ByteTokenizer
 from charrnn.text.tokenizers.char import CharTokenizer
 from charrnn.training import counting
-from charrnn.training.events import Note
+from charrnn.training.events import Note, Report
 
 from .cases import each
 from .conftest import SMALL, CommandLine
@@ -301,3 +301,22 @@ def test_of_the_best_alone_and_the_weights_of_the_end_those_are_kept_that_are_be
     name = "embedding.weight"
     assert torch.equal(tensors[f"model.{name}"], last[f"average.{name}"]) is mixed_better
     assert at_end.summary["step"] == 40 and header.counts is not None
+
+
+def test_a_run_that_is_interrupted_keeps_what_was_validated_and_counts_once(
+    tmp_path: Path, prose: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "c.txt").write_text(prose, encoding="utf-8")
+    training = api.Training.start(
+        tmp_path / "c.txt", steps=40, eval_every=20, name="c", checkpoints=tmp_path, hidden=16, batch_size=8, seed=1,
+        threads=1, precision="fp32",
+    )  # fmt: skip
+    monkeypatch.setattr(counting, "beside", lambda *_: pytest.fail("nobody has judged the weights of the end"))
+    for event in training:
+        if isinstance(event, Report) and event.step == 30:
+            training.stop()
+    assert read_step(training.run.resume) > 20 == read_step(training.run.model) == training.progress.best.step
+
+
+def read_step(path: Path) -> int:
+    return int(checkpoint.read_header(path).summary["step"])

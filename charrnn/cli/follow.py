@@ -44,7 +44,9 @@ def farewell(training: Training, reason: str, checkpoints: Path | None, *, bare:
     if bare:
         write(f"{training.best_bpc!r}\n")
     if reason == "no improvement":
-        say(f"stopped early: no better validation since step {progress.best.step:,}")
+        # Beside counts the weights of the end may be the best all the same.
+        since = f" since step {progress.best.step:,}" if progress.best.step < progress.position.step else ""
+        say(f"stopped early: no better validation{since}")
     if training.validates and progress.best.loss is not None:
         best, steps = progress.best, progress.position.step
         say(f"best at step {best.step:,} of {steps:,}: {best.loss:.4f} nats per token")

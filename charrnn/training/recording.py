@@ -61,8 +61,8 @@ class Training:
     machine: Machine
     lock: Lock
     earlier: list[Metrics] = field(default_factory=list)
-    # That of the last validation, in nats per token.
-    _last_loss: float | None = field(default=None, init=False)
+    # The last validation.
+    _judged: Report | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         """What will be done behind the last step is no time for steps."""
@@ -105,7 +105,7 @@ class Training:
                         shown = self.trainer.time.spent.validations
                         event = dataclasses.replace(event, sample=self._shown_sample())
                     if event.valid_loss is not None:
-                        self._last_loss = event.valid_loss
+                        self._judged = event
                     append(event.to_json())
                 if isinstance(event, Stopped) and self.run.model.exists():
                     yield from self._judge_best()
@@ -164,15 +164,14 @@ class Training:
             yield from self._say_copies(best)
 
     def _last(self) -> "_Kept | None":
-        """The model as it was at the end, where another was the best."""
-        if self._last_loss is None or not self.run.resume.exists():
+        """The model as it was at the end, where another was the best; none where the end was not validated."""
+        step, judged = self.trainer.position.step, self._judged
+        if judged is None or judged.step != step or self.trainer.best.step == step:
             return None
         header, tensors = checkpoint.read(self.run.resume)
-        if header.summary["step"] == self.trainer.best.step:
-            return None
         tensors = Snapshot(self.trainer.progress, tensors).model()
         metadata = {name: value for name, value in header.metadata.items() if name != "resume"}
-        metadata["training"] = {**header.summary, "loss": self._last_loss}
+        metadata["training"] = {**header.summary, "loss": judged.valid_loss}
         header = dataclasses.replace(header, metadata=metadata)
         return _Kept(header, tensors, checkpoint.build_model(header, tensors)[0])
 
