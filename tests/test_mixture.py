@@ -181,6 +181,27 @@ def test_the_mixture_is_a_distribution_the_same_for_any_split_rows_and_reader(
         assert alone.tobytes() == whole[1::3].tobytes()
 
 
+@each("letters", [LETTERS, None])
+@each("documents", [False, True])
+def test_beginnings_are_what_every_expert_holds_likely_where_no_longer_context_is_known(
+    letters: Tokens | None, documents: bool
+) -> None:
+    counted, starts = text(300), None
+    if documents:
+        _, counted, starts = documents_of(counted, [9] * 20)
+    experts = Experts.count(counted, START, starts, letters)
+    begun = experts.beginnings(1 << 30)
+    assert len(begun) == (1 if letters is None else 3)
+    contexts, _ = experts.read(text(200, seed=1), np.array([0, 50]), experts.nothing_read(2))
+    for length, rows in enumerate(begun):
+        known = contexts[contexts[:, length - 1] >= 0] if length else contexts.copy()
+        places = known[:, length - 1].copy() if length else np.zeros(len(known), np.int64)
+        known[:, length:] = -1
+        for own in experts.log_p(known)[0]:
+            assert own.tobytes() == rows[places, : experts.vocab_size].tobytes()
+        assert len(known) > 100 and len(experts.beginnings(rows.size - 1)) == max(1, length)
+
+
 def test_counts_come_back_from_arrays_and_what_does_not_fit_together_is_refused() -> None:
     experts = Experts.count(text(300), START, None, LETTERS)
     gate = some_gate()

@@ -18,6 +18,7 @@ from charrnn.models.counts.level import Level
 from charrnn.models.counts.memory import CountMemory
 from charrnn.models.counts.mixture import Mixture
 from charrnn.native import (
+    BegunRecord,
     CountsRecord,
     ExpertRecord,
     LevelRecord,
@@ -28,6 +29,8 @@ from charrnn.native import (
 
 # Contexts of words that have their first bits in common, about.
 HASHES_A_BUCKET, MOST_BITS = 4, 24
+# Numbers that are computed beforehand for the contexts of one length: half a megabyte, which stays in a core's cache.
+MOST_BEGUN, WIDTH = 1 << 17, 16
 # The arrays of a gate in the order of the record.
 GATE = ("mean", "scale", "inward", "bias", "outward", "constants")
 
@@ -58,11 +61,12 @@ class CompiledCounts:
         levels = [self._level(level) for level in experts.grams[:-1]]
         words = [self._words(word) for word in experts.words]
         each = [self._expert(*pair) for pair in zip(experts.each, [*experts.each[1:], None], strict=True)]
+        begun = [self._begun(rows) for rows in experts.beginnings(MOST_BEGUN)]
         self.record = CountsRecord(
             self.symbols, experts.start_id + 1, self.lengths, len(words), self._networks, len(each), len(gate["bias"]),
-            self._several(LevelRecord, levels), self._several(WordsRecord, words),
+            len(begun), self._several(LevelRecord, levels), self._several(WordsRecord, words),
             None if experts.letters is None else self._hold(experts.letters, np.int64),
-            self._several(ExpertRecord, each), self._hold(experts.base, np.float32),
+            self._several(ExpertRecord, each), self._several(BegunRecord, begun),
             *(self._hold(gate[name], np.float32) for name in GATE),
         )  # fmt: skip
         self.address = ctypes.addressof(self.record)
@@ -109,6 +113,10 @@ class CompiledCounts:
         buckets = np.append(np.searchsorted(words.hashes, borders), words.hashes.size)
         hashes = self._hold(words.hashes, np.uint64)
         return WordsRecord(words.hashes.size, hashes, self._hold(buckets, np.uint32), 64 - bits)
+
+    def _begun(self, rows: Floats) -> BegunRecord:
+        """Rows (C, S), each from a whole vector to the next."""
+        return BegunRecord(len(rows), self._hold(np.pad(rows, ((0, 0), (0, -rows.shape[1] % WIDTH))), np.float32))
 
     def _expert(self, expert: Expert, behind: Expert | None) -> ExpertRecord:
         levels = self._several(LevelRecord, [self._level(level) for level in expert.levels])

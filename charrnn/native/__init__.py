@@ -18,7 +18,7 @@ from charrnn.errors import ConfigError
 
 VARIABLE, NONE = "CHARRNN_COMPILED", "no"
 # The library says with which form of these records it was built.
-FORM = 7
+FORM = 8
 SUFFIXES = (".so", ".dylib", ".dll")
 
 Address = ctypes.c_void_p
@@ -82,15 +82,21 @@ class ExpertRecord(ctypes.Structure):
     _fields_ = (("levels", Count), ("shared", Count), ("contexts", Address), ("level", ctypes.POINTER(LevelRecord)))
 
 
+class BegunRecord(ctypes.Structure):
+    """What all experts begin with behind contexts of one length, as in counts.h."""
+
+    _fields_ = (("contexts", Count), ("p", Address))
+
+
 class CountsRecord(ctypes.Structure):
     """Counts and their gate, as in counts.h."""
 
     _fields_ = (
         ("symbols", Count), ("ids", Count), ("lengths", Count), ("words", Count), ("networks", Count),
-        ("experts", Count), ("units", Count), ("grams", ctypes.POINTER(LevelRecord)),
+        ("experts", Count), ("units", Count), ("begun", Count), ("grams", ctypes.POINTER(LevelRecord)),
         ("word", ctypes.POINTER(WordsRecord)), ("letters", Address), ("expert", ctypes.POINTER(ExpertRecord)),
-        ("base", Address), ("mean", Address), ("scale", Address), ("inward", Address), ("bias", Address),
-        ("outward", Address), ("constants", Address),
+        ("beginnings", ctypes.POINTER(BegunRecord)), ("mean", Address), ("scale", Address), ("inward", Address),
+        ("bias", Address), ("outward", Address), ("constants", Address),
     )  # fmt: skip
 
 

@@ -35,18 +35,26 @@ typedef struct {
     const Level *level;
 } Expert;
 
+/* What all experts begin with behind each of C contexts, computed once: the levels up to theirs. */
+typedef struct {
+    int64_t contexts;
+    const float *p; /* (C, stride) */
+} Begun;
+
 typedef struct {
     int64_t symbols, ids, lengths, words;   /* V, S, contexts of grams, of words */
     int64_t networks, experts, units;       /* M, K - M, H */
+    int64_t begun;                          /* how many of the lengths 0, 1, 2 … of contexts are */
     const Level *grams;     /* (lengths,): what finds a context that is one symbol longer */
     const Words *word;      /* (words,) */
     const int64_t *letters; /* (S - 1,): see words.py; nothing where there are no words */
     const Expert *expert;   /* (K - M,) */
-    const float *base;      /* (V,): what is likely where nothing is known */
+    const Begun *beginnings; /* (begun,): the first has what is likely where nothing is known */
     const float *mean, *scale;                              /* (3 K - 1,) */
     const float *inward, *bias, *outward, *constants;       /* (3 K - 1, H), (H,), (H, K), (K,) */
 } Counts;
 
+#define MOST_WORDS 3
 #define WORD_MEMORY 5 /* so far, the same alike in case, two words, kind */
 #define WIDTH 16
 #define NO_LETTER (-1)
@@ -138,7 +146,10 @@ static ALWAYS_INLINE float largest_of(const float *x, int64_t symbols) {
         for (int lane = 0; lane < WIDTH; lane++) lanes[lane] = x[lane];
         for (int64_t j = WIDTH; j + WIDTH <= symbols; j += WIDTH)
             for (int lane = 0; lane < WIDTH; lane++) lanes[lane] = x[j + lane] > lanes[lane] ? x[j + lane] : lanes[lane];
-        for (int lane = 0; lane < WIDTH; lane++) most = lanes[lane] > most ? lanes[lane] : most;
+        for (int width = WIDTH / 2; width; width /= 2)
+            for (int lane = 0; lane < width; lane++)
+                lanes[lane] = lanes[lane + width] > lanes[lane] ? lanes[lane + width] : lanes[lane];
+        most = lanes[0];
     }
     for (int64_t j = symbols / WIDTH * WIDTH; j < symbols; j++) most = x[j] > most ? x[j] : most;
     return most;
@@ -146,30 +157,23 @@ static ALWAYS_INLINE float largest_of(const float *x, int64_t symbols) {
 
 /* -- where a text is in the tables --------------------------------------------------------------------------------- */
 
-/* The place of a context followed by an id, from 1; 0 where there is no such gram. */
+/* The place of a context followed by an id, from 1; 0 where there is no such gram. Where to go on looking is computed,
+   for no processor can guess it. */
 static ALWAYS_INLINE int64_t longer(const Level *level, int64_t context, int64_t id) {
     if (context < 0 || context >= level->contexts || id >= 65536) return 0;
-    int64_t low = level->firsts[context];
-    const int64_t end = level->firsts[context + 1];
-    for (int64_t high = end; low < high;) {
-        const int64_t middle = (low + high) / 2;
-        if (level->symbols[middle] < id) low = middle + 1;
-        else high = middle;
-    }
-    return low < end && level->symbols[low] == id ? low + 1 : 0;
+    int64_t at = level->firsts[context], left = level->firsts[context + 1] - at;
+    if (left < 1) return 0;
+    for (; left > 1; left -= left / 2) at += left / 2 * (level->symbols[at + left / 2 - 1] < id);
+    return level->symbols[at] == id ? at + 1 : 0;
 }
 
 /* The same of a context of words, by its hash. */
 static ALWAYS_INLINE int64_t word_place(const Words *words, uint64_t hash) {
-    const int64_t bucket = (int64_t)(hash >> words->shift);
-    int64_t low = words->buckets[bucket];
-    const int64_t end = words->buckets[bucket + 1];
-    for (int64_t high = end; low < high;) {
-        const int64_t middle = (low + high) / 2;
-        if (words->hashes[middle] < hash) low = middle + 1;
-        else high = middle;
-    }
-    return low < end && words->hashes[low] == hash ? low + 1 : 0;
+    const uint32_t *bucket = words->buckets + (hash >> words->shift);
+    int64_t at = bucket[0], left = bucket[1] - at;
+    if (left < 1) return 0;
+    for (; left > 1; left -= left / 2) at += left / 2 * (words->hashes[at + left / 2 - 1] < hash);
+    return words->hashes[at] == hash ? at + 1 : 0;
 }
 
 static ALWAYS_INLINE uint64_t scrambled(uint64_t id) {
@@ -178,12 +182,8 @@ static ALWAYS_INLINE uint64_t scrambled(uint64_t id) {
     return mixed ^ (mixed >> 29);
 }
 
-/* One more token: places (lengths,), the memory of words (5,) -> the places of all contexts, from 1 (lengths + words,). */
-static ALWAYS_INLINE void go_on(const Counts *counts, int64_t id, int64_t *places, int64_t *memory, int64_t *contexts) {
-    for (int64_t length = counts->lengths - 1; length >= 0; length--)
-        places[length] = longer(&counts->grams[length], length ? places[length - 1] - 1 : 0, id);
-    for (int64_t length = 0; length < counts->lengths; length++) contexts[length] = places[length];
-    if (!counts->letters) return;
+/* One more token of a word: the memory of words (5,) -> the hashes of its contexts, and how many of them are known. */
+static ALWAYS_INLINE int64_t read_on(const Counts *counts, int64_t id, int64_t *memory, uint64_t *hashes) {
     const int64_t letter = id < counts->ids - 1 ? counts->letters[id] : NO_LETTER, kind = memory[4];
     const int in_word = letter != NO_LETTER, was_word = (kind & IN_WORD) != 0;
     uint64_t so_far = (uint64_t)memory[0], alike = (uint64_t)memory[1];
@@ -202,24 +202,44 @@ static ALWAYS_INLINE void go_on(const Counts *counts, int64_t id, int64_t *place
     memory[0] = (int64_t)so_far;
     memory[1] = (int64_t)alike;
     memory[4] = BEGUN + IN_WORD * in_word + CUT * cut;
-    uint64_t hash = so_far;
-    int known = !cut;
-    for (int64_t before = 0; before < counts->words; before++) {
-        if (before) {
-            known = !cut && memory[1 + before] != 0;
-            hash = hash * HASH_MULTIPLIER + (uint64_t)memory[1 + before];
-        }
-        contexts[counts->lengths + before] = known ? word_place(&counts->word[before], hash) : 0;
-    }
+    for (int64_t before = 0; before < counts->words; before++)
+        hashes[before] = before ? hashes[before - 1] * HASH_MULTIPLIER + (uint64_t)memory[1 + before] : so_far;
+    return cut ? 0 : counts->words;
+}
+
+/* One more token: places (lengths,), the memory of words (5,) -> the places of all contexts, from 1 (lengths + words,). */
+static ALWAYS_INLINE void go_on(const Counts *counts, int64_t id, int64_t *places, int64_t *memory, int64_t *contexts) {
+    uint64_t hashes[MOST_WORDS];
+    const int64_t known = counts->letters ? read_on(counts, id, memory, hashes) : 0;
+    for (int64_t n = 0; n < known; n++) FETCH(counts->word[n].buckets + (hashes[n] >> counts->word[n].shift));
+    for (int64_t length = counts->lengths - 1; length >= 0; length--)
+        places[length] = longer(&counts->grams[length], length ? places[length - 1] - 1 : 0, id);
+    for (int64_t length = 0; length < counts->lengths; length++) contexts[length] = places[length];
+    for (int64_t n = 0; n < known; n++)
+        FETCH(counts->word[n].hashes + counts->word[n].buckets[hashes[n] >> counts->word[n].shift]);
+    for (int64_t n = 0; n < counts->words; n++)
+        contexts[counts->lengths + n] = n < known && (!n || memory[1 + n]) ? word_place(&counts->word[n], hashes[n]) : 0;
 }
 
 /* -- what is likely there ------------------------------------------------------------------------------------------ */
 
+/* The longest context that is begun with, and its row. */
+static ALWAYS_INLINE int64_t beginning(const Counts *counts, const int64_t *contexts, int64_t stride, const float **row) {
+    int64_t length = counts->begun - 1;
+    while (length && (contexts[length - 1] < 1 || contexts[length - 1] > counts->beginnings[length].contexts)) length--;
+    *row = counts->beginnings[length].p + (length ? contexts[length - 1] - 1 : 0) * stride;
+    return length;
+}
+
 /* What will be read of the tables is asked for in two strides: memory is slower than all that is computed from it. */
 static ALWAYS_INLINE void fetch_ahead(const Counts *counts, const int64_t *contexts, int grams) {
+    const int64_t stride = ROUND_UP(counts->ids, WIDTH);
+    const float *row;
+    const int64_t known = beginning(counts, contexts, stride, &row);
+    for (int64_t j = 0; grams && j < stride; j += WIDTH) FETCH(row + j);
     for (int64_t k = 0; k < counts->experts; k++) {
         const Expert *expert = &counts->expert[k];
-        for (int64_t n = k + 1 < counts->experts ? expert->shared : 0; n < expert->levels; n++) {
+        for (int64_t n = k + 1 < counts->experts ? expert->shared : known; n < expert->levels; n++) {
             const Level *level = &expert->level[n];
             const int64_t place = contexts[expert->contexts[n]] - 1;
             if (place < 0 || place >= level->contexts) continue;
@@ -242,7 +262,8 @@ static ALWAYS_INLINE void climb(const Expert *expert, int64_t first, int64_t end
         const int64_t place = contexts[expert->contexts[n]] - 1;
         if (place < 0 || place >= level->contexts) continue;
         const float rest = level->rests[place];
-        for (int64_t j = 0; j < size; j++) p[j] = p[j] * rest;
+        for (int64_t j = 0; j < size; j += WIDTH)
+            for (int lane = 0; lane < WIDTH; lane++) p[j + lane] = p[j + lane] * rest;
         for (int64_t gram = level->firsts[place]; gram < (int64_t)level->firsts[place + 1]; gram++)
             p[level->symbols[gram]] += level->shares[gram];
     }
@@ -250,9 +271,9 @@ static ALWAYS_INLINE void climb(const Expert *expert, int64_t first, int64_t end
 
 /* Probabilities (K - M, stride) of all experts, the last first, for each begins where it parts from the one behind it. */
 static ALWAYS_INLINE void likely(const Counts *counts, const int64_t *contexts, float *p, float *stem, int64_t stride) {
-    int64_t known = 0;
-    for (int64_t j = 0; j < counts->symbols; j++) stem[j] = counts->base[j];
-    for (int64_t j = counts->symbols; j < stride; j++) stem[j] = 0.0f;
+    const float *row;
+    int64_t known = beginning(counts, contexts, stride, &row);
+    memcpy(stem, row, (size_t)stride * sizeof(float));
     for (int64_t k = counts->experts - 1; k >= 0; k--) {
         const Expert *expert = &counts->expert[k];
         const int64_t parts = k ? counts->expert[k - 1].shared : 0;
@@ -265,8 +286,10 @@ static ALWAYS_INLINE void likely(const Counts *counts, const int64_t *contexts, 
     }
 }
 
+/* Whole vectors, and then zeros beyond the symbols. */
 static ALWAYS_INLINE void logarithms(const float *p, float *log_p, int64_t symbols, int64_t size) {
-    for (int64_t j = 0; j < symbols; j++) log_p[j] = log_of(p[j]);
+    for (int64_t j = 0; j < size; j += WIDTH)
+        for (int lane = 0; lane < WIDTH; lane++) log_p[j + lane] = log_of(p[j + lane]);
     for (int64_t j = symbols; j < size; j++) log_p[j] = 0.0f;
 }
 
@@ -274,11 +297,17 @@ static ALWAYS_INLINE void logarithms(const float *p, float *log_p, int64_t symbo
 static ALWAYS_INLINE void normalise(const float *logits, float *p, float *log_p, int64_t symbols, int64_t size) {
     const float most = largest_of(logits, symbols);
     for (int64_t j = 0; j < symbols; j++) log_p[j] = logits[j] - most;
-    for (int64_t j = 0; j < symbols; j++) p[j] = exp_of(log_p[j]);
-    for (int64_t j = symbols; j < size; j++) p[j] = log_p[j] = 0.0f;
+    for (int64_t j = symbols; j < size; j++) log_p[j] = 0.0f;
+    for (int64_t j = 0; j < size; j += WIDTH)
+        for (int lane = 0; lane < WIDTH; lane++) p[j + lane] = exp_of(log_p[j + lane]);
+    for (int64_t j = symbols; j < size; j++) p[j] = 0.0f;
     const float total = sum_of(p, size), log_total = log_of(total);
-    for (int64_t j = 0; j < symbols; j++) p[j] = p[j] / total;
-    for (int64_t j = 0; j < symbols; j++) log_p[j] = log_p[j] - log_total;
+    for (int64_t j = 0; j < size; j += WIDTH)
+        for (int lane = 0; lane < WIDTH; lane++) {
+            p[j + lane] = p[j + lane] / total;
+            log_p[j + lane] = log_p[j + lane] - log_total;
+        }
+    for (int64_t j = symbols; j < size; j++) log_p[j] = 0.0f;
 }
 
 /* What a gate sees (F,), in whose place comes what it does with it: weights (K,). */
@@ -289,31 +318,36 @@ static ALWAYS_INLINE void open_gate(const Counts *counts, float *seen, float *hi
     for (int64_t f = 0; f < features; f++)
         for (int64_t h = 0; h < units; h++) hidden[h] = hidden[h] + seen[f] * counts->inward[f * units + h];
     for (int64_t h = 0; h < units; h++) hidden[h] = tanh_of(hidden[h]);
-    for (int64_t k = 0; k < experts; k++) weights[k] = counts->constants[k];
-    for (int64_t h = 0; h < units; h++)
-        for (int64_t k = 0; k < experts; k++) weights[k] = weights[k] + hidden[h] * counts->outward[h * experts + k];
+    for (int64_t k = 0; k < experts; k++) {
+        weights[k] = counts->constants[k];
+        for (int64_t h = 0; h < units; h++) weights[k] = weights[k] + hidden[h] * counts->outward[h * experts + k];
+    }
 }
 
-/* How many numbers `mix_counts` works with: places, then floats. */
+/* How many numbers a row is found by, and mixed with. */
 static int64_t counts_places(const Counts *counts) { return counts->lengths + counts->words; }
 static int64_t counts_floats(const Counts *counts) {
     const int64_t experts = counts->networks + counts->experts;
     return (2 * experts + 1) * ROUND_UP(counts->ids, WIDTH) + 4 * experts + counts->units;
 }
 
-/* One more token of a row: its logits (V,) by each network, `apart` from one to the next -> those of the mixture (V,),
-   in the place of the first perhaps. */
-static ALWAYS_INLINE void mix_row(const Counts *counts, int64_t id, int64_t *places, int64_t *memory,
-                                  const float *logits, int64_t apart, float *mixed, int64_t *contexts, float *floats) {
+/* One more token of a row: where it is now. What is found there is asked for, and comes while a network is computed. */
+static void find_row(const Counts *counts, int64_t id, int64_t *places, int64_t *memory, int64_t *contexts) {
+    go_on(counts, id, places, memory, contexts);
+    fetch_ahead(counts, contexts, 0);
+}
+
+/* A row that was found: its logits (V,) by each network, `apart` from one to the next -> those of the mixture (V,), in
+   the place of the first perhaps. */
+static ALWAYS_INLINE void mix_row(const Counts *counts, const int64_t *contexts, const float *logits, int64_t apart,
+                                  float *mixed, float *floats) {
     const int64_t networks = counts->networks, experts = networks + counts->experts, symbols = counts->symbols;
     const int64_t stride = ROUND_UP(counts->ids, WIDTH), size = ROUND_UP(symbols, WIDTH);
     float *p = floats, *log_p = p + experts * stride, *stem = log_p + experts * stride, *seen = stem + stride;
     float *hidden = seen + 3 * experts, *weights = hidden + counts->units;
-    go_on(counts, id, places, memory, contexts);
-    fetch_ahead(counts, contexts, 0);
+    fetch_ahead(counts, contexts, 1);
     for (int64_t n = 0; n < networks; n++)
         normalise(logits + n * apart, p + n * stride, log_p + n * stride, symbols, size);
-    fetch_ahead(counts, contexts, 1);
     likely(counts, contexts, p + networks * stride, stem, stride);
     for (int64_t k = networks; k < experts; k++) logarithms(p + k * stride, log_p + k * stride, symbols, size);
     for (int64_t k = 0; k < experts; k++) {

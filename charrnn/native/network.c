@@ -145,8 +145,7 @@ static ALWAYS_INLINE int32x4_t add_neon(int32x4_t sums, int8x16_t w, const int8_
 
 typedef void (*Step)(const Network *, int64_t, const int64_t *, float *, float *, float *);
 
-typedef void (*Mix)(const Counts *, int64_t, int64_t *, int64_t *, const float *, int64_t, float *, int64_t *,
-                    float *);
+typedef void (*Mix)(const Counts *, const int64_t *, const float *, int64_t, float *, float *);
 
 typedef struct {
     const char *name;
@@ -237,8 +236,9 @@ EXPORTED int64_t charrnn_read(int64_t set, const Network *network, int64_t rows,
 /* Whether counts fit together. What their tables hold was looked at when they were read (level.py). */
 static int counts_fit(const Counts *counts) {
     if (counts->symbols < 1 || counts->ids < counts->symbols || counts->ids > counts->symbols + 1) return 0;
-    if (counts->ids > 65536 || counts->lengths < 1 || counts->words < 0 || counts->words > 3) return 0;
+    if (counts->ids > 65536 || counts->lengths < 1 || counts->words < 0 || counts->words > MOST_WORDS) return 0;
     if (counts->networks < 1 || counts->experts < 1 || counts->units < 0 || (counts->words > 0) != (counts->letters != NULL)) return 0;
+    if (counts->begun < 1 || counts->begun > counts->lengths || counts->beginnings[0].contexts != 1) return 0;
     for (int64_t n = 0; n < counts->words; n++)
         if (counts->word[n].shift < 32 || counts->word[n].shift > 63) return 0;
     for (int64_t k = 0; k < counts->experts; k++) {
@@ -246,13 +246,14 @@ static int counts_fit(const Counts *counts) {
         const int64_t further = k + 1 < counts->experts ? counts->expert[k + 1].shared : 0;
         if (counts->expert[k].shared < further || counts->expert[k].shared > behind) return 0;
         if (counts->expert[k].shared > counts->expert[k].levels) return 0;
+        if (counts->begun - 1 > (k + 1 < counts->experts ? counts->expert[k].shared : counts->expert[k].levels)) return 0;
         for (int64_t n = 0; n < counts->expert[k].levels; n++)
             if (counts->expert[k].contexts[n] < 0 || counts->expert[k].contexts[n] >= counts_places(counts)) return 0;
     }
     return 1;
 }
 
-/* What counts remember, and work with. */
+/* What counts remember of rows, where these are now, and what is worked with. */
 typedef struct {
     const Counts *counts;
     int64_t *places, *memory, *contexts;
@@ -260,11 +261,11 @@ typedef struct {
 } Counting;
 
 /* A whole one, whose `contexts` are to be freed with its `floats`; without counts, nothing. */
-static int64_t begin_counting(Counting *counting, const Counts *counts, int64_t *places, int64_t *memory) {
+static int64_t begin_counting(Counting *counting, const Counts *counts, int64_t rows, int64_t *places, int64_t *memory) {
     *counting = (Counting){counts, places, memory, NULL, NULL};
     if (!counts) return DONE;
     if (!counts_fit(counts)) return BAD_COUNTS;
-    counting->contexts = malloc((size_t)counts_places(counts) * sizeof(int64_t));
+    counting->contexts = malloc((size_t)(rows * counts_places(counts)) * sizeof(int64_t));
     counting->floats = calloc((size_t)counts_floats(counts), sizeof(float));
     return counting->contexts && counting->floats ? DONE : NO_MEMORY;
 }
@@ -274,10 +275,20 @@ static void end_counting(Counting *counting) {
     free(counting->floats);
 }
 
-static void count_row(int64_t set, const Counting *counting, int64_t row, int64_t id, const float *logits,
-                      int64_t apart, float *mixed) {
-    sets[set].mix(counting->counts, id, counting->places + row * counting->counts->lengths,
-                  counting->memory + row * WORD_MEMORY, logits, apart, mixed, counting->contexts, counting->floats);
+static int64_t *contexts_of(const Counting *counting, int64_t row) {
+    return counting->contexts + row * counts_places(counting->counts);
+}
+
+/* One more token of each row. */
+static void find_rows(const Counting *counting, int64_t rows, const int64_t *tokens) {
+    for (int64_t row = 0; counting->counts && row < rows; row++)
+        find_row(counting->counts, tokens[row], counting->places + row * counting->counts->lengths,
+                 counting->memory + row * WORD_MEMORY, contexts_of(counting, row));
+}
+
+static void count_row(int64_t set, const Counting *counting, int64_t row, const float *logits, int64_t apart,
+                      float *mixed) {
+    sets[set].mix(counting->counts, contexts_of(counting, row), logits, apart, mixed, counting->floats);
 }
 
 /* What M networks hold likely behind each token of texts side by side -> what they and counts do: tokens and logits
@@ -288,13 +299,14 @@ EXPORTED int64_t charrnn_count(int64_t set, const Counts *counts, int64_t rows, 
     for (int64_t at = 0; at < steps * rows; at++)
         if (tokens[at] < 0) return BAD_TOKEN;
     Counting counting;
-    const int64_t status = begin_counting(&counting, counts, places, memory);
-    for (int64_t row = 0; status == DONE && row < rows; row++)
-        for (int64_t step = 0; step < steps; step++) {
+    const int64_t status = begin_counting(&counting, counts, rows, places, memory);
+    for (int64_t step = 0; status == DONE && step < steps; step++) {
+        find_rows(&counting, rows, tokens + step * rows);
+        for (int64_t row = 0; row < rows; row++) {
             const int64_t at = step * rows + row, symbols = counts->symbols;
-            count_row(set, &counting, row, tokens[at], logits + at * counts->networks * symbols, symbols,
-                      mixed + at * symbols);
+            count_row(set, &counting, row, logits + at * counts->networks * symbols, symbols, mixed + at * symbols);
         }
+    }
     end_counting(&counting);
     return status;
 }
@@ -324,7 +336,7 @@ EXPORTED int64_t charrnn_write(int64_t set, int64_t count, const Network *const 
     double *room = room_for_row(symbols);
     int64_t *tokens = malloc((size_t)rows * sizeof(int64_t));
     Counting counting;
-    int64_t status = begin_counting(&counting, counts, places, memory);
+    int64_t status = begin_counting(&counting, counts, rows, places, memory);
     const int apart = counts && counts->networks > 1;
     if (status == DONE && counts && counts->symbols != symbols) status = BAD_COUNTS;
     if (status == DONE && apart && counts->networks != count) status = BAD_COUNTS;
@@ -339,6 +351,7 @@ EXPORTED int64_t charrnn_write(int64_t set, int64_t count, const Network *const 
             if (used) keep_up(draw + row, own_used, symbols, step, found, leaving + row * steps);
             if (told) tell(draw + row, own, tokens[row], &one, told + 2 * (row * steps + step));
         }
+        find_rows(&counting, rows, tokens);
         for (int64_t n = 0; n < count; n++)
             sets[set].step(networks[n], rows, tokens, memories[n],
                            count > 1 ? scratch + most + n * rows * symbols : logits, scratch);
@@ -347,8 +360,8 @@ EXPORTED int64_t charrnn_write(int64_t set, int64_t count, const Network *const 
                 mix(draw, count, scratch + most + row * symbols, rows * symbols, symbols, logits + row * symbols,
                     room);
         for (int64_t row = 0; counts && row < rows; row++)
-            count_row(set, &counting, row, tokens[row], (apart ? scratch + most : logits) + row * symbols,
-                      rows * symbols, logits + row * symbols);
+            count_row(set, &counting, row, (apart ? scratch + most : logits) + row * symbols, rows * symbols,
+                      logits + row * symbols);
     }
     end_counting(&counting);
     free(scratch);
@@ -358,4 +371,4 @@ EXPORTED int64_t charrnn_write(int64_t set, int64_t count, const Network *const 
 }
 
 /* With which form of the records this was built (FORM in __init__.py). */
-EXPORTED int64_t charrnn_form(void) { return 7; }
+EXPORTED int64_t charrnn_form(void) { return 8; }

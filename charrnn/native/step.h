@@ -144,9 +144,9 @@ TARGET static void NAME(step)(const Network *network, int64_t rows, const int64_
 }
 
 /* Counts beside it (counts.h), of one row. */
-TARGET static void NAME(mix)(const Counts *counts, int64_t id, int64_t *places, int64_t *memory, const float *logits,
-                             int64_t apart, float *mixed, int64_t *contexts, float *floats) {
-    mix_row(counts, id, places, memory, logits, apart, mixed, contexts, floats);
+TARGET static void NAME(mix)(const Counts *counts, const int64_t *contexts, const float *logits, int64_t apart,
+                             float *mixed, float *floats) {
+    mix_row(counts, contexts, logits, apart, mixed, floats);
 }
 
 /* e^x of `count` numbers, none above 0, where they stand; below about 5e-20, 0. As `relative` of tables.py has it. */

@@ -129,6 +129,28 @@ class Experts:
         self.grams[0].climb(p, np.zeros(1, np.int64))
         return p[0, : self.vocab_size].copy()
 
+    def beginnings(self, most: int) -> list[Floats]:
+        """What all experts begin with behind every context (C, S) of 0, 1 … symbols: the levels that all of them have.
+
+        Only as many lengths as need no more than so many numbers each.
+        """
+        rows = np.zeros((1, self.start_id + 1), np.float32)
+        rows[0, : self.vocab_size] = self.base
+        found, behind = [rows], np.zeros(1, np.int64)
+        for length in range(1, min(self.longest) - 1):
+            # Contexts of this length are the grams of the level below; what each falls back to is one symbol shorter.
+            contexts = self.grams[length - 1]
+            if contexts.symbols.size * rows.shape[1] > most:
+                break
+            before = np.repeat(behind, np.diff(contexts.firsts))
+            behind = np.zeros_like(before) if length == 1 else self.grams[length - 2].find(before, contexts.symbols)
+            if (behind < 0).any():
+                break
+            rows = found[-1][behind]
+            self.grams[length].climb(rows, np.arange(len(rows)))
+            found.append(rows)
+        return found
+
     @property
     def nbytes(self) -> int:
         """Bytes of memory that all tables take."""
