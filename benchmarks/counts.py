@@ -57,19 +57,22 @@ def main() -> None:
 def figures(model: api.Model) -> str:
     """What each expert brings."""
     assert model.counts is not None
-    experts, fixed = model.counts.experts, fixed_gate(model.counts.experts, 1)
+    experts, networks = model.counts.experts, model.counts.mixture.networks
+    fixed = fixed_gate(experts, networks)
     part = encode_part(model.tokenizer, [api.held_out(model).read()], model.documents)
     columns: list[list[str]] = []
     for reset_every in READINGS.values():
         parted = part.parted(middle(part))
-        halves = [examples_of(model.network, experts, half, 1, reset_every=reset_every) for half in parted]
+        halves = [examples_of(model.network, experts, half, networks, reset_every=reset_every) for half in parted]
 
         def mean(gates: list[Gate], kept: list[Examples]) -> str:
             costs = sum(half.cost(gate) for half, gate in zip(kept, gates, strict=True))
             return f"{costs / sum(half.tokens.size for half in kept):.4f}"
 
-        found = [mean([Gate.constant([1.0])] * 2, [Examples(half.log_p[:1], half.tokens) for half in halves])]
-        for some in ([0, 1], list(range(1 + len(experts.each)))):
+        alone = [np.logaddexp.reduce(half.log_p[:networks], axis=0, keepdims=True) for half in halves]
+        kept = [Examples(own, half.tokens) for own, half in zip(alone, halves, strict=True)]
+        found = [mean([Gate.constant([1.0])] * 2, kept)]
+        for some in (list(range(networks + 1)), list(range(networks + len(experts.each)))):
             kept = [Examples(half.log_p[some], half.tokens) for half in halves]
             constants = [Gate.constant(fit_constants(half, fixed.constants[some]).tolist()) for half in reversed(kept)]
             found.append(mean(constants, kept))
