@@ -30,7 +30,9 @@ from charrnn.native import (
 # Contexts of words that have their first bits in common, about.
 HASHES_A_BUCKET, MOST_BITS = 4, 24
 # Numbers that are computed beforehand for the contexts of one length: half a megabyte, which stays in a core's cache.
-MOST_BEGUN, WIDTH = 1 << 17, 16
+MOST_BEGUN = 1 << 17
+# Lanes of the widest vectors, as in counts.h.
+WIDTH = 16
 # The arrays of a gate in the order of the record.
 GATE = ("mean", "scale", "inward", "bias", "outward", "constants")
 

@@ -145,7 +145,8 @@ static ALWAYS_INLINE float largest_of(const float *x, int64_t symbols) {
         float lanes[WIDTH];
         for (int lane = 0; lane < WIDTH; lane++) lanes[lane] = x[lane];
         for (int64_t j = WIDTH; j + WIDTH <= symbols; j += WIDTH)
-            for (int lane = 0; lane < WIDTH; lane++) lanes[lane] = x[j + lane] > lanes[lane] ? x[j + lane] : lanes[lane];
+            for (int lane = 0; lane < WIDTH; lane++)
+                lanes[lane] = x[j + lane] > lanes[lane] ? x[j + lane] : lanes[lane];
         for (int width = WIDTH / 2; width; width /= 2)
             for (int lane = 0; lane < width; lane++)
                 lanes[lane] = lanes[lane + width] > lanes[lane] ? lanes[lane + width] : lanes[lane];
@@ -217,14 +218,17 @@ static ALWAYS_INLINE void go_on(const Counts *counts, int64_t id, int64_t *place
     for (int64_t length = 0; length < counts->lengths; length++) contexts[length] = places[length];
     for (int64_t n = 0; n < known; n++)
         FETCH(counts->word[n].hashes + counts->word[n].buckets[hashes[n] >> counts->word[n].shift]);
-    for (int64_t n = 0; n < counts->words; n++)
-        contexts[counts->lengths + n] = n < known && (!n || memory[1 + n]) ? word_place(&counts->word[n], hashes[n]) : 0;
+    for (int64_t n = 0; n < counts->words; n++) {
+        const int there = n < known && (!n || memory[1 + n]); /* as many words before it */
+        contexts[counts->lengths + n] = there ? word_place(&counts->word[n], hashes[n]) : 0;
+    }
 }
 
 /* -- what is likely there ------------------------------------------------------------------------------------------ */
 
 /* The longest context that is begun with, and its row. */
-static ALWAYS_INLINE int64_t beginning(const Counts *counts, const int64_t *contexts, int64_t stride, const float **row) {
+static ALWAYS_INLINE int64_t beginning(const Counts *counts, const int64_t *contexts, int64_t stride,
+                                       const float **row) {
     int64_t length = counts->begun - 1;
     while (length && (contexts[length - 1] < 1 || contexts[length - 1] > counts->beginnings[length].contexts)) length--;
     *row = counts->beginnings[length].p + (length ? contexts[length - 1] - 1 : 0) * stride;

@@ -246,7 +246,8 @@ static int counts_fit(const Counts *counts) {
         const int64_t further = k + 1 < counts->experts ? counts->expert[k + 1].shared : 0;
         if (counts->expert[k].shared < further || counts->expert[k].shared > behind) return 0;
         if (counts->expert[k].shared > counts->expert[k].levels) return 0;
-        if (counts->begun - 1 > (k + 1 < counts->experts ? counts->expert[k].shared : counts->expert[k].levels)) return 0;
+        const int64_t common = k + 1 < counts->experts ? counts->expert[k].shared : counts->expert[k].levels;
+        if (counts->begun - 1 > common) return 0;
         for (int64_t n = 0; n < counts->expert[k].levels; n++)
             if (counts->expert[k].contexts[n] < 0 || counts->expert[k].contexts[n] >= counts_places(counts)) return 0;
     }
@@ -261,7 +262,8 @@ typedef struct {
 } Counting;
 
 /* A whole one, whose `contexts` are to be freed with its `floats`; without counts, nothing. */
-static int64_t begin_counting(Counting *counting, const Counts *counts, int64_t rows, int64_t *places, int64_t *memory) {
+static int64_t begin_counting(Counting *counting, const Counts *counts, int64_t rows, int64_t *places,
+                              int64_t *memory) {
     *counting = (Counting){counts, places, memory, NULL, NULL};
     if (!counts) return DONE;
     if (!counts_fit(counts)) return BAD_COUNTS;
