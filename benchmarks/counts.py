@@ -23,7 +23,7 @@ from charrnn.analysis.novelty import novelty_curve
 from charrnn.api.adapting import Adapting, size_of
 from charrnn.models.counts.fitting import Examples, fit, fit_constants
 from charrnn.models.counts.mixture import Gate
-from charrnn.scoring.counts import examples_of, fixed_gate, middle
+from charrnn.scoring.counts import examples_of, fixed_gate, mean_of, middle
 from charrnn.scoring.mixing import begins
 from charrnn.text.dataset import encode_part
 
@@ -69,9 +69,8 @@ def figures(model: api.Model) -> str:
             costs = sum(half.cost(gate) for half, gate in zip(kept, gates, strict=True))
             return f"{costs / sum(half.tokens.size for half in kept):.4f}"
 
-        alone = [np.logaddexp.reduce(half.log_p[:networks], axis=0, keepdims=True) for half in halves]
-        kept = [Examples(own, half.tokens) for own, half in zip(alone, halves, strict=True)]
-        found = [mean([Gate.constant([1.0])] * 2, kept)]
+        alone = -np.concatenate([mean_of(half.own[:, :networks]) for half in halves]).mean()
+        found = [f"{alone:.4f}"]
         for some in (list(range(networks + 1)), list(range(networks + len(experts.each)))):
             kept = [Examples(half.log_p[some], half.tokens) for half in halves]
             constants = [Gate.constant(fit_constants(half, fixed.constants[some]).tolist()) for half in reversed(kept)]
