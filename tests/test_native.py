@@ -272,10 +272,14 @@ def some_mixture(documents: bool = False, networks: int = 1) -> Mixture:
     letters = np.where(np.arange(SYMBOLS) < SYMBOLS - 3, np.arange(SYMBOLS) // 2 * 2, -1)
     starts = np.arange(0, tokens.size, 50) if documents else None
     experts = Experts.count(tokens, SYMBOLS, starts, letters)
-    k, f = networks + 3, 3 * networks + 8
-    shapes = ((k,), (f,), (f,), (f, 9), (9,), (9, k))
+    return Mixture(experts, some_gate(networks + 3, 9))
+
+
+def some_gate(experts: int, units: int) -> Gate:
+    random, seen = np.random.default_rng(4), 3 * experts - 1
+    shapes = ((experts,), (seen,), (seen,), (seen, units), (units,), (units, experts))
     gate = Gate(*(random.normal(size=shape) for shape in shapes))
-    return Mixture(experts, replace(gate, scale=np.exp(gate.scale), outward=gate.outward / 20))
+    return replace(gate, scale=np.exp(gate.scale), outward=gate.outward / 20)
 
 
 @each("name", SETS)
@@ -312,6 +316,23 @@ def test_counts_are_numpys_to_the_bit_and_what_is_written_beside_them(
         logits, state = slow.step(ids, state)
     assert logits.tobytes() == drawn.logits.tobytes() == parts[1].logits.tobytes()
     assert [part.tobytes() for part in state_parts(state)] == [part.tobytes() for part in state_parts(drawn.state)]
+
+
+@each("symbols, units", [(1, 0), (15, 1), (16, 16), (17, 5), (48, 37), (65, 32)])
+def test_rows_of_any_width_are_mixed_as_in_numpy(symbols: int, units: int) -> None:
+    """Less than a vector, whole ones, one number more; on every instruction set."""
+    random = np.random.default_rng(symbols)
+    text = random.integers(0, symbols, 50)[random.integers(0, 50, 2000)]
+    experts = Experts.count(text, symbols, None, np.arange(symbols) // 2)
+    mixture, logits = Mixture(experts, some_gate(len(experts.each) + 1, units)), random.normal(size=(60, symbols))
+    expected, _ = mixture.read(text[:60, None], logits.astype(np.float32), mixture.nothing_read(1))
+    assert LIBRARY is not None
+    for name in SETS:
+        counting = Counting(mixture)
+        assert counting.compiled is not None
+        counting.compiled.library = LIBRARY.using(name)
+        found, _ = counting.read(text[:60, None], logits.astype(np.float32), counting.nothing_read(1))
+        assert found.tobytes() == expected.tobytes(), name
 
 
 @settings(deadline=None, max_examples=100)

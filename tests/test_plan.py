@@ -62,11 +62,23 @@ def test_the_width_is_the_one_whose_weights_are_as_many_as_the_tokens_that_the_t
     assert choose(10**9, seconds=seconds, layers=layers).model.hidden == best
 
 
-def test_a_text_that_is_read_again_has_a_token_for_each_weight_a_longer_one_more_while_they_are_new() -> None:
+def test_a_text_that_is_read_again_has_as_many_tokens_for_each_weight_a_longer_one_more_while_they_are_new() -> None:
     product = 1e12
-    assert sizing.weights_for(product, 10**5) == 1e6, "ten passes"
-    assert sizing.weights_for(product, 2 * 10**6) == pytest.approx(5e5), "one"
-    assert sizing.weights_for(product, 10**9) == pytest.approx(math.sqrt(product / sizing.NEW_TOKENS_PER_WEIGHT))
+    assert sizing.weights_for(product, 10**5, 1.0) == 1e6, "ten passes"
+    assert sizing.weights_for(product, 10**5, 4.0) == 5e5, "twenty"
+    assert sizing.weights_for(product, 2 * 10**6, 1.0) == pytest.approx(5e5), "one"
+    for each in (1.0, 4.0):
+        whole = sizing.weights_for(product, 10**9, each)
+        assert whole == pytest.approx(math.sqrt(product / sizing.NEW_TOKENS_PER_WEIGHT))
+
+
+def test_beside_counts_a_smaller_network_reads_more() -> None:
+    for budget in ({"seconds": 60.0}, {"steps": 1000}):
+        alone, beside = (choose(10**6, **budget, counts=counts).model.hidden for counts in (False, True))
+        assert beside < alone
+        assert choose(10**6, **budget, bidirectional=True).model == choose(
+            10**6, **budget, bidirectional=True, counts=False
+        ).model, "no counts stand beside two directions"
 
 
 def test_more_time_never_chooses_a_narrower_network_nor_does_more_text() -> None:

@@ -31,7 +31,7 @@ from charrnn.native import (
 HASHES_A_BUCKET, MOST_BITS = 4, 24
 # Numbers that are computed beforehand for the contexts of one length: half a megabyte, which stays in a core's cache.
 MOST_BEGUN = 1 << 17
-# Lanes of the widest vectors, as in counts.h.
+# Lanes of the widest vectors, as in functions.h.
 WIDTH = 16
 # The arrays of a gate in the order of the record.
 GATE = ("mean", "scale", "inward", "bias", "outward", "constants")

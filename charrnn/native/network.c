@@ -10,7 +10,7 @@
 #pragma GCC optimize("no-trapping-math", "no-math-errno", "no-tree-pre")
 #endif
 
-#include "counts.h"
+#include "mixture.h"
 
 /* -- any processor ------------------------------------------------------------------------------------------------ */
 
@@ -232,27 +232,6 @@ EXPORTED int64_t charrnn_read(int64_t set, const Network *network, int64_t rows,
 }
 
 /* -- counts -------------------------------------------------------------------------------------------------------- */
-
-/* Whether counts fit together. What their tables hold was looked at when they were read (level.py). */
-static int counts_fit(const Counts *counts) {
-    if (counts->symbols < 1 || counts->ids < counts->symbols || counts->ids > counts->symbols + 1) return 0;
-    if (counts->ids > 65536 || counts->lengths < 1 || counts->words < 0 || counts->words > MOST_WORDS) return 0;
-    if (counts->networks < 1 || counts->experts < 1 || counts->units < 0 || (counts->words > 0) != (counts->letters != NULL)) return 0;
-    if (counts->begun < 1 || counts->begun > counts->lengths || counts->beginnings[0].contexts != 1) return 0;
-    for (int64_t n = 0; n < counts->words; n++)
-        if (counts->word[n].shift < 32 || counts->word[n].shift > 63) return 0;
-    for (int64_t k = 0; k < counts->experts; k++) {
-        const int64_t behind = k + 1 < counts->experts ? counts->expert[k + 1].levels : 0;
-        const int64_t further = k + 1 < counts->experts ? counts->expert[k + 1].shared : 0;
-        if (counts->expert[k].shared < further || counts->expert[k].shared > behind) return 0;
-        if (counts->expert[k].shared > counts->expert[k].levels) return 0;
-        const int64_t common = k + 1 < counts->experts ? counts->expert[k].shared : counts->expert[k].levels;
-        if (counts->begun - 1 > common) return 0;
-        for (int64_t n = 0; n < counts->expert[k].levels; n++)
-            if (counts->expert[k].contexts[n] < 0 || counts->expert[k].contexts[n] >= counts_places(counts)) return 0;
-    }
-    return 1;
-}
 
 /* What counts remember of rows, where these are now, and what is worked with. */
 typedef struct {

@@ -1,8 +1,8 @@
 """How large a network, or how many, the time pays for.
 
 A token costs six operations for each weight (forward and backward), and a network that reads a text again and again
-does best when it sees about as many tokens as it has weights; of a text that it does not read to its end, several times
-as many. Where the text is short against that, several networks share the time and average what they predict (an
+does best when it sees about as many tokens as it has weights, beside counts of the text some more; of a text that it
+does not read to its end, several times as many. Where the text is short against that, several networks share the time and average what they predict (an
 ensemble); beyond, the width stops growing and dropout grows. The figures that the numbers below are fitted to are in
 docs/experiments.md.
 """
@@ -20,6 +20,8 @@ GPU_SPEED = 30e12
 OPERATIONS = 6
 
 TOKENS_PER_WEIGHT, NEW_TOKENS_PER_WEIGHT = 1.0, 8.0
+# Counts of the text know what is rare in it: beside them a smaller network that reads more is better.
+TOKENS_PER_WEIGHT_BESIDE_COUNTS = 3.0
 # The most weights, times the square root of the text's tokens: a short text needs more of them for each. A list of
 # some hundred names bears no more than so many for each: beyond, it is learned by heart before it is understood.
 MOST_WEIGHTS = 5000.0
@@ -51,14 +53,16 @@ def fresh(
     """
     cell, layers = options.cell or CELL, options.layers or LAYERS
     sides = directions(options)
+    counts = options.counts and sides == 1
+    for_each = TOKENS_PER_WEIGHT_BESIDE_COUNTS if counts else TOKENS_PER_WEIGHT
     most = MOST_WEIGHTS * math.sqrt(tokens)
     if to_read is None:
         each = sides * weight_count(options.hidden, cell, layers) if options.hidden else most
-        ensemble = options.ensemble or ensemble_size(product, tokens, each, counts=options.counts and sides == 1)
-        wanted = weights_for(product / ensemble, tokens)
+        ensemble = options.ensemble or ensemble_size(product, tokens, each, counts=counts)
+        wanted = weights_for(product / ensemble, tokens, for_each)
     else:
         ensemble = options.ensemble or 1
-        wanted = min(math.sqrt(product / TOKENS_PER_WEIGHT), to_read / TOKENS_PER_WEIGHT)
+        wanted = min(math.sqrt(product / for_each), to_read / for_each)
     weights = min(wanted, most, MOST_WEIGHTS_A_TOKEN * tokens) / sides
     hidden = options.hidden or width(weights, cell, layers, widths(machine))
     # Many symbols: one matrix for both ends saves what is most of the weights.
@@ -71,12 +75,12 @@ def fresh(
     )  # fmt: skip
 
 
-def weights_for(product: float, tokens: int) -> float:
+def weights_for(product: float, tokens: float, for_each: float) -> float:
     """How many weights do best where they and the tokens read make such a product, of a text of so many tokens.
 
-    More tokens than TOKENS_PER_WEIGHT are worth it while they are new.
+    More tokens than so many `for_each` weight are worth it while they are new.
     """
-    again, new = (math.sqrt(product * each) for each in (TOKENS_PER_WEIGHT, NEW_TOKENS_PER_WEIGHT))
+    again, new = (math.sqrt(product * each) for each in (for_each, NEW_TOKENS_PER_WEIGHT))
     return product / min(new, max(again, tokens))
 
 

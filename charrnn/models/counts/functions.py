@@ -1,7 +1,7 @@
 """e^x and ln x of float32 numbers, of single operations alone, so that they are the same to the bit on every machine.
 
 Both are Moshier's (Cephes library, 1992): the argument is brought near to 0 or 1, and a polynomial does the rest, to
-about 1e-7 of it. The compiled part computes the same operations in the same order (native/counts.h); sums over many
+about 1e-7 of it. The compiled part computes the same operations in the same order (native/functions.h); sums over many
 numbers are taken in 16 lanes for the same reason.
 """
 

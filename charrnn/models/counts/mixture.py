@@ -10,7 +10,7 @@ network is an expert of its own; of files written before, their mean is one.
 Shapes: K experts, of which the first M are networks; N places, V symbols, F = 3K - 1 features, H units.
 
 `Gate.weights` and `mixed` are what a gate is fitted by. `Mixture` is what texts are written and scored by: of single
-operations of float32, so that it is the same on every machine, and the compiled part's (native/counts.h) to the bit.
+operations of float32, so that it is the same on every machine, and the compiled part's (native/mixture.h) to the bit.
 """
 
 from collections.abc import Mapping, Sequence
