@@ -76,9 +76,10 @@ def test_beside_counts_a_smaller_network_reads_more() -> None:
     for budget in ({"seconds": 60.0}, {"steps": 1000}):
         alone, beside = (choose(10**6, **budget, counts=counts).model.hidden for counts in (False, True))
         assert beside < alone
-        assert choose(10**6, **budget, bidirectional=True).model == choose(
-            10**6, **budget, bidirectional=True, counts=False
-        ).model, "no counts stand beside two directions"
+        assert (
+            choose(10**6, **budget, bidirectional=True).model
+            == choose(10**6, **budget, bidirectional=True, counts=False).model
+        ), "no counts stand beside two directions"
 
 
 def test_more_time_never_chooses_a_narrower_network_nor_does_more_text() -> None:

@@ -2,9 +2,9 @@
 
 A token costs six operations for each weight (forward and backward), and a network that reads a text again and again
 does best when it sees about as many tokens as it has weights, beside counts of the text some more; of a text that it
-does not read to its end, several times as many. Where the text is short against that, several networks share the time and average what they predict (an
-ensemble); beyond, the width stops growing and dropout grows. The figures that the numbers below are fitted to are in
-docs/experiments.md.
+does not read to its end, several times as many. Where the text is short against that, several networks share the time
+and average what they predict (an ensemble); beyond, the width stops growing and dropout grows. The figures that the
+numbers below are fitted to are in docs/experiments.md.
 """
 
 import math
