@@ -21,7 +21,7 @@ OPERATIONS = 6
 
 TOKENS_PER_WEIGHT, NEW_TOKENS_PER_WEIGHT = 1.0, 8.0
 # Counts of the text know what is rare in it: beside them a smaller network that reads more is better.
-TOKENS_PER_WEIGHT_BESIDE_COUNTS = 3.0
+TOKENS_PER_WEIGHT_BESIDE_COUNTS = 2.5
 # The most weights, times the square root of the text's tokens: a short text needs more of them for each. A list of
 # some hundred names bears no more than so many for each: beyond, it is learned by heart before it is understood.
 MOST_WEIGHTS = 5000.0
