@@ -66,8 +66,8 @@ typedef struct {
     float entropy, largest, apart;
 } Seen;
 
-/* An expert's log-probabilities (stride,), from what is likely `below` its rungs (stride,); `stem` becomes what is likely
-   where it parts from the expert in front of it. */
+/* An expert's log-probabilities (stride,), from what is likely `below` its rungs (stride,); `stem` becomes what is
+   likely where it parts from the expert in front of it. */
 static ALWAYS_INLINE Seen expect(const Rungs *rungs, const Span *span, const float *below, float *stem,
                                  const float *log_first, float *log_p, int64_t symbols) {
     Lanes own = all(0.0f), cross = all(0.0f), most = all(-INFINITY);

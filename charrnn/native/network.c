@@ -237,25 +237,23 @@ EXPORTED int64_t charrnn_read(int64_t set, const Network *network, int64_t rows,
 typedef struct {
     const Counts *counts;
     int64_t *places, *memory, *contexts;
-    float *room, *floats;
+    float *floats;
 } Counting;
 
-/* A whole one, whose `contexts` and `room` are to be freed; without counts, nothing. `floats` begin a line of the cache:
-   no vector of them lies across two. */
+/* A whole one, whose `contexts` are to be freed with its `floats`; without counts, nothing. */
 static int64_t begin_counting(Counting *counting, const Counts *counts, int64_t rows, int64_t *places,
                               int64_t *memory) {
-    *counting = (Counting){counts, places, memory, NULL, NULL, NULL};
+    *counting = (Counting){counts, places, memory, NULL, NULL};
     if (!counts) return DONE;
     if (!counts_fit(counts)) return BAD_COUNTS;
     counting->contexts = malloc((size_t)(rows * counts_places(counts)) * sizeof(int64_t));
-    counting->room = calloc((size_t)counts_floats(counts) + WIDTH, sizeof(float));
-    counting->floats = (float *)ROUND_UP((uintptr_t)counting->room, WIDTH * sizeof(float));
-    return counting->contexts && counting->room ? DONE : NO_MEMORY;
+    counting->floats = calloc((size_t)counts_floats(counts), sizeof(float));
+    return counting->contexts && counting->floats ? DONE : NO_MEMORY;
 }
 
 static void end_counting(Counting *counting) {
     free(counting->contexts);
-    free(counting->room);
+    free(counting->floats);
 }
 
 static int64_t *contexts_of(const Counting *counting, int64_t row) {
