@@ -16,7 +16,7 @@ from charrnn.inference.products import Floats
 from charrnn.models.counts.experts import Expert, Words
 from charrnn.models.counts.level import Level
 from charrnn.models.counts.memory import CountMemory
-from charrnn.models.counts.mixture import Mixture
+from charrnn.models.counts.mixture import Mixture, filled
 from charrnn.native import (
     BegunRecord,
     CountsRecord,
@@ -31,8 +31,6 @@ from charrnn.native import (
 HASHES_A_BUCKET, MOST_BITS = 4, 24
 # Numbers that are computed beforehand for the contexts of one length: half a megabyte, which stays in a core's cache.
 MOST_BEGUN = 1 << 17
-# Lanes of the widest vectors, as in functions.h.
-WIDTH = 16
 # The arrays of a gate in the order of the record.
 GATE = ("mean", "scale", "inward", "bias", "outward", "constants")
 
@@ -118,7 +116,7 @@ class CompiledCounts:
 
     def _begun(self, rows: Floats) -> BegunRecord:
         """Rows (C, S), each from a whole vector to the next."""
-        return BegunRecord(len(rows), self._hold(np.pad(rows, ((0, 0), (0, -rows.shape[1] % WIDTH))), np.float32))
+        return BegunRecord(len(rows), self._hold(filled(rows), np.float32))
 
     def _expert(self, expert: Expert, behind: Expert | None) -> ExpertRecord:
         levels = self._several(LevelRecord, [self._level(level) for level in expert.levels])

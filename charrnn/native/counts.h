@@ -1,4 +1,4 @@
-/* Counts beside a network, as models/counts/ has them in NumPy: what Python hands over (counting.py has the same
+/* Counts beside a network, as models/counts/ has them in NumPy: what Python hands over (__init__.py has the same
    records). places.h finds a text in the tables, mixture.h says what is likely there.
 
    Shapes: V symbols, S ids, C contexts, G grams, M networks, K experts with these, H units of the gate. */

@@ -143,7 +143,7 @@ TARGET static void NAME(step)(const Network *network, int64_t rows, const int64_
             logits[row * network->symbols + j] = memory[row * stride + last->products + shares + j] + last->bias[j];
 }
 
-/* Counts beside it (counts.h), of one row. */
+/* Counts beside it (mixture.h), of one row. */
 TARGET static void NAME(mix)(const Counts *counts, const int64_t *contexts, const float *logits, int64_t apart,
                              float *mixed, float *floats) {
     mix_row(counts, contexts, logits, apart, mixed, floats);

@@ -75,7 +75,7 @@ def fresh(
     )  # fmt: skip
 
 
-def weights_for(product: float, tokens: float, for_each: float) -> float:
+def weights_for(product: float, tokens: int, for_each: float) -> float:
     """How many weights do best where they and the tokens read make such a product, of a text of so many tokens.
 
     More tokens than so many `for_each` weight are worth it while they are new.
